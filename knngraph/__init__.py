@@ -1,0 +1,75 @@
+"""k-nearest-neighbor classification that does its work at fit.
+
+The public names load on first use, so that importing the package costs little
+more than importing scikit-learn and pulls in neither numba nor hnswlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from knngraph.baselines import (
+        CVKNNClassifier,
+        ENNClassifier,
+        HNSWKNNClassifier,
+        KDTreeKNNClassifier,
+        KStarNNClassifier,
+        KStarTreeClassifier,
+        KTreeClassifier,
+        OneStepKNNClassifier,
+        OWAKNNClassifier,
+        PLKNNClassifier,
+        SubNNClassifier,
+        XHMAKNNClassifier,
+    )
+    from knngraph.classifier import KNNGraphClassifier
+    from knngraph.exceptions import KNNGraphWarning
+
+__version__ = "0.1.0"
+
+_HOME_OF_NAME = {
+    "KNNGraphClassifier": "knngraph.classifier",
+    "KNNGraphWarning": "knngraph.exceptions",
+    "CVKNNClassifier": "knngraph.baselines",
+    "ENNClassifier": "knngraph.baselines",
+    "HNSWKNNClassifier": "knngraph.baselines",
+    "KDTreeKNNClassifier": "knngraph.baselines",
+    "KStarNNClassifier": "knngraph.baselines",
+    "KStarTreeClassifier": "knngraph.baselines",
+    "KTreeClassifier": "knngraph.baselines",
+    "OWAKNNClassifier": "knngraph.baselines",
+    "OneStepKNNClassifier": "knngraph.baselines",
+    "PLKNNClassifier": "knngraph.baselines",
+    "SubNNClassifier": "knngraph.baselines",
+    "XHMAKNNClassifier": "knngraph.baselines",
+}
+
+__all__ = [
+    "CVKNNClassifier",
+    "ENNClassifier",
+    "HNSWKNNClassifier",
+    "KDTreeKNNClassifier",
+    "KNNGraphClassifier",
+    "KNNGraphWarning",
+    "KStarNNClassifier",
+    "KStarTreeClassifier",
+    "KTreeClassifier",
+    "OWAKNNClassifier",
+    "OneStepKNNClassifier",
+    "PLKNNClassifier",
+    "SubNNClassifier",
+    "XHMAKNNClassifier",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF_NAME:
+        raise AttributeError(f"module 'knngraph' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF_NAME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""The search: a protocol and the engines behind it."""

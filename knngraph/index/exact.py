@@ -1,0 +1,67 @@
+"""Exact search by blocked brute force."""
+
+import numpy as np
+
+from knngraph.distances import BlockDistances
+from knngraph.parallel import map_chunks
+
+_ROWS_PER_BLOCK = 256
+
+
+class ExactIndex:
+    """Brute-force search in double precision, in blocks of bounded memory.
+
+    Distances are found by a matrix product first; the winners are measured
+    again from coordinate differences, because the product loses digits when
+    two rows are close together and far from the origin.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32
+        The distinct rows to search.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.index.exact import ExactIndex
+    >>> index = ExactIndex(np.array([[0.0], [1.0], [5.0]], dtype=np.float32))
+    >>> ids, squared = index.nearest(np.array([[4.0]], dtype=np.float32), k=2)
+    >>> ids.tolist(), squared.tolist()
+    ([[2, 1]], [[1.0, 9.0]])
+    """
+
+    def __init__(self, points: np.ndarray) -> None:
+        self.points = points
+        self.n_points = points.shape[0]
+        self._distances = BlockDistances(points)
+
+    def nearest(
+        self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
+        k = min(k, self.n_points)
+        ids = np.empty((queries.shape[0], k), dtype=np.intp)
+        squared = np.empty((queries.shape[0], k), dtype=np.float64)
+
+        def search(start: int, stop: int) -> None:
+            ids[start:stop], squared[start:stop] = self._search(queries[start:stop], k)
+
+        map_chunks(search, queries.shape[0], _ROWS_PER_BLOCK, n_threads)
+        return ids, squared
+
+    def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        rough = self._distances.to_all(queries)
+        # A few more than asked, so that rounding in the product cannot push a
+        # true neighbor off the list.
+        kept = min(k + 8, self.n_points)
+        if kept < self.n_points:
+            ids = np.argpartition(rough, kept - 1, axis=1)[:, :kept]
+        else:
+            ids = np.broadcast_to(np.arange(kept), rough.shape).copy()
+        ids.sort(axis=1)
+        squared = self._distances.to_some(queries, ids)
+        nearest_first = np.argsort(squared, axis=1, kind="stable")[:, :k]
+        return (
+            np.take_along_axis(ids, nearest_first, axis=1),
+            np.take_along_axis(squared, nearest_first, axis=1),
+        )

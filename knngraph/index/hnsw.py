@@ -1,0 +1,136 @@
+"""HNSW search; the only file that imports hnswlib."""
+
+from typing import Any
+
+import numpy as np
+
+from knngraph.index.exact import ExactIndex
+
+STATE_VERSION = 1
+
+
+class HNSWIndex:
+    """Approximate nearest points by a hierarchical navigable small world graph.
+
+    hnswlib checks nothing it is given, keeps the beam width as a field that
+    threads share, and fails where fewer than `k` points can be reached. This
+    class closes the three gaps: rows must be distinct and validated before they
+    come here, the beam is a matter of the call, and what the graph cannot
+    answer is answered by brute force.
+
+    Parameters
+    ----------
+    n_features : int
+    capacity : int
+        The largest number of points the index will hold.
+    M : int, default=16
+        Links a point keeps on the upper layers (twice as many on the lowest).
+    ef_construction : int, default=200
+        Beam width while inserting.
+    seed : int, default=0
+        Seed of the random layer heights.
+
+    References
+    ----------
+    Malkov and Yashunin (2020), "Efficient and robust approximate nearest
+    neighbor search using hierarchical navigable small world graphs", IEEE TPAMI
+    42, 824-836.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.index.hnsw import HNSWIndex
+    >>> index = HNSWIndex(n_features=1, capacity=3)
+    >>> index.add(np.array([[0.0], [1.0], [5.0]], dtype=np.float32))
+    >>> ids, squared = index.nearest(np.array([[4.0]], dtype=np.float32), k=2)
+    >>> ids.tolist(), squared.tolist()
+    ([[2, 1]], [[1.0, 9.0]])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        capacity: int,
+        *,
+        M: int = 16,
+        ef_construction: int = 200,
+        seed: int = 0,
+    ) -> None:
+        import hnswlib
+
+        self.n_features = n_features
+        self._graph = hnswlib.Index(space="l2", dim=n_features)
+        self._graph.init_index(
+            max_elements=capacity,
+            M=M,
+            ef_construction=ef_construction,
+            random_seed=seed,
+        )
+        self._settle()
+
+    def _settle(self) -> None:
+        # hnswlib searches with max(ef, k): with ef fixed at 1 a wider beam is
+        # had by asking for more neighbors, and no call changes shared state.
+        self._graph.set_ef(1)
+        self._graph.set_num_threads(1)
+
+    @property
+    def n_points(self) -> int:
+        """Number of points inserted so far."""
+        return int(self._graph.get_current_count())
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes the index occupies, vectors included."""
+        return int(self._graph.index_file_size())
+
+    def add(self, points: np.ndarray, *, n_threads: int = 1) -> None:
+        """Insert rows; they are numbered on from the last one.
+
+        The result is reproducible with one thread only.
+        """
+        if len(points):
+            first = self.n_points
+            ids = np.arange(first, first + len(points))
+            self._graph.add_items(points, ids, num_threads=n_threads)
+
+    def nearest(
+        self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
+        n_points = self.n_points
+        k = min(k, n_points)
+        beam = min(max(ef, k), n_points)
+        try:
+            ids, squared = self._graph.knn_query(
+                queries, k=beam, num_threads=n_threads
+            )
+        except RuntimeError:
+            # Fewer than `beam` points are reachable from the entry point.
+            return ExactIndex(self.points()).nearest(queries, k, n_threads=n_threads)
+        return ids[:, :k].astype(np.intp), squared[:, :k]
+
+    def points(self) -> np.ndarray:
+        """The stored rows in the order of insertion, float32."""
+        rows = self._graph.get_items(np.arange(self.n_points), return_type="numpy")
+        return np.asarray(rows, dtype=np.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "version": STATE_VERSION,
+            "n_features": self.n_features,
+            "graph": self._graph,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["version"] != STATE_VERSION:
+            raise ValueError(
+                f"This index was saved in format {state['version']}; this release "
+                f"of knngraph reads format {STATE_VERSION}. Load it with the "
+                "release that wrote it, or fit again."
+            )
+        self.n_features = state["n_features"]
+        self._graph = state["graph"]
+        # The pickle of hnswlib brings the thread count of the machine that
+        # trained the model.
+        self._settle()

@@ -1,0 +1,37 @@
+"""What the rest of the library asks of a search engine."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class SearchIndex(Protocol):
+    """Nearest stored points under squared Euclidean distance.
+
+    An index is built once over distinct float32 rows and answers any number of
+    threads afterwards: `nearest` changes nothing.
+    """
+
+    n_points: int
+
+    def nearest(
+        self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the `k` nearest stored points of every query.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, n_features), float32
+        k : int
+            Number of neighbors, at most `n_points`.
+        ef : int, default=1
+            Width of the beam for approximate engines; at least `k` is used.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ids : ndarray of shape (n_queries, k), intp
+            Positions of the neighbors among the stored points, nearest first.
+        squared_distances : ndarray of shape (n_queries, k), float32 or float64
+        """
+        ...

@@ -1,0 +1,66 @@
+"""Row chunks over threads: the only way this library uses more than one core.
+
+Chunks have a fixed size whatever the number of threads, and a chunk writes only
+to its own rows, so the number of threads never changes a bit of the result.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from joblib import Parallel, delayed, effective_n_jobs
+from threadpoolctl import threadpool_limits
+
+
+def count_threads(n_jobs: int | None) -> int:
+    """Translate scikit-learn's `n_jobs` to a number of threads."""
+    return int(effective_n_jobs(n_jobs))
+
+
+def chunk_bounds(n_rows: int, rows_per_chunk: int) -> list[tuple[int, int]]:
+    """Cut `range(n_rows)` into consecutive (start, stop) pieces."""
+    return [
+        (start, min(start + rows_per_chunk, n_rows))
+        for start in range(0, n_rows, rows_per_chunk)
+    ]
+
+
+def map_chunks(
+    function: Callable[[int, int], Any],
+    n_rows: int,
+    rows_per_chunk: int,
+    n_threads: int,
+    advance: Callable[[int], None] | None = None,
+) -> list[Any]:
+    """Call `function(start, stop)` on every chunk of rows and keep the order.
+
+    Parameters
+    ----------
+    function : callable
+        Works on rows `start` to `stop`; must release the interpreter lock for
+        the threads to pay.
+    n_rows, rows_per_chunk : int
+    n_threads : int
+    advance : callable or None
+        Called with the number of rows done as chunks finish (progress).
+
+    Returns
+    -------
+    list
+        The results in the order of the chunks.
+    """
+    bounds = chunk_bounds(n_rows, rows_per_chunk)
+    # One BLAS thread a chunk: our own threads fill the cores, and a product
+    # split over BLAS threads could round differently.
+    with threadpool_limits(limits=1, user_api="blas"):
+        if n_threads == 1 or len(bounds) <= 1:
+            results = (function(start, stop) for start, stop in bounds)
+        else:
+            results = Parallel(
+                n_jobs=n_threads, backend="threading", return_as="generator"
+            )(delayed(function)(start, stop) for start, stop in bounds)
+        collected = []
+        for (start, stop), result in zip(bounds, results):
+            collected.append(result)
+            if advance is not None:
+                advance(stop - start)
+    return collected

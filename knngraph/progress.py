@@ -1,0 +1,84 @@
+"""Progress of long work on standard error: a bar with tqdm, lines without."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+class Stage:
+    """One stage of work that counts what is done.
+
+    Parameters
+    ----------
+    name : str
+    total : int
+        Number of units (rows, mostly).
+    """
+
+    def __init__(self, name: str, total: int) -> None:
+        self.name = name
+        self.total = total
+        self.done = 0
+        self._start = time.perf_counter()
+        self._last_line = self._start
+        self._bar = _make_bar(name, total)
+
+    def advance(self, n_units: int) -> None:
+        """Say that `n_units` more units are done."""
+        self.done += n_units
+        if self._bar is not None:
+            self._bar.update(n_units)
+            return
+        now = time.perf_counter()
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES and self.done < self.total:
+            self._last_line = now
+            left = (now - self._start) / self.done * (self.total - self.done)
+            self._write(f"{self.done}/{self.total}, {left:.0f} s left")
+
+    def close(self) -> None:
+        """Say that the stage is over."""
+        if self._bar is not None:
+            self._bar.close()
+            return
+        seconds = time.perf_counter() - self._start
+        self._write(f"{self.done}/{self.total}, done in {seconds:.1f} s")
+
+    def _write(self, text: str) -> None:
+        print(f"[knngraph] {self.name}: {text}", file=sys.stderr, flush=True)
+
+
+class _SilentStage:
+    def advance(self, n_units: int) -> None:
+        """Do nothing."""
+
+
+def _make_bar(name: str, total: int):  # type: ignore[no-untyped-def]
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=f"[knngraph] {name}", unit="row", file=sys.stderr)
+
+
+@contextmanager
+def stage(name: str, total: int, verbose: int) -> Iterator[Stage | _SilentStage]:
+    """Show the progress of one stage while the block runs.
+
+    Examples
+    --------
+    >>> from knngraph.progress import stage
+    >>> with stage("counting", total=3, verbose=0) as counting:
+    ...     for _ in range(3):
+    ...         counting.advance(1)
+    """
+    if not verbose:
+        yield _SilentStage()
+        return
+    shown = Stage(name, total)
+    try:
+        yield shown
+    finally:
+        shown.close()
