@@ -1,0 +1,1 @@
+"""The stages of fit, as pure functions on arrays."""

@@ -1,0 +1,130 @@
+"""The vote of the learned neighbors and of the row itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+# Above this many numbers the distributions stay sparse.
+DENSE_DISTRIBUTION_LIMIT = 10_000_000
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What the neighbors of every row agree on.
+
+    Parameters
+    ----------
+    distribution : ndarray or CSR array of shape (n_rows, n_classes)
+        Shares of the vote; rows sum to one.
+    codes : ndarray of shape (n_rows,)
+        The class that is stored.
+    margin : ndarray of shape (n_rows,)
+        Largest share minus second largest.
+    """
+
+    distribution: Any
+    codes: np.ndarray
+    margin: np.ndarray
+
+
+def vote(
+    weights: Any, own_codes: np.ndarray, n_classes: int, self_weight: float
+) -> Consensus:
+    """Let every row and its neighbors vote on its label.
+
+    Parameters
+    ----------
+    weights : CSR array of shape (n_rows, n_rows)
+        Row j holds the weights of the neighbors of j. Negative weights, which
+        only a problem without `positive` has, do not vote.
+    own_codes : ndarray of shape (n_rows,)
+    n_classes : int
+    self_weight : float
+        Weight of a row's own label, in units of its largest neighbor weight.
+
+    Returns
+    -------
+    Consensus
+
+    Notes
+    -----
+    P_jc = (o_j [y_j = c] + sum_i w_ij [y_i = c]) / (o_j + sum_i w_ij) with
+    o_j = self_weight * max_i w_ij. The stored class is the largest share; a tie
+    goes to the row's own label, then to the class of the heaviest neighbor,
+    then to the smaller code. A row without neighbors keeps its label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from knngraph.graph.consensus import vote
+    >>> weights = sparse.csr_array([[0, 0.3, 0.3], [0.5, 0, 0], [0.5, 0, 0]])
+    >>> agreed = vote(weights, np.array([0, 1, 1]), n_classes=2, self_weight=1.0)
+    >>> agreed.codes.tolist(), agreed.distribution.round(2).tolist()
+    ([1, 1, 1], [[0.33, 0.67], [0.5, 0.5], [0.5, 0.5]])
+    """
+    n_rows = own_codes.shape[0]
+    weights = sparse.csr_array(weights)
+    neighbor_weights = np.maximum(weights.data, 0.0)
+    rows = np.repeat(np.arange(n_rows), np.diff(weights.indptr))
+    heaviest, heaviest_code = _heaviest(weights.indptr, neighbor_weights)
+    own = self_weight * heaviest
+    # Rows that nobody votes for keep their label.
+    own[np.bincount(rows, weights=neighbor_weights, minlength=n_rows) + own <= 0] = 1.0
+    votes = sparse.coo_array(
+        (
+            np.concatenate([own, neighbor_weights]),
+            (
+                np.concatenate([np.arange(n_rows), rows]),
+                np.concatenate([own_codes, own_codes[weights.indices]]),
+            ),
+        ),
+        shape=(n_rows, n_classes),
+    ).tocsr()  # adds the votes of one class up
+    votes.sort_indices()
+    votes.data /= np.repeat(votes.sum(axis=1), np.diff(votes.indptr))
+    preferred = (
+        np.where(
+            heaviest_code >= 0, own_codes[weights.indices[heaviest_code]], own_codes
+        )
+        if weights.nnz
+        else own_codes
+    )
+    codes, margin = _winners(votes, own_codes, preferred)
+    if n_rows * n_classes <= DENSE_DISTRIBUTION_LIMIT:
+        return Consensus(votes.toarray(), codes, margin)
+    return Consensus(votes, codes, margin)
+
+
+def _heaviest(indptr: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest entry of every row and its position in `data`, or 0 and -1."""
+    n_rows = len(indptr) - 1
+    largest = np.zeros(n_rows)
+    position = np.full(n_rows, -1, dtype=np.intp)
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        largest[filled] = np.maximum.reduceat(data, indptr[filled])
+        row_of_entry = np.repeat(np.arange(n_rows), np.diff(indptr))
+        at_largest = np.flatnonzero(data == largest[row_of_entry])
+        # Written from the back, so that the first of equals stays.
+        position[row_of_entry[at_largest[::-1]]] = at_largest[::-1]
+    return largest, position
+
+
+def _winners(
+    votes: Any, own_codes: np.ndarray, preferred: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    n_rows = votes.shape[0]
+    first, position = _heaviest(votes.indptr, votes.data)
+    codes = votes.indices[position].astype(np.intp)
+    rows = np.repeat(np.arange(n_rows), np.diff(votes.indptr))
+    at_first = votes.data == first[rows]
+    # Later writes win: the heaviest neighbor's class, then the own label.
+    for favorite in (preferred, own_codes):
+        tied = at_first & (votes.indices == favorite[rows])
+        codes[rows[tied]] = votes.indices[tied]
+    rest = np.where(np.arange(len(votes.data)) == position[rows], 0.0, votes.data)
+    second = np.maximum.reduceat(rest, votes.indptr[:-1])
+    return codes, first - second

@@ -1,0 +1,116 @@
+"""Nearest other nodes of every node, from any search index."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.index.protocol import SearchIndex
+
+# Fixed, so that progress has steps and memory has a bound.
+_QUERIES_PER_CALL = 16384
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """Nearest other nodes, nearest first.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_nodes, k), int32
+    squared : ndarray of shape (n_nodes, k), float32
+        Squared distances.
+    counts : ndarray of shape (n_nodes,)
+        Number of rows on every node.
+    """
+
+    ids: np.ndarray
+    squared: np.ndarray
+    counts: np.ndarray
+
+    def rows_taken(self, k: int) -> np.ndarray:
+        """How many rows of each listed node are among the `k` nearest other rows.
+
+        A node's own copies come first, at distance zero; they are not listed.
+
+        Returns
+        -------
+        ndarray of shape (n_nodes, n_listed)
+        """
+        left = np.maximum(k - (self.counts - 1), 0)[:, None]
+        if self.counts.max() == 1:
+            listed = np.arange(self.ids.shape[1])[None, :]
+            return (listed < left).astype(np.intp)
+        reached = np.minimum(np.cumsum(self.counts[self.ids], axis=1), left)
+        return np.diff(reached, axis=1, prepend=0)
+
+    def squared_distance_to(self, k: int) -> np.ndarray:
+        """Squared distance of every node to the `k`-th nearest other row.
+
+        Where fewer rows are listed, the farthest listed one.
+        """
+        n_nodes, n_listed = self.ids.shape
+        if n_listed == 0:
+            return np.zeros(n_nodes)
+        taken = self.rows_taken(k)
+        last = n_listed - 1 - np.argmax(taken[:, ::-1] > 0, axis=1)
+        distance = self.squared[np.arange(n_nodes), last].astype(np.float64)
+        return np.where(taken.any(axis=1), distance, 0.0)
+
+
+def nearest_others(
+    index: SearchIndex,
+    points: np.ndarray,
+    counts: np.ndarray,
+    k: int,
+    *,
+    n_threads: int = 1,
+    advance: Callable[[int], None] | None = None,
+) -> Neighbors:
+    """Search the index for the neighbors of its own points.
+
+    A point is removed from its own list by its number, never by its place: with
+    an approximate search it may come second, or not at all.
+
+    Parameters
+    ----------
+    index : SearchIndex over `points`
+    points : ndarray of shape (n_nodes, n_features), float32
+    counts : ndarray of shape (n_nodes,)
+        Number of rows on every node.
+    k : int
+        Number of other nodes wanted; fewer where there are fewer.
+    n_threads : int, default=1
+    advance : callable or None
+
+    Returns
+    -------
+    Neighbors
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.graph.neighbors import nearest_others
+    >>> from knngraph.index.exact import ExactIndex
+    >>> points = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
+    >>> found = nearest_others(ExactIndex(points), points, np.ones(3, int), k=1)
+    >>> found.ids.ravel().tolist(), found.squared.ravel().tolist()
+    ([1, 0, 1], [1.0, 1.0, 16.0])
+    """
+    n_nodes = points.shape[0]
+    k = min(k, n_nodes - 1)
+    ids = np.empty((n_nodes, k), dtype=np.int32)
+    squared = np.empty((n_nodes, k), dtype=np.float32)
+    for start in range(0, n_nodes, _QUERIES_PER_CALL):
+        stop = min(start + _QUERIES_PER_CALL, n_nodes)
+        found, distance = index.nearest(
+            points[start:stop], k + 1, ef=2 * (k + 1), n_threads=n_threads
+        )
+        own = found == np.arange(start, stop)[:, None]
+        # Where the search missed the point itself, its farthest neighbor goes.
+        own[~own.any(axis=1), -1] = True
+        ids[start:stop] = found[~own].reshape(-1, k)
+        squared[start:stop] = distance[~own].reshape(-1, k)
+        if advance is not None:
+            advance(stop - start)
+    return Neighbors(ids, squared, counts)

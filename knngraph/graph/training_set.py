@@ -1,0 +1,163 @@
+"""Training rows as the stages see them: distinct, and in an order of their own.
+
+Exact copies tear a navigable graph apart (they fill one another's links) and say
+nothing new, so the index holds every distinct row once, a *node*. Rows that agree
+in features and label solve the same problem, so the learning stages work on
+distinct (node, class) *pairs*. Without copies a row, its pair and its node are
+one and the same.
+
+Nodes are ordered by a seeded hash of their own bytes. The order is as good as
+shuffled, which the index wants, and does not depend on the order in which the
+rows came, so that permuting the training rows permutes the results and nothing
+else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_HASH_BLOCK_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Distinct rows and labels, with the way back to the user's rows.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_nodes, n_features), float32
+    node_of_row : ndarray of shape (n_rows,), intp
+    codes : ndarray of shape (n_rows,), intp
+        Class of every row as a number from 0.
+    n_classes : int
+    pair_of_row : ndarray of shape (n_rows,), intp
+    pair_node, pair_code, pair_count : ndarray of shape (n_pairs,)
+        Node, class and number of copies of a pair; pairs are sorted by node,
+        then class.
+    """
+
+    points: np.ndarray
+    node_of_row: np.ndarray
+    codes: np.ndarray
+    n_classes: int
+    pair_of_row: np.ndarray
+    pair_node: np.ndarray
+    pair_code: np.ndarray
+    pair_count: np.ndarray
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows the user gave."""
+        return self.node_of_row.shape[0]
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of rows that differ in features."""
+        return self.points.shape[0]
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of rows that differ in features or label."""
+        return self.pair_node.shape[0]
+
+    def node_starts(self) -> np.ndarray:
+        """First pair of every node, and `n_pairs` at the end."""
+        return np.searchsorted(self.pair_node, np.arange(self.n_nodes + 1))
+
+    def node_counts(self) -> np.ndarray:
+        """Number of rows on every node."""
+        return np.bincount(self.node_of_row, minlength=self.n_nodes)
+
+    def rows_of_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and second row of every pair, the second -1 where there is one."""
+        by_pair = np.argsort(self.pair_of_row, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(self.pair_count)[:-1]])
+        first = by_pair[starts]
+        second = np.full(self.n_pairs, -1, dtype=np.intp)
+        several = self.pair_count > 1
+        second[several] = by_pair[starts[several] + 1]
+        return first, second
+
+
+def build_training_set(
+    rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int = 0
+) -> TrainingSet:
+    """Find distinct rows and distinct (row, label) pairs.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features), float32
+        Mapped rows (see `knngraph.space`).
+    codes : ndarray of shape (n_rows,)
+    n_classes : int
+    seed : int, default=0
+        Seed of the hash that orders the nodes.
+
+    Returns
+    -------
+    TrainingSet
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.graph.training_set import build_training_set
+    >>> rows = np.array([[0.0], [1.0], [0.0], [0.0]], dtype=np.float32)
+    >>> training = build_training_set(rows, np.array([0, 1, 0, 1]), n_classes=2)
+    >>> training.n_rows, training.n_pairs, training.n_nodes
+    (4, 3, 2)
+    """
+    codes = codes.astype(np.intp, copy=False)
+    node_of_row, row_of_node = _distinct_rows(rows, seed)
+    keys = node_of_row * n_classes + codes
+    pair_keys, pair_of_row, pair_count = np.unique(
+        keys, return_inverse=True, return_counts=True
+    )
+    return TrainingSet(
+        points=rows[row_of_node],
+        node_of_row=node_of_row,
+        codes=codes,
+        n_classes=n_classes,
+        pair_of_row=pair_of_row,
+        pair_node=pair_keys // n_classes,
+        pair_code=pair_keys % n_classes,
+        pair_count=pair_count,
+    )
+
+
+def _distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Node of every row and one row of every node, nodes in hash order."""
+    hashes = _row_hashes(rows, seed)
+    order = np.argsort(hashes, kind="stable")
+    sorted_hashes = hashes[order]
+    new_hash = np.concatenate([[True], sorted_hashes[1:] != sorted_hashes[:-1]])
+    first_of_group = order[np.flatnonzero(new_hash)]
+    group = np.cumsum(new_hash) - 1
+    shared = np.flatnonzero(~new_hash)
+    same = (rows[order[shared]] == rows[first_of_group[group[shared]]]).all(axis=1)
+    if not same.all():
+        # Two different rows with one hash: next to impossible, but then the
+        # slow way is the right way.
+        _, row_of_node, node_of_row = np.unique(
+            rows, axis=0, return_index=True, return_inverse=True
+        )
+        return node_of_row.ravel().astype(np.intp), row_of_node
+    node_of_row = np.empty(len(rows), dtype=np.intp)
+    node_of_row[order] = group
+    return node_of_row, first_of_group
+
+
+def _row_hashes(rows: np.ndarray, seed: int) -> np.ndarray:
+    n_features = rows.shape[1]
+    random = np.random.default_rng(seed)
+    multipliers = random.integers(0, 2**64, size=n_features, dtype=np.uint64) | 1
+    hashes = np.empty(len(rows), dtype=np.uint64)
+    size = max(1, _HASH_BLOCK_BYTES // (8 * n_features))
+    for start in range(0, len(rows), size):
+        # Adding zero turns -0.0 into 0.0, which is the same number.
+        words = (rows[start : start + size] + np.float32(0.0)).view(np.uint32)
+        hashes[start : start + size] = (words * multipliers).sum(axis=1)
+    # The low bits of a sum of products are weak; mix the high ones in.
+    hashes ^= hashes >> np.uint64(32)
+    hashes *= np.uint64(0x9E3779B97F4A7C15)
+    hashes ^= hashes >> np.uint64(29)
+    return hashes

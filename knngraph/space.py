@@ -1,0 +1,177 @@
+"""From the user's rows to the Euclidean float32 rows that everything else sees.
+
+The index holds single precision. Data far from the origin would lose its digits
+there, so rows are centered and scaled in double precision first. The scale is a
+power of two: it costs no accuracy and keeps squares of tiny or huge data inside
+the range of single precision.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+# Largest dense float32 copy of sparse training rows that `fit` makes.
+DENSE_BYTES_LIMIT = 4 * 2**30
+# Mapped coordinates stay below this, so that squared distances stay finite.
+_LARGEST_COORDINATE = 2.0**50
+_BLOCK_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Space:
+    """The map from user rows to index rows.
+
+    Parameters
+    ----------
+    metric : {"euclidean", "cosine"}
+        With "cosine" rows are brought to unit length, where half the squared
+        Euclidean distance is one minus the cosine. A row of zeros stays a row
+        of zeros, at distance one from every unit row.
+    center : ndarray of shape (n_features,) or None
+        Subtracted first (Euclidean metric on dense data).
+    scale : float
+        A power of two; mapped distance times `scale` is distance in the units
+        of the user.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.space import fit_space
+    >>> X = np.array([[1e8, 0.0], [1e8 + 1, 0.0], [1e8 + 2, 4.0]])
+    >>> space = fit_space(X, "euclidean")
+    >>> (space.map_rows(X) * space.scale).tolist()
+    [[-1.0, 0.0], [0.0, 0.0], [1.0, 4.0]]
+    """
+
+    metric: str
+    center: np.ndarray | None
+    scale: float
+
+    def map_rows(self, X: Any) -> np.ndarray:
+        """Map rows in blocks of bounded memory.
+
+        Parameters
+        ----------
+        X : ndarray or CSR of shape (n_rows, n_features)
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features), float32, C-contiguous
+        """
+        rows = np.empty(X.shape, dtype=np.float32)
+        for start, stop in self.blocks(X):
+            self.map_block(X[start:stop], out=rows[start:stop])
+        return rows
+
+    def blocks(self, X: Any) -> list[tuple[int, int]]:
+        """Row ranges whose double-precision copy stays near 32 MiB."""
+        size = max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1])))
+        return [(i, min(i + size, X.shape[0])) for i in range(0, X.shape[0], size)]
+
+    def map_block(self, block: Any, out: np.ndarray | None = None) -> np.ndarray:
+        """Map one block of rows; see `map_rows`."""
+        dense = block.toarray() if sparse.issparse(block) else block
+        mapped = _unit_rows(dense) if self.metric == "cosine" else self._standard(dense)
+        if mapped.size and not np.abs(mapped).max() < _LARGEST_COORDINATE:
+            self._refuse(dense, mapped)
+        if out is None:
+            return np.ascontiguousarray(mapped, dtype=np.float32)
+        out[...] = mapped
+        return out
+
+    def _standard(self, dense: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            if self.center is None:
+                return dense.astype(np.float64) * (1.0 / self.scale)
+            return (dense - self.center) * (1.0 / self.scale)
+
+    def _refuse(self, dense: np.ndarray, mapped: np.ndarray) -> None:
+        row, column = np.unravel_index(np.argmax(np.abs(mapped)), mapped.shape)
+        raise ValueError(
+            f"X has {dense[row, column]!r} in column {column}, more than "
+            f"{_LARGEST_COORDINATE:.0e} times the typical spread of the training "
+            "rows: distances to it cannot be held in single precision. Remove or "
+            "clip the value, or rescale the column."
+        )
+
+
+def fit_space(X: Any, metric: str) -> Space:
+    """Choose center and scale from the training rows.
+
+    The center is the median of every column and the scale the power of two
+    nearest to the median size of a centered row, so that neither follows a few
+    isolated rows. Sparse data keep their zeros where they are.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    metric : {"euclidean", "cosine"}
+
+    Returns
+    -------
+    Space
+    """
+    if sparse.issparse(X):
+        _check_dense_size(X)
+    if metric == "cosine":
+        return Space(metric, None, 1.0)
+    center = None if sparse.issparse(X) else _column_medians(X)
+    return Space(metric, center, _power_of_two_near(_row_sizes(X, center)))
+
+
+def _check_dense_size(X: Any) -> None:
+    n_bytes = 4 * X.shape[0] * X.shape[1]
+    if n_bytes > DENSE_BYTES_LIMIT:
+        raise ValueError(
+            f"Sparse X of shape {X.shape} would need {n_bytes / 2**30:.1f} GiB as "
+            "the dense float32 rows that the index holds; the limit is "
+            f"{DENSE_BYTES_LIMIT / 2**30:.0f} GiB. Reduce the number of columns "
+            "first, for example with sklearn.decomposition.TruncatedSVD in a "
+            "Pipeline."
+        )
+
+
+def _column_medians(X: np.ndarray) -> np.ndarray:
+    medians = np.empty(X.shape[1], dtype=np.float64)
+    width = max(1, _BLOCK_BYTES // (8 * X.shape[0]))
+    for start in range(0, X.shape[1], width):
+        columns = np.ascontiguousarray(X[:, start : start + width].T)
+        # The middle element, not the mean of two: always a number the column
+        # holds, so that integers stay integers and nothing overflows.
+        middle = (X.shape[0] - 1) // 2
+        columns.partition(middle, axis=1)
+        medians[start : start + width] = columns[:, middle]
+    return medians
+
+
+def _row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
+    if sparse.issparse(X):
+        return np.asarray(abs(X).max(axis=1).todense(), dtype=np.float64).ravel()
+    sizes = np.empty(X.shape[0], dtype=np.float64)
+    for start, stop in Space("euclidean", center, 1.0).blocks(X):
+        with np.errstate(over="ignore"):
+            sizes[start:stop] = np.abs(X[start:stop] - center).max(axis=1)
+    return sizes
+
+
+def _power_of_two_near(sizes: np.ndarray) -> float:
+    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
+    if not len(sizes):
+        return 1.0
+    middle = np.partition(sizes, (len(sizes) - 1) // 2)[(len(sizes) - 1) // 2]
+    exponent = np.frexp(middle)[1]
+    # 1 / scale must be a normal number as well.
+    return float(np.ldexp(1.0, int(np.clip(exponent, -1000, 1000))))
+
+
+def _unit_rows(dense: np.ndarray) -> np.ndarray:
+    rows = dense.astype(np.float64)
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    # Dividing by the largest entry first keeps the squares in range.
+    rows /= np.where(largest > 0, largest, 1.0)
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    rows /= np.where(length > 0, length, 1.0)
+    return rows
