@@ -1,0 +1,150 @@
+"""Plain HNSW: the vote of k approximate neighbors, nothing learned."""
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from knngraph.baselines._base import BaselineClassifier
+from knngraph.baselines._voting import vote_shares
+from knngraph.graph.training_set import build_training_set
+from knngraph.space import fit_space
+
+
+class HNSWKNNClassifier(BaselineClassifier):
+    """k nearest neighbors by a walk over a hierarchical small world graph.
+
+    The ablation of the graph classifier: the same index, but neither learned
+    neighbors nor stored labels.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=5
+        Neighbors that vote; all rows where there are fewer.
+    M : int, default=16
+        Links of a point on the upper layers; twice as many on the lowest.
+    ef_construction : int, default=200
+        Width of the beam while the index is built.
+    ef_search : int, default=64
+        Width of the beam of a query, at least `n_neighbors`. The wider, the
+        fewer neighbors are missed; the number of training rows misses none.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+    n_jobs : int or None, default=None
+        Threads that answer queries. The index is built by one thread, so that
+        it can be reproduced.
+    random_state : int, RandomState instance or None, default=None
+        Draws the layers of the points.
+
+    Attributes
+    ----------
+    index_ : knngraph.index.hnsw.HNSWIndex
+        The index over the distinct training rows.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in order.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `fit` was given any.
+
+    Notes
+    -----
+    With N_k(q) the k rows that the walk finds nearest to q,
+
+        p_c(q) = |{i in N_k(q) : y_i = c}| / k.
+
+    Copies of a row are one point of the index and vote as the rows they are;
+    where only some of them fit into k, the first in the training data do. Rows
+    are centered and scaled in double precision before the index holds them in
+    single precision: distances that differ by less than that are ties, decided
+    by the walk.
+
+    Fitting costs about O(n log n) walks, predicting O(ef_search d log n) a
+    query.
+
+    References
+    ----------
+    Malkov and Yashunin (2020), "Efficient and robust approximate nearest
+    neighbor search using hierarchical navigable small world graphs", IEEE TPAMI
+    42, 824-836.
+
+    Examples
+    --------
+    >>> from knngraph import HNSWKNNClassifier
+    >>> X = [[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]
+    >>> y = ["a", "a", "a", "b", "b", "b"]
+    >>> model = HNSWKNNClassifier(n_neighbors=3, random_state=0).fit(X, y)
+    >>> model.predict([[1.5], [9.0]])
+    array(['a', 'b'], dtype='<U1')
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaselineClassifier._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "M": [Interval(Integral, 2, None, closed="left")],
+        "ef_construction": [Interval(Integral, 1, None, closed="left")],
+        "ef_search": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_neighbors: int = 5,
+        M: int = 16,
+        ef_construction: int = 200,
+        ef_search: int = 64,
+        metric: str = "euclidean",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.M = M
+        self.ef_construction = ef_construction
+        self.ef_search = ef_search
+        self.metric = metric
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        # Imported here: loading hnswlib is for those who fit.
+        from knngraph.index.hnsw import HNSWIndex
+
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        self._space = fit_space(X, self.metric)
+        training = build_training_set(
+            self._space.map_rows(X), codes, self._n_classes, seed=seed
+        )
+        self.index_ = HNSWIndex(
+            X.shape[1],
+            training.n_nodes,
+            M=self.M,
+            ef_construction=self.ef_construction,
+            seed=seed,
+        )
+        self.index_.add(training.points)
+        self._copies = training.node_counts()
+        self._first_copy = np.cumsum(self._copies) - self._copies
+        self._codes_by_node = codes[np.argsort(training.node_of_row, kind="stable")]
+
+    def _class_scores(self, queries: np.ndarray) -> np.ndarray:
+        nodes, _ = self.index_.nearest(
+            self._space.map_rows(queries), self.n_neighbors, ef=self.ef_search
+        )
+        codes = self._neighbor_codes(nodes)
+        return vote_shares(codes, np.ones(codes.shape), self._n_classes)
+
+    def _neighbor_codes(self, nodes: np.ndarray) -> np.ndarray:
+        """Classes of the k nearest rows on the nearest nodes, (n_queries, k)."""
+        k = min(self.n_neighbors, self.n_samples_fit_)
+        copies = self._copies[nodes]
+        before = np.cumsum(copies, axis=1) - copies
+        used = np.clip(k - before, 0, copies).ravel()
+        ends = np.cumsum(used)
+        within_node = np.arange(ends[-1]) - np.repeat(ends - used, used)
+        places = np.repeat(self._first_copy[nodes].ravel(), used) + within_node
+        return self._codes_by_node[places].reshape(nodes.shape[0], k)

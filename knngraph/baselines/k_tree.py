@@ -1,0 +1,243 @@
+"""kTree: the number of neighbors of a query, learned per row, read off a tree."""
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from knngraph.baselines._base import BaselineClassifier
+from knngraph.baselines._reconstruction import (
+    automatic_penalty,
+    feature_laplacian,
+    reconstruct,
+)
+from knngraph.baselines._search import nearest
+from knngraph.baselines._tuning import tune
+from knngraph.baselines._voting import vote_shares
+from knngraph.exceptions import KNNGraphWarning
+
+_GRIDS = {"rho1": ("auto", 0.01, 0.1, 1.0, 10.0), "rho2": (0.0, 0.001, 0.01, 0.1)}
+
+
+class KTreeClassifier(BaselineClassifier):
+    """k nearest neighbors with the k of the query's leaf in a decision tree.
+
+    Parameters
+    ----------
+    rho1 : float, "auto" or "cv", default="auto"
+        Weight of the l1 norm; larger means fewer neighbors. It carries the
+        square of the unit of the data. "auto" is a tenth of the value at which
+        no row has a neighbor. "cv" compares "auto", 0.01, 0.1, 1 and 10.
+    rho2 : float or "cv", default=0.0
+        Weight of the feature graph. "cv" compares 0, 0.001, 0.01 and 0.1.
+    n_feature_neighbors : int, default=5
+        Features that each feature is joined to, if `rho2` is above zero.
+    sigma : float, default=1.0
+        Width of the Gaussian that weighs those joints.
+    exclude_self : bool, default=True
+        A row may not represent itself.
+    criterion : {"entropy", "gini", "log_loss"}, default="entropy"
+        What a split of the tree improves.
+    min_samples_leaf : int, default=1
+        The fewest training rows in a leaf.
+    max_iter : int, default=1000
+        The most sweeps over the mix of one row.
+    tol : float, default=1e-6
+        A mix is settled when no sweep moves it by more than this share of the
+        norm of its row.
+    nnz_tol : float, default=1e-4
+        A row is left out of a mix if its part is shorter than this share of the
+        norm of the mixed row. More than `tol`, since what tends to zero gets
+        there slowly.
+    cv : int, "loo", splitter, iterable of splits or None, default=5
+        Folds of the inner cross-validation, if a parameter asks for it. A
+        number means shuffled folds, stratified where every class has that many
+        rows. None means 5.
+    n_jobs : int or None, default=None
+        Number of threads.
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the rows over the folds and breaks ties between splits.
+
+    Attributes
+    ----------
+    rho1_, rho2_ : float
+        Weights in use.
+    k_train_ : ndarray of shape (n_samples,)
+        Number of neighbors learned for each training row.
+    reconstruction_ : csc_array of shape (n_samples, n_samples)
+        Column i mixes the other rows into row i.
+    n_iter_ : int
+        Sweeps of the slowest mix.
+    tree_ : sklearn.tree.DecisionTreeClassifier
+        Tree from features to the number of neighbors.
+    leaf_k_ : dict
+        From the number of a leaf, as `tree_.apply` gives it, to its number of
+        neighbors.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in order.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `fit` was given any.
+
+    Warns
+    -----
+    KNNGraphWarning
+        If a mix has not settled after `max_iter` sweeps.
+
+    See Also
+    --------
+    KStarTreeClassifier : Searches the rows stored in the leaf only.
+
+    Notes
+    -----
+    With the rows as columns of Z and L the Laplacian of a graph of features,
+
+        min over W >= 0, W_ii = 0:  ||Z - Z W||_F^2 + rho1 ||W||_1
+                                    + rho2 tr(W' Z' L Z W),
+        k_i = |{j : W_ji > 0}|, at least 1,
+        tree: x_i -> k_i,   k(q) = most frequent k_i in the leaf of q,
+        p_c(q) = share of class c among the k(q) nearest of all training rows.
+
+    Known from the source: the objective, and a tree in the manner of ID3 whose
+    leaves hold k instead of a class. Not known: the weights, the diagonal of W,
+    how the tree is grown, and k where a leaf holds several. Chosen here: "auto";
+    W_ii = 0, since a row otherwise represents itself alone; a binary tree on
+    the features split by entropy down to pure leaves; the most frequent k, the
+    smaller of equals. Features are joined if either is among the nearest of the
+    other.
+
+    Fitting costs O(n^2 d) time and 8 to 16 n^2 bytes for inner products, and
+    the mixes O(n^2) a row and sweep: about a minute and 3 GB at 20000 rows is
+    the lower end, and large data are not what this method is for. Predicting
+    costs O(depth + n d) a query.
+
+    References
+    ----------
+    Zhang, Li, Zong, Zhu and Wang (2018), "Efficient kNN classification with
+    different numbers of nearest neighbors", IEEE Transactions on Neural Networks
+    and Learning Systems 29, 1774-1785.
+
+    Examples
+    --------
+    >>> from knngraph import KTreeClassifier
+    >>> X = [[4, 2], [1, 1], [3, 1], [4, 0], [2, 0]]
+    >>> y = [0, 1, 0, 0, 1]
+    >>> model = KTreeClassifier(rho1=0.2).fit(X, y)
+    >>> model.k_train_
+    array([2, 1, 2, 2, 1])
+    >>> model.predict([[2.4, 0.9]])
+    array([0])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaselineClassifier._parameter_constraints,
+        "rho1": [Interval(Real, 0, None, closed="left"), StrOptions({"auto", "cv"})],
+        "rho2": [Interval(Real, 0, None, closed="left"), StrOptions({"cv"})],
+        "n_feature_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "sigma": [Interval(Real, 0, None, closed="neither")],
+        "exclude_self": ["boolean"],
+        "criterion": [StrOptions({"entropy", "gini", "log_loss"})],
+        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "nnz_tol": [Interval(Real, 0, None, closed="left")],
+        "cv": ["cv_object", StrOptions({"loo"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        rho1: Any = "auto",
+        rho2: Any = 0.0,
+        n_feature_neighbors: int = 5,
+        sigma: float = 1.0,
+        exclude_self: bool = True,
+        criterion: str = "entropy",
+        min_samples_leaf: int = 1,
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+        nnz_tol: float = 1e-4,
+        cv: Any = 5,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.rho1 = rho1
+        self.rho2 = rho2
+        self.n_feature_neighbors = n_feature_neighbors
+        self.sigma = sigma
+        self.exclude_self = exclude_self
+        self.criterion = criterion
+        self.min_samples_leaf = min_samples_leaf
+        self.max_iter = max_iter
+        self.tol = tol
+        self.nnz_tol = nnz_tol
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def predict_k(self, X: Any) -> np.ndarray:
+        """Number of neighbors that the tree gives each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+        """
+        return self._map_queries(self.tree_.predict, X)
+
+    def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        settings = tune(self, _GRIDS, X, codes)
+        given = settings["rho1"]
+        self.rho1_ = automatic_penalty(X) if given == "auto" else float(given)
+        self.rho2_ = float(settings["rho2"])
+        self.k_train_ = self._learn_k(X)
+        self.tree_ = DecisionTreeClassifier(
+            criterion=self.criterion,
+            min_samples_leaf=self.min_samples_leaf,
+            random_state=self.random_state,
+        ).fit(X, self.k_train_)
+        leaves, first = np.unique(self.tree_.apply(X), return_index=True)
+        values = self.tree_.predict(X[first])
+        self.leaf_k_ = dict(zip(leaves.tolist(), values.tolist()))
+
+    def _learn_k(self, X: np.ndarray) -> np.ndarray:
+        laplacian = None
+        if self.rho2_ > 0.0:
+            laplacian = feature_laplacian(X, self.n_feature_neighbors, self.sigma)
+        self.reconstruction_, n_sweeps = reconstruct(
+            X,
+            self.rho1_,
+            self.rho2_,
+            laplacian,
+            exclude_self=self.exclude_self,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            nnz_tol=self.nnz_tol,
+            n_threads=self._n_threads,
+        )
+        unsettled = np.count_nonzero(n_sweeps > self.max_iter)
+        if unsettled:
+            warnings.warn(
+                f"The mixes of {unsettled} of {n_sweeps.size} rows have not settled "
+                f"after max_iter={self.max_iter} sweeps; raise max_iter, tol or rho1.",
+                KNNGraphWarning,
+                stacklevel=5,
+            )
+        self.n_iter_ = int(min(n_sweeps.max(), self.max_iter))
+        return np.clip(np.diff(self.reconstruction_.indptr), 1, max(1, X.shape[0] - 1))
+
+    def _class_scores(self, queries: np.ndarray) -> np.ndarray:
+        k = self.tree_.predict(queries)
+        ids, gaps = nearest(queries, self._rows, int(k.max()))
+        votes = (np.arange(gaps.shape[1]) < k[:, None]).astype(np.float64)
+        return vote_shares(self._codes[ids], votes, self._n_classes)
