@@ -363,7 +363,7 @@ def solve_row(
             members[size] = a
             kernel_row(points, nodes, codes, a, kernel, nuggets[a], rows[size])
             size += 1
-    room = _FIRST
+    room = max(_FIRST, size + _GROWTH)
     while True:
         product[:] = 0.0
         for i in range(size):
@@ -442,8 +442,10 @@ def solve_rows(
     solver : tuple of (positive, max_iter, tol)
     weights : ndarray of shape (n_rows, width)
         Starting points and results.
-    gaps, lambda_max : ndarray of shape (n_rows,)
-        Results: optimality gap over lambda*, and lambda*.
+    gaps : ndarray of shape (n_rows,)
+        Result: optimality gap over lambda*.
+    lambda_max : ndarray of shape (n_rows,)
+        lambda* where it is known, else 0: then it is found among the candidates.
     n_iter : ndarray of shape (n_rows,)
         Iterations are added, so that a row solved again goes on counting.
     objective_path : ndarray
@@ -472,6 +474,8 @@ def solve_rows(
         scale = similarity_to(
             points, row, pair_code[pair], nodes, codes, kernel, similarity
         )
+        if lambda_max[r] == 0.0:
+            lambda_max[r] = 2.0 * scale
         scaled = weights[r, :n] / scale
         iterations, gap = solve_row(
             points,
@@ -480,8 +484,8 @@ def solve_rows(
             kernel,
             nuggets,
             similarity,
-            2.0 * fractions[r],
-            (positive, max_iter, 2.0 * tol),
+            fractions[r] * lambda_max[r] / scale,
+            (positive, max_iter, tol * lambda_max[r] / scale),
             scaled,
             drops,
         )
@@ -490,5 +494,4 @@ def solve_rows(
             at = min(n_iter[r] + i, objective_path.shape[0] - 1)
             objective_path[at] += drops[i] * scale * scale
         n_iter[r] += iterations
-        gaps[r] = 0.5 * gap
-        lambda_max[r] = 2.0 * scale
+        gaps[r] = gap * scale / lambda_max[r]

@@ -93,7 +93,7 @@ def vote(
         else own_codes
     )
     codes, margin = _winners(votes, own_codes, preferred)
-    if n_rows * n_classes <= DENSE_DISTRIBUTION_LIMIT:
+    if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:
         return Consensus(votes.toarray(), codes, margin)
     return Consensus(votes, codes, margin)
 

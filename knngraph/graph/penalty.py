@@ -27,7 +27,7 @@ def penalty_fractions(
     --------
     >>> import numpy as np
     >>> from knngraph.graph.penalty import penalty_fractions
-    >>> penalty_fractions(np.array([0.0, 0.5, 1.0]), 0.1, 0.5).tolist()
-    [0.5, 0.3, 0.1]
+    >>> penalty_fractions(np.array([0.0, 0.5, 1.0]), 0.25, 0.75).tolist()
+    [0.75, 0.5, 0.25]
     """
     return penalty_min + (penalty_max - penalty_min) * (1.0 - density)

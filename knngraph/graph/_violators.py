@@ -1,0 +1,82 @@
+"""Compiled scan of one block of the kernel for violated conditions."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def count_or_list_violators(
+    features,
+    place,
+    pairs,
+    pair_node,
+    pair_code,
+    pair_count,
+    first_pair,
+    n_block,
+    indptr,
+    indices,
+    weights,
+    bounds,
+    label_weight,
+    discount,
+    positive,
+    owners,
+    found,
+    excess,
+):
+    """List the pairs of a block that violate the conditions of other pairs.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_used, n_block)
+        Weighted feature kernel between used nodes and the pairs of the block.
+    place : ndarray of shape (n_nodes,)
+        Row of `features` that a node has.
+    pairs : ndarray of shape (n,)
+        The pairs whose conditions are checked.
+    first_pair : int
+        The block holds pairs `first_pair` to `first_pair + n_block - 1`.
+    indptr, indices, weights
+        Solution of every checked pair, as the rows of a CSR array.
+    bounds : ndarray of shape (n, 2)
+        Penalty lambda and largest violation allowed.
+    owners, found, excess : ndarray of shape (capacity,)
+        Results, filled as far as they reach.
+
+    Returns
+    -------
+    int
+        Number of violators; larger than the capacity where they did not fit.
+    """
+    product = np.empty(n_block)
+    own_class = np.zeros(pair_code.max() + 1)
+    n_found = 0
+    for j in range(pairs.shape[0]):
+        pair = pairs[j]
+        code = pair_code[pair]
+        similarity = features[place[pair_node[pair]]]
+        product[:] = 0.0
+        total = 0.0
+        for e in range(indptr[j], indptr[j + 1]):
+            w = weights[e]
+            row = features[place[pair_node[indices[e]]]]
+            for i in range(n_block):
+                product[i] += w * row[i]
+            total += w
+            own_class[pair_code[indices[e]]] += w
+        for i in range(n_block):
+            other = first_pair + i
+            label = 1.0 if pair_code[other] == code else discount
+            mixed = discount * total + (1.0 - discount) * own_class[pair_code[other]]
+            slope = 2.0 * (product[i] - similarity[i] + label_weight * (mixed - label))
+            violation = (-slope if positive else abs(slope)) - bounds[j, 0]
+            if violation > bounds[j, 1] and (other != pair or pair_count[pair] > 1):
+                if n_found < owners.shape[0]:
+                    owners[n_found] = j
+                    found[n_found] = other
+                    excess[n_found] = violation
+                n_found += 1
+        for e in range(indptr[j], indptr[j + 1]):
+            own_class[pair_code[indices[e]]] = 0.0
+    return n_found

@@ -1,0 +1,208 @@
+"""Which pairs may represent a pair: its neighbors, and those of its class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+
+# Brute force within a class up to this many multiplications, a graph above.
+_BRUTE_FORCE_LIMIT = 5e10
+
+
+@dataclass(frozen=True)
+class SameClass:
+    """Nearest pairs of the own class, for the pairs that need them.
+
+    Parameters
+    ----------
+    place : ndarray of shape (n_pairs,)
+        Row of a pair in `ids`, or -1 where its nearest neighbors hold enough of
+        its own class.
+    ids : ndarray of shape (n_listed, quota)
+        Pairs of the own class, nearest first, padded with -1.
+    """
+
+    place: np.ndarray
+    ids: np.ndarray
+
+
+def nearest_pairs(
+    training: TrainingSet, neighbors: Neighbors, pairs: np.ndarray, limit: int
+) -> np.ndarray:
+    """The nearest other pairs, copies first.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    pairs : ndarray of shape (n,)
+    limit : int
+        Largest number of candidates a pair.
+
+    Returns
+    -------
+    ndarray of shape (n, at most `limit`)
+        Pairs, packed to the left, padded with -1. A pair with copies is a
+        candidate of itself and the first.
+    """
+    nodes = training.pair_node[pairs]
+    listed = neighbors.ids[nodes, :limit]
+    if training.n_pairs == training.n_nodes and training.n_pairs == training.n_rows:
+        return listed.astype(np.intp)
+    around = np.concatenate([nodes[:, None], listed], axis=1)
+    starts = training.node_starts()
+    n_on_node = np.diff(starts)[around]
+    owner = np.repeat(np.arange(len(pairs)), n_on_node.sum(axis=1))
+    first = np.repeat(starts[around].ravel(), n_on_node.ravel())
+    begin = np.repeat(
+        np.cumsum(n_on_node.ravel()) - n_on_node.ravel(), n_on_node.ravel()
+    )
+    pair = first + np.arange(len(first)) - begin
+    own = pair == pairs[owner]
+    keep = ~own | (training.pair_count[pair] > 1)
+    owner, pair, own = owner[keep], pair[keep], own[keep]
+    # The own pair first, all others in the order found.
+    order = np.lexsort((~own, owner))
+    owner, pair = owner[order], pair[order]
+    return pack(owner, pair, len(pairs), limit)
+
+
+def pack(
+    owner: np.ndarray, pair: np.ndarray, n_owners: int, limit: int | None = None
+) -> np.ndarray:
+    """Lay out (owner, pair) lists, sorted by owner, as rows padded with -1."""
+    counts = np.bincount(owner, minlength=n_owners)
+    rank = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    width = int(counts.max(initial=0))
+    width = width if limit is None else min(width, limit)
+    packed = np.full((n_owners, width), -1, dtype=np.intp)
+    kept = rank < width
+    packed[owner[kept], rank[kept]] = pair[kept]
+    return packed
+
+
+def union(candidates: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """Rows of both, without repeats, packed to the left.
+
+    Parameters
+    ----------
+    candidates, extra : ndarray of shape (n, any)
+        Padded with -1.
+
+    Returns
+    -------
+    ndarray of shape (n, widest row)
+    """
+    both = np.concatenate([candidates, extra], axis=1)
+    order = np.argsort(both, axis=1, kind="stable")
+    ordered = np.take_along_axis(both, order, axis=1)
+    again = np.zeros(both.shape, dtype=bool)
+    again[:, 1:] = (ordered[:, 1:] == ordered[:, :-1]) | (ordered[:, 1:] < 0)
+    again[:, :1] = ordered[:, :1] < 0
+    np.put_along_axis(both, order, np.where(again, -1, ordered), axis=1)
+    owner, place = np.nonzero(both >= 0)
+    return pack(owner, both[owner, place], len(both))
+
+
+def nearest_of_same_class(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    limit: int,
+    quota: int,
+    *,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> SameClass:
+    """Search the own class where the nearest neighbors hold too few of it.
+
+    The label term of the kernel makes rows of the own class similar from any
+    distance: a row in the midst of another class finds its neighbors far away.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    limit : int
+        Nearest neighbors that are candidates anyway.
+    quota : int
+        Candidates of the own class that a pair shall have.
+    seed : int, default=0
+    n_threads : int, default=1
+
+    Returns
+    -------
+    SameClass
+    """
+    place = np.full(training.n_pairs, -1, dtype=np.intp)
+    short = _pairs_short_of_own_class(training, neighbors, limit, quota)
+    place[short] = np.arange(len(short))
+    ids = np.full((len(short), quota), -1, dtype=np.intp)
+    short_code = training.pair_code[short]
+    by_class = np.argsort(training.pair_code, kind="stable")
+    class_starts = np.searchsorted(
+        training.pair_code[by_class], np.arange(training.n_classes + 1)
+    )
+    by_short_class = np.argsort(short_code, kind="stable")
+    short_codes, short_starts = np.unique(short_code[by_short_class], return_index=True)
+    for code, asking_of_class in zip(
+        short_codes, np.split(by_short_class, short_starts[1:])
+    ):
+        members = by_class[class_starts[code] : class_starts[code + 1]]
+        if len(members) > 1:
+            asking = short[asking_of_class]
+            ids[asking_of_class] = _search_within(
+                training.points[training.pair_node[members]],
+                training.points[training.pair_node[asking]],
+                members,
+                asking,
+                quota,
+                seed,
+                n_threads,
+            )
+    return SameClass(place, ids)
+
+
+def _pairs_short_of_own_class(
+    training: TrainingSet, neighbors: Neighbors, limit: int, quota: int
+) -> np.ndarray:
+    class_size = np.bincount(training.pair_code, minlength=training.n_classes)
+    short = []
+    step = 65536
+    for start in range(0, training.n_pairs, step):
+        pairs = np.arange(start, min(start + step, training.n_pairs))
+        found = nearest_pairs(training, neighbors, pairs, limit)
+        own_code = training.pair_code[pairs]
+        same = (training.pair_code[found] == own_code[:, None]) & (found >= 0)
+        wanted = np.minimum(quota, class_size[own_code] - 1)
+        short.append(pairs[same.sum(axis=1) < wanted])
+    return np.concatenate(short)
+
+
+def _search_within(
+    points: np.ndarray,
+    queries: np.ndarray,
+    members: np.ndarray,
+    asking: np.ndarray,
+    quota: int,
+    seed: int,
+    n_threads: int,
+) -> np.ndarray:
+    k = min(quota + 1, len(members))
+    index: ExactIndex | HNSWIndex
+    if len(queries) * float(points.size) <= _BRUTE_FORCE_LIMIT:
+        index = ExactIndex(points)
+    else:
+        index = HNSWIndex(points.shape[1], len(points), seed=seed)
+        index.add(points, n_threads=n_threads)
+    found, _ = index.nearest(queries, k, ef=2 * k, n_threads=n_threads)
+    ids = members[found]
+    own = ids == asking[:, None]
+    own[~own.any(axis=1), -1] = True
+    nearest = ids[~own].reshape(len(asking), k - 1)
+    padded = np.full((len(asking), quota), -1, dtype=np.intp)
+    padded[:, : k - 1] = nearest
+    return padded
