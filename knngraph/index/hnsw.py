@@ -102,9 +102,7 @@ class HNSWIndex:
         k = min(k, n_points)
         beam = min(max(ef, k), n_points)
         try:
-            ids, squared = self._graph.knn_query(
-                queries, k=beam, num_threads=n_threads
-            )
+            ids, squared = self._graph.knn_query(queries, k=beam, num_threads=n_threads)
         except RuntimeError:
             # Fewer than `beam` points are reachable from the entry point.
             return ExactIndex(self.points()).nearest(queries, k, n_threads=n_threads)

@@ -1,0 +1,452 @@
+"""The adaptive kNN graph classifier."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from knngraph.graph.kernel import neighbors_bandwidth
+from knngraph.graph.learn import (
+    GraphSettings,
+    LearnedGraph,
+    graph_over_rows,
+    learn_graph,
+)
+from knngraph.graph.neighbors import Neighbors, nearest_others
+from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.index.build import build_index
+from knngraph.index.exact import ExactIndex
+from knngraph.inference.lookup import reached_nodes
+from knngraph.inference.stored import StoredAnswers
+from knngraph.parallel import count_threads
+from knngraph.progress import stage
+from knngraph.space import fit_space
+
+# `support="auto"` certifies the graph against all rows up to this many.
+EXACT_SUPPORT_LIMIT = 5000
+
+
+class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier that learns the neighbors of its training rows at fit.
+
+    Fit represents every training row sparsely by others, lets those vote on its
+    label and stores the winner on the node of a navigable graph. A query walks
+    to its nearest node and reads the label there.
+
+    Parameters
+    ----------
+    inference : {"lookup"}, default="lookup"
+        How a query is answered. "lookup" returns the stored label of the node
+        that the walk reaches. May be changed after `fit`.
+    max_neighbors : int, default=32
+        Number of nearest rows that are candidates for the neighbors of a row.
+    support : {"auto", "exact", "local"}, default="auto"
+        "exact" certifies the solution of every row against all rows, in time
+        quadratic in their number; "local" trusts the nearest rows and the
+        nearest of the same class from the index; "auto" is exact up to 5000
+        rows.
+    density_scales : sequence of int, default=(3, 7, 15)
+        Numbers of neighbors at which the density around a row is measured.
+    penalty_min, penalty_max : float, default=0.1 and 0.5
+        Sparsity penalty in the densest and in the sparsest surroundings, as
+        fractions of lambda*, the smallest penalty that leaves a row without
+        neighbors.
+    label_weight : float, default=0.3
+        Share of the label term in the kernel.
+    label_discount : float, default=0.1
+        Label agreement of two rows of different classes.
+    bandwidth : {"median", "neighbors"} or float, default="median"
+        Bandwidth sigma of the feature kernel: median distance over all pairs of
+        rows (over the pairs of 2000 of them where there are more), root of the
+        median squared distance to the `max_neighbors`-th neighbor, or a number
+        in the units of the data.
+    nugget : float, default=0.0
+        Added to the diagonal of the kernel.
+    self_weight : float, default=2.0
+        Weight of a row's own label in units of its largest neighbor weight.
+    positive : bool, default=True
+        Whether the weights of neighbors must not be negative. Negative weights
+        do not vote.
+    query_nugget : float, default=0.3
+        Nugget of the problem solved at a query.
+    query_penalty : float, default=0.02
+        Penalty of the problem solved at a query, as a fraction of lambda*.
+    query_bandwidth : {"neighbors", "local"} or float, default="neighbors"
+        Bandwidth of the problem solved at a query: as for `bandwidth`, or the
+        query's own distance to its farthest candidate.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+    ef : int or None, default=None
+        Width of the beam of the walk; None is the greedy walk, `ef=1`. A wider
+        beam finds the nearest node more often and takes longer. May be changed
+        after `fit`.
+    M : int, default=16
+        Links of a node in the graph of the index.
+    ef_construction : int, default=200
+        Width of the beam while the index is built.
+    max_iter : int, default=200
+        Largest number of iterations of the solver.
+    tol : float, default=1e-4
+        Largest violation of the optimality conditions, in units of lambda*.
+    n_jobs : int or None, default=None
+        Number of threads. None is one thread, -1 all cores.
+    random_state : int, RandomState instance or None, default=None
+        With a seed the index is built by one thread, and the same data gives
+        the same bytes. With None it is built by `n_jobs` threads.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has names that are all strings.
+    graph_ : CSR array of shape (n_samples, n_samples)
+        Row j holds the weights of the learned neighbors of row j, never itself.
+    n_neighbors_ : ndarray of shape (n_samples,)
+        Learned number of neighbors of every row.
+    density_ : ndarray of shape (n_samples,)
+        Density around every row, between 0 and 1.
+    penalty_ : ndarray of shape (n_samples,)
+        Penalty lambda of every row.
+    lambda_max_ : ndarray of shape (n_samples,)
+        lambda* of every row.
+    bandwidth_ : float
+        Bandwidth of the kernel of the graph, in the units of the data.
+    query_bandwidth_ : float or None
+        Bandwidth of the kernel at queries; None where it is the query's own.
+    label_distribution_ : ndarray or CSR array of shape (n_samples, n_classes)
+        Shares of the vote on every row; sparse above ten million numbers.
+    labels_ : ndarray of shape (n_samples,)
+        Stored label of every row.
+    margin_ : ndarray of shape (n_samples,)
+        Largest minus second largest share of the vote.
+    relabeled_ : ndarray
+        Rows whose stored label differs from the given one.
+    optimality_gap_ : ndarray of shape (n_samples,)
+        Violation of the optimality conditions in units of lambda*: over all
+        rows where the support is exact, over the candidates where it is local.
+    objective_path_ : ndarray
+        Mean objective after every iteration, from the zero vector on.
+    n_iter_ : int
+        Largest number of iterations that a row took.
+
+    See Also
+    --------
+    sklearn.neighbors.KNeighborsClassifier : Votes at the query instead of at fit.
+
+    Notes
+    -----
+    For row j with kernel K (features and labels) the weights minimise
+
+    K_jj - 2 k_j'w + w'(K + nugget I)w + lambda_j |w|_1,  w >= 0,  w_j = 0,
+
+    where lambda_j is small where the data is dense. Exact copies of a row share
+    one node of the index, whose answer is the mean over the copies.
+
+    References
+    ----------
+    The adaptive kNN graph model: J. Li, H. Xu and S. Zhang, code and data at
+    https://github.com/Lijy207/kNN-Graph.
+
+    Examples
+    --------
+    >>> from knngraph import KNNGraphClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = KNNGraphClassifier(random_state=0).fit(X, y)
+    >>> classifier.predict(X[[0, 70, 140]])
+    array([0, 1, 2])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "inference": [StrOptions({"lookup"})],
+        "max_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "support": [StrOptions({"auto", "exact", "local"})],
+        "density_scales": ["array-like"],
+        "penalty_min": [Interval(Real, 0, 1, closed="left")],
+        "penalty_max": [Interval(Real, 0, 1, closed="left")],
+        "label_weight": [Interval(Real, 0, 1, closed="both")],
+        "label_discount": [Interval(Real, 0, 1, closed="both")],
+        "bandwidth": [
+            StrOptions({"median", "neighbors"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "nugget": [Interval(Real, 0, None, closed="left")],
+        "self_weight": [Interval(Real, 0, None, closed="left")],
+        "positive": ["boolean"],
+        "query_nugget": [Interval(Real, 0, None, closed="left")],
+        "query_penalty": [Interval(Real, 0, 1, closed="left")],
+        "query_bandwidth": [
+            StrOptions({"neighbors", "local"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "ef": [Interval(Integral, 1, None, closed="left"), None],
+        "M": [Interval(Integral, 2, None, closed="left")],
+        "ef_construction": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        inference: str = "lookup",
+        max_neighbors: int = 32,
+        support: str = "auto",
+        density_scales: Any = (3, 7, 15),
+        penalty_min: float = 0.1,
+        penalty_max: float = 0.5,
+        label_weight: float = 0.3,
+        label_discount: float = 0.1,
+        bandwidth: float | str = "median",
+        nugget: float = 0.0,
+        self_weight: float = 2.0,
+        positive: bool = True,
+        query_nugget: float = 0.3,
+        query_penalty: float = 0.02,
+        query_bandwidth: float | str = "neighbors",
+        metric: str = "euclidean",
+        ef: int | None = None,
+        M: int = 16,
+        ef_construction: int = 200,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.inference = inference
+        self.max_neighbors = max_neighbors
+        self.support = support
+        self.density_scales = density_scales
+        self.penalty_min = penalty_min
+        self.penalty_max = penalty_max
+        self.label_weight = label_weight
+        self.label_discount = label_discount
+        self.bandwidth = bandwidth
+        self.nugget = nugget
+        self.self_weight = self_weight
+        self.positive = positive
+        self.query_nugget = query_nugget
+        self.query_penalty = query_penalty
+        self.query_bandwidth = query_bandwidth
+        self.metric = metric
+        self.ef = ef
+        self.M = M
+        self.ef_construction = ef_construction
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any) -> "KNNGraphClassifier":
+        """Learn neighbors and stored labels of the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+
+        Returns
+        -------
+        self : KNNGraphClassifier
+        """
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        scales = self._checked_scales()
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        n_threads = count_threads(self.n_jobs)
+        seed, build_threads = self._seed_and_build_threads(n_threads)
+
+        self._space = fit_space(X, self.metric)
+        training = build_training_set(
+            self._space.map_rows(X), codes, len(self.classes_), seed
+        )
+        del X
+        self._index = build_index(
+            training.points,
+            M=self.M,
+            ef_construction=self.ef_construction,
+            seed=seed,
+            n_threads=build_threads,
+            verbose=self.verbose,
+        )
+        exact = self._support_is_exact(training.n_rows)
+        neighbors = self._search_neighbors(training, max(scales), exact, n_threads)
+        learned = learn_graph(
+            training,
+            neighbors,
+            self._graph_settings(scales),
+            exact=exact,
+            seed=seed,
+            n_threads=n_threads,
+            verbose=self.verbose,
+        )
+        self._keep_graph(training, learned)
+        self._keep_query_state(training, neighbors)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the class of every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+        """
+        return self.classes_[self._stored.codes[self._reach_nodes(X)]]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of every class.
+
+        The shares of the vote on the node that the walk reaches.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes)
+            Columns follow `classes_`.
+        """
+        nodes = self._reach_nodes(X)
+        return self._stored.distribution(self.label_distribution_, nodes)
+
+    def kneighbors_graph(self) -> Any:
+        """Learned neighbors of the training rows.
+
+        Returns
+        -------
+        CSR array of shape (n_samples, n_samples)
+            `graph_`: row j holds the weights of the neighbors of row j.
+        """
+        check_is_fitted(self)
+        return self.graph_
+
+    def _checked_scales(self) -> list[int]:
+        scales = np.asarray(self.density_scales)
+        if (
+            scales.ndim != 1
+            or not len(scales)
+            or not np.issubdtype(scales.dtype, np.integer)
+            or (scales < 1).any()
+        ):
+            raise ValueError(
+                "density_scales must be one or more positive integers (numbers of "
+                f"neighbors), got {self.density_scales!r}."
+            )
+        if self.penalty_min > self.penalty_max:
+            raise ValueError(
+                f"penalty_min={self.penalty_min} is larger than "
+                f"penalty_max={self.penalty_max}; swap them."
+            )
+        return [int(scale) for scale in scales]
+
+    def _seed_and_build_threads(self, n_threads: int) -> tuple[int, int]:
+        if self.random_state is None:
+            return 0, n_threads
+        return int(check_random_state(self.random_state).randint(2**31 - 1)), 1
+
+    def _support_is_exact(self, n_rows: int) -> bool:
+        if self.support == "auto":
+            return n_rows <= EXACT_SUPPORT_LIMIT
+        return bool(self.support == "exact")
+
+    def _search_neighbors(
+        self, training: TrainingSet, largest_scale: int, exact: bool, n_threads: int
+    ) -> Neighbors:
+        index = ExactIndex(training.points) if exact else self._index
+        with stage("searching neighbors", training.n_nodes, self.verbose) as searching:
+            return nearest_others(
+                index,
+                training.points,
+                training.node_counts(),
+                max(self.max_neighbors, largest_scale),
+                n_threads=n_threads,
+                advance=searching.advance,
+            )
+
+    def _graph_settings(self, scales: list[int]) -> GraphSettings:
+        bandwidth = self.bandwidth
+        if not isinstance(bandwidth, str):
+            bandwidth = bandwidth / self._space.scale
+        return GraphSettings(
+            max_neighbors=self.max_neighbors,
+            density_scales=scales,
+            penalty_min=self.penalty_min,
+            penalty_max=self.penalty_max,
+            label_weight=self.label_weight,
+            label_discount=self.label_discount,
+            bandwidth=bandwidth,
+            nugget=self.nugget,
+            self_weight=self.self_weight,
+            positive=self.positive,
+            max_iter=self.max_iter,
+            tol=self.tol,
+        )
+
+    def _keep_graph(self, training: TrainingSet, learned: LearnedGraph) -> None:
+        """Bring the results from pairs and nodes to the rows of the user."""
+        node, pair = training.node_of_row, training.pair_of_row
+        representation, consensus = learned.representation, learned.consensus
+        self.graph_ = graph_over_rows(training, representation.weights)
+        self.n_neighbors_ = np.diff(self.graph_.indptr)
+        self.density_ = learned.density[node]
+        self.lambda_max_ = representation.lambda_max[pair]
+        self.penalty_ = learned.fractions[node] * self.lambda_max_
+        self.bandwidth_ = learned.sigma * self._space.scale
+        self.label_distribution_ = consensus.distribution[pair]
+        self.labels_ = self.classes_[consensus.codes[pair]]
+        self.margin_ = consensus.margin[pair]
+        self.relabeled_ = np.flatnonzero(consensus.codes[pair] != training.codes)
+        self.optimality_gap_ = representation.gaps[pair]
+        self.objective_path_ = representation.objective_path
+        self.n_iter_ = max(1, int(representation.n_iter.max()))
+        self._stored = StoredAnswers.from_consensus(training, consensus)
+
+    def _keep_query_state(self, training: TrainingSet, neighbors: Neighbors) -> None:
+        self.query_bandwidth_: float | None
+        if self.query_bandwidth == "local":
+            self.query_bandwidth_ = None
+        elif self.query_bandwidth == "neighbors":
+            sigma = neighbors_bandwidth(neighbors, self.max_neighbors)
+            self.query_bandwidth_ = sigma * self._space.scale
+        else:
+            self.query_bandwidth_ = float(self.query_bandwidth)
+
+    def _reach_nodes(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
+        n_threads = count_threads(self.n_jobs)
+        ef = 1 if self.ef is None else self.ef
+        nodes = np.empty(X.shape[0], dtype=np.intp)
+        for start, stop in self._space.blocks(X):
+            queries = self._space.map_block(X[start:stop])
+            nodes[start:stop] = reached_nodes(
+                self._index, queries, ef=ef, n_threads=n_threads
+            )
+        return nodes

@@ -1,0 +1,1 @@
+"""Ways to read a fitted model: (fitted state, queries) to class scores."""

@@ -1,0 +1,96 @@
+"""What the index keeps on its nodes: a label, and where its vote is found."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from knngraph.graph.consensus import Consensus
+from knngraph.graph.training_set import TrainingSet
+
+
+@dataclass(frozen=True)
+class StoredAnswers:
+    """Stored label of every node, and the rows whose votes it stands for.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_nodes,)
+        Class of every node. Copies with different labels share one node; its
+        class is the largest mean share of their votes, the smaller code in a
+        tie.
+    row_of_node : ndarray of shape (n_nodes,)
+        A row on every node.
+    average : CSR array of shape (n_nodes, n_rows) or None
+        Mean over the rows of a node; None where no node has several.
+    """
+
+    codes: np.ndarray
+    row_of_node: np.ndarray
+    average: Any
+
+    @classmethod
+    def from_consensus(
+        cls, training: TrainingSet, consensus: Consensus
+    ) -> "StoredAnswers":
+        """Bring the consensus of the pairs to their nodes."""
+        row_of_node = np.empty(training.n_nodes, dtype=np.intp)
+        row_of_node[training.node_of_row] = np.arange(training.n_rows)
+        if training.n_nodes == training.n_rows:
+            codes = np.empty(training.n_nodes, dtype=np.intp)
+            codes[training.pair_node] = consensus.codes
+            return cls(codes, row_of_node, None)
+        rows = sparse.csr_array(
+            (
+                1.0 / training.node_counts()[training.node_of_row],
+                (training.node_of_row, np.arange(training.n_rows)),
+            ),
+            shape=(training.n_nodes, training.n_rows),
+        )
+        codes = _node_codes(training, consensus)
+        return cls(codes, row_of_node, rows)
+
+    def distribution(self, by_row: Any, nodes: np.ndarray) -> np.ndarray:
+        """Shares of the vote on some nodes.
+
+        Parameters
+        ----------
+        by_row : ndarray or CSR array of shape (n_rows, n_classes)
+            Shares of the vote on the training rows.
+        nodes : ndarray of shape (n_queries,)
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes)
+        """
+        if self.average is None:
+            shares = by_row[self.row_of_node[nodes]]
+        else:
+            shares = self.average[nodes] @ by_row
+        return shares.toarray() if sparse.issparse(shares) else shares
+
+
+def _node_codes(training: TrainingSet, consensus: Consensus) -> np.ndarray:
+    # The pairs of a node, weighted by their copies, in few enough columns that
+    # ten thousand classes stay affordable: only nodes with several pairs differ.
+    by_pair = sparse.csr_array(
+        (
+            training.pair_count / training.node_counts()[training.pair_node],
+            (training.pair_node, np.arange(training.n_pairs)),
+        ),
+        shape=(training.n_nodes, training.n_pairs),
+    )
+    shares = sparse.csr_array(by_pair @ sparse.csr_array(consensus.distribution))
+    shares.sort_indices()
+    starts = shares.indptr[:-1]
+    largest = np.maximum.reduceat(shares.data, starts)
+    node_of_share = np.repeat(np.arange(training.n_nodes), np.diff(shares.indptr))
+    winners = np.flatnonzero(shares.data == largest[node_of_share])[::-1]
+    codes = np.empty(training.n_nodes, dtype=np.intp)
+    codes[node_of_share[winners]] = shares.indices[winners]
+    # A node with one pair keeps what its tie rule chose.
+    alone = np.bincount(training.pair_node, minlength=training.n_nodes) == 1
+    first = training.node_starts()[:-1]
+    codes[alone] = consensus.codes[first[alone]]
+    return codes
