@@ -317,7 +317,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_queries,)
         """
-        return self.classes_[self._stored.codes[self._reach_nodes(X)]]
+        nodes = self._reach_nodes(X)
+        return self.classes_[self._stored.codes[nodes]]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.

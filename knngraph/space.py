@@ -16,7 +16,11 @@ from scipy import sparse
 DENSE_BYTES_LIMIT = 4 * 2**30
 # Mapped coordinates stay below this, so that squared distances stay finite.
 _LARGEST_COORDINATE = 2.0**50
+# Squares of data of this size in binary orders are safe in single precision.
+_EXPONENT_LEFT_ALONE = 30
 _BLOCK_BYTES = 32 * 2**20
+# Rows are mapped in pieces that stay in the cache of a core.
+_CACHED_NUMBERS = 32768
 
 
 @dataclass(frozen=True)
@@ -74,24 +78,48 @@ class Space:
     def map_block(self, block: Any, out: np.ndarray | None = None) -> np.ndarray:
         """Map one block of rows; see `map_rows`."""
         dense = block.toarray() if sparse.issparse(block) else block
-        mapped = _unit_rows(dense) if self.metric == "cosine" else self._standard(dense)
-        if mapped.size and not np.abs(mapped).max() < _LARGEST_COORDINATE:
-            self._refuse(dense, mapped)
         if out is None:
-            return np.ascontiguousarray(mapped, dtype=np.float32)
-        out[...] = mapped
+            out = np.empty(dense.shape, dtype=np.float32)
+        step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
+        for start in range(0, dense.shape[0], step):
+            piece = slice(start, start + step)
+            if self.metric == "cosine":
+                out[piece] = _unit_rows(dense[piece])
+            else:
+                self._map_piece(dense[piece], out[piece])
+        if out.size and not (
+            out.max() < _LARGEST_COORDINATE and out.min() > -_LARGEST_COORDINATE
+        ):
+            self._refuse(dense, out)
         return out
 
-    def _standard(self, dense: np.ndarray) -> np.ndarray:
+    def _map_piece(self, piece: np.ndarray, out: np.ndarray) -> None:
+        # The difference of two float32 numbers is rounded once, just as it is
+        # on its way through double precision.
+        single = self._single_precision_is_exact(piece.dtype)
+        dtype = np.float32 if single else np.float64
         with np.errstate(over="ignore"):
             if self.center is None:
-                return dense.astype(np.float64) * (1.0 / self.scale)
-            return (dense - self.center) * (1.0 / self.scale)
+                centered = piece
+            elif self.scale == 1.0:
+                center = self.center.astype(dtype)
+                np.subtract(piece, center, out=out, dtype=dtype, casting="unsafe")
+                return
+            else:
+                centered = piece - self.center
+            np.multiply(centered, 1.0 / self.scale, out=out, casting="unsafe")
+
+    def _single_precision_is_exact(self, dtype: np.dtype) -> bool:
+        if not np.can_cast(dtype, np.float32):
+            return False
+        center = self.center
+        return center is None or bool((center.astype(np.float32) == center).all())
 
     def _refuse(self, dense: np.ndarray, mapped: np.ndarray) -> None:
         row, column = np.unravel_index(np.argmax(np.abs(mapped)), mapped.shape)
+        value = dense[row, column].item()
         raise ValueError(
-            f"X has {dense[row, column]!r} in column {column}, more than "
+            f"X has {value!r} in column {column}, more than "
             f"{_LARGEST_COORDINATE:.0e} times the typical spread of the training "
             "rows: distances to it cannot be held in single precision. Remove or "
             "clip the value, or rescale the column."
@@ -101,9 +129,10 @@ class Space:
 def fit_space(X: Any, metric: str) -> Space:
     """Choose center and scale from the training rows.
 
-    The center is the median of every column and the scale the power of two
-    nearest to the median size of a centered row, so that neither follows a few
-    isolated rows. Sparse data keep their zeros where they are.
+    The center is the median of every column. The scale is one, unless the data
+    is tiny or huge: then it is the power of two nearest to the median size of a
+    centered row. Neither follows a few isolated rows. Sparse data keep their
+    zeros where they are.
 
     Parameters
     ----------
@@ -162,9 +191,11 @@ def _power_of_two_near(sizes: np.ndarray) -> float:
     if not len(sizes):
         return 1.0
     middle = np.partition(sizes, (len(sizes) - 1) // 2)[(len(sizes) - 1) // 2]
-    exponent = np.frexp(middle)[1]
+    exponent = int(np.frexp(middle)[1])
+    if abs(exponent) <= _EXPONENT_LEFT_ALONE:
+        return 1.0
     # 1 / scale must be a normal number as well.
-    return float(np.ldexp(1.0, int(np.clip(exponent, -1000, 1000))))
+    return float(np.ldexp(1.0, min(max(exponent, -1000), 1000)))
 
 
 def _unit_rows(dense: np.ndarray) -> np.ndarray:

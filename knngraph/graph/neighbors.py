@@ -109,8 +109,8 @@ def nearest_others(
         own = found == np.arange(start, stop)[:, None]
         # Where the search missed the point itself, its farthest neighbor goes.
         own[~own.any(axis=1), -1] = True
-        ids[start:stop] = found[~own].reshape(-1, k)
-        squared[start:stop] = distance[~own].reshape(-1, k)
+        ids[start:stop] = found[~own].reshape(stop - start, k)
+        squared[start:stop] = distance[~own].reshape(stop - start, k)
         if advance is not None:
             advance(stop - start)
     return Neighbors(ids, squared, counts)

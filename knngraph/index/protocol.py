@@ -12,7 +12,10 @@ class SearchIndex(Protocol):
     threads afterwards: `nearest` changes nothing.
     """
 
-    n_points: int
+    @property
+    def n_points(self) -> int:
+        """Number of stored points."""
+        ...
 
     def nearest(
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
