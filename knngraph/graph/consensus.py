@@ -69,7 +69,7 @@ def vote(
     weights = sparse.csr_array(weights)
     neighbor_weights = np.maximum(weights.data, 0.0)
     rows = np.repeat(np.arange(n_rows), np.diff(weights.indptr))
-    heaviest, heaviest_code = _heaviest(weights.indptr, neighbor_weights)
+    heaviest, _ = _heaviest(weights.indptr, neighbor_weights)
     own = self_weight * heaviest
     # Rows that nobody votes for keep their label.
     own[np.bincount(rows, weights=neighbor_weights, minlength=n_rows) + own <= 0] = 1.0
@@ -85,12 +85,11 @@ def vote(
     ).tocsr()  # adds the votes of one class up
     votes.sort_indices()
     votes.data /= np.repeat(votes.sum(axis=1), np.diff(votes.indptr))
-    preferred = (
-        np.where(
-            heaviest_code >= 0, own_codes[weights.indices[heaviest_code]], own_codes
-        )
-        if weights.nnz
-        else own_codes
+    # The smallest class of the heaviest neighbors, or none at all.
+    preferred = np.full(n_rows, n_classes, dtype=np.intp)
+    at_heaviest = neighbor_weights == heaviest[rows]
+    np.minimum.at(
+        preferred, rows[at_heaviest], own_codes[weights.indices[at_heaviest]]
     )
     codes, margin = _winners(votes, own_codes, preferred)
     if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:

@@ -1,0 +1,31 @@
+"""Data that several files share; nothing here is downloaded."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """All of scikit-learn's digits as (X, y), read-only."""
+    X, y = load_digits(return_X_y=True)
+    X.setflags(write=False)
+    y.setflags(write=False)
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """Four overlapping classes as (X, y), read-only."""
+    X, y = make_blobs(
+        n_samples=240, n_features=5, centers=4, cluster_std=3.0, random_state=11
+    )
+    X.setflags(write=False)
+    y.setflags(write=False)
+    return X, y
+
+
+@pytest.fixture
+def random():
+    """A seeded generator, new for every test."""
+    return np.random.default_rng(20240229)
