@@ -32,8 +32,10 @@ class Stage:
         if self._bar is not None:
             self._bar.update(n_units)
             return
+        if not 0 < self.done < self.total:
+            return
         now = time.perf_counter()
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES and self.done < self.total:
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             left = (now - self._start) / self.done * (self.total - self.done)
             self._write(f"{self.done}/{self.total}, {left:.0f} s left")
