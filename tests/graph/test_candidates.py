@@ -1,0 +1,110 @@
+"""Candidates of a pair, worked by hand."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import knngraph.graph.candidates as candidates_module
+from knngraph.graph.candidates import (
+    nearest_of_same_class,
+    nearest_pairs,
+    pack,
+    union,
+)
+from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.training_set import build_training_set
+from knngraph.index.exact import ExactIndex
+
+
+def train(values, codes, k):
+    """Training set of points on a line and its neighbors."""
+    rows = np.array(values, dtype=np.float32)[:, None]
+    training = build_training_set(rows, np.array(codes), max(codes) + 1)
+    found = nearest_others(
+        ExactIndex(training.points), training.points, training.node_counts(), k
+    )
+    return training, found
+
+
+def described(training, pairs):
+    """Pairs as (place on the line, class)."""
+    pairs = pairs[pairs >= 0]
+    places = training.points[training.pair_node[pairs], 0]
+    return list(zip(places.tolist(), training.pair_code[pairs].tolist()))
+
+
+def test_pack_pads_and_cuts():
+    owner, pair = np.array([0, 0, 0, 2]), np.array([5, 6, 7, 8])
+    assert pack(owner, pair, 3).tolist() == [[5, 6, 7], [-1, -1, -1], [8, -1, -1]]
+    assert pack(owner, pair, 3, limit=2).tolist() == [[5, 6], [-1, -1], [8, -1]]
+
+
+def test_union_keeps_everyone_once():
+    one = np.array([[3, 1, -1], [2, -1, -1]])
+    other = np.array([[1, 4], [-1, -1]])
+    merged = union(one, other)
+    assert [sorted(row[row >= 0].tolist()) for row in merged] == [[1, 3, 4], [2]]
+    # Packed to the left: the solver stops at the first -1.
+    assert merged[1].tolist() == [2, -1, -1]
+
+
+def test_nearest_pairs_without_copies_are_the_neighbors():
+    training, found = train([0, 1, 3, 7], [0, 1, 0, 1], k=3)
+    row = int(training.pair_of_row[0])
+    nearest = nearest_pairs(training, found, np.array([row]), limit=2)
+    assert described(training, nearest[0]) == [(1.0, 1), (3.0, 0)]
+
+
+def test_copies_come_first_and_the_own_pair_stands_for_its_other_copies():
+    # Two rows of class 0 and one of class 1 at the place 0.
+    training, found = train([0, 0, 0, 1], [0, 0, 1, 1], k=3)
+    pairs = training.pair_of_row[[0, 2, 3]]
+    nearest = nearest_pairs(training, found, pairs, limit=5)
+    assert described(training, nearest[0]) == [(0.0, 0), (0.0, 1), (1.0, 1)]
+    # A pair of one row is no candidate of itself.
+    assert described(training, nearest[1]) == [(0.0, 0), (1.0, 1)]
+    assert described(training, nearest[2]) == [(0.0, 0), (0.0, 1)]
+
+
+def test_the_limit_counts_pairs():
+    training, found = train([0, 0, 0, 1], [0, 0, 1, 1], k=3)
+    nearest = nearest_pairs(training, found, training.pair_of_row, limit=2)
+    assert nearest.shape == (4, 2)
+
+
+def test_the_own_class_is_sought_where_the_nearest_lack_it():
+    # The row at 0 is alone among class 1; its class sits at 8 and 9.
+    training, found = train([0, 1, 2, 3, 8, 9], [0, 1, 1, 1, 0, 0], k=2)
+    same = nearest_of_same_class(training, found, limit=2, quota=2)
+    pair = training.pair_of_row
+    assert same.place[pair[0]] >= 0
+    ids = same.ids[same.place[pair[0]]]
+    assert described(training, ids) == [(8.0, 0), (9.0, 0)]
+    # Rows 1, 2 and 3 of class 1: row 2 has both others nearest, no search.
+    assert same.place[pair[2]] == -1
+
+
+def test_a_class_of_one_finds_nobody():
+    training, found = train([0, 1, 2], [0, 1, 1], k=2)
+    same = nearest_of_same_class(training, found, limit=2, quota=2)
+    place = same.place[training.pair_of_row[0]]
+    assert place == -1 or (same.ids[place] == -1).all()
+
+
+@pytest.mark.parametrize("limit", [0.0, 1e18])
+def test_both_searches_within_a_class_agree(limit, monkeypatch, random):
+    rows = random.normal(size=(80, 2)).astype(np.float32)
+    codes = random.integers(4, size=80)
+    training = build_training_set(rows, codes, 4)
+    found = nearest_others(
+        ExactIndex(training.points), training.points, training.node_counts(), 2
+    )
+    monkeypatch.setattr(candidates_module, "_BRUTE_FORCE_LIMIT", limit)
+    same = nearest_of_same_class(training, found, limit=2, quota=3)
+    distance = ((training.points[:, None] - training.points[None]) ** 2).sum(axis=2)
+    distance[training.pair_code[:, None] != training.pair_code] = np.inf
+    np.fill_diagonal(distance, np.inf)
+    listed = np.flatnonzero(same.place >= 0)
+    assert len(listed) > 40  # a quarter of two neighbors is never three
+    expected = np.argsort(distance[listed], axis=1)[:, :3]
+    assert_array_equal(same.ids[same.place[listed]], expected)

@@ -1,0 +1,102 @@
+"""The approximate index: its answers, its fallback, its saved state."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+
+
+def build(points, seed=0):
+    """An index of all points, built by one thread."""
+    index = HNSWIndex(points.shape[1], len(points), seed=seed)
+    index.add(points)
+    return index
+
+
+@pytest.fixture
+def points(random):
+    """Points without copies."""
+    return random.normal(size=(300, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def queries(random):
+    """Queries that are not points."""
+    return random.normal(size=(50, 4)).astype(np.float32)
+
+
+def test_a_wide_beam_finds_what_brute_force_finds(points, queries):
+    index = build(points)
+    ids, squared = index.nearest(queries, 5, ef=300)
+    exact_ids, exact_squared = ExactIndex(points).nearest(queries, 5)
+    assert_array_equal(ids, exact_ids)
+    assert_allclose(squared, exact_squared, rtol=1e-5)
+
+
+def test_a_wide_beam_changes_no_later_call(points, queries):
+    index = build(points)
+    before = index.nearest(queries, 1)
+    index.nearest(queries, 10, ef=200)
+    assert_array_equal(before, index.nearest(queries, 1))
+
+
+def test_threads_change_nothing(points, queries):
+    index = build(points)
+    one = index.nearest(queries, 3, ef=8, n_threads=1)
+    assert_array_equal(one, index.nearest(queries, 3, ef=8, n_threads=2))
+
+
+def test_one_seed_builds_one_graph(points):
+    states = [pickle.dumps(build(points, seed=seed)) for seed in (1, 1, 2)]
+    assert states[0] == states[1] != states[2]
+
+
+def test_points_are_numbered_on(points):
+    index = HNSWIndex(4, 300)
+    index.add(points[:100])
+    index.add(points[100:])
+    assert index.n_points == 300
+    assert index.n_bytes > points.nbytes
+    assert_array_equal(index.points(), points)
+
+
+def test_no_more_than_there_are(points):
+    ids, _ = build(points[:3]).nearest(points[:1], 10, ef=50)
+    assert sorted(ids[0].tolist()) == [0, 1, 2]
+
+
+class Torn:
+    """A graph in which too few points can be reached, as hnswlib tells it."""
+
+    def __init__(self, graph):
+        self.graph = graph
+
+    def __getattr__(self, name):
+        return getattr(self.graph, name)
+
+    def knn_query(self, *args, **kwargs):
+        raise RuntimeError("Cannot return the results in a contiguous 2D array")
+
+
+def test_a_torn_graph_is_answered_by_brute_force(points, queries):
+    index = build(points)
+    index._graph = Torn(index._graph)
+    ids, _ = index.nearest(queries, 2)
+    assert_array_equal(ids, ExactIndex(points).nearest(queries, 2)[0])
+
+
+def test_saved_and_loaded(points, queries):
+    index = build(points)
+    loaded = pickle.loads(pickle.dumps(index))
+    assert_array_equal(loaded.nearest(queries, 2), index.nearest(queries, 2))
+
+
+def test_a_state_of_another_release_is_refused(points):
+    state = build(points).__getstate__()
+    index = HNSWIndex.__new__(HNSWIndex)
+    with pytest.raises(ValueError, match="saved in format 999"):
+        index.__setstate__({**state, "version": 999})

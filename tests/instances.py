@@ -1,0 +1,23 @@
+"""Constructor arguments of the estimators that the common checks run on.
+
+The baselines have common checks of their own in tests/baselines.
+"""
+
+from knngraph import KNNGraphClassifier
+
+
+def estimators_under_test():
+    """Fresh estimators, one for every branch that fit and predict take."""
+    return [
+        KNNGraphClassifier(random_state=0),
+        KNNGraphClassifier(support="local", ef=8, n_jobs=2),
+        KNNGraphClassifier(metric="cosine", bandwidth="neighbors", random_state=0),
+        KNNGraphClassifier(
+            positive=False,
+            label_weight=0.0,
+            nugget=0.1,
+            density_scales=[2],
+            query_bandwidth="local",
+            random_state=0,
+        ),
+    ]

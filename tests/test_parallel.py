@@ -1,0 +1,49 @@
+"""Chunks of rows over threads."""
+
+import threading
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from knngraph.parallel import chunk_bounds, count_threads, map_chunks
+
+
+def test_chunks_are_consecutive_and_complete():
+    assert chunk_bounds(7, 3) == [(0, 3), (3, 6), (6, 7)]
+    assert chunk_bounds(0, 3) == []
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_results_keep_the_order_of_the_chunks(n_threads):
+    done = []
+    results = map_chunks(lambda i, j: (i, j), 11, 2, n_threads, done.append)
+    assert results == chunk_bounds(11, 2)
+    assert sum(done) == 11
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_in_a_chunk_reaches_the_caller(n_threads):
+    def fail(start, stop):
+        if start:
+            raise OverflowError("chunk 4")
+
+    with pytest.raises(OverflowError, match="chunk 4"):
+        map_chunks(fail, 8, 4, n_threads)
+
+
+def test_several_threads_work_at_once():
+    # Two chunks that wait for one another: with one thread this would not end.
+    together = threading.Barrier(2, timeout=60)
+    map_chunks(lambda i, j: together.wait(), 2, 1, n_threads=2)
+
+
+def test_blas_has_one_thread_within_a_chunk():
+    pools = map_chunks(lambda i, j: threadpool_info(), 1, 1, n_threads=1)[0]
+    assert [p["num_threads"] for p in pools if p["user_api"] == "blas"]
+    assert all(p["num_threads"] == 1 for p in pools if p["user_api"] == "blas")
+
+
+def test_n_jobs_as_in_scikit_learn():
+    assert count_threads(None) == 1
+    assert count_threads(3) == 3
+    assert count_threads(-1) >= 1
