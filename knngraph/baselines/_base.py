@@ -48,7 +48,8 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
             The fitted classifier.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        # One memory layout, so that it cannot change how sums round.
+        X, y = validate_data(self, X, y, dtype=np.float64, order="C")
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self._rows = X
@@ -68,7 +69,8 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         ndarray of shape (n_queries,)
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        shares = self.predict_proba(X)
+        return self.classes_[shares.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Class scores of each row, scaled to sum to one.
@@ -98,7 +100,7 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> np.ndarray:
         """Validate queries and join what `function` says of blocks of them."""
         check_is_fitted(self)
-        queries = validate_data(self, X, reset=False, dtype=np.float64)
+        queries = validate_data(self, X, reset=False, dtype=np.float64, order="C")
         answers = map_chunks(
             lambda start, stop: function(queries[start:stop]),
             queries.shape[0],

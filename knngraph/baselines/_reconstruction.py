@@ -55,7 +55,6 @@ def reconstruct(
     exclude_self: bool,
     max_iter: int,
     tol: float,
-    nnz_tol: float,
     n_threads: int,
 ) -> tuple[csc_array, np.ndarray]:
     """Minimize ||Z - ZW||^2 + rho1 ||W||_1 + rho2 tr(W'Z'LZW), W >= 0, Z = X'.
@@ -69,23 +68,21 @@ def reconstruct(
     exclude_self : bool
         Keep the diagonal of W at zero.
     max_iter : int
-        Sweeps over the coordinates of one column.
+        Steps for one column; each lets one row in.
     tol : float
-        A column is done when no coordinate moves its image by more than this
-        share of the norm of the row.
-    nnz_tol : float
-        Parts of a mix shorter than this share of the norm are dropped.
+        A column is done when no row that is out has a slope above this share
+        of the norms of the two rows.
     n_threads : int
 
     Returns
     -------
     mixes : csc_array of shape (n_samples, n_samples)
         Column i mixes the other rows into row i.
-    n_sweeps : ndarray of shape (n_samples,)
-        Sweeps done; `max_iter + 1` for a column that did not settle.
+    n_steps : ndarray of shape (n_samples,)
+        Steps done; `max_iter + 1` for a column that did not settle.
     """
     # Imported here: loading numba is for those who fit.
-    from knngraph.baselines._reconstruction_kernel import descend
+    from knngraph.baselines._reconstruction_kernel import solve_mixes
 
     inner = X @ X.T
     curved = inner
@@ -93,11 +90,11 @@ def reconstruct(
         curved = inner + rho2 * (X @ laplacian @ X.T)
         curved = 0.5 * (curved + curved.T)
     n_samples = X.shape[0]
-    n_sweeps = np.empty(n_samples, dtype=np.intp)
+    n_steps = np.empty(n_samples, dtype=np.intp)
 
     def solve(start: int, stop: int) -> csc_array:
-        mixes, n_sweeps[start:stop] = descend(
-            inner, curved, start, stop, rho1, exclude_self, max_iter, tol, nnz_tol
+        mixes, n_steps[start:stop] = solve_mixes(
+            inner, curved, start, stop, rho1, exclude_self, max_iter, tol
         )
         return csc_array(mixes.T)
 
@@ -111,4 +108,4 @@ def reconstruct(
         ),
         shape=(n_samples, n_samples),
     )
-    return joined, n_sweeps
+    return joined, n_steps

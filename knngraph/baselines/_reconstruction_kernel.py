@@ -1,14 +1,19 @@
-"""Coordinate descent for the sparse mixes of the kTree, compiled."""
+"""Active sets for the sparse mixes of the kTree, compiled."""
 
 import numpy as np
 from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def descend(  # type: ignore[no-untyped-def]
-    inner, curved, start, stop, penalty, exclude_self, max_iter, tol, nnz_tol
+def solve_mixes(  # type: ignore[no-untyped-def]
+    inner, curved, start, stop, penalty, exclude_self, max_iter, tol
 ):
-    """Solve columns `start` to `stop`, one by one, from zero.
+    """Minimize w' curved w - 2 w' inner_i + penalty sum(w), w >= 0, exactly.
+
+    Each step lets the row in whose part would grow fastest, solves for the rows
+    that are in, and lets out those whose part would turn negative (Lawson and
+    Hanson's method with a linear penalty). Unlike a descent it ends, with zeros
+    that are zeros: how many parts there are is the answer looked for.
 
     Parameters
     ----------
@@ -17,60 +22,88 @@ def descend(  # type: ignore[no-untyped-def]
     curved : ndarray of shape (n, n)
         The quadratic form; equal to `inner` without a Laplacian.
     start, stop : int
+        Columns to solve.
     penalty : float
         Weight of the l1 norm.
     exclude_self : bool
     max_iter : int
-    tol, nnz_tol : float
-        Shares of the norm of the row: the last move of a settled column, and
-        the shortest part it keeps.
+    tol : float
+        A row is let in if its slope exceeds this share of the norms involved.
 
     Returns
     -------
     mixes : ndarray of shape (stop - start, n)
-    n_sweeps : ndarray of shape (stop - start,)
+    n_steps : ndarray of shape (stop - start,)
         `max_iter + 1` where a column did not settle.
     """
     n = inner.shape[0]
+    # Rows that depend on one another make the system singular; this much on
+    # the diagonal turns the missing curvature into a long step, which then
+    # ends where a part becomes zero.
+    ridge = 1.0 + 1e-10
     mixes = np.zeros((stop - start, n))
-    n_sweeps = np.full(stop - start, max_iter + 1)
-    residual = np.empty(n)
-    active = np.empty(n, dtype=np.bool_)
+    n_steps = np.full(stop - start, max_iter + 1)
+    slope = np.empty(n)
+    barred = np.empty(n, dtype=np.bool_)
+    members = np.empty(n, dtype=np.int64)
     for c in range(stop - start):
         i = start + c
         mix = mixes[c]
-        # Half the negative slope of the objective, kept up to date.
-        for j in range(n):
-            residual[j] = inner[j, i] - 0.5 * penalty
-            active[j] = False
-        limit = tol * np.sqrt(inner[i, i])
-        # Sweeps over all coordinates find which may move; sweeps over those
-        # alone, cheap, settle them; the last sweep is always over all.
-        over_all = True
-        for sweep in range(1, max_iter + 1):
-            largest = 0.0
+        norm = np.sqrt(inner[i, i])
+        n_members = 0
+        barred[:] = False
+        barred[i] = exclude_self
+        for step in range(1, max_iter + 1):
             for j in range(n):
-                if not over_all and not active[j]:
+                slope[j] = inner[i, j] - 0.5 * penalty
+            for a in range(n_members):
+                j = members[a]
+                for other in range(n):
+                    slope[other] -= mix[j] * curved[j, other]
+            entering = -1
+            steepest = tol * norm
+            for j in range(n):
+                if barred[j] or mix[j] > 0.0 or curved[j, j] <= 0.0:
                     continue
-                if curved[j, j] <= 0.0 or (exclude_self and j == i):
-                    continue
-                moved = max(0.0, mix[j] + residual[j] / curved[j, j])
-                change = moved - mix[j]
-                if change != 0.0:
-                    mix[j] = moved
-                    active[j] = True
-                    for other in range(n):
-                        residual[other] -= change * curved[j, other]
-                    largest = max(largest, abs(change) * np.sqrt(curved[j, j]))
-            if largest <= limit:
-                if over_all:
-                    n_sweeps[c] = sweep
+                steepness = slope[j] / np.sqrt(curved[j, j])
+                if steepness > steepest:
+                    steepest = steepness
+                    entering = j
+            if entering < 0:
+                n_steps[c] = step
+                break
+            members[n_members] = entering
+            n_members += 1
+            while n_members > 0:
+                system = np.empty((n_members, n_members))
+                target = np.empty(n_members)
+                for a in range(n_members):
+                    target[a] = inner[i, members[a]] - 0.5 * penalty
+                    for b in range(n_members):
+                        system[a, b] = curved[members[a], members[b]]
+                    system[a, a] *= ridge
+                wanted = np.linalg.solve(system, target)
+                share = 1.0
+                leaving = -1
+                for a in range(n_members):
+                    j = members[a]
+                    # Below the rounding of the solve a part is no part.
+                    least = 1e-4 * tol * norm / np.sqrt(curved[j, j])
+                    if wanted[a] <= least:
+                        room = mix[j] / (mix[j] - min(wanted[a], 0.0) + 1e-300)
+                        if leaving < 0 or room < share:
+                            share = room
+                            leaving = a
+                for a in range(n_members):
+                    j = members[a]
+                    mix[j] = max(0.0, mix[j] + share * (wanted[a] - mix[j]))
+                if leaving < 0:
                     break
-                over_all = True
-            else:
-                over_all = False
-        least = nnz_tol * np.sqrt(inner[i, i])
-        for j in range(n):
-            if mix[j] * np.sqrt(max(0.0, inner[j, j])) <= least:
-                mix[j] = 0.0
-    return mixes, n_sweeps
+                if members[leaving] == entering:
+                    # Rounding let it in; it would come back for ever.
+                    barred[entering] = True
+                mix[members[leaving]] = 0.0
+                n_members -= 1
+                for a in range(leaving, n_members):
+                    members[a] = members[a + 1]
+    return mixes, n_steps

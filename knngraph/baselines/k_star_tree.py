@@ -30,14 +30,10 @@ class KStarTreeClassifier(KTreeClassifier):
         The fewest training rows in a leaf. The search is as good as the leaf is
         large; see Notes.
     max_iter : int, default=1000
-        The most sweeps over the mix of one row.
+        The most steps towards the mix of one row; each lets one row in.
     tol : float, default=1e-6
-        A mix is settled when no sweep moves it by more than this share of the
-        norm of its row.
-    nnz_tol : float, default=1e-4
-        A row is left out of a mix if its part is shorter than this share of the
-        norm of the mixed row. More than `tol`, since what tends to zero gets
-        there slowly.
+        A mix is settled when the slope of no row that is out exceeds this share
+        of the norms of the two rows.
     cv : int, "loo", splitter, iterable of splits or None, default=5
         Folds of the inner cross-validation, if a parameter asks for it. A
         number means shuffled folds, stratified where every class has that many
@@ -59,7 +55,7 @@ class KStarTreeClassifier(KTreeClassifier):
     reconstruction_ : csc_array of shape (n_samples, n_samples)
         Column i mixes the other rows into row i.
     n_iter_ : int
-        Sweeps of the slowest mix.
+        Steps of the slowest mix.
     tree_ : sklearn.tree.DecisionTreeClassifier
         Tree from features to the number of neighbors.
     leaf_k_ : dict
@@ -76,7 +72,7 @@ class KStarTreeClassifier(KTreeClassifier):
     Warns
     -----
     KNNGraphWarning
-        If a mix has not settled after `max_iter` sweeps.
+        If a mix has not settled after `max_iter` steps.
 
     See Also
     --------

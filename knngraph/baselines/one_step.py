@@ -203,7 +203,14 @@ class OneStepKNNClassifier(BaselineClassifier):
                 KNNGraphWarning,
                 stacklevel=4,
             )
-        self.projection_ = solve_projection(X, penalties)
+        try:
+            self.projection_ = solve_projection(X, penalties)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                f"alpha={self.alpha_} and beta={self.beta_} are too small to solve "
+                "for these data; make one of them larger, or scale the rows to unit "
+                "length."
+            ) from error
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         weights = self._weigh(queries)
