@@ -20,6 +20,7 @@ def count_or_list_violators(
     bounds,
     label_weight,
     discount,
+    nugget,
     positive,
     owners,
     found,
@@ -63,6 +64,12 @@ def count_or_list_violators(
             row = features[place[pair_node[indices[e]]]]
             for i in range(n_block):
                 product[i] += w * row[i]
+            member = indices[e] - first_pair
+            if 0 <= member < n_block:
+                # Copies share a weight, which divides its square; a row's own
+                # pair offers its other copies.
+                copies = pair_count[indices[e]] - (1 if indices[e] == pair else 0)
+                product[member] += w * nugget / copies
             total += w
             own_class[pair_code[indices[e]]] += w
         for i in range(n_block):

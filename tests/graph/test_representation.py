@@ -1,0 +1,259 @@
+"""The solver: closed forms, independent solvers, optimality, certificates."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+
+from knngraph.graph.candidates import nearest_of_same_class
+from knngraph.graph.full_support import represent_fully
+from knngraph.graph.kernel import CompositeKernel
+from knngraph.graph.learn import graph_over_rows
+from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.representation import Problem, candidates_of, represent_locally
+from knngraph.graph.training_set import build_training_set
+from knngraph.index.exact import ExactIndex
+from tests.reference import (
+    composite_kernel,
+    objectives,
+    solve_by_coordinate_descent,
+    solve_by_nnls,
+    violations,
+)
+
+
+class Represented:
+    """Rows with the representation that the stages find for them."""
+
+    def __init__(
+        self,
+        rows,
+        codes,
+        *,
+        fraction=0.3,
+        sigma=1.0,
+        label_weight=0.3,
+        nugget=0.0,
+        positive=True,
+        exact=False,
+        max_neighbors=32,
+        max_iter=200,
+        tol=1e-6,
+    ):
+        rows = np.asarray(rows, dtype=np.float32)
+        codes = np.asarray(codes)
+        training = build_training_set(rows, codes, int(codes.max()) + 1)
+        neighbors = nearest_others(
+            ExactIndex(training.points),
+            training.points,
+            training.node_counts(),
+            max_neighbors,
+        )
+        same_class = nearest_of_same_class(
+            training, neighbors, max_neighbors, max(1, max_neighbors // 2)
+        )
+        problem = Problem(
+            CompositeKernel(sigma, label_weight, 0.1),
+            np.full(training.n_pairs, fraction),
+            nugget,
+            positive,
+            max_iter,
+            tol,
+        )
+        represent = represent_fully if exact else represent_locally
+        self.result = represent(training, neighbors, same_class, problem, max_neighbors)
+        self.graph = graph_over_rows(training, self.result.weights)
+        self.W = self.graph.toarray()
+        self.kernel = composite_kernel(rows, codes, sigma, label_weight)
+        lambda_max = self.result.lambda_max[training.pair_of_row]
+        self.lambda_max = lambda_max
+        self.penalty = fraction * lambda_max
+        pairs = candidates_of(
+            training, neighbors, same_class, training.pair_of_row, max_neighbors
+        )
+        first, _ = training.rows_of_pairs()
+        self.candidates = [first[row[row >= 0]] for row in pairs]
+
+
+@pytest.fixture(scope="module")
+def some_digits(digits):
+    """Every sixth digit, scaled to bring distances near one."""
+    X, y = digits
+    return (X[::6] / 32.0).astype(np.float32), y[::6]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("nugget", [0.0, 0.5])
+def test_one_neighbor_in_closed_form(nugget, exact):
+    # Kernel 0.7 exp(-2) + 0.3 to the only other row; w = k (1 - f) / (1 + eta).
+    found = Represented([[0], [2]], [0, 0], fraction=0.4, nugget=nugget, exact=exact)
+    similarity = 0.7 * np.exp(-2.0) + 0.3
+    weight = similarity * 0.6 / (1.0 + nugget)
+    assert_allclose(found.W, [[0, weight], [weight, 0]], rtol=1e-6)
+    assert_allclose(found.lambda_max, 2.0 * similarity, rtol=1e-6)
+
+
+def test_another_class_is_less_similar():
+    found = Represented([[0], [2]], [0, 1], fraction=0.4)
+    assert_allclose(found.W[0, 1], (0.7 * np.exp(-2.0) + 0.03) * 0.6, rtol=1e-6)
+
+
+def test_two_even_neighbors_share():
+    # The ends are equally similar to the middle and have kernel c to each other:
+    # k (1 - f) / (1 + c) each.
+    found = Represented([[-1], [0], [1]], [0, 0, 0], fraction=0.4)
+    similarity = 0.7 * np.exp(-0.5) + 0.3
+    weight = similarity * 0.6 / (1.0 + 0.7 * np.exp(-2.0) + 0.3)
+    assert_allclose(found.W[1], [weight, 0, weight], rtol=1e-6)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_row_with_copies_is_represented_by_one(exact):
+    # k = 1 to its copy, so that w = (1 - f) / (1 + eta) there and, the copy
+    # explaining the row but for the penalty, nothing elsewhere.
+    found = Represented([[0], [0], [9]], [0, 0, 0], fraction=0.4, exact=exact)
+    assert_allclose(found.W[:2], [[0, 0.6, 0], [0.6, 0, 0]], rtol=1e-6)
+
+
+def test_a_nugget_is_shared_by_copies():
+    # Three copies beside the row itself: an even spread divides the square of
+    # the weight by three.
+    found = Represented([[0]] * 4, [0] * 4, fraction=0.4, nugget=0.6)
+    assert_allclose(found.W.sum(axis=1), 0.6 / (1.0 + 0.6 / 3), rtol=1e-6)
+
+
+def test_nobody_else_to_be_represented_by():
+    found = Represented([[3.0]], [0], exact=True)
+    assert found.W.tolist() == [[0.0]]
+    assert found.result.gaps.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.9])
+@pytest.mark.parametrize("label_weight", [0.0, 0.3])
+def test_agrees_with_lawson_and_hanson(fraction, label_weight, some_digits):
+    X, y = some_digits
+    found = Represented(X, y, fraction=fraction, label_weight=label_weight, exact=True)
+    objective = objectives(found.kernel, found.W, found.penalty)
+    for j in range(0, len(y), 25):
+        others = np.delete(np.arange(len(y)), j)
+        weights = np.zeros((1, len(y)))
+        weights[0, others] = solve_by_nnls(
+            # The jitter keeps the factorisation alive; it moves the optimum by
+            # less than a thousandth of the tolerance below.
+            found.kernel[np.ix_(others, others)] + 1e-10 * np.eye(len(others)),
+            found.kernel[j, others],
+            found.penalty[j],
+        )
+        row = weights[0]
+        best = 1.0 - 2.0 * row @ found.kernel[j] + row @ found.kernel @ row
+        best += found.penalty[j] * row.sum()
+        assert_allclose(objective[j], best, rtol=1e-6)
+
+
+@pytest.mark.parametrize("nugget", [0.0, 0.2])
+@pytest.mark.parametrize("positive", [True, False])
+def test_optimality_over_candidates_recomputed(positive, nugget, some_digits):
+    X, y = some_digits
+    found = Represented(
+        X, y, fraction=0.1, positive=positive, nugget=nugget, max_neighbors=10
+    )
+    for j, candidates in enumerate(found.candidates):
+        assert j not in candidates
+        assert set(np.flatnonzero(found.W[j])) <= set(candidates)
+        members = np.append(candidates, j)
+        W = np.zeros((len(members), len(members)))
+        W[-1] = found.W[j, members]
+        gap = violations(
+            found.kernel[np.ix_(members, members)],
+            W,
+            np.full(len(members), found.penalty[j]),
+            nugget,
+            positive,
+        )[-1]
+        # Twice the tolerance: the sums here are ordered otherwise.
+        assert gap <= 2e-6 * found.lambda_max[j]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_two_sided_weights_agree_with_coordinate_descent(exact, some_digits):
+    X, y = some_digits[0][:60], some_digits[1][:60]
+    found = Represented(
+        X, y, fraction=0.01, nugget=0.05, positive=False, exact=exact, max_neighbors=60
+    )
+    assert (found.W < 0).any()  # or the two problems would be the same
+    for j in range(0, 60, 6):
+        others = np.delete(np.arange(60), j)
+        gram = found.kernel[np.ix_(others, others)] + 0.05 * np.eye(59)
+        expected = solve_by_coordinate_descent(
+            gram, found.kernel[j, others], found.penalty[j]
+        )
+        assert_allclose(found.W[j, others], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_certificate_holds_for_copies_of_any_label(exact, positive, some_digits):
+    X, y = some_digits
+    # Copies with the same label, with another one, and one of each.
+    X = np.concatenate([X, X[:40], X[20:60]])
+    y = np.concatenate([y, y[:40], (y[20:60] + 1) % 10])
+    tol = 1e-5
+    found = Represented(X, y, positive=positive, exact=exact, tol=tol)
+    assert_array_equal(found.W.diagonal(), 0.0)
+    assert found.result.gaps.max() <= tol
+    if exact:
+        violation = violations(found.kernel, found.W, found.penalty, positive=positive)
+        assert (violation <= tol * found.lambda_max).all()
+        np.fill_diagonal(found.kernel, 0.0)
+        assert_allclose(found.lambda_max, 2.0 * found.kernel.max(axis=1), rtol=1e-6)
+
+
+def test_the_certificate_reaches_beyond_the_first_candidates(some_digits):
+    X, y = some_digits
+    narrow = Represented(X, y, fraction=0.05, max_neighbors=2, exact=True)
+    wide = Represented(X, y, fraction=0.05, max_neighbors=64, exact=True)
+    assert np.diff(narrow.graph.indptr).max() > 4
+    assert (
+        violations(narrow.kernel, narrow.W, narrow.penalty) <= 1e-6 * narrow.lambda_max
+    ).all()
+    assert_allclose(
+        objectives(narrow.kernel, narrow.W, narrow.penalty),
+        objectives(wide.kernel, wide.W, wide.penalty),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("positive", [False, True])
+def test_the_mean_objective_falls_to_where_it_says(positive, exact, some_digits):
+    X, y = some_digits
+    found = Represented(X, y, fraction=0.05, positive=positive, exact=exact)
+    path = found.result.objective_path
+    assert path[0] == 1.0  # the zero vector leaves K_jj
+    assert (np.diff(path) <= 0.0).all()
+    end = objectives(found.kernel, found.W, found.penalty).mean()
+    assert_allclose(path[-1], end, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.999999])
+@pytest.mark.parametrize("label_weight", [0.0, 0.3, 1.0])
+def test_no_row_ends_without_a_neighbor(fraction, label_weight, random):
+    rows = np.concatenate([random.normal(size=(30, 2)), [[1e4, 0]]])
+    codes = np.append(random.integers(2, size=30), 2)
+    with warnings.catch_warnings():
+        # Without a penalty on a kernel of rank three there is no unique optimum,
+        # and the last digits may not be had; neighbors must be all the same.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = Represented(rows, codes, fraction=fraction, label_weight=label_weight)
+    assert (np.diff(found.graph.indptr) > 0).all()
+    assert np.isfinite(found.W).all()
+
+
+def test_too_few_iterations_warn_and_name_the_way_out(some_digits):
+    X, y = some_digits
+    with pytest.warns(ConvergenceWarning, match="Raise max_iter or tol"):
+        found = Represented(X, y, fraction=0.05, max_iter=1)
+    assert found.result.gaps.max() > 1e-6
+    assert found.result.n_iter.max() == 1
