@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         XHMAKNNClassifier,
     )
     from knngraph.classifier import KNNGraphClassifier
-    from knngraph.exceptions import KNNGraphWarning
+    from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
 
 __version__ = "0.1.0"
 
 _HOME_OF_NAME = {
     "KNNGraphClassifier": "knngraph.classifier",
     "KNNGraphWarning": "knngraph.exceptions",
+    "LookupAgreementWarning": "knngraph.exceptions",
     "CVKNNClassifier": "knngraph.baselines",
     "ENNClassifier": "knngraph.baselines",
     "HNSWKNNClassifier": "knngraph.baselines",
@@ -54,6 +55,7 @@ __all__ = [
     "KStarNNClassifier",
     "KStarTreeClassifier",
     "KTreeClassifier",
+    "LookupAgreementWarning",
     "OWAKNNClassifier",
     "OneStepKNNClassifier",
     "PLKNNClassifier",

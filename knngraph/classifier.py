@@ -1,15 +1,17 @@
 """The adaptive kNN graph classifier."""
 
-from numbers import Integral, Real
+import warnings
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from knngraph.exceptions import LookupAgreementWarning
+from knngraph.graph.consensus import Consensus
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import (
     GraphSettings,
@@ -19,16 +21,33 @@ from knngraph.graph.learn import (
 )
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.training_set import TrainingSet, build_training_set
-from knngraph.index.build import build_index
+from knngraph.index.build import WalkProbe, build_index
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.lookup import reached_nodes
+from knngraph.index.protocol import SearchIndex
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.answer import (
+    answer_codes,
+    answer_probabilities,
+    answered_by_lookup,
+)
+from knngraph.inference.cascade import decided_nodes
+from knngraph.inference.leave_one_out import leave_one_out
+from knngraph.inference.model import FittedModel, Reading
 from knngraph.inference.stored import StoredAnswers
 from knngraph.parallel import count_threads
+from knngraph.parameters import (
+    PARAMETER_CONSTRAINTS,
+    check_penalties,
+    checked_scales,
+)
 from knngraph.progress import stage
-from knngraph.space import fit_space
+from knngraph.space import Space, fit_space
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
+# Agreement with exact search that ef="auto" reaches, and below which fit warns.
+_ENOUGH_AGREEMENT = 0.99
+_TOO_LITTLE_AGREEMENT = 0.95
 
 
 class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
@@ -40,9 +59,12 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    inference : {"lookup"}, default="lookup"
+    inference : {"lookup", "adaptive", "cascade"}, default="lookup"
         How a query is answered. "lookup" returns the stored label of the node
-        that the walk reaches. May be changed after `fit`.
+        that the walk reaches. "adaptive" solves the problem of fit at the query,
+        without labels, and lets the neighbors found vote. "cascade" returns the
+        stored label where it is decided and the adaptive answer elsewhere. May
+        be changed after `fit`.
     max_neighbors : int, default=32
         Number of nearest rows that are candidates for the neighbors of a row.
     support : {"auto", "exact", "local"}, default="auto"
@@ -80,10 +102,16 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Bandwidth of the problem solved at a query: as for `bandwidth`, or the
         query's own distance to its farthest candidate.
     metric : {"euclidean", "cosine"}, default="euclidean"
-    ef : int or None, default=None
-        Width of the beam of the walk; None is the greedy walk, `ef=1`. A wider
-        beam finds the nearest node more often and takes longer. May be changed
-        after `fit`.
+    cascade_tolerance : float, default=0.002
+        Loss of accuracy against "adaptive" that a cascade may cost, as fit
+        expects it from left-out rows.
+    ef : int, "auto" or None, default=None
+        Width of the beam of the walk. A wider beam finds the nearest node more
+        often and takes longer. For "lookup" None is the greedy walk of the
+        publication, `ef=1`, and "auto" the smallest beam whose labels agree with
+        exact search on 99 % of held-out training rows; for "cascade" both mean
+        the smallest beam that ends at the nearest node as often. "adaptive"
+        searches with twice `max_neighbors` at least. May be changed after `fit`.
     M : int, default=16
         Links of a node in the graph of the index.
     ef_construction : int, default=200
@@ -133,6 +161,15 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     optimality_gap_ : ndarray of shape (n_samples,)
         Violation of the optimality conditions in units of lambda*: over all
         rows where the support is exact, over the candidates where it is local.
+    loo_score_ : float
+        Accuracy of adaptive inference on the training rows, each left out.
+    decided_ : ndarray of shape (n_samples,), bool
+        Whether a cascade trusts the stored answer on the node of a row.
+    lookup_agreement_ : float
+        Share of held-out training rows for which the walk of the present `ef`
+        ends at the label that exact search finds.
+    ef_ : int
+        Beam that the present parameters ask for.
     objective_path_ : ndarray
         Mean objective after every iteration, from the zero vector on.
     n_iter_ : int
@@ -166,38 +203,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     array([0, 1, 2])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "inference": [StrOptions({"lookup"})],
-        "max_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "support": [StrOptions({"auto", "exact", "local"})],
-        "density_scales": ["array-like"],
-        "penalty_min": [Interval(Real, 0, 1, closed="left")],
-        "penalty_max": [Interval(Real, 0, 1, closed="left")],
-        "label_weight": [Interval(Real, 0, 1, closed="both")],
-        "label_discount": [Interval(Real, 0, 1, closed="both")],
-        "bandwidth": [
-            StrOptions({"median", "neighbors"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
-        "nugget": [Interval(Real, 0, None, closed="left")],
-        "self_weight": [Interval(Real, 0, None, closed="left")],
-        "positive": ["boolean"],
-        "query_nugget": [Interval(Real, 0, None, closed="left")],
-        "query_penalty": [Interval(Real, 0, 1, closed="left")],
-        "query_bandwidth": [
-            StrOptions({"neighbors", "local"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
-        "metric": [StrOptions({"euclidean", "cosine"})],
-        "ef": [Interval(Integral, 1, None, closed="left"), None],
-        "M": [Interval(Integral, 2, None, closed="left")],
-        "ef_construction": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
@@ -218,7 +224,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         query_penalty: float = 0.02,
         query_bandwidth: float | str = "neighbors",
         metric: str = "euclidean",
-        ef: int | None = None,
+        cascade_tolerance: float = 0.002,
+        ef: int | str | None = None,
         M: int = 16,
         ef_construction: int = 200,
         max_iter: int = 200,
@@ -243,6 +250,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.query_penalty = query_penalty
         self.query_bandwidth = query_bandwidth
         self.metric = metric
+        self.cascade_tolerance = cascade_tolerance
         self.ef = ef
         self.M = M
         self.ef_construction = ef_construction
@@ -273,17 +281,17 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        scales = self._checked_scales()
+        scales = checked_scales(self.density_scales)
+        check_penalties(self.penalty_min, self.penalty_max)
         self.classes_, codes = np.unique(y, return_inverse=True)
         n_threads = count_threads(self.n_jobs)
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
-        self._space = fit_space(X, self.metric)
+        space = fit_space(X, self.metric)
         training = build_training_set(
-            self._space.map_rows(X), codes, len(self.classes_), seed
+            space.map_rows(X), codes, len(self.classes_), seed
         )
-        del X
-        self._index = build_index(
+        index, probe = build_index(
             training.points,
             M=self.M,
             ef_construction=self.ef_construction,
@@ -292,18 +300,23 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
         exact = self._support_is_exact(training.n_rows)
-        neighbors = self._search_neighbors(training, max(scales), exact, n_threads)
+        neighbors = self._search_neighbors(
+            training, index, exact, max(scales), n_threads
+        )
         learned = learn_graph(
             training,
             neighbors,
-            self._graph_settings(scales),
+            self._graph_settings(scales, space),
             exact=exact,
             seed=seed,
             n_threads=n_threads,
             verbose=self.verbose,
         )
-        self._keep_graph(training, learned)
-        self._keep_query_state(training, neighbors)
+        self._keep_graph(training, learned, space)
+        self._keep_model(
+            space, training, index, probe, neighbors, learned.consensus, n_threads
+        )
+        self._warn_of_lost_walks()
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -317,13 +330,15 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_queries,)
         """
-        nodes = self._reach_nodes(X)
-        return self.classes_[self._stored.codes[nodes]]
+        X = self._checked_queries(X)
+        return self.classes_[answer_codes(self._model, self._reading(), X)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.
 
-        The shares of the vote on the node that the walk reaches.
+        A stored answer comes with the shares of the vote on its node; an
+        adaptive one with its own votes, sharpened by one exponent that fits the
+        votes of left-out training rows best.
 
         Parameters
         ----------
@@ -334,8 +349,34 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_queries, n_classes)
             Columns follow `classes_`.
         """
-        nodes = self._reach_nodes(X)
-        return self._stored.distribution(self.label_distribution_, nodes)
+        X = self._checked_queries(X)
+        return answer_probabilities(
+            self._model, self._reading(), self.label_distribution_, X
+        )
+
+    def inference_report(self, X: Any) -> dict[str, Any]:
+        """How the rows would be answered.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+
+        Returns
+        -------
+        dict
+            "inference", "ef" (beam of the walk), "n_queries", "short_way" (bool
+            a query: answered by the stored label of a node) and "short_share".
+        """
+        X = self._checked_queries(X)
+        reading = self._reading()
+        short = answered_by_lookup(self._model, reading, X)
+        return {
+            "inference": self.inference,
+            "ef": reading.ef,
+            "n_queries": len(short),
+            "short_way": short,
+            "short_share": float(short.mean()),
+        }
 
     def kneighbors_graph(self) -> Any:
         """Learned neighbors of the training rows.
@@ -348,24 +389,30 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.graph_
 
-    def _checked_scales(self) -> list[int]:
-        scales = np.asarray(self.density_scales)
-        if (
-            scales.ndim != 1
-            or not len(scales)
-            or not np.issubdtype(scales.dtype, np.integer)
-            or (scales < 1).any()
-        ):
-            raise ValueError(
-                "density_scales must be one or more positive integers (numbers of "
-                f"neighbors), got {self.density_scales!r}."
-            )
-        if self.penalty_min > self.penalty_max:
-            raise ValueError(
-                f"penalty_min={self.penalty_min} is larger than "
-                f"penalty_max={self.penalty_max}; swap them."
-            )
-        return [int(scale) for scale in scales]
+    @property
+    def ef_(self) -> int:
+        """Beam of the walk that the parameters ask for."""
+        check_is_fitted(self)
+        model, m = self._model, self.max_neighbors
+        if self.inference == "adaptive":
+            return max(2 * m, self.ef) if isinstance(self.ef, Integral) else 2 * m
+        if isinstance(self.ef, Integral):
+            return int(self.ef)
+        if self.inference == "cascade":
+            own_number = np.arange(model.training.n_nodes)
+            return model.probe.smallest_beam(own_number, _ENOUGH_AGREEMENT)
+        if self.ef == "auto":
+            return model.probe.smallest_beam(model.stored.codes, _ENOUGH_AGREEMENT)
+        return 1
+
+    @property
+    def lookup_agreement_(self) -> float:
+        """Share of held-out rows whose walk ends at the label of exact search."""
+        return self._model.probe.agreement(self._model.stored.codes, self.ef_)
+
+    def _checked_queries(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
 
     def _seed_and_build_threads(self, n_threads: int) -> tuple[int, int]:
         if self.random_state is None:
@@ -378,12 +425,16 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         return bool(self.support == "exact")
 
     def _search_neighbors(
-        self, training: TrainingSet, largest_scale: int, exact: bool, n_threads: int
+        self,
+        training: TrainingSet,
+        index: SearchIndex,
+        exact: bool,
+        largest_scale: int,
+        n_threads: int,
     ) -> Neighbors:
-        index = ExactIndex(training.points) if exact else self._index
         with stage("searching neighbors", training.n_nodes, self.verbose) as searching:
             return nearest_others(
-                index,
+                ExactIndex(training.points) if exact else index,
                 training.points,
                 training.node_counts(),
                 max(self.max_neighbors, largest_scale),
@@ -391,10 +442,10 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 advance=searching.advance,
             )
 
-    def _graph_settings(self, scales: list[int]) -> GraphSettings:
+    def _graph_settings(self, scales: list[int], space: Space) -> GraphSettings:
         bandwidth = self.bandwidth
         if not isinstance(bandwidth, str):
-            bandwidth = bandwidth / self._space.scale
+            bandwidth = bandwidth / space.scale
         return GraphSettings(
             max_neighbors=self.max_neighbors,
             density_scales=scales,
@@ -410,7 +461,9 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             tol=self.tol,
         )
 
-    def _keep_graph(self, training: TrainingSet, learned: LearnedGraph) -> None:
+    def _keep_graph(
+        self, training: TrainingSet, learned: LearnedGraph, space: Space
+    ) -> None:
         """Bring the results from pairs and nodes to the rows of the user."""
         node, pair = training.node_of_row, training.pair_of_row
         representation, consensus = learned.representation, learned.consensus
@@ -419,7 +472,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.density_ = learned.density[node]
         self.lambda_max_ = representation.lambda_max[pair]
         self.penalty_ = learned.fractions[node] * self.lambda_max_
-        self.bandwidth_ = learned.sigma * self._space.scale
+        self.bandwidth_ = learned.sigma * space.scale
         self.label_distribution_ = consensus.distribution[pair]
         self.labels_ = self.classes_[consensus.codes[pair]]
         self.margin_ = consensus.margin[pair]
@@ -427,27 +480,72 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.optimality_gap_ = representation.gaps[pair]
         self.objective_path_ = representation.objective_path
         self.n_iter_ = max(1, int(representation.n_iter.max()))
-        self._stored = StoredAnswers.from_consensus(training, consensus)
 
-    def _keep_query_state(self, training: TrainingSet, neighbors: Neighbors) -> None:
-        self.query_bandwidth_: float | None
-        if self.query_bandwidth == "local":
-            self.query_bandwidth_ = None
-        elif self.query_bandwidth == "neighbors":
-            sigma = neighbors_bandwidth(neighbors, self.max_neighbors)
-            self.query_bandwidth_ = sigma * self._space.scale
-        else:
-            self.query_bandwidth_ = float(self.query_bandwidth)
-
-    def _reach_nodes(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
-        n_threads = count_threads(self.n_jobs)
-        ef = 1 if self.ef is None else self.ef
-        nodes = np.empty(X.shape[0], dtype=np.intp)
-        for start, stop in self._space.blocks(X):
-            queries = self._space.map_block(X[start:stop])
-            nodes[start:stop] = reached_nodes(
-                self._index, queries, ef=ef, n_threads=n_threads
+    def _keep_model(
+        self,
+        space: Space,
+        training: TrainingSet,
+        index: SearchIndex,
+        probe: WalkProbe,
+        neighbors: Neighbors,
+        consensus: Consensus,
+        n_threads: int,
+    ) -> None:
+        """Learn what the queries need, and keep it."""
+        self.query_bandwidth_ = self._learned_query_bandwidth(space, neighbors)
+        stored = StoredAnswers.from_consensus(training, consensus)
+        with stage("leaving rows out", training.n_pairs, self.verbose) as leaving:
+            left_out = leave_one_out(
+                training,
+                neighbors,
+                self._query_problem(space),
+                n_threads=n_threads,
+                advance=leaving.advance,
             )
-        return nodes
+        decided = decided_nodes(
+            training, neighbors, left_out, stored.codes, self.cascade_tolerance
+        )
+        self.loo_score_ = left_out.score
+        self.decided_ = decided[training.node_of_row]
+        self._model = FittedModel(
+            space, training, index, stored, probe, left_out.exponent, decided
+        )
+
+    def _learned_query_bandwidth(
+        self, space: Space, neighbors: Neighbors
+    ) -> float | None:
+        if self.query_bandwidth == "local":
+            return None
+        if self.query_bandwidth == "neighbors":
+            return neighbors_bandwidth(neighbors, self.max_neighbors) * space.scale
+        return float(self.query_bandwidth)
+
+    def _query_problem(self, space: Space) -> QueryProblem:
+        return QueryProblem(
+            self.max_neighbors,
+            (self.query_bandwidth_ or 0.0) / space.scale,
+            self.query_nugget,
+            self.query_penalty,
+        )
+
+    def _reading(self) -> Reading:
+        return Reading(
+            self.inference,
+            self.ef_,
+            self._query_problem(self._model.space),
+            count_threads(self.n_jobs),
+        )
+
+    def _warn_of_lost_walks(self) -> None:
+        if (
+            self.inference == "lookup"
+            and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
+        ):
+            warnings.warn(
+                f"A walk with ef={self.ef_} ends at the label that exact search finds "
+                f"for {self.lookup_agreement_:.0%} of held-out training rows. "
+                'ef="auto" widens the beam until 99% do; inference="cascade" answers '
+                "unsure queries by a vote of their neighbors.",
+                LookupAgreementWarning,
+                stacklevel=3,
+            )

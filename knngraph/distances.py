@@ -3,43 +3,55 @@
 import numpy as np
 
 
-class BlockDistances:
-    """Squared distances from blocks of query rows to one set of points.
+def squared_distances(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Distances of every row to every point, by one matrix product.
 
     Parameters
     ----------
+    rows : ndarray of shape (n_rows, n_features)
     points : ndarray of shape (n_points, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_points), float64
+        Never negative; off by rounding of about 1e-16 of the squared norms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.distances import squared_distances
+    >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).tolist()
+    [[25.0]]
     """
+    rows = rows.astype(np.float64)
+    points = points.astype(np.float64)
+    squared = rows @ points.T
+    squared *= -2.0
+    squared += np.einsum("ij,ij->i", rows, rows)[:, None]
+    squared += np.einsum("ij,ij->i", points, points)[None, :]
+    return np.maximum(squared, 0.0, out=squared)
 
-    def __init__(self, points: np.ndarray) -> None:
-        self.points = points
-        self._double = points.astype(np.float64)
-        self._squared_norms = np.einsum("ij,ij->i", self._double, self._double)
 
-    def to_all(self, queries: np.ndarray) -> np.ndarray:
-        """Distances of every query to every point, by one matrix product.
+def squared_distances_to(
+    rows: np.ndarray, points: np.ndarray, ids: np.ndarray
+) -> np.ndarray:
+    """Distances of row i to the points `ids[i]`, from differences.
 
-        Returns
-        -------
-        ndarray of shape (n_queries, n_points), float64
-            Never negative; off by rounding of about 1e-16 of the squared norms.
-        """
-        queries = queries.astype(np.float64)
-        squared = queries @ self._double.T
-        squared *= -2.0
-        squared += np.einsum("ij,ij->i", queries, queries)[:, None]
-        squared += self._squared_norms[None, :]
-        return np.maximum(squared, 0.0, out=squared)
+    Slower than a matrix product, but right to the last digits for rows that are
+    close together and far from the origin.
 
-    def to_some(self, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Distances of query i to the points `ids[i]`, from differences.
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+    points : ndarray of shape (n_points, n_features)
+    ids : ndarray of shape (n_rows, k)
 
-        Returns
-        -------
-        ndarray of shape `ids.shape`, float64
-        """
-        squared = np.empty(ids.shape, dtype=np.float64)
-        for i, row in enumerate(queries.astype(np.float64)):
-            difference = self._double[ids[i]] - row
-            squared[i] = np.einsum("ij,ij->i", difference, difference)
-        return squared
+    Returns
+    -------
+    ndarray of shape (n_rows, k), float64
+    """
+    squared = np.empty(ids.shape, dtype=np.float64)
+    for i, row in enumerate(rows.astype(np.float64)):
+        difference = points[ids[i]] - row
+        squared[i] = np.einsum("ij,ij->i", difference, difference)
+    return squared

@@ -5,6 +5,7 @@ to its own rows, so the number of threads never changes a bit of the result.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -30,6 +31,8 @@ def map_chunks(
     rows_per_chunk: int,
     n_threads: int,
     advance: Callable[[int], None] | None = None,
+    *,
+    limit_blas: bool = True,
 ) -> list[Any]:
     """Call `function(start, stop)` on every chunk of rows and keep the order.
 
@@ -42,6 +45,11 @@ def map_chunks(
     n_threads : int
     advance : callable or None
         Called with the number of rows done as chunks finish (progress).
+    limit_blas : bool, default=True
+        Keep BLAS to one thread meanwhile: our own threads fill the cores, and a
+        product split over BLAS threads could round differently. Setting the
+        limit takes a millisecond; a function that never enters BLAS can do
+        without.
 
     Returns
     -------
@@ -49,9 +57,8 @@ def map_chunks(
         The results in the order of the chunks.
     """
     bounds = chunk_bounds(n_rows, rows_per_chunk)
-    # One BLAS thread a chunk: our own threads fill the cores, and a product
-    # split over BLAS threads could round differently.
-    with threadpool_limits(limits=1, user_api="blas"):
+    limit = threadpool_limits(1, user_api="blas") if limit_blas else nullcontext()
+    with limit:
         if n_threads == 1 or len(bounds) <= 1:
             results = (function(start, stop) for start, stop in bounds)
         else:

@@ -70,9 +70,10 @@ class Space:
             self.map_block(X[start:stop], out=rows[start:stop])
         return rows
 
-    def blocks(self, X: Any) -> list[tuple[int, int]]:
+    def blocks(self, X: Any, largest: int | None = None) -> list[tuple[int, int]]:
         """Row ranges whose double-precision copy stays near 32 MiB."""
         size = max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1])))
+        size = size if largest is None else min(size, largest)
         return [(i, min(i + size, X.shape[0])) for i in range(0, X.shape[0], size)]
 
     def map_block(self, block: Any, out: np.ndarray | None = None) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from knngraph.distances import BlockDistances
+from knngraph.distances import squared_distances
 from knngraph.graph.candidates import SameClass, pack
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import (
@@ -169,7 +169,7 @@ def _find_violators(
     )
     place = np.full(training.n_nodes, -1, dtype=np.intp)
     place[used] = np.arange(len(used))
-    distances = BlockDistances(training.points[used])
+    used_points = training.points[used].astype(np.float64)
     bounds = np.column_stack(
         [problem.fractions[active] * lambda_max, problem.tol * lambda_max]
     )
@@ -178,11 +178,10 @@ def _find_violators(
 
     def scan(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         block = training.points[training.pair_node[start:stop]]
-        features = distances.to_all(block)
+        features = squared_distances(used_points, block)
         features *= -gamma
         np.exp(features, out=features)
         features *= feature_weight
-        features = np.ascontiguousarray(features.T)
         capacity = 4 * len(active) + 1024
         while True:
             owner = np.empty(capacity, dtype=np.int32)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.distances import BlockDistances
+from knngraph.distances import squared_distances
 from knngraph.graph.neighbors import Neighbors
 
 # Up to this many nodes the median is over all pairs, above over the pairs of a
@@ -64,7 +64,7 @@ def median_bandwidth(points: np.ndarray) -> float:
     sample = points[:MEDIAN_SAMPLE]
     if len(sample) < 2:
         return 1.0
-    squared = BlockDistances(sample).to_all(sample)
+    squared = squared_distances(sample, sample)
     pairs = squared[np.triu_indices(len(sample), k=1)]
     return _positive_root(float(np.median(pairs)), pairs)
 

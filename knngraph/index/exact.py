@@ -2,10 +2,14 @@
 
 import numpy as np
 
-from knngraph.distances import BlockDistances
-from knngraph.parallel import map_chunks
+from knngraph.distances import squared_distances, squared_distances_to
+from knngraph.parallel import chunk_bounds, map_chunks
 
-_ROWS_PER_BLOCK = 256
+_QUERIES_PER_BLOCK = 256
+_POINTS_PER_BLOCK = 16384
+# More than asked, so that rounding in the product cannot push a true neighbor
+# off the list.
+_SPARE = 8
 
 
 class ExactIndex:
@@ -32,8 +36,11 @@ class ExactIndex:
 
     def __init__(self, points: np.ndarray) -> None:
         self.points = points
-        self.n_points = points.shape[0]
-        self._distances = BlockDistances(points)
+
+    @property
+    def n_points(self) -> int:
+        """Number of stored points."""
+        return int(self.points.shape[0])
 
     def nearest(
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
@@ -46,20 +53,20 @@ class ExactIndex:
         def search(start: int, stop: int) -> None:
             ids[start:stop], squared[start:stop] = self._search(queries[start:stop], k)
 
-        map_chunks(search, queries.shape[0], _ROWS_PER_BLOCK, n_threads)
+        map_chunks(search, queries.shape[0], _QUERIES_PER_BLOCK, n_threads)
         return ids, squared
 
     def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        rough = self._distances.to_all(queries)
-        # A few more than asked, so that rounding in the product cannot push a
-        # true neighbor off the list.
-        kept = min(k + 8, self.n_points)
-        if kept < self.n_points:
-            ids = np.argpartition(rough, kept - 1, axis=1)[:, :kept]
-        else:
-            ids = np.broadcast_to(np.arange(kept), rough.shape).copy()
-        ids.sort(axis=1)
-        squared = self._distances.to_some(queries, ids)
+        shortlists = []
+        for start, stop in chunk_bounds(self.n_points, _POINTS_PER_BLOCK):
+            rough = squared_distances(queries, self.points[start:stop])
+            kept = min(k + _SPARE, stop - start)
+            # An argpartition at the last place would sort all for nothing.
+            place = min(kept, stop - start - 1)
+            shortlist = np.argpartition(rough, place, axis=1)[:, :kept]
+            shortlists.append(shortlist + start)
+        ids = np.sort(np.concatenate(shortlists, axis=1), axis=1)
+        squared = squared_distances_to(queries, self.points, ids)
         nearest_first = np.argsort(squared, axis=1, kind="stable")[:, :k]
         return (
             np.take_along_axis(ids, nearest_first, axis=1),

@@ -1,0 +1,142 @@
+"""The representation problem solved at the query, and its leave-one-out form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.protocol import SearchIndex
+from knngraph.parallel import map_chunks
+
+_QUERIES_PER_CHUNK = 256
+# Largest change of a weight in the last sweep: votes are shares of about one.
+_WEIGHT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class QueryProblem:
+    """The problem that is solved at a query.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Number of candidates, the nearest nodes.
+    sigma : float
+        Bandwidth in mapped units; 0 is the distance of the farthest candidate.
+    nugget : float
+        Added to the diagonal of the kernel, divided by the copies of a node.
+    penalty : float
+        Fraction of lambda*.
+    """
+
+    n_neighbors: int
+    sigma: float
+    nugget: float
+    penalty: float
+
+
+def candidate_votes(
+    training: TrainingSet,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    problem: QueryProblem,
+    *,
+    left_out: np.ndarray | None = None,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Solve the problem of every query over its candidates and count the votes.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    ids, squared : ndarray of shape (n_queries, m)
+        Candidate nodes, nearest first, and squared distances; -1 ends a row.
+    problem : QueryProblem
+    left_out : ndarray of shape (n_queries,) or None
+        Pair of which one row must not vote.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    ndarray of shape (n_queries, n_classes)
+        Shares of the classes, summing to one; all zero without candidates.
+
+    Notes
+    -----
+    The weights minimise 1 - 2 k'w + w'(K + nugget I)w + lambda |w|_1 over
+    w >= 0, with the Gaussian kernel of the features, and class c gets
+    sum_i w_i [y_i = c] / sum_i w_i over the given labels.
+    """
+    from knngraph.inference import _adaptive
+
+    if left_out is None:
+        left_out = np.full(len(ids), -1, dtype=np.intp)
+    starts = training.node_starts()
+    votes = np.zeros((len(ids), training.n_classes))
+
+    def solve(start: int, stop: int) -> None:
+        chunk = slice(start, stop)
+        _adaptive.vote_queries(
+            training.points,
+            starts,
+            training.pair_code,
+            training.pair_count,
+            ids[chunk],
+            squared[chunk],
+            left_out[chunk],
+            float(problem.sigma),
+            float(problem.nugget),
+            float(problem.penalty),
+            _WEIGHT_TOLERANCE,
+            votes[chunk],
+        )
+
+    map_chunks(solve, len(ids), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
+    return votes
+
+
+def search_candidates(
+    index: SearchIndex,
+    queries: np.ndarray,
+    n_neighbors: int,
+    *,
+    ef: int | None = None,
+    n_threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest nodes of every query, with a beam of twice their number at least."""
+    beam = max(2 * n_neighbors, ef or 1)
+    return index.nearest(queries, n_neighbors, ef=beam, n_threads=n_threads)
+
+
+def leave_one_out_candidates(
+    training: TrainingSet, neighbors: Neighbors, pairs: np.ndarray, n_neighbors: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates of training pairs when one row of each is left out.
+
+    The node of a pair stays a candidate, at distance zero, where other rows lie
+    on it.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    pairs : ndarray of shape (n,)
+    n_neighbors : int
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n, m)
+    """
+    nodes = training.pair_node[pairs]
+    others = neighbors.ids[nodes, :n_neighbors].astype(np.intp)
+    distances = neighbors.squared[nodes, :n_neighbors]
+    shared = neighbors.counts[nodes] > 1
+    if not shared.any():
+        return others, distances
+    ids = np.concatenate([others, np.full((len(pairs), 1), -1)], axis=1)
+    squared = np.concatenate([distances, np.zeros((len(pairs), 1))], axis=1)
+    ids[shared] = np.concatenate([nodes[shared, None], others[shared]], axis=1)
+    squared[shared, 1:] = distances[shared]
+    squared[shared, 0] = 0.0
+    return ids, squared.astype(neighbors.squared.dtype)

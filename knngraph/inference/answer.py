@@ -1,0 +1,114 @@
+"""Answer queries block by block in any of the three ways."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from knngraph.inference.adaptive import candidate_votes, search_candidates
+from knngraph.inference.calibration import sharpen
+from knngraph.inference.lookup import reached_nodes
+from knngraph.inference.model import FittedModel, Reading
+
+# Queries of one block times classes: bounds the memory of the votes.
+_VOTES_PER_BLOCK = 4_000_000
+
+
+def answer_codes(model: FittedModel, reading: Reading, X: Any) -> np.ndarray:
+    """Class of every query.
+
+    Parameters
+    ----------
+    model : FittedModel
+    reading : Reading
+    X : ndarray or CSR of shape (n_queries, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_queries,), intp
+    """
+    codes = np.empty(X.shape[0], dtype=np.intp)
+    for block, queries in _blocks(model, X):
+        nodes, slow = _walk(model, reading, queries)
+        answers = model.stored.codes[nodes]
+        if slow.any():
+            answers[slow] = _votes(model, reading, queries[slow]).argmax(axis=1)
+        codes[block] = answers
+    return codes
+
+
+def answer_probabilities(
+    model: FittedModel, reading: Reading, distribution: Any, X: Any
+) -> np.ndarray:
+    """Probability of every class for every query.
+
+    Parameters
+    ----------
+    model : FittedModel
+    reading : Reading
+    distribution : ndarray or CSR array of shape (n_rows, n_classes)
+        Shares of the vote on the training rows.
+    X : ndarray or CSR of shape (n_queries, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_queries, n_classes)
+        The largest entry of a row is the class of `answer_codes`.
+    """
+    probabilities = np.empty((X.shape[0], model.training.n_classes))
+    for block, queries in _blocks(model, X):
+        nodes, slow = _walk(model, reading, queries)
+        answers = probabilities[block]
+        if slow.any():
+            votes = _votes(model, reading, queries[slow])
+            answers[slow] = sharpen(votes, model.exponent)
+        if not slow.all():
+            answers[~slow] = model.stored.distribution(distribution, nodes[~slow])
+    return probabilities
+
+
+def answered_by_lookup(model: FittedModel, reading: Reading, X: Any) -> np.ndarray:
+    """Whether every query took the short way.
+
+    Returns
+    -------
+    ndarray of shape (n_queries,), bool
+    """
+    short = np.empty(X.shape[0], dtype=bool)
+    for block, queries in _blocks(model, X):
+        short[block] = ~_walk(model, reading, queries)[1]
+    return short
+
+
+def _blocks(model: FittedModel, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
+    largest = max(1, _VOTES_PER_BLOCK // model.training.n_classes)
+    for start, stop in model.space.blocks(X, largest):
+        yield slice(start, stop), model.space.map_block(X[start:stop])
+
+
+def _walk(
+    model: FittedModel, reading: Reading, queries: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Node of every query, and which queries need the adaptive answer."""
+    if reading.inference == "adaptive":
+        everyone = np.ones(len(queries), dtype=bool)
+        return np.zeros(len(queries), dtype=np.intp), everyone
+    nodes = reached_nodes(
+        model.index, queries, ef=reading.ef, n_threads=reading.n_threads
+    )
+    if reading.inference == "lookup":
+        return nodes, np.zeros(len(queries), dtype=bool)
+    return nodes, ~model.decided[nodes]
+
+
+def _votes(model: FittedModel, reading: Reading, queries: np.ndarray) -> np.ndarray:
+    ids, squared = search_candidates(
+        model.index,
+        queries,
+        reading.problem.n_neighbors,
+        ef=reading.ef,
+        n_threads=reading.n_threads,
+    )
+    return candidate_votes(
+        model.training, ids, squared, reading.problem, n_threads=reading.n_threads
+    )

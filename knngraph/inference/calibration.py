@@ -1,0 +1,64 @@
+"""From votes to probabilities by one number learned from left-out rows."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+# A class without votes is not impossible: it starts from this share.
+_FLOOR = 0.01
+_EXPONENTS = (0.1, 10.0)
+
+
+def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
+    """Probabilities p_c proportional to (v_c + floor)^exponent.
+
+    Parameters
+    ----------
+    votes : ndarray of shape (n_queries, n_classes)
+        Shares of the classes, summing to one.
+    exponent : float
+        Above one for votes that are less certain than they are right.
+
+    Returns
+    -------
+    ndarray of shape (n_queries, n_classes)
+        Rows sum to one; the order of the classes is that of the votes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inference.calibration import sharpen
+    >>> sharpen(np.array([[0.74, 0.24]]), exponent=2.0).round(2).tolist()
+    [[0.9, 0.1]]
+    """
+    logits = exponent * np.log(votes + _FLOOR)
+    logits -= logits.max(axis=1, keepdims=True)
+    probabilities = np.exp(logits)
+    return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> float:
+    """Exponent with the smallest log loss on left-out rows.
+
+    Parameters
+    ----------
+    votes : ndarray of shape (n, n_classes)
+        Leave-one-out votes.
+    codes : ndarray of shape (n,)
+        Given classes.
+    counts : ndarray of shape (n,)
+        How many rows each stands for.
+
+    Returns
+    -------
+    float
+    """
+
+    def log_loss(log_exponent: float) -> float:
+        probabilities = sharpen(votes, np.exp(log_exponent))
+        of_given = probabilities[np.arange(len(codes)), codes]
+        return float(-np.average(np.log(of_given), weights=counts))
+
+    found = minimize_scalar(
+        log_loss, bounds=np.log(_EXPONENTS), method="bounded", options={"xatol": 1e-2}
+    )
+    return float(np.exp(found.x))

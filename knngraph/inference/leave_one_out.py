@@ -1,0 +1,97 @@
+"""Answers for the training rows themselves, each without its own vote.
+
+The problem at a training row, itself left out, is its leave-one-out prediction:
+fit has the candidates already, so an honest score costs one solve a row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import (
+    QueryProblem,
+    candidate_votes,
+    leave_one_out_candidates,
+)
+from knngraph.inference.calibration import fit_exponent
+
+# Votes are kept for this many pairs, to calibrate on.
+CALIBRATION_ROWS = 5000
+_VOTES_PER_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """What left-out rows say.
+
+    Parameters
+    ----------
+    right : ndarray of shape (n_pairs,), bool
+        Whether the adaptive answer is the given class.
+    own_share : ndarray of shape (n_pairs,)
+        Share of the vote that the given class gets.
+    exponent : float
+        Calibration that fits the votes best.
+    score : float
+        Share of right answers over the rows.
+    """
+
+    right: np.ndarray
+    own_share: np.ndarray
+    exponent: float
+    score: float
+
+
+def leave_one_out(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    *,
+    n_threads: int = 1,
+    advance: Callable[[int], None] | None = None,
+) -> LeaveOneOut:
+    """Answer every training pair with one of its rows left out.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    n_threads : int, default=1
+    advance : callable or None
+
+    Returns
+    -------
+    LeaveOneOut
+    """
+    n_pairs = training.n_pairs
+    right = np.empty(n_pairs, dtype=bool)
+    own_share = np.empty(n_pairs)
+    kept = []
+    step = max(1, _VOTES_PER_BLOCK // training.n_classes)
+    for start in range(0, n_pairs, step):
+        pairs = np.arange(start, min(start + step, n_pairs))
+        ids, squared = leave_one_out_candidates(
+            training, neighbors, pairs, problem.n_neighbors
+        )
+        votes = candidate_votes(
+            training, ids, squared, problem, left_out=pairs, n_threads=n_threads
+        )
+        given = training.pair_code[pairs]
+        right[pairs] = votes.argmax(axis=1) == given
+        own_share[pairs] = votes[np.arange(len(pairs)), given]
+        if start < CALIBRATION_ROWS:
+            kept.append(votes[: CALIBRATION_ROWS - start])
+        if advance is not None:
+            advance(len(pairs))
+    sample = np.concatenate(kept)
+    exponent = fit_exponent(
+        sample,
+        training.pair_code[: len(sample)],
+        training.pair_count[: len(sample)],
+    )
+    score = float(np.average(right, weights=training.pair_count))
+    return LeaveOneOut(right, own_share, exponent, score)

@@ -1,0 +1,60 @@
+"""What fit leaves behind for the queries."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.build import WalkProbe
+from knngraph.index.protocol import SearchIndex
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.stored import StoredAnswers
+from knngraph.space import Space
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """The state that every inference reads and none changes.
+
+    Parameters
+    ----------
+    space : Space
+        Map from user rows to index rows.
+    training : TrainingSet
+    index : SearchIndex
+        Over the nodes of `training`.
+    stored : StoredAnswers
+    probe : WalkProbe
+        How well walks of several beams find the nearest node.
+    exponent : float
+        Calibration of the adaptive votes.
+    decided : ndarray of shape (n_nodes,), bool
+        Nodes whose stored answer a cascade trusts.
+    """
+
+    space: Space
+    training: TrainingSet
+    index: SearchIndex
+    stored: StoredAnswers
+    probe: WalkProbe
+    exponent: float
+    decided: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How queries are to be answered, from the parameters of the estimator.
+
+    Parameters
+    ----------
+    inference : {"lookup", "adaptive", "cascade"}
+    ef : int
+        Beam of the walk, or the least beam of the search for candidates.
+    problem : QueryProblem
+    n_threads : int
+    """
+
+    inference: str
+    ef: int
+    problem: QueryProblem
+    n_threads: int
