@@ -24,23 +24,31 @@ def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-d
     n_queries, k = ids.shape
     n_features = queries.shape[1]
     result = np.zeros(n_queries)
-    # Feature by feature the first j neighbors stay sorted while j grows, so
-    # that each step inserts one value instead of sorting again.
-    descending = np.empty(k)
+    # The first j neighbors stay sorted in each feature while j grows: a new one
+    # enters on top and passes the smaller of each pair down. The features are
+    # the inner loop, without a branch, so that it runs on vector units.
+    descending = np.empty((k, n_features))
+    passed = np.empty(n_features)
+    average = np.empty(n_features)
     for i in range(n_queries):
-        for f in range(n_features):
-            for j in range(k):
-                value = rows[ids[i, j], f]
-                place = j
-                while place > 0 and descending[place - 1] < value:
-                    descending[place] = descending[place - 1]
-                    place -= 1
-                descending[place] = value
-                # From the largest value down, so that equal values average to
-                # themselves exactly.
-                average = descending[0]
-                for t in range(1, j + 1):
-                    average += weights[j + 1, t] * (descending[t] - descending[0])
-                gap = queries[i, f] - average
-                result[i] += weights[k, j] * gap * gap
+        for j in range(k):
+            passed[:] = rows[ids[i, j]]
+            for t in range(j):
+                for f in range(n_features):
+                    upper = max(descending[t, f], passed[f])
+                    passed[f] = min(descending[t, f], passed[f])
+                    descending[t, f] = upper
+            descending[j] = passed
+            # Differences from the largest, so that equal values average to
+            # themselves exactly.
+            average[:] = descending[0]
+            for t in range(1, j + 1):
+                weight = weights[j + 1, t]
+                for f in range(n_features):
+                    average[f] += weight * (descending[t, f] - descending[0, f])
+            squared = 0.0
+            for f in range(n_features):
+                gap = queries[i, f] - average[f]
+                squared += gap * gap
+            result[i] += weights[k, j] * squared
     return result

@@ -230,6 +230,17 @@ def test_single_precision_and_fortran_order_give_the_same_answers(name):
         assert_array_equal(model.predict_proba(variant), expected)
 
 
+@pytest.mark.parametrize("n_features", [1, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_input_is_left_as_it_was(name, n_features):
+    X, y = noisy_blobs(40, n_features)
+    for rows in (X, np.asfortranarray(X), X.astype(np.float32)):
+        before, labels = rows.copy(), y.copy()
+        make(name).fit(rows, labels).predict(rows)
+        assert_array_equal(rows, before)
+        assert_array_equal(labels, y)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_works_in_a_pipeline(name):
     X, y = noisy_blobs()
