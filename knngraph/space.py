@@ -168,7 +168,8 @@ def _column_medians(X: np.ndarray) -> np.ndarray:
     medians = np.empty(X.shape[1], dtype=np.float64)
     width = max(1, _BLOCK_BYTES // (8 * X.shape[0]))
     for start in range(0, X.shape[1], width):
-        columns = np.ascontiguousarray(X[:, start : start + width].T)
+        # A copy even where the transpose is contiguous: it is sorted in place.
+        columns = np.array(X[:, start : start + width].T, order="C")
         # The middle element, not the mean of two: always a number the column
         # holds, so that integers stay integers and nothing overflows.
         middle = (X.shape[0] - 1) // 2
