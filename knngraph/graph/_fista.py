@@ -27,6 +27,8 @@ _REORDER = {"reassoc", "contract", "nsz"}
 # keep 3 to 8 of their candidates on real data.
 _FIRST = 6
 _GROWTH = 3
+# A pivot below this share of the diagonal is zero but for rounding.
+_SINGULAR = 1e-12
 
 
 @njit(cache=True, nogil=True, fastmath=_REORDER)
@@ -99,7 +101,7 @@ def solve_on(support, size, gram, similarity, half_penalty, signs, factor, targe
             for k in range(j):
                 value -= factor[i, k] * factor[j, k]
             if i == j:
-                if value <= 1e-12 * gram[a, a]:
+                if value <= _SINGULAR * gram[a, a]:
                     return False
                 factor[i, i] = np.sqrt(value)
             else:
@@ -325,6 +327,21 @@ def worst_violator(similarity, product, weights, penalty, positive, working, thr
 
 
 @njit(cache=True, nogil=True)
+def is_copy_of_member(a, size, rows, kernel, nuggets):
+    """Whether the kernel cannot tell candidate `a` from one of the working set.
+
+    Both together would make the equations of their support singular, and a
+    weight on either means the same.
+    """
+    if nuggets[a] > _SINGULAR:
+        return False
+    for i in range(size):
+        if rows[i, a] >= (kernel[1] + kernel[2]) * (1.0 - _SINGULAR):
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def start_with_one(similarity, penalty, nuggets, kernel, weights):
     """Put the best weight on the most similar candidate alone.
 
@@ -379,6 +396,8 @@ def solve_row(
             if a < 0:
                 break
             working[a] = True
+            if is_copy_of_member(a, size, rows, kernel, nuggets):
+                continue
             members[size] = a
             kernel_row(points, nodes, codes, a, kernel, nuggets[a], rows[size])
             size += 1

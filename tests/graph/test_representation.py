@@ -257,3 +257,18 @@ def test_too_few_iterations_warn_and_name_the_way_out(some_digits):
         found = Represented(X, y, fraction=0.05, max_iter=1)
     assert found.result.gaps.max() > 1e-6
     assert found.result.n_iter.max() == 1
+
+
+@pytest.mark.parametrize("label_weight", [0.0, 1.0])
+@pytest.mark.parametrize("exact", [False, True])
+def test_candidates_that_the_kernel_cannot_tell_apart(exact, label_weight, some_digits):
+    # Without the label term a copy with another label is the same candidate;
+    # without the feature term the whole class is. Both made the equations of a
+    # support singular, and gradient steps alone do not end in time.
+    X, y = some_digits
+    nudged = X[:100] * np.float32(1.0 + 2e-7)  # the next float32 number
+    X = np.concatenate([X, X[:100], nudged])
+    y = np.concatenate([y, (y[:100] + 1) % 10, (y[:100] + 2) % 10])
+    found = Represented(X, y, fraction=0.1, label_weight=label_weight, exact=exact)
+    assert found.result.gaps.max() <= 1e-6
+    assert found.result.n_iter.max() < 50
