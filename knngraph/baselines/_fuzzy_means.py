@@ -32,10 +32,13 @@ def fuzzy_memberships(
     """
     memberships = generator.uniform(size=(X.shape[0], n_groups))
     memberships /= memberships.sum(axis=1, keepdims=True)
+    centers = np.zeros((n_groups, X.shape[1]))
     for _ in range(max_iter):
         previous = memberships
         strengths = previous**2
-        centers = strengths.T @ X / strengths.sum(axis=0)[:, None]
+        totals = strengths.sum(axis=0)[:, None]
+        # A group that lost all its rows, as copies can bring about, stays put.
+        np.divide(strengths.T @ X, totals, out=centers, where=totals > 0.0)
         memberships = _memberships(distances(X, centers))
         if np.abs(memberships - previous).max() <= tol:
             break

@@ -115,7 +115,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         from knngraph.index.hnsw import HNSWIndex
 
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        self._space = fit_space(X.copy(), self.metric)
+        self._space = fit_space(X, self.metric)
         training = build_training_set(
             self._space.map_rows(X), codes, self._n_classes, seed=seed
         )

@@ -339,8 +339,10 @@ class TestOneStep:
         assert_allclose(model.predict_proba([[0.0]]), [(1 / 3, 2 / 3)])
         assert_array_equal(model.n_neighbors_used([[0.0]]), [0])
 
-    def test_equal_rows_all_keep_their_weight(self):
-        model = OneStepKNNClassifier().fit(np.full((7, 3), 0.1), [0, 0, 0, 0, 1, 1, 1])
+    @pytest.mark.parametrize("seed", range(10))
+    def test_equal_rows_all_keep_their_weight(self, seed):
+        X, y = np.full((7, 3), 0.1), [0, 0, 0, 0, 1, 1, 1]
+        model = OneStepKNNClassifier(random_state=seed).fit(X, y)
         assert_array_equal(model.n_neighbors_used([[0.3, 0.3, 0.3]]), [7])
         assert_allclose(model.predict_proba([[0.3] * 3]), [(4 / 7, 3 / 7)])
 
