@@ -7,6 +7,7 @@ import numpy as np
 
 from knngraph.inference.adaptive import candidate_votes, search_candidates
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.cascade import SURROUNDINGS
 from knngraph.inference.lookup import reached_nodes
 from knngraph.inference.model import FittedModel, Reading
 
@@ -93,12 +94,13 @@ def _walk(
     if reading.inference == "adaptive":
         everyone = np.ones(len(queries), dtype=bool)
         return np.zeros(len(queries), dtype=np.intp), everyone
+    n_nodes = SURROUNDINGS if reading.inference == "cascade" else 1
     nodes = reached_nodes(
-        model.index, queries, ef=reading.ef, n_threads=reading.n_threads
+        model.index, queries, n_nodes, ef=reading.ef, n_threads=reading.n_threads
     )
     if reading.inference == "lookup":
-        return nodes, np.zeros(len(queries), dtype=bool)
-    return nodes, ~model.decided[nodes]
+        return nodes[:, 0], np.zeros(len(queries), dtype=bool)
+    return nodes[:, 0], ~model.decisions.decided(model.stored.codes, nodes)
 
 
 def _votes(model: FittedModel, reading: Reading, queries: np.ndarray) -> np.ndarray:

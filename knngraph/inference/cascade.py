@@ -1,30 +1,94 @@
-"""Which nodes may answer at once, learned from left-out rows."""
+"""Which queries a stored label may answer at once, learned from left-out rows."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import leave_one_out_candidates
 from knngraph.inference.leave_one_out import LeaveOneOut
 
-# Neighbors around a node whose votes say how sure its surroundings are.
-_SURROUNDINGS = 12
+# Nearest nodes of a query that must agree; the beam of the walk finds them.
+SURROUNDINGS = 8
 
 
-def decided_nodes(
+@dataclass(frozen=True)
+class Decisions:
+    """How sure the stored labels are.
+
+    Parameters
+    ----------
+    support : ndarray of shape (n_nodes,), float32
+        Share of the left-out vote that the stored class of a node gets.
+    threshold : float
+        Trust from which a query is answered at once.
+    """
+
+    support: np.ndarray
+    threshold: float
+
+    def decided(self, codes: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Whether queries that reach these nodes are answered at once.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_nodes,)
+            Stored classes.
+        ids : ndarray of shape (n_queries, k)
+            Nodes around the query, nearest first.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,), bool
+        """
+        return query_trust(self.support, codes, ids) >= self.threshold
+
+
+def query_trust(support: np.ndarray, codes: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Mean support that the class of the nearest node has around a query.
+
+    Parameters
+    ----------
+    support, codes : ndarray of shape (n_nodes,)
+    ids : ndarray of shape (n_queries, k)
+        Nodes around the query, nearest first; -1 where there are no more.
+
+    Returns
+    -------
+    ndarray of shape (n_queries,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inference.cascade import query_trust
+    >>> support = np.array([1.0, 0.5, 1.0])
+    >>> codes = np.array([0, 0, 1])
+    >>> query_trust(support, codes, np.array([[0, 1], [0, 2]])).tolist()
+    [0.75, 0.5]
+    """
+    alike = (codes[ids] == codes[ids[:, :1]]) & (ids >= 0)
+    n_around = np.maximum((ids >= 0).sum(axis=1), 1)
+    # Summed in a fixed order, whatever the number of queries.
+    trust = np.zeros(len(ids))
+    for column in range(ids.shape[1]):
+        trust += support[ids[:, column]] * alike[:, column]
+    return trust / n_around
+
+
+def learn_decisions(
     training: TrainingSet,
     neighbors: Neighbors,
     left_out: LeaveOneOut,
     stored_codes: np.ndarray,
     tolerance: float,
-) -> np.ndarray:
-    """Nodes whose stored answer costs next to nothing against the adaptive one.
+) -> tuple[Decisions, np.ndarray]:
+    """Find the trust from which stored answers cost next to nothing.
 
-    A node is trusted by how strongly left-out votes support its stored class,
-    at the node itself and on the nearest nodes around it. Every training row
-    then plays the query: it reaches its nearest other node, and the trust in
-    that node is computed without the row. Trust needed is the lowest at which,
-    for every threshold above, the loss of accuracy, plus half its standard
-    error, stays within the tolerance.
+    Every training row plays the query: left out, it is surrounded by its nearest
+    other nodes. The threshold is the lowest trust at which, for every threshold
+    above, the loss of accuracy against adaptive inference, plus half its
+    standard error, stays within the tolerance.
 
     Parameters
     ----------
@@ -37,28 +101,21 @@ def decided_nodes(
 
     Returns
     -------
-    ndarray of shape (n_nodes,), bool
+    decisions : Decisions
+    decided : ndarray of shape (n_pairs,), bool
+        Whether the training pairs, left out, are answered at once.
     """
-    if training.n_nodes < 2:
-        return np.ones(training.n_nodes, dtype=bool)
-    support = _support(training, left_out, stored_codes)
-    trust = _trust(support, stored_codes, neighbors.ids)
-    alone = neighbors.counts[training.pair_node] == 1
-    reached = np.where(alone, neighbors.ids[training.pair_node, 0], training.pair_node)
-    seen = _trust_without(
-        support,
-        stored_codes,
-        neighbors.ids,
-        reached,
-        np.where(alone, training.pair_node, -1),
-    )
-    at_once = stored_codes[reached] == training.pair_code
-    return trust >= _threshold(
-        seen,
-        at_once.astype(np.intp) - left_out.right.astype(np.intp),
-        training.pair_count,
-        tolerance,
-    )
+    support = _support(training, left_out, stored_codes).astype(np.float32)
+    everyone = np.arange(training.n_pairs)
+    ids, _ = leave_one_out_candidates(training, neighbors, everyone, SURROUNDINGS)
+    ids = ids[:, :SURROUNDINGS]
+    if ids.shape[1] == 0:
+        return Decisions(support, 0.0), np.ones(training.n_pairs, dtype=bool)
+    trust = query_trust(support, stored_codes, ids)
+    at_once = stored_codes[ids[:, 0]] == training.pair_code
+    gain = at_once.astype(np.intp) - left_out.right.astype(np.intp)
+    threshold = lowest_trust(trust, gain, training.pair_count, tolerance)
+    return Decisions(support, threshold), trust >= threshold
 
 
 def _support(
@@ -71,49 +128,39 @@ def _support(
     return total / training.node_counts()
 
 
-def _trust(
-    support: np.ndarray, stored_codes: np.ndarray, ids: np.ndarray
-) -> np.ndarray:
-    around = ids[:, :_SURROUNDINGS]
-    alike = stored_codes[around] == stored_codes[:, None]
-    return support * (support[around] * alike).mean(axis=1)
-
-
-def _trust_without(
-    support: np.ndarray,
-    stored_codes: np.ndarray,
-    ids: np.ndarray,
-    reached: np.ndarray,
-    absent: np.ndarray,
-) -> np.ndarray:
-    """Trust in the reached nodes, leaving one node out of their surroundings."""
-    around = ids[reached][:, : _SURROUNDINGS + 1]
-    present = around != absent[:, None]
-    present &= np.cumsum(present, axis=1) <= _SURROUNDINGS
-    alike = stored_codes[around] == stored_codes[reached][:, None]
-    total = (support[around] * (alike & present)).sum(axis=1)
-    return support[reached] * total / np.maximum(present.sum(axis=1), 1)
-
-
-def _threshold(
+def lowest_trust(
     trust: np.ndarray, gain: np.ndarray, counts: np.ndarray, tolerance: float
 ) -> float:
     """Lowest trust at which the expected loss stays within the tolerance.
 
     Parameters
     ----------
-    trust : ndarray of shape (n_pairs,)
-    gain : ndarray of shape (n_pairs,)
+    trust : ndarray of shape (n,)
+    gain : ndarray of shape (n,)
         1 where only the stored answer is right, -1 where only the adaptive is.
-    counts : ndarray of shape (n_pairs,)
+    counts : ndarray of shape (n,)
+        Rows that each stands for.
     tolerance : float
+
+    Returns
+    -------
+    float
+        Infinite where even the highest trust loses too much.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inference.cascade import lowest_trust
+    >>> trust = np.array([0.9, 0.8, 0.7, 0.6])
+    >>> lowest_trust(trust, np.array([0, 0, -1, 0]), np.ones(4, int), 0.1)
+    0.8
     """
     order = np.argsort(-trust, kind="stable")
-    trust = trust[order]
-    loss = np.cumsum(-gain[order] * counts[order])
-    changes = np.cumsum(np.abs(gain[order]) * counts[order])
+    trust, gain, rows = trust[order], gain[order], counts[order]
+    loss = np.cumsum(-gain * rows)
+    changes = np.cumsum(np.abs(gain) * rows)
     last_of_tie = np.append(trust[1:] != trust[:-1], True)
-    bound = (loss + 0.5 * np.sqrt(changes)) / counts.sum()
+    bound = (loss + 0.5 * np.sqrt(changes)) / rows.sum()
     within = bound[last_of_tie] <= tolerance
     n_within = len(within) if within.all() else int(np.argmin(within))
     return float(trust[last_of_tie][n_within - 1]) if n_within else np.inf

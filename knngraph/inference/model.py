@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.cascade import Decisions
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 
@@ -28,8 +27,8 @@ class FittedModel:
         How well walks of several beams find the nearest node.
     exponent : float
         Calibration of the adaptive votes.
-    decided : ndarray of shape (n_nodes,), bool
-        Nodes whose stored answer a cascade trusts.
+    decisions : Decisions
+        What a cascade trusts.
     """
 
     space: Space
@@ -38,7 +37,7 @@ class FittedModel:
     stored: StoredAnswers
     probe: WalkProbe
     exponent: float
-    decided: np.ndarray
+    decisions: Decisions
 
 
 @dataclass(frozen=True)
