@@ -10,8 +10,6 @@ from scipy.spatial.distance import cdist
 from knngraph.parallel import map_chunks
 
 _COLUMNS_PER_CHUNK = 64
-# Share of the smallest penalty that leaves every row without a mix.
-_AUTO_SHARE = 0.1
 
 
 def feature_laplacian(X: np.ndarray, n_neighbors: int, sigma: float) -> np.ndarray:
@@ -39,11 +37,11 @@ def feature_laplacian(X: np.ndarray, n_neighbors: int, sigma: float) -> np.ndarr
     return np.diag(similarity.sum(axis=1)) - similarity
 
 
-def automatic_penalty(X: np.ndarray) -> float:
-    """A tenth of the l1 penalty at which every mix becomes empty."""
+def largest_penalty(X: np.ndarray) -> float:
+    """The l1 penalty from which on every mix of other rows is empty."""
     inner = X @ X.T
     np.fill_diagonal(inner, -np.inf)
-    return max(0.0, _AUTO_SHARE * 2.0 * float(inner.max()))
+    return max(0.0, 2.0 * float(inner.max()))
 
 
 def reconstruct(

@@ -27,7 +27,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         Links of a point on the upper layers; twice as many on the lowest.
     ef_construction : int, default=200
         Width of the beam while the index is built.
-    ef_search : int, default=64
+    ef : int, default=64
         Width of the beam of a query, at least `n_neighbors`. The wider, the
         fewer neighbors are missed; the number of training rows misses none.
     metric : {"euclidean", "cosine"}, default="euclidean"
@@ -62,7 +62,7 @@ class HNSWKNNClassifier(BaselineClassifier):
     single precision: distances that differ by less than that are ties, decided
     by the walk.
 
-    Fitting costs about O(n log n) walks, predicting O(ef_search d log n) a
+    Fitting costs about O(n log n) walks, predicting O(ef d log n) a
     query.
 
     References
@@ -86,7 +86,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "M": [Interval(Integral, 2, None, closed="left")],
         "ef_construction": [Interval(Integral, 1, None, closed="left")],
-        "ef_search": [Interval(Integral, 1, None, closed="left")],
+        "ef": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions({"euclidean", "cosine"})],
         "random_state": ["random_state"],
     }
@@ -97,7 +97,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         n_neighbors: int = 5,
         M: int = 16,
         ef_construction: int = 200,
-        ef_search: int = 64,
+        ef: int = 64,
         metric: str = "euclidean",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -105,7 +105,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         self.n_neighbors = n_neighbors
         self.M = M
         self.ef_construction = ef_construction
-        self.ef_search = ef_search
+        self.ef = ef
         self.metric = metric
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -133,7 +133,7 @@ class HNSWKNNClassifier(BaselineClassifier):
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         nodes, _ = self.index_.nearest(
-            self._space.map_rows(queries), self.n_neighbors, ef=self.ef_search
+            self._space.map_rows(queries), self.n_neighbors, ef=self.ef
         )
         codes = self._neighbor_codes(nodes)
         return vote_shares(codes, np.ones(codes.shape), self._n_classes)

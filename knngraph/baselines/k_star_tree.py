@@ -15,7 +15,8 @@ class KStarTreeClassifier(KTreeClassifier):
     rho1 : float, "auto" or "cv", default="auto"
         Weight of the l1 norm; larger means fewer neighbors. It carries the
         square of the unit of the data. "auto" is a tenth of the value at which
-        no row has a neighbor. "cv" compares "auto", 0.01, 0.1, 1 and 10.
+        no row has a neighbor. "cv" compares 0.01, 0.03, 0.1 and 0.3 of that
+        value.
     rho2 : float or "cv", default=0.0
         Weight of the feature graph. "cv" compares 0, 0.001, 0.01 and 0.1.
     n_feature_neighbors : int, default=5

@@ -10,8 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
 from knngraph.baselines._reconstruction import (
-    automatic_penalty,
     feature_laplacian,
+    largest_penalty,
     reconstruct,
 )
 from knngraph.baselines._search import nearest
@@ -19,7 +19,9 @@ from knngraph.baselines._tuning import tune
 from knngraph.baselines._voting import vote_shares
 from knngraph.exceptions import KNNGraphWarning
 
-_GRIDS = {"rho1": ("auto", 0.01, 0.1, 1.0, 10.0), "rho2": (0.0, 0.001, 0.01, 0.1)}
+# As shares of the penalty that leaves no row a neighbor; the first is "auto".
+_SHARES = (0.1, 0.01, 0.03, 0.3)
+_RHO2_GRID = (0.0, 0.001, 0.01, 0.1)
 
 
 class KTreeClassifier(BaselineClassifier):
@@ -30,7 +32,8 @@ class KTreeClassifier(BaselineClassifier):
     rho1 : float, "auto" or "cv", default="auto"
         Weight of the l1 norm; larger means fewer neighbors. It carries the
         square of the unit of the data. "auto" is a tenth of the value at which
-        no row has a neighbor. "cv" compares "auto", 0.01, 0.1, 1 and 10.
+        no row has a neighbor. "cv" compares 0.01, 0.03, 0.1 and 0.3 of that
+        value.
     rho2 : float or "cv", default=0.0
         Weight of the feature graph. "cv" compares 0, 0.001, 0.01 and 0.1.
     n_feature_neighbors : int, default=5
@@ -189,9 +192,10 @@ class KTreeClassifier(BaselineClassifier):
         return self._map_queries(self.tree_.predict, X)
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
-        settings = tune(self, _GRIDS, X, codes)
+        penalties = [share * largest_penalty(X) for share in _SHARES]
+        settings = tune(self, {"rho1": penalties, "rho2": _RHO2_GRID}, X, codes)
         given = settings["rho1"]
-        self.rho1_ = automatic_penalty(X) if given == "auto" else float(given)
+        self.rho1_ = penalties[0] if given == "auto" else float(given)
         self.rho2_ = float(settings["rho2"])
         self.k_train_ = self._learn_k(X)
         self.tree_ = self._grow_tree(X)

@@ -129,7 +129,7 @@ def test_wide_beam_finds_the_exact_neighbors():
     X, y = noisy_classes(400)
     queries = noisy_classes(300, seed=1)[0]
     brute = KNeighborsClassifier(9, algorithm="brute").fit(X, y)
-    model = HNSWKNNClassifier(n_neighbors=9, ef_search=400, random_state=0).fit(X, y)
+    model = HNSWKNNClassifier(n_neighbors=9, ef=400, random_state=0).fit(X, y)
     assert_allclose(model.predict_proba(queries), brute.predict_proba(queries))
 
 
@@ -139,7 +139,7 @@ def test_copies_vote_as_the_rows_they_are():
     X, y = X[copies], np.random.default_rng(1).permutation(y[copies])
     queries = noisy_classes(300, seed=1)[0]
     exact = KDTreeKNNClassifier(n_neighbors=8).fit(X, y)
-    model = HNSWKNNClassifier(n_neighbors=8, ef_search=250, random_state=0).fit(X, y)
+    model = HNSWKNNClassifier(n_neighbors=8, ef=250, random_state=0).fit(X, y)
     assert_allclose(model.predict_proba(queries), exact.predict_proba(queries))
 
 
@@ -147,7 +147,7 @@ def test_cosine_neighbors():
     X, y = noisy_classes(300)
     queries = noisy_classes(300, seed=1)[0]
     brute = KNeighborsClassifier(5, metric="cosine", algorithm="brute").fit(X, y)
-    model = HNSWKNNClassifier(metric="cosine", ef_search=300, random_state=0).fit(X, y)
+    model = HNSWKNNClassifier(metric="cosine", ef=300, random_state=0).fit(X, y)
     assert_allclose(model.predict_proba(queries), brute.predict_proba(queries))
 
 
@@ -285,6 +285,17 @@ def test_mixes_meet_the_optimality_conditions(n_samples, n_features, rho2):
     assert_allclose((slopes / scale)[W > 0.0], 0.0, atol=1e-5)
 
 
+def test_penalties_are_shares_of_the_one_that_leaves_no_neighbor():
+    X, y = noisy_classes(40)
+    inner = X @ X.T
+    limit = 2 * inner[~np.eye(40, dtype=bool)].max()
+    assert_allclose(KTreeClassifier().fit(X, y).rho1_, 0.1 * limit)
+    tuned = KTreeClassifier(rho1="cv", random_state=0).fit(X, y).rho1_ / limit
+    assert np.abs(tuned - np.array([0.01, 0.03, 0.1, 0.3])).min() < 1e-9
+    assert KTreeClassifier(rho1=limit).fit(X, y).reconstruction_.nnz == 0
+    assert KTreeClassifier(rho1=0.99 * limit).fit(X, y).reconstruction_.nnz > 0
+
+
 def test_mixes_are_those_of_a_positive_lasso():
     X = np.random.default_rng(1).normal(size=(15, 20))
     model = KTreeClassifier(rho1=2.0).fit(X, np.arange(15) % 2)
@@ -389,7 +400,7 @@ def test_far_data_keep_the_weights_of_k_star():
             },
         ),
         (OneStepKNNClassifier, {"alpha": [1.0, 0.001, 0.01, 0.1, 10.0, 100.0, 1000.0]}),
-        (KTreeClassifier, {"rho1": ["auto", 0.01, 0.1, 1.0, 10.0]}),
+        (KTreeClassifier, {"rho2": [0.0, 0.001, 0.01, 0.1]}),
     ],
 )
 def test_tuned_settings_are_those_of_grid_search(kind, grid):
@@ -398,8 +409,7 @@ def test_tuned_settings_are_those_of_grid_search(kind, grid):
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     search = GridSearchCV(kind(random_state=0), grid, cv=folds).fit(X, y)
     for name, value in search.best_params_.items():
-        if value != "auto":
-            assert getattr(model, f"{name}_") == value
+        assert getattr(model, f"{name}_") == value
     assert_array_equal(model.predict_proba(X), search.predict_proba(X))
 
 
