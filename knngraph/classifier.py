@@ -20,7 +20,7 @@ from knngraph.graph.learn import (
     learn_graph,
 )
 from knngraph.graph.neighbors import Neighbors, nearest_others
-from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe, build_index
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex
@@ -34,6 +34,7 @@ from knngraph.inference.cascade import SURROUNDINGS, learn_decisions
 from knngraph.inference.leave_one_out import leave_one_out
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.inference.stored import StoredAnswers
+from knngraph.metric.place import place_training_rows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
     PARAMETER_CONSTRAINTS,
@@ -41,7 +42,7 @@ from knngraph.parameters import (
     checked_scales,
 )
 from knngraph.progress import stage
-from knngraph.space import Space, fit_space
+from knngraph.space import Space
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
@@ -104,7 +105,11 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     query_bandwidth : {"neighbors", "local"} or float, default="neighbors"
         Bandwidth of the problem solved at a query: as for `bandwidth`, or the
         query's own distance to its farthest candidate.
-    metric : {"euclidean", "cosine"}, default="euclidean"
+    metric : {"euclidean", "cosine", "learned", "auto"}, default="euclidean"
+        "learned" maps the rows by a linear map that stretches the directions in
+        which the labels change; bandwidths are then in the units of the mapped
+        rows. "auto" learns the map too and keeps it only where it answers
+        held-out rows better. Neither is offered for more than 1000 features.
     cascade_tolerance : float, default=0.002
         Loss of accuracy against "adaptive" that a cascade may cost, as fit
         expects it from left-out rows.
@@ -140,6 +145,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X has names that are all strings.
+    metric_ : {"euclidean", "cosine", "learned"}
+        Metric that is used.
     graph_ : CSR array of shape (n_samples, n_samples)
         Row j holds the weights of the learned neighbors of row j, never itself.
     n_neighbors_ : ndarray of shape (n_samples,)
@@ -291,10 +298,18 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         n_threads = count_threads(self.n_jobs)
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
-        space = fit_space(X, self.metric)
-        training = build_training_set(
-            space.map_rows(X), codes, len(self.classes_), seed
-        )
+        with stage("placing rows", X.shape[0], self.verbose) as placing:
+            space, training = place_training_rows(
+                X,
+                codes,
+                len(self.classes_),
+                self.metric,
+                self._query_problem(sigma=0.0),
+                seed=seed,
+                n_threads=n_threads,
+            )
+            placing.advance(X.shape[0])
+        self.metric_ = space.metric
         index, probe = build_index(
             training.points,
             M=self.M,
@@ -503,7 +518,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             left_out = leave_one_out(
                 training,
                 neighbors,
-                self._query_problem(space),
+                self._query_problem((self.query_bandwidth_ or 0.0) / space.scale),
                 n_threads=n_threads,
                 advance=leaving.advance,
             )
@@ -525,19 +540,18 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return neighbors_bandwidth(neighbors, self.max_neighbors) * space.scale
         return float(self.query_bandwidth)
 
-    def _query_problem(self, space: Space) -> QueryProblem:
+    def _query_problem(self, sigma: float) -> QueryProblem:
         return QueryProblem(
-            self.max_neighbors,
-            (self.query_bandwidth_ or 0.0) / space.scale,
-            self.query_nugget,
-            self.query_penalty,
+            self.max_neighbors, sigma, self.query_nugget, self.query_penalty
         )
 
     def _reading(self) -> Reading:
         return Reading(
             self.inference,
             self.ef_,
-            self._query_problem(self._model.space),
+            self._query_problem(
+                (self.query_bandwidth_ or 0.0) / self._model.space.scale
+            ),
             count_threads(self.n_jobs),
         )
 

@@ -17,6 +17,11 @@ def count_threads(n_jobs: int | None) -> int:
     return int(effective_n_jobs(n_jobs))
 
 
+def one_blas_thread() -> Any:
+    """Keep BLAS to one thread within a `with` block."""
+    return threadpool_limits(1, user_api="blas")
+
+
 def chunk_bounds(n_rows: int, rows_per_chunk: int) -> list[tuple[int, int]]:
     """Cut `range(n_rows)` into consecutive (start, stop) pieces."""
     return [
@@ -57,7 +62,7 @@ def map_chunks(
         The results in the order of the chunks.
     """
     bounds = chunk_bounds(n_rows, rows_per_chunk)
-    limit = threadpool_limits(1, user_api="blas") if limit_blas else nullcontext()
+    limit = one_blas_thread() if limit_blas else nullcontext()
     with limit:
         if n_threads == 1 or len(bounds) <= 1:
             results = (function(start, stop) for start, stop in bounds)

@@ -29,7 +29,7 @@ class Space:
 
     Parameters
     ----------
-    metric : {"euclidean", "cosine"}
+    metric : {"euclidean", "cosine", "learned"}
         With "cosine" rows are brought to unit length, where half the squared
         Euclidean distance is one minus the cosine. A row of zeros stays a row
         of zeros, at distance one from every unit row.
@@ -38,6 +38,8 @@ class Space:
     scale : float
         A power of two; mapped distance times `scale` is distance in the units
         of the user.
+    linear : ndarray of shape (n_features, n_features) or None
+        With "learned", the map that follows.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Space:
     metric: str
     center: np.ndarray | None
     scale: float
+    linear: np.ndarray | None = None
 
     def map_rows(self, X: Any) -> np.ndarray:
         """Map rows in blocks of bounded memory.
@@ -100,6 +103,9 @@ class Space:
         single = self._single_precision_is_exact(piece.dtype)
         dtype = np.float32 if single else np.float64
         with np.errstate(over="ignore"):
+            if self.linear is not None:
+                self._map_linearly(piece, out)
+                return
             if self.center is None:
                 centered = piece
             elif self.scale == 1.0:
@@ -109,6 +115,15 @@ class Space:
             else:
                 centered = piece - self.center
             np.multiply(centered, 1.0 / self.scale, out=out, casting="unsafe")
+
+    def _map_linearly(self, piece: np.ndarray, out: np.ndarray) -> None:
+        from knngraph.metric._project import project
+
+        rows = piece.astype(np.float64)
+        if self.center is not None:
+            rows -= self.center
+        rows *= 1.0 / self.scale
+        project(rows, self.linear, out)
 
     def _single_precision_is_exact(self, dtype: np.dtype) -> bool:
         if not np.can_cast(dtype, np.float32):

@@ -1,0 +1,1 @@
+"""A linear map of the rows, learned from their labels and chosen honestly."""
