@@ -279,7 +279,7 @@ def label_kernel(a, b, kernel):
 def similarity_to(points, row, code, nodes, codes, kernel, similarity):
     """Kernel between one row and its candidates, divided by its largest entry.
 
-    Returns the divisor. The problem is homogeneous: with k and lambda divided
+    Returns the divisor, zero where all entries are. The problem is homogeneous: with k and lambda divided
     by a number, so is w. Working at scale one keeps rows solvable whose kernel
     values are all next to nothing; where the label term is zero everywhere, the
     feature kernel is taken relative to the nearest candidate.
@@ -297,6 +297,8 @@ def similarity_to(points, row, code, nodes, codes, kernel, similarity):
         similarity[a] = kernel[1] * np.exp(shift - similarity[a])
         similarity[a] += label_kernel(code, codes[a], kernel)
         largest = max(largest, similarity[a])
+    if largest == 0.0:
+        return 0.0
     for a in range(n):
         similarity[a] /= largest
     # exp(-690) is the smallest power that leaves room for weights below it.
@@ -493,6 +495,8 @@ def solve_rows(
         scale = similarity_to(
             points, row, pair_code[pair], nodes, codes, kernel, similarity
         )
+        if scale == 0.0:
+            continue  # similar to nobody: no neighbor is optimal for any penalty
         if lambda_max[r] == 0.0:
             lambda_max[r] = 2.0 * scale
         scaled = weights[r, :n] / scale
