@@ -11,11 +11,15 @@ def estimators_under_test():
     return [
         KNNGraphClassifier(random_state=0),
         KNNGraphClassifier(support="local", ef=8, n_jobs=2),
-        KNNGraphClassifier(metric="cosine", bandwidth="neighbors", random_state=0),
+        KNNGraphClassifier(
+            inference="adaptive", metric="cosine", bandwidth="neighbors", random_state=0
+        ),
+        KNNGraphClassifier(inference="cascade", ef="auto", random_state=0),
         KNNGraphClassifier(
             positive=False,
             label_weight=0.0,
             nugget=0.1,
+            inference="adaptive",
             density_scales=[2],
             query_bandwidth="local",
             random_state=0,

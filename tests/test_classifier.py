@@ -11,6 +11,11 @@ import knngraph.graph.consensus as consensus_module
 from knngraph import KNNGraphClassifier
 from tests.reference import consensus, kernel_of, objectives, violations
 
+# How well greedy walks do on these few rows is not the question here.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::knngraph.exceptions.LookupAgreementWarning"
+)
+
 
 @pytest.fixture(scope="module")
 def hard_digits(digits):
@@ -193,8 +198,8 @@ def test_a_wider_beam_after_fit_finds_nearer_rows(digits):
     model.fit(X[:1200], y[:1200])
     greedy = model.score(X[1200:], y[1200:])
     wide = model.set_params(ef=64).score(X[1200:], y[1200:])
-    # Measured: 0.91 and 0.96.
-    assert wide > greedy + 0.01
+    # Measured: 0.74 and 0.96.
+    assert wide > greedy + 0.1
 
 
 def test_copies_with_different_labels_share_an_answer():
@@ -237,7 +242,7 @@ def test_unfitted(method):
 
 @pytest.mark.parametrize("scales", [(), (0,), (3, -1), (1.5,), ((3, 7),), ("a",)])
 def test_bad_density_scales(scales, blobs):
-    with pytest.raises(ValueError, match="density_scales must be .* positive"):
+    with pytest.raises(ValueError, match=r"density_scales must be .* positive"):
         KNNGraphClassifier(density_scales=scales).fit(*blobs)
 
 
@@ -274,7 +279,7 @@ def test_numbers_that_are_none_are_refused(value, blobs):
     query = np.zeros((2, 5))
     query[1, 3] = value
     for call in (model.predict, model.predict_proba, lambda X: model.fit(X, [0, 1])):
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             call(query)
 
 
