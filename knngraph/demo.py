@@ -1,0 +1,235 @@
+"""`knngraph demo`: a table and a picture, on data that come with scikit-learn."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits, make_moons
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits
+
+from knngraph.classifier import KNNGraphClassifier
+
+# Readings of one fitted KNNGraphClassifier: name in the table and parameters.
+READINGS: list[tuple[str, dict[str, Any]]] = [
+    ("knngraph lookup, ef=1 (published)", {"inference": "lookup", "ef": 1}),
+    ('knngraph lookup, ef="auto"', {"inference": "lookup", "ef": "auto"}),
+    ("knngraph cascade", {"inference": "cascade", "ef": None}),
+    ("knngraph adaptive", {"inference": "adaptive", "ef": None}),
+]
+# scikit-learn beside it, with its own default of five neighbors.
+PEERS: list[tuple[str, dict[str, Any]]] = [
+    ("KNeighborsClassifier brute, k=5", {"algorithm": "brute"}),
+    ("KNeighborsClassifier kd_tree, k=5", {"algorithm": "kd_tree"}),
+]
+_REPETITIONS = 5
+# Two colors that color-blind eyes tell apart (Okabe and Ito), light and dark.
+_REGIONS = ["#cfe3f1", "#fbe3c0"]
+_CLASSES = ["#0072b2", "#d55e00"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `fit_seconds` is None where nothing was fitted."""
+
+    name: str
+    accuracy: float
+    fit_seconds: float | None
+    microseconds: float
+
+
+def run_demo(output: Path) -> int:
+    """Print the table, then draw the picture.
+
+    Parameters
+    ----------
+    output : Path
+        File of the picture; its ending sets the format.
+
+    Returns
+    -------
+    int
+        0, or 1 where no picture could be drawn.
+    """
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.3, stratify=y, random_state=0
+    )
+    seconds = compile_solvers(X_train[:200], y_train[:200])
+    print(
+        f"Compiling took {seconds:.1f} s. It happens once: numba keeps the result on "
+        "disk.\n"
+    )
+    model, rows = measure(X_train, y_train, X_test, y_test)
+    print(
+        f"Handwritten digits: {len(X_train)} rows to fit, {len(X_test)} queries, "
+        f"{X.shape[1]} features, one thread."
+    )
+    print(format_table(rows))
+    print(
+        f"\nEvery training row learned its own k: {model.n_neighbors_.min()} to "
+        f"{model.n_neighbors_.max()} neighbors, {model.n_neighbors_.mean():.1f} on "
+        "average."
+    )
+    return _draw_or_explain(model.n_neighbors_, output)
+
+
+def compile_solvers(X: np.ndarray, y: np.ndarray) -> float:
+    """Run everything once on a few rows, so that no time below is compile time.
+
+    Returns
+    -------
+    float
+        Seconds it took.
+    """
+    start = time.perf_counter()
+    model = _unfitted().fit(X, y)
+    for _, settings in READINGS:
+        model.set_params(**settings).predict(X)
+    return time.perf_counter() - start
+
+
+def measure(
+    X_train: np.ndarray, y_train: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
+) -> tuple[KNNGraphClassifier, list[Row]]:
+    """Fit and time everyone with one thread.
+
+    Returns
+    -------
+    model : KNNGraphClassifier
+        The one model that all readings share.
+    rows : list of Row
+    """
+    rows = []
+    with threadpool_limits(limits=1):
+        model = _unfitted()
+        fit_seconds: float | None = _seconds(partial(model.fit, X_train, y_train))
+        for name, settings in READINGS:
+            model.set_params(**settings)
+            rows.append(_row(name, model, fit_seconds, X_test, y_test))
+            fit_seconds = None  # the next reads the same fit
+        for name, settings in PEERS:
+            peer = KNeighborsClassifier(**settings)
+            peer_seconds = _seconds(partial(peer.fit, X_train, y_train))
+            rows.append(_row(name, peer, peer_seconds, X_test, y_test))
+    return model, rows
+
+
+def format_table(rows: list[Row]) -> str:
+    """Aligned columns with a head."""
+    width = max(len(row.name) for row in rows)
+    lines = [f"{'':{width}}  accuracy    fit, s  us a query"]
+    for row in rows:
+        fit = "same fit" if row.fit_seconds is None else f"{row.fit_seconds:.3f}"
+        lines.append(
+            f"{row.name:{width}}  {row.accuracy:8.4f}  {fit:>8}  "
+            f"{row.microseconds:10.1f}"
+        )
+    return "\n".join(lines)
+
+
+def _unfitted() -> KNNGraphClassifier:
+    # A cascade at fit does not warn that greedy walks miss rows: the table says so.
+    return KNNGraphClassifier(inference="cascade", random_state=0)
+
+
+def _row(
+    name: str, model: Any, fit_seconds: float | None, X: np.ndarray, y: np.ndarray
+) -> Row:
+    accuracy = float(model.score(X, y))
+    fastest = min(_seconds(partial(model.predict, X)) for _ in range(_REPETITIONS))
+    return Row(name, accuracy, fit_seconds, 1e6 * fastest / len(X))
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _draw_or_explain(n_neighbors: np.ndarray, output: Path) -> int:
+    try:
+        draw_picture(n_neighbors, output)
+    except ImportError:
+        problem = (
+            "matplotlib is not installed. Install it with: "
+            "pip install 'knngraph[plots]'"
+        )
+    except (OSError, ValueError) as error:  # unwritable, or an unknown format
+        problem = str(error)
+    else:
+        print(f"Picture: {output}")
+        return 0
+    print(f"No picture: {problem}", file=sys.stderr)
+    return 1
+
+
+def draw_picture(n_neighbors: np.ndarray, output: Path) -> None:
+    """Draw the learned graph of two moons beside the learned k of the digits."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    _draw_moons(left)
+    _draw_learned_k(right, n_neighbors)
+    figure.savefig(output, dpi=150)
+
+
+def _draw_moons(axes: Any) -> None:
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import ListedColormap
+
+    X, y = make_moons(160, noise=0.2, random_state=3)
+    model = KNNGraphClassifier(ef=64, random_state=0).fit(X, y)
+    low, high = X.min(axis=0) - 0.4, X.max(axis=0) + 0.4
+    horizontal = np.linspace(low[0], high[0], 400)
+    vertical = np.linspace(low[1], high[1], 300)
+    grid = np.stack(np.meshgrid(horizontal, vertical), axis=-1)
+    classes = model.predict(grid.reshape(-1, 2)).reshape(300, 400)
+    axes.imshow(
+        classes,
+        origin="lower",
+        extent=(low[0], high[0], low[1], high[1]),
+        cmap=ListedColormap(_REGIONS),
+        interpolation="nearest",
+        aspect="auto",
+    )
+    graph = model.graph_.tocoo()
+    edges = list(np.stack([X[graph.row], X[graph.col]], axis=1))
+    strength = graph.data / graph.data.max()
+    axes.add_collection(
+        LineCollection(edges, colors="0.25", linewidths=1.6 * strength, zorder=2)
+    )
+    for code, marker in enumerate("os"):
+        own = y == code
+        axes.scatter(
+            *X[own].T,
+            s=22,
+            marker=marker,
+            color=_CLASSES[code],
+            edgecolors="white",
+            linewidths=0.5,
+            zorder=3,
+            label=f"class {code}",
+        )
+    axes.legend(loc="upper right", framealpha=0.9)
+    axes.set_title("Two moons: learned neighbors and decisions")
+    axes.set_xlabel("first feature")
+    axes.set_ylabel("second feature")
+
+
+def _draw_learned_k(axes: Any, n_neighbors: np.ndarray) -> None:
+    counts = np.bincount(n_neighbors)
+    axes.bar(np.arange(len(counts)), counts, color=_CLASSES[0], width=0.85)
+    axes.set_xlim(0.25, len(counts) - 0.25)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("Digits: every training row learns its own k")
+    axes.set_xlabel("learned number of neighbors k")
+    axes.set_ylabel("training rows")
