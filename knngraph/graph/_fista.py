@@ -279,10 +279,10 @@ def label_kernel(a, b, kernel):
 def similarity_to(points, row, code, nodes, codes, kernel, similarity):
     """Kernel between one row and its candidates, divided by its largest entry.
 
-    Returns the divisor, zero where all entries are. The problem is homogeneous: with k and lambda divided
-    by a number, so is w. Working at scale one keeps rows solvable whose kernel
-    values are all next to nothing; where the label term is zero everywhere, the
-    feature kernel is taken relative to the nearest candidate.
+    Returns the divisor, zero where all entries are. The problem is homogeneous:
+    with k and lambda divided by a number, so is w. Working at scale one keeps rows
+    solvable whose kernel values are all next to nothing; where the label term is
+    zero everywhere, the feature kernel is taken relative to the nearest candidate.
     """
     n = nodes.shape[0]
     nearest = np.inf

@@ -1,0 +1,180 @@
+"""The rules of the house, read off the source without running it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import knngraph
+
+PACKAGE = Path(knngraph.__file__).parent
+ESTIMATORS = (
+    "knngraph.classifier",
+    "knngraph.selection",
+    "knngraph.transformer",
+    "knngraph.baselines",
+)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {
+    module_name(path): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def belongs_to(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == p or module.startswith(p + ".") for p in packages)
+
+
+def imports(nodes: Iterator[ast.AST]) -> set[str]:
+    """Modules that are imported, and the names taken from them."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def imported_by(packages: tuple[str, ...]) -> list[tuple[str, str]]:
+    """All imports, wherever in the file, of the modules of some packages."""
+    return [
+        (module, name)
+        for module, tree in TREES.items()
+        if belongs_to(module, packages)
+        for name in imports(ast.walk(tree))
+    ]
+
+
+def runs_at_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """Nodes that run when the module is imported."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting.extend(node.orelse)
+            continue
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize(
+    ("those", "never_import"),
+    [
+        (("knngraph.graph",), ("knngraph.inference", *ESTIMATORS)),
+        (("knngraph.index",), ("knngraph.inference", "knngraph.graph", *ESTIMATORS)),
+        (("knngraph.inference",), ESTIMATORS),
+        (
+            (
+                "knngraph.distances",
+                "knngraph.space",
+                "knngraph.parallel",
+                "knngraph.progress",
+            ),
+            ("knngraph.inference", "knngraph.graph", "knngraph.index", *ESTIMATORS),
+        ),
+        (
+            ("knngraph.baselines",),
+            ("knngraph.classifier", "knngraph.selection", "knngraph.transformer"),
+        ),
+        (("knngraph",), ("tests", "benchmarks")),
+    ],
+    ids=lambda packages: packages[0],
+)
+def test_imports_point_one_way(those, never_import):
+    found = imported_by(those)
+    assert found
+    assert not [pair for pair in found if belongs_to(pair[1], never_import)]
+
+
+def test_baselines_take_the_graph_classifier_from_nowhere():
+    names = {
+        name.rsplit(".", 1)[-1] for _, name in imported_by(("knngraph.baselines",))
+    }
+    assert not {name for name in names if name.startswith("KNNGraph")} - {
+        "KNNGraphWarning"
+    }
+
+
+def test_one_file_imports_hnswlib():
+    users = {m for m, name in imported_by(("knngraph",)) if "hnswlib" in name}
+    assert users == {"knngraph.index.hnsw"}
+
+
+@pytest.mark.parametrize("heavy", ["hnswlib", "matplotlib", "tqdm"])
+def test_heavy_packages_load_on_first_use(heavy):
+    at_import = {
+        module
+        for module, tree in TREES.items()
+        if any(belongs_to(name, (heavy,)) for name in imports(runs_at_import(tree)))
+    }
+    assert not at_import
+    # Or the package is not used at all and the test cannot fail.
+    assert any(belongs_to(name, (heavy,)) for _, name in imported_by(("knngraph",)))
+
+
+def is_jitted(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        "njit" in ast.dump(decorator) or "jit" in ast.dump(decorator)
+        for decorator in node.decorator_list
+    )
+
+
+JITTED = {
+    module: {node.name: node for node in tree.body if is_jitted(node)}
+    for module, tree in TREES.items()
+}
+
+
+def test_jitted_functions_call_none_of_another_file():
+    # The cache on disk only watches the file of the function itself.
+    compiled = {module: names for module, names in JITTED.items() if names}
+    assert len(compiled) >= 2
+    elsewhere = {
+        f"{module}.{name}" for module, names in compiled.items() for name in names
+    }
+    for module, functions in compiled.items():
+        foreign = {}
+        for node in ast.walk(TREES[module]):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    foreign[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        for function in functions.values():
+            used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)}
+            taken = {foreign[name] for name in used if name in foreign}
+            assert not taken & elsewhere
+            # Nor through a module that holds compiled functions.
+            assert not taken & set(compiled)
+
+
+def test_numba_runs_no_threads_of_its_own_and_caches():
+    options = [
+        {option.arg: option.value for option in decorator.keywords}
+        for functions in JITTED.values()
+        for function in functions.values()
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Call)
+    ]
+    assert options
+    for option in options:
+        # numba's threads die after fork and abort under two threads.
+        assert "parallel" not in option
+        assert ast.literal_eval(option["nogil"]) is True
+        assert ast.literal_eval(option["cache"]) is True
+
+
+def test_every_public_name_exists():
+    for name in knngraph.__all__:
+        assert getattr(knngraph, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = knngraph.nothing
