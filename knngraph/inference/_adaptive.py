@@ -39,14 +39,23 @@ def fill_column(points, nodes, a, gamma, column):
 
 @njit(cache=True, nogil=True)
 def solve_query(
-    points, nodes, similarity, gamma, nuggets, half_penalty, tol, columns, weights
+    points,
+    nodes,
+    similarity,
+    gamma,
+    nuggets,
+    half_penalty,
+    tol,
+    columns,
+    known,
+    weights,
 ):
     """Non-negative weights of the candidates by cyclic coordinate descent.
 
-    Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w).
+    Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w). Columns of
+    the kernel that are not known are evaluated when they are needed.
     """
     n = nodes.shape[0]
-    known = np.zeros(n, dtype=np.bool_)
     residual = np.empty(n)  # k - Kw - half_penalty
     for a in range(n):
         weights[a] = 0.0
@@ -80,6 +89,23 @@ def rows_on_node(node, left_out, starts, pair_count):
         if pair == left_out:
             count -= 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def count_votes(nodes, weights, left_out, starts, pair_code, pair_count, votes):
+    """Share of the weights that every class has, zero everywhere without any."""
+    votes[:] = 0.0
+    total = 0.0
+    for a in range(nodes.shape[0]):
+        total += weights[a]
+    if total == 0.0:
+        return
+    for a in range(nodes.shape[0]):
+        if weights[a] > 0.0:
+            rows = rows_on_node(nodes[a], left_out, starts, pair_count)
+            for pair in range(starts[nodes[a]], starts[nodes[a] + 1]):
+                count = pair_count[pair] - (1 if pair == left_out else 0)
+                votes[pair_code[pair]] += weights[a] / total * (count / rows)
 
 
 @njit(cache=True, nogil=True)
@@ -121,6 +147,7 @@ def vote_queries(
     """
     m = ids.shape[1]
     columns = np.empty((m, m))
+    known = np.empty(m, dtype=np.bool_)
     similarity = np.empty(m)
     nuggets = np.empty(m)
     weights = np.empty(m)
@@ -138,6 +165,7 @@ def vote_queries(
             if squared_sigma == 0.0:
                 squared_sigma = 1.0
         gamma = 0.5 / squared_sigma
+        known[:] = False
         for a in range(n):
             # The problem is homogeneous: relative to the nearest candidate a
             # far query is solved as well as a near one.
@@ -153,15 +181,96 @@ def vote_queries(
             penalty,
             tol,
             columns,
+            known[:n],
             weights[:n],
         )
-        total = 0.0
-        for a in range(n):
-            total += weights[a]
-        for a in range(n):
-            if weights[a] > 0.0:
+        count_votes(
+            nodes, weights[:n], left_out[q], starts, pair_code, pair_count, votes[q]
+        )
+
+
+@njit(cache=True, nogil=True)
+def vote_grid(
+    points,
+    starts,
+    pair_code,
+    pair_count,
+    n_classes,
+    ids,
+    squared,
+    left_out,
+    given,
+    settings,
+    tol,
+    right,
+    own_share,
+):
+    """Votes of several queries under many settings, with one set of distances.
+
+    Parameters
+    ----------
+    points, starts, pair_code, pair_count, ids, squared, left_out, tol
+        As in `vote_queries`.
+    n_classes : int
+    given : ndarray of shape (n_queries,)
+        Class that is right.
+    settings : ndarray of shape (n_settings, 4)
+        Candidates, sigma, nugget and penalty of every setting.
+    right : ndarray of shape (n_settings, n_queries), bool
+        Result: whether the largest vote is right.
+    own_share : ndarray of shape (n_settings, n_queries)
+        Result: share of the vote of the right class.
+    """
+    m = ids.shape[1]
+    distances = np.empty((m, m))
+    columns = np.empty((m, m))
+    known = np.ones(m, dtype=np.bool_)
+    similarity = np.empty(m)
+    nuggets = np.empty(m)
+    weights = np.empty(m)
+    votes = np.empty(n_classes)
+    for q in range(ids.shape[0]):
+        n_listed = 0
+        while n_listed < m and ids[q, n_listed] >= 0:
+            n_listed += 1
+        for a in range(n_listed):
+            for b in range(a + 1):
+                distance = squared_distance(points[ids[q, a]], points[ids[q, b]])
+                distances[a, b] = distance
+                distances[b, a] = distance
+        last_gamma = -1.0
+        for s in range(settings.shape[0]):
+            n = min(n_listed, int(settings[s, 0]))
+            if n == 0:
+                continue
+            nodes = ids[q, :n]
+            squared_sigma = settings[s, 1] * settings[s, 1]
+            if squared_sigma == 0.0:
+                squared_sigma = max(np.float64(squared[q, n - 1]), 1e-300)
+            gamma = 0.5 / squared_sigma
+            if gamma != last_gamma:
+                for a in range(n_listed):
+                    for b in range(n_listed):
+                        columns[a, b] = np.exp(-gamma * distances[a, b])
+                last_gamma = gamma
+            for a in range(n):
+                similarity[a] = np.exp(gamma * (squared[q, 0] - squared[q, a]))
                 rows = rows_on_node(nodes[a], left_out[q], starts, pair_count)
-                for pair in range(starts[nodes[a]], starts[nodes[a] + 1]):
-                    count = pair_count[pair] - (1 if pair == left_out[q] else 0)
-                    share = count / rows
-                    votes[q, pair_code[pair]] += weights[a] / total * share
+                nuggets[a] = settings[s, 2] / rows
+            solve_query(
+                points,
+                nodes,
+                similarity[:n],
+                gamma,
+                nuggets[:n],
+                settings[s, 3],
+                tol,
+                columns,
+                known[:n],
+                weights[:n],
+            )
+            count_votes(
+                nodes, weights[:n], left_out[q], starts, pair_code, pair_count, votes
+            )
+            right[s, q] = np.argmax(votes) == given[q]
+            own_share[s, q] = votes[given[q]]
