@@ -85,35 +85,48 @@ class Space:
         if out is None:
             out = np.empty(dense.shape, dtype=np.float32)
         step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
-        for start in range(0, dense.shape[0], step):
-            piece = slice(start, start + step)
-            if self.metric == "cosine":
-                out[piece] = _unit_rows(dense[piece])
-            else:
-                self._map_piece(dense[piece], out[piece])
+        if self.center is not None and self.scale == 1.0 and self.linear is None:
+            self._subtract_center(dense, out, step)
+        else:
+            for start in range(0, dense.shape[0], step):
+                piece = slice(start, start + step)
+                if self.metric == "cosine":
+                    out[piece] = _unit_rows(dense[piece])
+                else:
+                    self._map_piece(dense[piece], out[piece])
         if out.size and not (
             out.max() < _LARGEST_COORDINATE and out.min() > -_LARGEST_COORDINATE
         ):
             self._refuse(dense, out)
         return out
 
-    def _map_piece(self, piece: np.ndarray, out: np.ndarray) -> None:
+    def _subtract_center(self, dense: np.ndarray, out: np.ndarray, step: int) -> None:
         # The difference of two float32 numbers is rounded once, just as it is
         # on its way through double precision.
-        single = self._single_precision_is_exact(piece.dtype)
+        single = self._single_precision_is_exact(dense.dtype)
         dtype = np.float32 if single else np.float64
+        # One center for every row of a piece: the subtraction runs over the whole
+        # piece at once, which is a third faster than row by row.
+        centers = np.empty((min(step, dense.shape[0]), dense.shape[1]), dtype=dtype)
+        centers[:] = self.center
+        difference = np.empty_like(centers)
+        with np.errstate(over="ignore"):
+            for start in range(0, dense.shape[0], step):
+                piece, mapped = dense[start : start + step], out[start : start + step]
+                target = mapped if single else difference[: len(piece)]
+                if piece.dtype != dtype:
+                    target[:] = piece
+                    piece = target
+                np.subtract(piece, centers[: len(piece)], out=target)
+                if not single:
+                    mapped[:] = target
+
+    def _map_piece(self, piece: np.ndarray, out: np.ndarray) -> None:
         with np.errstate(over="ignore"):
             if self.linear is not None:
                 self._map_linearly(piece, out)
                 return
-            if self.center is None:
-                centered = piece
-            elif self.scale == 1.0:
-                center = self.center.astype(dtype)
-                np.subtract(piece, center, out=out, dtype=dtype, casting="unsafe")
-                return
-            else:
-                centered = piece - self.center
+            centered = piece if self.center is None else piece - self.center
             np.multiply(centered, 1.0 / self.scale, out=out, casting="unsafe")
 
     def _map_linearly(self, piece: np.ndarray, out: np.ndarray) -> None:
