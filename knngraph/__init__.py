@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     )
     from knngraph.classifier import KNNGraphClassifier
     from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
+    from knngraph.selection import KNNGraphClassifierCV
 
 __version__ = "0.1.0"
 
 _HOME_OF_NAME = {
     "KNNGraphClassifier": "knngraph.classifier",
+    "KNNGraphClassifierCV": "knngraph.selection",
     "KNNGraphWarning": "knngraph.exceptions",
     "LookupAgreementWarning": "knngraph.exceptions",
     "CVKNNClassifier": "knngraph.baselines",
@@ -51,6 +53,7 @@ __all__ = [
     "HNSWKNNClassifier",
     "KDTreeKNNClassifier",
     "KNNGraphClassifier",
+    "KNNGraphClassifierCV",
     "KNNGraphWarning",
     "KStarNNClassifier",
     "KStarTreeClassifier",

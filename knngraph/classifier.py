@@ -1,6 +1,7 @@
 """The adaptive kNN graph classifier."""
 
 import warnings
+from dataclasses import fields
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -292,8 +293,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        scales = checked_scales(self.density_scales)
-        check_penalties(self.penalty_min, self.penalty_max)
+        scales = checked_scales(self._setting("density_scales"))
+        self._check_settings()
         self.classes_, codes = np.unique(y, return_inverse=True)
         n_threads = count_threads(self.n_jobs)
         seed, build_threads = self._seed_and_build_threads(n_threads)
@@ -322,6 +323,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         neighbors = self._search_neighbors(
             training, index, exact, max(scales), n_threads
         )
+        self._select(training, neighbors, space, scales, seed, n_threads)
         learned = learn_graph(
             training,
             neighbors,
@@ -412,7 +414,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     def ef_(self) -> int:
         """Beam of the walk that the parameters ask for."""
         check_is_fitted(self)
-        model, m = self._model, self.max_neighbors
+        model, m = self._model, self._setting("max_neighbors")
         if self.inference == "adaptive":
             return max(2 * m, self.ef) if isinstance(self.ef, Integral) else 2 * m
         if isinstance(self.ef, Integral):
@@ -429,6 +431,29 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     def lookup_agreement_(self) -> float:
         """Share of held-out rows whose walk ends at the label of exact search."""
         return self._model.probe.agreement(self._model.stored.codes, self.ef_)
+
+    def _setting(self, name: str) -> Any:
+        """Value of a parameter; an estimator that tunes itself says otherwise."""
+        return getattr(self, name)
+
+    def _check_settings(self) -> None:
+        """Refuse parameters that contradict each other."""
+        check_penalties(self._setting("penalty_min"), self._setting("penalty_max"))
+
+    def _neighbors_needed(self) -> int:
+        """Number of neighbors that learning and answering ask for."""
+        return int(self._setting("max_neighbors"))
+
+    def _select(
+        self,
+        training: TrainingSet,
+        neighbors: Neighbors,
+        space: Space,
+        scales: list[int],
+        seed: int,
+        n_threads: int,
+    ) -> None:
+        """Choose settings from the neighbors; nothing to choose here."""
 
     def _checked_queries(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -457,42 +482,36 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 ExactIndex(training.points) if exact else index,
                 training.points,
                 training.node_counts(),
-                max(self.max_neighbors, largest_scale),
+                max(self._neighbors_needed(), largest_scale),
                 n_threads=n_threads,
                 advance=searching.advance,
             )
 
-    def _graph_settings(self, scales: list[int], space: Space) -> GraphSettings:
-        bandwidth = self.bandwidth
-        if not isinstance(bandwidth, str):
-            bandwidth = bandwidth / space.scale
-        return GraphSettings(
-            max_neighbors=self.max_neighbors,
-            density_scales=scales,
-            penalty_min=self.penalty_min,
-            penalty_max=self.penalty_max,
-            label_weight=self.label_weight,
-            label_discount=self.label_discount,
-            bandwidth=bandwidth,
-            nugget=self.nugget,
-            self_weight=self.self_weight,
-            positive=self.positive,
-            max_iter=self.max_iter,
-            tol=self.tol,
-        )
+    def _graph_settings(
+        self, scales: list[int], space: Space, **changed: Any
+    ) -> GraphSettings:
+        """Settings of the learning stages, in mapped units."""
+        values = {
+            field.name: self._setting(field.name) for field in fields(GraphSettings)
+        }
+        values |= {"density_scales": scales} | changed
+        if not isinstance(values["bandwidth"], str):
+            values["bandwidth"] = values["bandwidth"] / space.scale
+        return GraphSettings(**values)
 
     def _keep_graph(
         self, training: TrainingSet, learned: LearnedGraph, space: Space
     ) -> None:
         """Bring the results from pairs and nodes to the rows of the user."""
-        node, pair = training.node_of_row, training.pair_of_row
-        representation, consensus = learned.representation, learned.consensus
+        pair = training.pair_of_row
+        problem, representation = learned.problem, learned.representation
+        consensus = learned.consensus
         self.graph_ = graph_over_rows(training, representation.weights)
         self.n_neighbors_ = np.diff(self.graph_.indptr)
-        self.density_ = learned.density[node]
+        self.density_ = problem.density[pair]
         self.lambda_max_ = representation.lambda_max[pair]
-        self.penalty_ = learned.fractions[node] * self.lambda_max_
-        self.bandwidth_ = learned.sigma * space.scale
+        self.penalty_ = problem.fractions[pair] * self.lambda_max_
+        self.bandwidth_ = problem.kernel.sigma * space.scale
         self.label_distribution_ = consensus.distribution[pair]
         self.labels_ = self.classes_[consensus.codes[pair]]
         self.margin_ = consensus.margin[pair]
@@ -534,15 +553,20 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     def _learned_query_bandwidth(
         self, space: Space, neighbors: Neighbors
     ) -> float | None:
-        if self.query_bandwidth == "local":
+        bandwidth = self._setting("query_bandwidth")
+        if bandwidth == "local":
             return None
-        if self.query_bandwidth == "neighbors":
-            return neighbors_bandwidth(neighbors, self.max_neighbors) * space.scale
-        return float(self.query_bandwidth)
+        if bandwidth == "neighbors":
+            m = self._setting("max_neighbors")
+            return neighbors_bandwidth(neighbors, m) * space.scale
+        return float(bandwidth)
 
     def _query_problem(self, sigma: float) -> QueryProblem:
         return QueryProblem(
-            self.max_neighbors, sigma, self.query_nugget, self.query_penalty
+            self._setting("max_neighbors"),
+            sigma,
+            self._setting("query_nugget"),
+            self._setting("query_penalty"),
         )
 
     def _reading(self) -> Reading:

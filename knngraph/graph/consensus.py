@@ -30,19 +30,25 @@ class Consensus:
 
 
 def vote(
-    weights: Any, own_codes: np.ndarray, n_classes: int, self_weight: float
+    weights: Any,
+    own_codes: np.ndarray,
+    n_classes: int,
+    self_weight: float,
+    neighbor_codes: np.ndarray | None = None,
 ) -> Consensus:
     """Let every row and its neighbors vote on its label.
 
     Parameters
     ----------
-    weights : CSR array of shape (n_rows, n_rows)
+    weights : CSR array of shape (n_rows, n_neighbors)
         Row j holds the weights of the neighbors of j. Negative weights, which
         only a problem without `positive` has, do not vote.
     own_codes : ndarray of shape (n_rows,)
     n_classes : int
     self_weight : float
         Weight of a row's own label, in units of its largest neighbor weight.
+    neighbor_codes : ndarray of shape (n_neighbors,) or None
+        Classes of the neighbors; None where they are the rows themselves.
 
     Returns
     -------
@@ -67,6 +73,8 @@ def vote(
     """
     n_rows = own_codes.shape[0]
     weights = sparse.csr_array(weights)
+    if neighbor_codes is None:
+        neighbor_codes = own_codes
     neighbor_weights = np.maximum(weights.data, 0.0)
     rows = np.repeat(np.arange(n_rows), np.diff(weights.indptr))
     heaviest, _ = _heaviest(weights.indptr, neighbor_weights)
@@ -78,7 +86,7 @@ def vote(
             np.concatenate([own, neighbor_weights]),
             (
                 np.concatenate([np.arange(n_rows), rows]),
-                np.concatenate([own_codes, own_codes[weights.indices]]),
+                np.concatenate([own_codes, neighbor_codes[weights.indices]]),
             ),
         ),
         shape=(n_rows, n_classes),
@@ -89,7 +97,7 @@ def vote(
     preferred = np.full(n_rows, n_classes, dtype=np.intp)
     at_heaviest = neighbor_weights == heaviest[rows]
     np.minimum.at(
-        preferred, rows[at_heaviest], own_codes[weights.indices[at_heaviest]]
+        preferred, rows[at_heaviest], neighbor_codes[weights.indices[at_heaviest]]
     )
     codes, margin = _winners(votes, own_codes, preferred)
     if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:

@@ -43,23 +43,16 @@ class GraphSettings:
 
 @dataclass(frozen=True)
 class LearnedGraph:
-    """Results of the learning stages, by node or by pair.
+    """Results of the learning stages, by pair.
 
     Parameters
     ----------
-    density : ndarray of shape (n_nodes,)
-    fractions : ndarray of shape (n_nodes,)
-        Penalties as fractions of lambda*.
-    sigma : float
-        Bandwidth of the kernel in mapped units.
+    problem : Problem
     representation : Representation
     consensus : Consensus
-        By pair.
     """
 
-    density: np.ndarray
-    fractions: np.ndarray
-    sigma: float
+    problem: Problem
     representation: Representation
     consensus: Consensus
 
@@ -93,25 +86,12 @@ def learn_graph(
     -------
     LearnedGraph
     """
-    density = local_density(neighbors, settings.density_scales)
-    fractions = penalty_fractions(density, settings.penalty_min, settings.penalty_max)
-    sigma = graph_bandwidth(training, neighbors, settings)
-    problem = Problem(
-        CompositeKernel(sigma, settings.label_weight, settings.label_discount),
-        fractions[training.pair_node],
-        settings.nugget,
-        settings.positive,
-        settings.max_iter,
-        settings.tol,
-    )
-    # A row that keeps half its candidates for its own class finds its solution
-    # among them almost always: on Binalpha the objective is within 0.002 % of
-    # the one over all rows.
+    problem = graph_problem(training, neighbors, settings)
     same_class = nearest_of_same_class(
         training,
         neighbors,
         settings.max_neighbors,
-        max(1, settings.max_neighbors // 2),
+        same_class_quota(settings.max_neighbors),
         seed=seed,
         n_threads=n_threads,
     )
@@ -132,7 +112,37 @@ def learn_graph(
         training.n_classes,
         settings.self_weight,
     )
-    return LearnedGraph(density, fractions, sigma, representation, consensus)
+    return LearnedGraph(problem, representation, consensus)
+
+
+def same_class_quota(max_neighbors: int) -> int:
+    """Candidates of its own class that every row shall have.
+
+    With half of all candidates a row finds its solution among them almost
+    always: on Binalpha the objective is within 0.002 % of the one over all rows.
+    """
+    return max(1, max_neighbors // 2)
+
+
+def graph_problem(
+    training: TrainingSet, neighbors: Neighbors, settings: GraphSettings
+) -> Problem:
+    """Density, penalties and kernel: what the representation is learned with."""
+    density = local_density(neighbors, settings.density_scales)
+    fractions = penalty_fractions(density, settings.penalty_min, settings.penalty_max)
+    return Problem(
+        CompositeKernel(
+            graph_bandwidth(training, neighbors, settings),
+            settings.label_weight,
+            settings.label_discount,
+        ),
+        density[training.pair_node],
+        fractions[training.pair_node],
+        settings.nugget,
+        settings.positive,
+        settings.max_iter,
+        settings.tol,
+    )
 
 
 def graph_bandwidth(

@@ -25,6 +25,9 @@ class Problem:
     Parameters
     ----------
     kernel : CompositeKernel
+        Its bandwidth in mapped units.
+    density : ndarray of shape (n_pairs,)
+        Density around every pair.
     fractions : ndarray of shape (n_pairs,)
         Penalty of every pair as a fraction of lambda*.
     nugget : float
@@ -37,6 +40,7 @@ class Problem:
     """
 
     kernel: CompositeKernel
+    density: np.ndarray
     fractions: np.ndarray
     nugget: float
     positive: bool

@@ -3,13 +3,13 @@
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-# A class without votes is not impossible: it starts from this share.
-_FLOOR = 0.01
+# A class without votes is not impossible: the classes share this much.
+_FLOOR = 0.05
 _EXPONENTS = (0.1, 10.0)
 
 
 def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
-    """Probabilities p_c proportional to (v_c + floor)^exponent.
+    """Probabilities p_c proportional to (v_c + 0.05 / n_classes)^exponent.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
     --------
     >>> import numpy as np
     >>> from knngraph.inference.calibration import sharpen
-    >>> sharpen(np.array([[0.74, 0.24]]), exponent=2.0).round(2).tolist()
+    >>> sharpen(np.array([[0.725, 0.225]]), exponent=2.0).round(2).tolist()
     [[0.9, 0.1]]
     """
-    logits = exponent * np.log(votes + _FLOOR)
+    logits = exponent * np.log(votes + _FLOOR / votes.shape[1])
     logits -= logits.max(axis=1, keepdims=True)
     probabilities = np.exp(logits)
     return probabilities / probabilities.sum(axis=1, keepdims=True)

@@ -1,0 +1,79 @@
+"""Exact leave-one-out over many settings of the problem at a query."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import QueryProblem, leave_one_out_candidates
+from knngraph.parallel import map_chunks
+
+_QUERIES_PER_CHUNK = 128
+_WEIGHT_TOLERANCE = 1e-3
+
+
+def leave_one_out_grid(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problems: Sequence[QueryProblem],
+    pairs: np.ndarray,
+    *,
+    n_threads: int = 1,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answer training pairs, one row of each left out, under every setting.
+
+    One candidate search and one set of distances among the candidates serve all
+    settings, and one kernel those that share a bandwidth.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+        As many as the largest setting asks for.
+    problems : sequence of QueryProblem
+    pairs : ndarray of shape (n,)
+    n_threads : int, default=1
+    advance : callable or None
+
+    Returns
+    -------
+    right : ndarray of shape (n_problems, n), bool
+    own_share : ndarray of shape (n_problems, n)
+        Share of the vote that the given class gets.
+    """
+    from knngraph.inference import _adaptive
+
+    widest = max(problem.n_neighbors for problem in problems)
+    settings = np.array(
+        [[p.n_neighbors, p.sigma, p.nugget, p.penalty] for p in problems],
+        dtype=np.float64,
+    )
+    starts = training.node_starts()
+    right = np.zeros((len(problems), len(pairs)), dtype=bool)
+    own_share = np.zeros((len(problems), len(pairs)))
+
+    def answer(start: int, stop: int) -> None:
+        chunk = pairs[start:stop]
+        ids, squared = leave_one_out_candidates(training, neighbors, chunk, widest)
+        _adaptive.vote_grid(
+            training.points,
+            starts,
+            training.pair_code,
+            training.pair_count,
+            training.n_classes,
+            ids,
+            squared,
+            chunk,
+            training.pair_code[chunk],
+            settings,
+            _WEIGHT_TOLERANCE,
+            right[:, start:stop],
+            own_share[:, start:stop],
+        )
+
+    map_chunks(
+        answer, len(pairs), _QUERIES_PER_CHUNK, n_threads, advance, limit_blas=False
+    )
+    return right, own_share

@@ -1,0 +1,317 @@
+"""The graph classifier that chooses its own settings by leave-one-out."""
+
+from collections.abc import Sequence
+from itertools import product
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+
+from knngraph.classifier import KNNGraphClassifier
+from knngraph.graph.candidates import nearest_of_same_class
+from knngraph.graph.kernel import neighbors_bandwidth
+from knngraph.graph.learn import graph_problem, same_class_quota
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.stored_left_out import stored_answers_left_out
+from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.grid import leave_one_out_grid
+from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
+from knngraph.progress import stage
+from knngraph.space import Space
+
+# Parameters that are taken over from the classifier as they are.
+_KEPT = (
+    "inference",
+    "support",
+    "metric",
+    "cascade_tolerance",
+    "ef",
+    "M",
+    "ef_construction",
+    "n_jobs",
+    "random_state",
+    "verbose",
+)
+_DEFAULTS = KNNGraphClassifier().get_params()
+
+
+class KNNGraphClassifierCV(KNNGraphClassifier):
+    """Graph classifier with settings chosen by exact leave-one-out.
+
+    The problem at a training row, itself left out, is its leave-one-out
+    prediction. Settings are compared on those, without refitting: one search
+    for candidates and one set of distances serve them all.
+
+    Parameters
+    ----------
+    inference : {"adaptive", "cascade", "lookup"}, default="adaptive"
+        What the settings are chosen for. For "adaptive" and "cascade" these are
+        `max_neighbors`, the bandwidth, nugget and penalty at the query; for
+        "lookup" `label_weight`, `self_weight` and the range of penalties.
+    neighbor_counts : sequence of int, default=(32, 64)
+        Values of `max_neighbors`.
+    query_nuggets : sequence of float, default=(0.1, 0.3, 1.0, 3.0)
+        Values of `query_nugget`.
+    query_penalties : sequence of float, default=(0.02,)
+        Values of `query_penalty`.
+    bandwidth_factors : sequence of float, default=(1.0,)
+        Multiples of the bandwidth that `query_bandwidth="neighbors"` gives.
+    label_weights : sequence of float, default=(0.0, 0.1, 0.3)
+        Values of `label_weight`.
+    self_weights : sequence of float, default=(0.5, 1.0, 2.0)
+        Values of `self_weight`.
+    penalty_ranges : sequence of (float, float), default=((0.1, 0.5), (0.02, 0.1))
+        Values of `penalty_min` and `penalty_max`.
+    max_rows : int, default=5000
+        Rows that the settings are compared on; a random sample where there are
+        more.
+    metric : {"auto", "euclidean", "cosine", "learned"}, default="auto"
+        As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
+        other settings are chosen: in a space that has seen the labels,
+        leave-one-out is no judge of the space.
+    support, cascade_tolerance, ef, M, ef_construction, n_jobs, random_state, verbose
+        As on `KNNGraphClassifier`. All other settings have its defaults.
+
+    Attributes
+    ----------
+    best_params_ : dict
+        The chosen settings, by the names they have on `KNNGraphClassifier`.
+    best_score_ : float
+        Their leave-one-out accuracy.
+    cv_results_ : dict of ndarray
+        "params" (list of dict), "mean_test_score" and "rank_test_score", a value
+        a setting.
+
+    See Also
+    --------
+    KNNGraphClassifier : With the attributes that a fit leaves behind.
+
+    Notes
+    -----
+    Equal accuracies are decided by the share of the vote for the right class,
+    then by the order of the values. For "lookup" a left-out row reaches its
+    nearest other row, whose neighbors are learned again without it.
+
+    Examples
+    --------
+    >>> from knngraph import KNNGraphClassifierCV
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = KNNGraphClassifierCV(random_state=0).fit(X, y)
+    >>> sorted(classifier.best_params_)
+    ['max_neighbors', 'query_bandwidth', 'query_nugget', 'query_penalty']
+    >>> bool(classifier.best_score_ > 0.95)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **{name: PARAMETER_CONSTRAINTS[name] for name in _KEPT},
+        "neighbor_counts": ["array-like"],
+        "query_nuggets": ["array-like"],
+        "query_penalties": ["array-like"],
+        "bandwidth_factors": ["array-like"],
+        "label_weights": ["array-like"],
+        "self_weights": ["array-like"],
+        "penalty_ranges": ["array-like"],
+        "max_rows": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        inference: str = "adaptive",
+        neighbor_counts: Sequence[int] = (32, 64),
+        query_nuggets: Sequence[float] = (0.1, 0.3, 1.0, 3.0),
+        query_penalties: Sequence[float] = (0.02,),
+        bandwidth_factors: Sequence[float] = (1.0,),
+        label_weights: Sequence[float] = (0.0, 0.1, 0.3),
+        self_weights: Sequence[float] = (0.5, 1.0, 2.0),
+        penalty_ranges: Sequence[tuple[float, float]] = ((0.1, 0.5), (0.02, 0.1)),
+        max_rows: int = 5000,
+        metric: str = "auto",
+        support: str = "auto",
+        cascade_tolerance: float = 0.002,
+        ef: int | str | None = None,
+        M: int = 16,
+        ef_construction: int = 200,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        BaseEstimator.__init__(self)
+        self.inference = inference
+        self.neighbor_counts = neighbor_counts
+        self.query_nuggets = query_nuggets
+        self.query_penalties = query_penalties
+        self.bandwidth_factors = bandwidth_factors
+        self.label_weights = label_weights
+        self.self_weights = self_weights
+        self.penalty_ranges = penalty_ranges
+        self.max_rows = max_rows
+        self.metric = metric
+        self.support = support
+        self.cascade_tolerance = cascade_tolerance
+        self.ef = ef
+        self.M = M
+        self.ef_construction = ef_construction
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _setting(self, name: str) -> Any:
+        chosen = getattr(self, "best_params_", {})
+        if name in chosen:
+            return chosen[name]
+        return getattr(self, name) if name in _KEPT else _DEFAULTS[name]
+
+    def _check_settings(self) -> None:
+        self.__dict__.pop("best_params_", None)  # of an earlier fit
+        _check_values(self.neighbor_counts, "neighbor_counts", Integral, 1, np.inf)
+        _check_values(self.query_nuggets, "query_nuggets", Real, 0, np.inf)
+        _check_values(self.query_penalties, "query_penalties", Real, 0, 1)
+        _check_values(self.bandwidth_factors, "bandwidth_factors", Real, 1e-9, np.inf)
+        _check_values(self.label_weights, "label_weights", Real, 0, 1)
+        _check_values(self.self_weights, "self_weights", Real, 0, np.inf)
+        for penalty_range in self.penalty_ranges:
+            _check_values(penalty_range, "penalty_ranges", Real, 0, 1)
+            check_penalties(*penalty_range)
+
+    def _neighbors_needed(self) -> int:
+        if self.inference == "lookup":
+            return int(self._setting("max_neighbors"))
+        return max(self.neighbor_counts)
+
+    def _select(
+        self,
+        training: TrainingSet,
+        neighbors: Neighbors,
+        space: Space,
+        scales: list[int],
+        seed: int,
+        n_threads: int,
+    ) -> None:
+        # Pairs follow the order of the nodes, which is random.
+        pairs = np.arange(min(self.max_rows, training.n_pairs))
+        if self.inference == "lookup":
+            settings, right = self._stored_grid(
+                training, neighbors, space, scales, seed, n_threads, pairs
+            )
+            own_share = right.astype(np.float64)
+        else:
+            settings, right, own_share = self._query_grid(
+                training, neighbors, space, n_threads, pairs
+            )
+        counts = training.pair_count[pairs]
+        scores = np.average(right, axis=1, weights=counts)
+        shares = np.average(own_share, axis=1, weights=counts)
+        order = np.lexsort((-shares, -scores))
+        best = int(order[0])
+        ranks = np.empty(len(order), dtype=np.intp)
+        ranks[order] = np.arange(1, len(order) + 1)
+        self.best_params_ = settings[best]
+        self.best_score_ = float(scores[best])
+        self.cv_results_ = {
+            "params": settings,
+            "mean_test_score": scores,
+            "rank_test_score": ranks,
+        }
+
+    def _query_grid(
+        self,
+        training: TrainingSet,
+        neighbors: Neighbors,
+        space: Space,
+        n_threads: int,
+        pairs: np.ndarray,
+    ) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
+        settings, problems = [], []
+        for m, factor, nugget, penalty in product(
+            self.neighbor_counts,
+            self.bandwidth_factors,
+            self.query_nuggets,
+            self.query_penalties,
+        ):
+            sigma = factor * neighbors_bandwidth(neighbors, int(m))
+            problems.append(QueryProblem(int(m), sigma, nugget, penalty))
+            settings.append(
+                {
+                    "max_neighbors": int(m),
+                    "query_bandwidth": sigma * space.scale,
+                    "query_nugget": float(nugget),
+                    "query_penalty": float(penalty),
+                }
+            )
+        with stage("comparing settings", len(pairs), self.verbose) as comparing:
+            right, own_share = leave_one_out_grid(
+                training,
+                neighbors,
+                problems,
+                pairs,
+                n_threads=n_threads,
+                advance=comparing.advance,
+            )
+        return settings, right, own_share
+
+    def _stored_grid(
+        self,
+        training: TrainingSet,
+        neighbors: Neighbors,
+        space: Space,
+        scales: list[int],
+        seed: int,
+        n_threads: int,
+        pairs: np.ndarray,
+    ) -> tuple[list[dict[str, Any]], np.ndarray]:
+        max_neighbors = int(self._setting("max_neighbors"))
+        same_class = nearest_of_same_class(
+            training,
+            neighbors,
+            max_neighbors,
+            same_class_quota(max_neighbors),
+            seed=seed,
+            n_threads=n_threads,
+        )
+        graphs = list(product(self.label_weights, self.penalty_ranges))
+        settings, right = [], []
+        with stage("comparing settings", len(graphs), self.verbose) as comparing:
+            for label_weight, (penalty_min, penalty_max) in graphs:
+                changed = {
+                    "label_weight": float(label_weight),
+                    "penalty_min": float(penalty_min),
+                    "penalty_max": float(penalty_max),
+                }
+                problem = graph_problem(
+                    training, neighbors, self._graph_settings(scales, space, **changed)
+                )
+                right.append(
+                    stored_answers_left_out(
+                        training,
+                        neighbors,
+                        same_class,
+                        problem,
+                        max_neighbors,
+                        self.self_weights,
+                        pairs,
+                        n_threads=n_threads,
+                    )
+                )
+                settings += [
+                    changed | {"self_weight": float(weight)}
+                    for weight in self.self_weights
+                ]
+                comparing.advance(1)
+        return settings, np.concatenate(right)
+
+
+def _check_values(values: Any, name: str, kind: type, low: float, high: float) -> None:
+    for value in values:
+        if not isinstance(value, kind) or not low <= value <= high:
+            raise ValueError(
+                f"{name} must hold numbers from {low} to {high}"
+                f"{' (integers)' if kind is Integral else ''}, got {value!r}."
+            )
+    if not len(values):
+        raise ValueError(f"{name} must hold one value at least, got {values!r}.")
