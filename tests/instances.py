@@ -3,7 +3,7 @@
 The baselines have common checks of their own in tests/baselines.
 """
 
-from knngraph import KNNGraphClassifier
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 
 
 def estimators_under_test():
@@ -15,6 +15,7 @@ def estimators_under_test():
             inference="adaptive", metric="cosine", bandwidth="neighbors", random_state=0
         ),
         KNNGraphClassifier(inference="cascade", ef="auto", random_state=0),
+        KNNGraphClassifierCV(random_state=0),
         KNNGraphClassifier(
             positive=False,
             label_weight=0.0,

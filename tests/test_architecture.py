@@ -74,6 +74,7 @@ def runs_at_import(tree: ast.Module) -> Iterator[ast.AST]:
         (("knngraph.graph",), ("knngraph.inference", *ESTIMATORS)),
         (("knngraph.index",), ("knngraph.inference", "knngraph.graph", *ESTIMATORS)),
         (("knngraph.inference",), ESTIMATORS),
+        (("knngraph.metric",), ESTIMATORS),
         (
             (
                 "knngraph.distances",

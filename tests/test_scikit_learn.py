@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from knngraph import KNNGraphClassifier
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from tests.instances import estimators_under_test
 
 # How well greedy walks do on these few rows is not the question here.
@@ -29,8 +29,9 @@ def test_contract(estimator, check):
     check(estimator)
 
 
-def test_parameters_are_validated():
-    check_param_validation("KNNGraphClassifier", KNNGraphClassifier())
+@pytest.mark.parametrize("estimator", [KNNGraphClassifier(), KNNGraphClassifierCV()])
+def test_parameters_are_validated(estimator):
+    check_param_validation(type(estimator).__name__, estimator)
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,13 @@ class Represented:
             training, neighbors, max_neighbors, max(1, max_neighbors // 2)
         )
         problem = Problem(
-            CompositeKernel(sigma, label_weight, 0.1),
-            np.full(training.n_pairs, fraction),
-            nugget,
-            positive,
-            max_iter,
-            tol,
+            kernel=CompositeKernel(sigma, label_weight, 0.1),
+            density=np.ones(training.n_pairs),
+            fractions=np.full(training.n_pairs, fraction),
+            nugget=nugget,
+            positive=positive,
+            max_iter=max_iter,
+            tol=tol,
         )
         represent = represent_fully if exact else represent_locally
         self.result = represent(training, neighbors, same_class, problem, max_neighbors)
