@@ -306,9 +306,9 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         return settings, np.concatenate(right)
 
 
-def _check_values(values: Any, name: str, kind: type, low: float, high: float) -> None:
+def _check_values(values: Any, name: str, kind: Any, low: float, high: float) -> None:
     for value in values:
-        if not isinstance(value, kind) or not low <= value <= high:
+        if not (isinstance(value, kind) and low <= value <= high):
             raise ValueError(
                 f"{name} must hold numbers from {low} to {high}"
                 f"{' (integers)' if kind is Integral else ''}, got {value!r}."

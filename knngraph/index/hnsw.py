@@ -104,9 +104,29 @@ class HNSWIndex:
         try:
             ids, squared = self._graph.knn_query(queries, k=beam, num_threads=n_threads)
         except RuntimeError:
-            # Fewer than `beam` points are reachable from the entry point.
-            return ExactIndex(self.points()).nearest(queries, k, n_threads=n_threads)
+            # Fewer than `beam` points are reachable for some query.
+            return self._nearest_one_by_one(queries, k, beam)
         return ids[:, :k].astype(np.intp), squared[:, :k]
+
+    def _nearest_one_by_one(
+        self, queries: np.ndarray, k: int, beam: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Answer by brute force just the queries that the graph cannot answer.
+
+        The others keep the answer they get in any other batch.
+        """
+        exact = ExactIndex(self.points())
+        ids = np.empty((len(queries), k), dtype=np.intp)
+        squared = np.empty((len(queries), k), dtype=np.float32)
+        for i in range(len(queries)):
+            query = queries[i : i + 1]
+            try:
+                found, distances = self._graph.knn_query(query, k=beam, num_threads=1)
+            except RuntimeError:
+                found, distances = exact.nearest(query, k)
+            ids[i] = found[0, :k]
+            squared[i] = distances[0, :k]
+        return ids, squared
 
     def points(self) -> np.ndarray:
         """The stored rows in the order of insertion, float32."""

@@ -68,7 +68,15 @@ class StoredAnswers:
             shares = by_row[self.row_of_node[nodes]]
         else:
             shares = self.average[nodes] @ by_row
-        return shares.toarray() if sparse.issparse(shares) else shares
+        shares = shares.toarray() if sparse.issparse(shares) else shares
+        return _favor(shares, self.codes[nodes])
+
+
+def _favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Let the stored class win a tie by the last digit of its share."""
+    tied = np.flatnonzero(shares.argmax(axis=1) != codes)
+    shares[tied, codes[tied]] = np.nextafter(shares[tied].max(axis=1), 2.0)
+    return shares
 
 
 def _node_codes(training: TrainingSet, consensus: Consensus) -> np.ndarray:
