@@ -20,13 +20,15 @@ def count_or_list_violators(
     bounds,
     label_weight,
     discount,
-    nugget,
     positive,
     owners,
     found,
     excess,
 ):
     """List the pairs of a block that violate the conditions of other pairs.
+
+    Pairs that represent the checked one are the solver's business: it knows
+    their conditions with the nugget, and where all of the kernel underflows.
 
     Parameters
     ----------
@@ -52,6 +54,7 @@ def count_or_list_violators(
     """
     product = np.empty(n_block)
     own_class = np.zeros(pair_code.max() + 1)
+    member = np.zeros(n_block, dtype=np.bool_)
     n_found = 0
     for j in range(pairs.shape[0]):
         pair = pairs[j]
@@ -64,12 +67,8 @@ def count_or_list_violators(
             row = features[place[pair_node[indices[e]]]]
             for i in range(n_block):
                 product[i] += w * row[i]
-            member = indices[e] - first_pair
-            if 0 <= member < n_block:
-                # Copies share a weight, which divides its square; a row's own
-                # pair offers its other copies.
-                copies = pair_count[indices[e]] - (1 if indices[e] == pair else 0)
-                product[member] += w * nugget / copies
+            if 0 <= indices[e] - first_pair < n_block:
+                member[indices[e] - first_pair] = True
             total += w
             own_class[pair_code[indices[e]]] += w
         for i in range(n_block):
@@ -78,7 +77,9 @@ def count_or_list_violators(
             mixed = discount * total + (1.0 - discount) * own_class[pair_code[other]]
             slope = 2.0 * (product[i] - similarity[i] + label_weight * (mixed - label))
             violation = (-slope if positive else abs(slope)) - bounds[j, 0]
-            if violation > bounds[j, 1] and (other != pair or pair_count[pair] > 1):
+            if member[i] or (other == pair and pair_count[pair] == 1):
+                continue
+            if violation > bounds[j, 1]:
                 if n_found < owners.shape[0]:
                     owners[n_found] = j
                     found[n_found] = other
@@ -86,4 +87,6 @@ def count_or_list_violators(
                 n_found += 1
         for e in range(indptr[j], indptr[j + 1]):
             own_class[pair_code[indices[e]]] = 0.0
+            if 0 <= indices[e] - first_pair < n_block:
+                member[indices[e] - first_pair] = False
     return n_found

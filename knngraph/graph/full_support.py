@@ -202,7 +202,6 @@ def _find_violators(
                 bounds,
                 label_weight,
                 discount,
-                float(problem.nugget),
                 bool(problem.positive),
                 owner,
                 violator,

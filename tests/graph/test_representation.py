@@ -273,3 +273,19 @@ def test_candidates_that_the_kernel_cannot_tell_apart(exact, label_weight, some_
     found = Represented(X, y, fraction=0.1, label_weight=label_weight, exact=exact)
     assert found.result.gaps.max() <= 1e-6
     assert found.result.n_iter.max() < 50
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("positive", [False, True])
+def test_a_kernel_that_underflows_between_all_rows(positive, exact, random):
+    rows = random.normal(size=(40, 3))
+    found = Represented(
+        rows,
+        np.zeros(40, dtype=int),
+        sigma=1e-3,
+        label_weight=0.0,
+        positive=positive,
+        exact=exact,
+    )
+    assert (np.diff(found.graph.indptr) > 0).all()
+    assert found.result.gaps.max() <= 1e-6
