@@ -134,9 +134,14 @@ def leave_one_out_candidates(
     shared = neighbors.counts[nodes] > 1
     if not shared.any():
         return others, distances
-    ids = np.concatenate([others, np.full((len(pairs), 1), -1)], axis=1)
-    squared = np.concatenate([distances, np.zeros((len(pairs), 1))], axis=1)
-    ids[shared] = np.concatenate([nodes[shared, None], others[shared]], axis=1)
-    squared[shared, 1:] = distances[shared]
+    # As many as a query has, the own node among them.
+    m = min(n_neighbors, others.shape[1] + 1)
+    ids = np.full((len(pairs), m), -1, dtype=np.intp)
+    squared = np.zeros((len(pairs), m), dtype=distances.dtype)
+    ids[:, : others.shape[1]] = others
+    squared[:, : others.shape[1]] = distances
+    ids[shared, 0] = nodes[shared]
+    ids[shared, 1:] = others[shared, : m - 1]
     squared[shared, 0] = 0.0
-    return ids, squared.astype(neighbors.squared.dtype)
+    squared[shared, 1:] = distances[shared, : m - 1]
+    return ids, squared
