@@ -1,0 +1,138 @@
+"""Left-out rows, against models that never saw them."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import make_blobs
+
+import knngraph.inference.adaptive as adaptive
+import knngraph.inference.grid as grid
+import knngraph.inference.leave_one_out as leaving
+from knngraph import KNNGraphClassifier
+from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.training_set import build_training_set
+from knngraph.index.exact import ExactIndex
+from knngraph.inference.adaptive import QueryProblem, candidate_votes
+from knngraph.inference.grid import leave_one_out_grid
+from knngraph.inference.leave_one_out import leave_one_out
+
+PROBLEMS = [
+    QueryProblem(12, 2.0, 0.3, 0.02),
+    QueryProblem(5, 2.0, 1.0, 0.02),
+    QueryProblem(12, 0.7, 0.3, 0.2),
+    QueryProblem(5, 0.0, 0.1, 0.0),
+]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Overlapping classes; copies with the same label and with another."""
+    X, y = make_blobs(90, centers=3, n_features=3, cluster_std=3.0, random_state=1)
+    X = np.concatenate([X, X[:15], X[:5]]).astype(np.float32)
+    y = np.concatenate([y, y[:10], (y[10:15] + 1) % 3, y[:5]])
+    return X, y
+
+
+def exact_neighbors(training, k):
+    return nearest_others(
+        ExactIndex(training.points), training.points, training.node_counts(), k
+    )
+
+
+def honest_votes(X, y, row, problem):
+    """Votes at a row of a training set that does not hold it."""
+    rest = np.arange(len(X)) != row
+    training = build_training_set(X[rest], y[rest], 3)
+    ids, squared = ExactIndex(training.points).nearest(
+        X[row : row + 1], problem.n_neighbors
+    )
+    return candidate_votes(training, ids, squared, problem)[0]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+def test_votes_of_an_honest_refit(problem, rows, monkeypatch):
+    monkeypatch.setattr(adaptive, "_WEIGHT_TOLERANCE", 1e-9)
+    X, y = rows
+    training = build_training_set(X, y, 3)
+    left_out = leave_one_out(training, exact_neighbors(training, 20), problem)
+    honest = np.array([honest_votes(X, y, row, problem) for row in range(len(X))])
+    own_share = honest[np.arange(len(X)), y]
+    pair = training.pair_of_row
+    assert_allclose(left_out.own_share[pair], own_share, atol=1e-4)
+    right = honest.argmax(axis=1) == y
+    assert_array_equal(left_out.right[pair], right)
+    assert 0.3 < right.mean() < 0.95
+    assert_allclose(left_out.score, right.mean())
+
+
+def test_the_score_of_a_fitted_model(rows):
+    X, y = (np.concatenate([part[:25], part[90:105]]) for part in rows)
+    model = KNNGraphClassifier(inference="adaptive", ef=100, random_state=0).fit(X, y)
+    hits = []
+    for row in range(len(X)):
+        rest = np.arange(len(X)) != row
+        honest = KNNGraphClassifier(
+            inference="adaptive",
+            query_bandwidth=model.query_bandwidth_,
+            ef=100,
+            random_state=0,
+        ).fit(X[rest], y[rest])
+        hits.append(honest.predict(X[row : row + 1])[0] == y[row])
+    assert_allclose(model.loo_score_, np.mean(hits))
+
+
+@pytest.mark.parametrize("sample", [slice(None), slice(3, 40, 2)])
+def test_a_grid_is_many_single_settings(sample, rows, monkeypatch):
+    training = build_training_set(*rows, 3)
+    neighbors = exact_neighbors(training, 20)
+    pairs = np.arange(training.n_pairs)[sample]
+    right, own_share = leave_one_out_grid(training, neighbors, PROBLEMS, pairs)
+    monkeypatch.setattr(grid, "_QUERIES_PER_CHUNK", 7)
+    again = leave_one_out_grid(training, neighbors, PROBLEMS, pairs, n_threads=3)
+    assert_array_equal(again[0], right)
+    assert_array_equal(again[1], own_share)
+    for setting, problem in enumerate(PROBLEMS):
+        alone = leave_one_out(training, neighbors, problem)
+        assert_array_equal(right[setting], alone.right[pairs])
+        assert_array_equal(own_share[setting], alone.own_share[pairs])
+
+
+def test_blocks_change_nothing(rows, monkeypatch):
+    training = build_training_set(*rows, 3)
+    neighbors = exact_neighbors(training, 20)
+    whole = leave_one_out(training, neighbors, PROBLEMS[0])
+    monkeypatch.setattr(leaving, "_VOTES_PER_BLOCK", 30)
+    done = []
+    pieces = leave_one_out(
+        training, neighbors, PROBLEMS[0], n_threads=2, advance=done.append
+    )
+    assert len(done) > 5
+    assert sum(done) == training.n_pairs
+    assert_array_equal(pieces.own_share, whole.own_share)
+    assert pieces.exponent == whole.exponent
+    assert pieces.score == whole.score
+
+
+def test_calibration_is_on_so_many_rows(rows, monkeypatch):
+    training = build_training_set(*rows, 3)
+    neighbors = exact_neighbors(training, 20)
+    seen = []
+
+    def keep(votes, codes, counts):
+        seen.append((votes, codes, counts))
+        return 1.0
+
+    monkeypatch.setattr(leaving, "fit_exponent", keep)
+    monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 25)
+    monkeypatch.setattr(leaving, "_VOTES_PER_BLOCK", 30)
+    leave_one_out(training, neighbors, PROBLEMS[0])
+    ((votes, codes, counts),) = seen
+    assert votes.shape == (25, 3)
+    assert_array_equal(codes, training.pair_code[:25])
+    assert_array_equal(counts, training.pair_count[:25])
+
+
+def test_a_single_row_has_nothing_to_learn_from():
+    model = KNNGraphClassifier(inference="adaptive").fit([[1.0], [1.0]], [0, 0])
+    assert model.loo_score_ == 1.0
+    assert model.predict([[5.0]]).tolist() == [0]
