@@ -1,0 +1,338 @@
+"""Accuracy over many sets: every inference beside kNN, its relatives and an SVC.
+
+    python -m benchmarks.accuracy run --data-dir DIR [--noise 0.2] [--max-rows N]
+    python -m benchmarks.accuracy report [--write-docs]
+
+The folder holds `<name>.npz` (X, y) or `<name>_X.npz` and `<name>_y.npy` (sparse);
+the variable KNNGRAPH_DATA may name it instead. Results go to
+`benchmarks/results/accuracy.csv`, one row per (set, noise, method, fold); a run
+that is stopped goes on where it was.
+"""
+
+import argparse
+import csv
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.svm import SVC
+
+from benchmarks.accuracy_report import RESULTS, write_report
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
+from knngraph.exceptions import LookupAgreementWarning
+
+TABULAR = [
+    "balance_scale",
+    "banana",
+    "dermatology",
+    "glass",
+    "ionosphere",
+    "letter",
+    "magic",
+    "mfeat_zer47",
+    "phoneme",
+    "satimage",
+    "spambase",
+    "vehicle",
+    "wine_red",
+]
+IMAGES_AND_TEXT = [
+    "isolet1560",
+    "binalpha",
+    "palm",
+    "mpeg7_bbox32_derived",
+    "caltech101_sil16_derived",
+    "usps_20_uni",
+    "pcmac",
+]
+N_FOLDS = 5
+# The grid of the SVC is searched on this many training rows; the winner is then
+# fitted on all of them.
+SVC_SEARCH_ROWS = 1500
+FIELDS = [
+    "set",
+    "noise",
+    "max_rows",
+    "method",
+    "fold",
+    "accuracy",
+    "log_loss",
+    "fit_seconds",
+    "us_per_query",
+    "short_share",
+    "ef",
+    "metric",
+]
+
+Fold = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Rows = list[dict[str, Any]]
+
+
+def load(name: str, folder: Path) -> tuple[Any, np.ndarray]:
+    """Rows and labels of a set, or None where its file is missing."""
+    dense, text = folder / f"{name}.npz", folder / f"{name}_X.npz"
+    if dense.exists():
+        with np.load(dense) as content:
+            return content["X"].astype(np.float64), content["y"]
+    if text.exists():
+        rows = normalize(sparse.load_npz(text).astype(np.float64))
+        return rows.toarray(), np.load(folder / f"{name}_y.npy")
+    raise SystemExit(
+        f"{folder} holds neither {dense.name} nor {text.name}; name the folder that "
+        "does with --data-dir or the variable KNNGRAPH_DATA."
+    )
+
+
+def folds(name: str, folder: Path, noise: float, max_rows: int) -> Iterator[Fold]:
+    """Five stratified folds, scaled where the set is a table, labels flipped."""
+    X, y = load(name, folder)
+    if max_rows and len(y) > max_rows:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(y))[:max_rows])
+        X = X[chosen]
+        y = np.unique(y[chosen], return_inverse=True)[1]
+    splitter = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
+    for fold, (train, test) in enumerate(splitter.split(X, y)):
+        X_train, X_test = X[train], X[test]
+        if name in TABULAR:
+            scaler = StandardScaler().fit(X_train)
+            X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
+        yield X_train, flip(y[train], noise, fold), X_test, y[test]
+
+
+def flip(y: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Replace a share of the labels by another class, each as likely."""
+    random = np.random.default_rng(seed)
+    n_classes = y.max() + 1
+    flipped = random.random(len(y)) < share
+    other = (y + random.integers(1, n_classes, size=len(y))) % n_classes
+    return np.where(flipped, other, y)
+
+
+def measure(model: Any, fold: Fold) -> dict[str, Any]:
+    """Fit, then score."""
+    start = time.perf_counter()
+    model.fit(fold[0], fold[1])
+    return {"fit_seconds": time.perf_counter() - start} | score(model, fold)
+
+
+def score(model: Any, fold: Fold) -> dict[str, Any]:
+    """Accuracy, log loss and microseconds a query of a fitted model."""
+    _, y_train, X_test, y_test = fold
+    start = time.perf_counter()
+    answers = model.predict(X_test)
+    seconds = time.perf_counter() - start
+    result = {
+        "accuracy": float(np.mean(answers == y_test)),
+        "us_per_query": 1e6 * seconds / len(y_test),
+    }
+    if hasattr(model, "predict_proba"):
+        result["log_loss"] = log_loss(
+            y_test, model.predict_proba(X_test), labels=np.unique(y_train)
+        )
+    return result
+
+
+def graph(fold: Fold) -> dict[str, dict[str, Any]]:
+    """All inferences from one fit with default settings."""
+    model = KNNGraphClassifier(random_state=0)
+    lookup = measure(model, fold) | {"ef": model.ef_}
+    results = {"lookup (ef=1)": lookup}
+    for label, inference, ef in (
+        ("lookup (ef=auto)", "lookup", "auto"),
+        ("adaptive", "adaptive", None),
+        ("cascade", "cascade", None),
+    ):
+        model.set_params(inference=inference, ef=ef)
+        model.predict(fold[2][:8])
+        results[label] = score(model, fold) | {
+            "ef": model.ef_,
+            "short_share": model.inference_report(fold[2])["short_share"],
+        }
+    return results
+
+
+def graph_auto(fold: Fold) -> dict[str, dict[str, Any]]:
+    """Adaptive and cascade in the metric that wins on held-out rows."""
+    model = KNNGraphClassifier(inference="adaptive", metric="auto", random_state=0)
+    results = {
+        "adaptive, metric=auto": measure(model, fold) | {"metric": model.metric_}
+    }
+    model.set_params(inference="cascade")
+    results["cascade, metric=auto"] = score(model, fold) | {
+        "ef": model.ef_,
+        "short_share": model.inference_report(fold[2])["short_share"],
+        "metric": model.metric_,
+    }
+    return results
+
+
+def graph_cv(fold: Fold) -> dict[str, dict[str, Any]]:
+    """Settings by leave-one-out."""
+    model = KNNGraphClassifierCV(random_state=0)
+    return {"KNNGraphClassifierCV": measure(model, fold) | {"metric": model.metric_}}
+
+
+class TunedNeighbors:
+    """k and weighting by cross-validation.
+
+    `CVKNNClassifier` gives what `GridSearchCV` around `KNeighborsClassifier`
+    gives on the same folds (a test of the suite), with one search a fold.
+    """
+
+    def __init__(self, *weightings: str) -> None:
+        self.weightings = weightings
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "TunedNeighbors":
+        """Tune every weighting and keep the best."""
+        ks = range(1, min(30, len(y) // 2) + 1)
+        models = [
+            baselines.CVKNNClassifier(k_candidates=ks, weights=w, random_state=0)
+            for w in self.weightings
+        ]
+        fitted = [model.fit(X, y) for model in models]
+        best = max(fitted, key=lambda model: model.cv_scores_.max())
+        self.predict, self.predict_proba = best.predict, best.predict_proba
+        return self
+
+
+def nearest(fold: Fold) -> dict[str, dict[str, Any]]:
+    """The usual kNN, alone and tuned."""
+    return {
+        "1-NN": measure(KNeighborsClassifier(1, algorithm="brute"), fold),
+        "CV-kNN": measure(TunedNeighbors("uniform", "distance"), fold),
+        "CV-kNN, distance": measure(TunedNeighbors("distance"), fold),
+    }
+
+
+def svc(fold: Fold) -> dict[str, dict[str, Any]]:
+    """An RBF support vector machine with C and gamma by cross-validation."""
+    X_train, y_train = fold[0], fold[1]
+    sample = np.random.default_rng(0).permutation(len(y_train))[:SVC_SEARCH_ROWS]
+    scale = 1.0 / (X_train.shape[1] * X_train.var())
+    grid = {"C": [1, 10, 100], "gamma": [0.3 * scale, scale, 3 * scale]}
+    search = GridSearchCV(SVC(), grid, cv=3).fit(X_train[sample], y_train[sample])
+    return {"SVC": measure(SVC(**search.best_params_), fold)}
+
+
+def ordered_weights(fold: Fold) -> dict[str, dict[str, Any]]:
+    """The strongest published baseline, tuned."""
+    model = baselines.OWAKNNClassifier(n_neighbors="cv", alpha="cv", random_state=0)
+    return {"OWA, tuned": measure(model, fold)}
+
+
+def siblings(fold: Fold) -> dict[str, dict[str, Any]]:
+    """The other published baselines as they come."""
+    models = {
+        "ENN": baselines.ENNClassifier(),
+        "PL-kNN": baselines.PLKNNClassifier(),
+        "XHMA-kNN": baselines.XHMAKNNClassifier(),
+        "kTree": baselines.KTreeClassifier(random_state=0),
+        "k*Tree, leaf 20": baselines.KStarTreeClassifier(
+            min_samples_leaf=20, random_state=0
+        ),
+        "One-step kNN": baselines.OneStepKNNClassifier(random_state=0),
+        "HNSW, 5": baselines.HNSWKNNClassifier(random_state=0),
+        "SubNN": baselines.SubNNClassifier(random_state=0),
+        "k*-NN": baselines.KStarNNClassifier(),
+    }
+    return {label: measure(model, fold) for label, model in models.items()}
+
+
+GROUPS: dict[str, Callable[[Fold], dict[str, dict[str, Any]]]] = {
+    "graph": graph,
+    "graph_auto": graph_auto,
+    "graph_cv": graph_cv,
+    "nearest": nearest,
+    "svc": svc,
+    "ordered_weights": ordered_weights,
+    "siblings": siblings,
+}
+# A method of every group, to see whether the group was measured before.
+MARKS = {
+    "graph": "cascade",
+    "graph_auto": "cascade, metric=auto",
+    "graph_cv": "KNNGraphClassifierCV",
+    "nearest": "CV-kNN, distance",
+    "svc": "SVC",
+    "ordered_weights": "OWA, tuned",
+    "siblings": "k*-NN",
+}
+
+
+def measured_before() -> set[tuple[str, ...]]:
+    """Keys of the rows that are there."""
+    if not RESULTS.exists():
+        return set()
+    with RESULTS.open(newline="") as file:
+        return {
+            (row["set"], row["noise"], row["max_rows"], row["method"], row["fold"])
+            for row in csv.DictReader(file)
+        }
+
+
+def append(rows: Rows) -> None:
+    """Write rows as they come, so that none is lost."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    new = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=FIELDS, restval="")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure what is asked for and not there yet."""
+    before = measured_before()
+    for name in arguments.sets:
+        for number, fold in enumerate(
+            folds(name, arguments.data_dir, arguments.noise, arguments.max_rows)
+        ):
+            key = (name, str(arguments.noise), str(arguments.max_rows))
+            for group in arguments.groups:
+                if (*key, MARKS[group], str(number)) in before:
+                    continue
+                results = GROUPS[group](fold)
+                base = dict(zip(FIELDS, key)) | {"fold": number}
+                append([base | {"method": m} | r for m, r in results.items()])
+                text = ", ".join(f"{m} {r['accuracy']:.3f}" for m, r in results.items())
+                print(f"{name} noise {arguments.noise} fold {number}: {text}")
+                sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="measure")
+    runner.add_argument(
+        "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA", ".")
+    )
+    runner.add_argument("--noise", type=float, default=0.0)
+    runner.add_argument("--max-rows", type=int, default=0, help="0 takes all rows")
+    runner.add_argument("--sets", nargs="+", default=TABULAR + IMAGES_AND_TEXT)
+    runner.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
+    reporter = commands.add_parser("report", help="print the tables")
+    reporter.add_argument("--write-docs", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.command == "report":
+        write_report(arguments.write_docs)
+        return
+    warnings.simplefilter("ignore", LookupAgreementWarning)
+    # The least class of a fold may have fewer rows than the inner folds.
+    warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+    run(arguments)
+
+
+if __name__ == "__main__":
+    main()
