@@ -10,6 +10,7 @@ from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import SURROUNDINGS
 from knngraph.inference.lookup import reached_nodes
 from knngraph.inference.model import FittedModel, Reading
+from knngraph.inference.stored import favor
 
 # Queries of one block times classes: bounds the memory of the votes.
 _VOTES_PER_BLOCK = 4_000_000
@@ -62,7 +63,9 @@ def answer_probabilities(
         answers = probabilities[block]
         if slow.any():
             votes = _votes(model, reading, queries[slow])
-            answers[slow] = sharpen(votes, model.exponent)
+            # Votes that differ in the last digit may do so no longer.
+            shares = sharpen(votes, model.exponent)
+            answers[slow] = favor(shares, votes.argmax(axis=1))
         if not slow.all():
             answers[~slow] = model.stored.distribution(distribution, nodes[~slow])
     return probabilities

@@ -1,11 +1,32 @@
 """From votes to probabilities by one number learned from left-out rows."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 # A class without votes is not impossible: the classes share this much.
 _FLOOR = 0.05
 _EXPONENTS = (0.1, 10.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Exponents for the three kinds of votes that answer a query.
+
+    Parameters
+    ----------
+    adaptive : float
+        For the votes of the problem solved at the query.
+    stored : float
+        For the votes on the node that a lookup reaches.
+    decided : float
+        For those where a cascade trusts them.
+    """
+
+    adaptive: float
+    stored: float
+    decided: float
 
 
 def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:

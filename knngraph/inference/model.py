@@ -6,6 +6,7 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
@@ -25,8 +26,7 @@ class FittedModel:
     stored : StoredAnswers
     probe : WalkProbe
         How well walks of several beams find the nearest node.
-    exponent : float
-        Calibration of the adaptive votes.
+    calibration : Calibration
     decisions : Decisions
         What a cascade trusts.
     """
@@ -36,7 +36,7 @@ class FittedModel:
     index: SearchIndex
     stored: StoredAnswers
     probe: WalkProbe
-    exponent: float
+    calibration: Calibration
     decisions: Decisions
 
 

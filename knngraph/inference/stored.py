@@ -69,11 +69,23 @@ class StoredAnswers:
         else:
             shares = self.average[nodes] @ by_row
         shares = shares.toarray() if sparse.issparse(shares) else shares
-        return _favor(shares, self.codes[nodes])
+        return favor(shares, self.codes[nodes])
 
 
-def _favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Let the stored class win a tie by the last digit of its share."""
+def favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Let a class that is tied, or short by rounding, win by the last digit.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n, n_classes)
+        Changed in place.
+    codes : ndarray of shape (n,)
+        The class that has to have the largest share of a row.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes)
+    """
     tied = np.flatnonzero(shares.argmax(axis=1) != codes)
     shares[tied, codes[tied]] = np.nextafter(shares[tied].max(axis=1), 2.0)
     return shares
