@@ -32,7 +32,7 @@ from knngraph.inference.answer import (
     answered_by_lookup,
 )
 from knngraph.inference.cascade import SURROUNDINGS, learn_decisions
-from knngraph.inference.leave_one_out import leave_one_out
+from knngraph.inference.leave_one_out import calibrate_stored, leave_one_out
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.place import place_training_rows
@@ -357,9 +357,9 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.
 
-        A stored answer comes with the shares of the vote on its node; an
-        adaptive one with its own votes, sharpened by one exponent that fits the
-        votes of left-out training rows best.
+        The shares of the vote, on the node reached or of the problem solved at
+        the query, are sharpened or softened by the exponent that fits left-out
+        training rows best.
 
         Parameters
         ----------
@@ -546,8 +546,16 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         )
         self.loo_score_ = left_out.score
         self.decided_ = decided[training.pair_of_row]
+        calibration = calibrate_stored(
+            training,
+            neighbors,
+            stored,
+            self.label_distribution_,
+            decided,
+            left_out.exponent,
+        )
         self._model = FittedModel(
-            space, training, index, stored, probe, left_out.exponent, decisions
+            space, training, index, stored, probe, calibration, decisions
         )
 
     def _learned_query_bandwidth(

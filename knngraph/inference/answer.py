@@ -58,16 +58,22 @@ def answer_probabilities(
         The largest entry of a row is the class of `answer_codes`.
     """
     probabilities = np.empty((X.shape[0], model.training.n_classes))
+    calibration = model.calibration
+    cascade = reading.inference == "cascade"
+    exponent = calibration.decided if cascade else calibration.stored
     for block, queries in _blocks(model, X):
         nodes, slow = _walk(model, reading, queries)
         answers = probabilities[block]
         if slow.any():
             votes = _votes(model, reading, queries[slow])
             # Votes that differ in the last digit may do so no longer.
-            shares = sharpen(votes, model.exponent)
+            shares = sharpen(votes, calibration.adaptive)
             answers[slow] = favor(shares, votes.argmax(axis=1))
         if not slow.all():
-            answers[~slow] = model.stored.distribution(distribution, nodes[~slow])
+            reached = nodes[~slow]
+            shares = model.stored.distribution(distribution, reached)
+            shares = sharpen(shares, exponent)
+            answers[~slow] = favor(shares, model.stored.codes[reached])
     return probabilities
 
 

@@ -6,6 +6,7 @@ fit has the candidates already, so an honest score costs one solve a row.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,14 @@ from knngraph.inference.adaptive import (
     candidate_votes,
     leave_one_out_candidates,
 )
-from knngraph.inference.calibration import fit_exponent
+from knngraph.inference.calibration import Calibration, fit_exponent
+from knngraph.inference.stored import StoredAnswers
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
 _VOTES_PER_BLOCK = 4_000_000
+# Fewer decided rows than this say nothing of their own.
+_FEWEST_DECIDED = 50
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class LeaveOneOut:
     own_share : ndarray of shape (n_pairs,)
         Share of the vote that the given class gets.
     exponent : float
-        Calibration that fits the votes best.
+        Exponent that fits the adaptive votes best.
     score : float
         Share of right answers over the rows.
     """
@@ -95,3 +99,42 @@ def leave_one_out(
     )
     score = float(np.average(right, weights=training.pair_count))
     return LeaveOneOut(right, own_share, exponent, score)
+
+
+def calibrate_stored(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    stored: StoredAnswers,
+    distribution: Any,
+    decided: np.ndarray,
+    adaptive_exponent: float,
+) -> Calibration:
+    """Fit the exponents of stored votes on rows that reach their nearest other.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    stored : StoredAnswers
+    distribution : ndarray or CSR array of shape (n_rows, n_classes)
+        Shares of the vote on the training rows.
+    decided : ndarray of shape (n_pairs,), bool
+        Pairs that a cascade answers at once.
+    adaptive_exponent : float
+
+    Returns
+    -------
+    Calibration
+    """
+    pairs = np.arange(min(CALIBRATION_ROWS, training.n_pairs))
+    ids, _ = leave_one_out_candidates(training, neighbors, pairs, 1)
+    if ids.shape[1] == 0:
+        return Calibration(adaptive_exponent, 1.0, 1.0)
+    shares = stored.distribution(distribution, ids[:, 0])
+    codes, counts = training.pair_code[pairs], training.pair_count[pairs]
+    exponent = fit_exponent(shares, codes, counts)
+    sure = decided[pairs]
+    if sure.sum() < _FEWEST_DECIDED:
+        return Calibration(adaptive_exponent, exponent, exponent)
+    of_decided = fit_exponent(shares[sure], codes[sure], counts[sure])
+    return Calibration(adaptive_exponent, exponent, of_decided)

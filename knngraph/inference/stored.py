@@ -68,8 +68,7 @@ class StoredAnswers:
             shares = by_row[self.row_of_node[nodes]]
         else:
             shares = self.average[nodes] @ by_row
-        shares = shares.toarray() if sparse.issparse(shares) else shares
-        return favor(shares, self.codes[nodes])
+        return shares.toarray() if sparse.issparse(shares) else shares
 
 
 def favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
