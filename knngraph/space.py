@@ -145,6 +145,9 @@ class Space:
         return center is None or bool((center.astype(np.float32) == center).all())
 
     def _refuse(self, dense: np.ndarray, mapped: np.ndarray) -> None:
+        if self.linear is not None:
+            # A learned map mixes the columns; the cause is the farthest entry.
+            mapped = dense if self.center is None else dense - self.center
         row, column = np.unravel_index(np.argmax(np.abs(mapped)), mapped.shape)
         value = dense[row, column].item()
         raise ValueError(

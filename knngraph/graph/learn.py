@@ -131,17 +131,17 @@ def graph_problem(
     density = local_density(neighbors, settings.density_scales)
     fractions = penalty_fractions(density, settings.penalty_min, settings.penalty_max)
     return Problem(
-        CompositeKernel(
+        kernel=CompositeKernel(
             graph_bandwidth(training, neighbors, settings),
             settings.label_weight,
             settings.label_discount,
         ),
-        density[training.pair_node],
-        fractions[training.pair_node],
-        settings.nugget,
-        settings.positive,
-        settings.max_iter,
-        settings.tol,
+        density=density[training.pair_node],
+        fractions=fractions[training.pair_node],
+        nugget=settings.nugget,
+        positive=settings.positive,
+        max_iter=settings.max_iter,
+        tol=settings.tol,
     )
 
 
