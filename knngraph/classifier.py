@@ -598,5 +598,5 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=3,
+                stacklevel=4,  # past the wrapper around fit
             )
