@@ -54,7 +54,7 @@ def shares_on_node(X, y, reached, self_weight, label_weight):
     pairs = np.unique(np.column_stack([X, y]), axis=0)
     shares = np.zeros((len(reached), int(y.max()) + 1))
     for share, row in zip(shares, reached):
-        same = (X == X[row]).all(axis=1) & (y == y[row])
+        same = (X[row] == X).all(axis=1) & (y == y[row])
         own = (pairs == np.append(X[row], y[row])).all(axis=1)
         others = pairs[~own] if same.sum() == 1 else pairs
         rows = np.concatenate([others[:, :-1], X[row : row + 1]])

@@ -93,7 +93,7 @@ def test_votes_recomputed(settings, hard_digits, queries, to_the_end):
     )
     # Single-precision distances under a nugget of a hundredth: four digits.
     assert_allclose(votes_of(model, queries), expected, atol=2e-4)
-    powers = (expected + 0.05 / 10) ** model._model.exponent
+    powers = (expected + 0.05 / 10) ** model._model.calibration.adaptive
     assert_allclose(
         model.predict_proba(queries),
         powers / powers.sum(axis=1, keepdims=True),

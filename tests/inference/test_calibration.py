@@ -78,7 +78,8 @@ def test_the_exponent_of_a_fit_is_that_of_left_out_rows(digits):
     )
     losses = [
         log_loss(training.pair_code, sharpen(votes, e), labels=range(10))
-        for e in (0.7, 0.9, 0.99, 1.0, 1.01, 1.1, 1.4) * np.array(model._model.exponent)
+        for e in np.array([0.7, 0.9, 0.99, 1.0, 1.01, 1.1, 1.4])
+        * model._model.calibration.adaptive
     ]
     assert min(losses) > losses[3] - 1e-6
     assert_allclose(model.loo_score_, (votes.argmax(1) == training.pair_code).mean())
@@ -140,7 +141,8 @@ def test_votes_that_differ_in_the_last_digit(digits, monkeypatch):
     close = np.array([np.nextafter(0.5, 0.0), 0.5])
     monkeypatch.setattr(answer, "candidate_votes", lambda _, ids, *a, **k: close[None])
     # This exponent makes both shares one number.
-    model._model = replace(model._model, exponent=0.1)
+    flat = replace(model._model.calibration, adaptive=0.1)
+    model._model = replace(model._model, calibration=flat)
     assert np.ptp(sharpen(close[None], 0.1)) == 0.0
     assert model.predict(X[:1]).tolist() == [1]
     assert model.predict_proba(X[:1]).argmax() == 1
