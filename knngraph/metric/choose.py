@@ -61,6 +61,8 @@ def held_out_answers(
         First without a map, then after every round.
     """
     right = np.zeros((1 + N_ROUNDS, len(rows)), dtype=bool)
+    if len(rows) < _N_FOLDS:
+        return right  # too few to hold any out: nothing speaks for a map
     for fitted, held_out in KFold(_N_FOLDS).split(rows):
         maps = gradient_maps(rows[fitted], codes[fitted], n_classes, N_ROUNDS, seed)
         for place in range(1 + N_ROUNDS):

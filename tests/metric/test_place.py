@@ -1,0 +1,153 @@
+"""Learned metrics on the classifier."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import load_iris
+
+import knngraph.metric.place as place
+from knngraph import KNNGraphClassifier
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.metric.place import place_training_rows
+
+# How well greedy walks do on these few rows is not the question here.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::knngraph.exceptions.LookupAgreementWarning"
+)
+
+PROBLEM = QueryProblem(16, 0.0, 0.3, 0.02)
+
+
+def needle(random, n, n_features=15):
+    """Two features of many tell the class, the others are noise."""
+    X = random.normal(size=(n, n_features)) + 100.0
+    return X, (X[:, 3] + X[:, 7] > 200.0).astype(int)
+
+
+@pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
+def test_a_map_finds_the_needle(inference, random):
+    X, y = needle(random, 400)
+    X_test, y_test = needle(random, 400)
+    scores = {}
+    for metric in ("euclidean", "learned", "auto"):
+        model = KNNGraphClassifier(
+            inference=inference, metric=metric, ef=32, random_state=0
+        ).fit(X, y)
+        scores[metric] = model.score(X_test, y_test)
+        assert model.metric_ == ("euclidean" if metric == "euclidean" else "learned")
+    assert scores["learned"] > scores["euclidean"] + 0.1
+    assert scores["auto"] > scores["euclidean"] + 0.1
+
+
+def test_no_map_where_none_helps():
+    # Every direction is as good as any other: the class is told by the radius.
+    random = np.random.default_rng(0)
+    X = random.normal(size=(300, 2))
+    y = (np.linalg.norm(X, axis=1) > 1.2).astype(int)
+    space, _ = place_training_rows(X, y, 2, "auto", PROBLEM)
+    assert (space.metric, space.linear) == ("euclidean", None)
+
+
+def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
+    X, y = digits[0][:300], digits[1][:300]
+    plain = KNNGraphClassifier(random_state=0).fit(X, y)
+    monkeypatch.setattr(place, "choose_round", lambda right: 0)
+    model = KNNGraphClassifier(metric="auto", random_state=0).fit(X, y)
+    assert model.metric_ == "euclidean"
+    assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+def test_automatic_rounds_give_their_map(random, monkeypatch):
+    X, y = needle(random, 200)
+    learned, _ = place_training_rows(X, y, 2, "learned", PROBLEM)
+    for n_rounds in (1, 3):
+        monkeypatch.setattr(place, "choose_round", lambda right, n=n_rounds: n)
+        space, _ = place_training_rows(X, y, 2, "auto", PROBLEM)
+        assert np.array_equal(space.linear, learned.linear) == (n_rounds == 3)
+
+
+def test_rows_are_centered_scaled_and_mapped(random):
+    X, y = needle(random, 100)
+    for scale in (1.0, 1e-20, 1e20):
+        space, training = place_training_rows(X * scale, y, 2, "learned", PROBLEM)
+        expected = ((X * scale - space.center) / space.scale) @ space.linear
+        assert_allclose(space.map_rows(X * scale), expected, rtol=1e-5, atol=1e-5)
+        assert_array_equal(
+            training.points[training.node_of_row], space.map_rows(X * scale)
+        )
+
+
+def test_a_row_is_mapped_alike_in_any_block(random):
+    X, y = needle(random, 300, n_features=40)
+    space, _ = place_training_rows(X, y, 2, "learned", PROBLEM)
+    together = space.map_rows(X)
+    alone = np.concatenate([space.map_rows(row[None]) for row in X])
+    assert_array_equal(together, alone)
+    assert_array_equal(space.map_rows(np.asfortranarray(X)), together)
+    thin = np.where(random.random(X.shape) < 0.7, 0.0, X)
+    assert_array_equal(space.map_rows(sparse.csr_array(thin)), space.map_rows(thin))
+
+
+def test_too_many_features(random):
+    X, y = random.normal(size=(30, 1001)), np.arange(30) % 2
+    with pytest.raises(ValueError, match=r'metric="learned".* 1001 .*1000') as error:
+        KNNGraphClassifier(metric="learned").fit(X, y)
+    assert "PCA" in str(error.value)
+    assert KNNGraphClassifier(metric="auto").fit(X, y).metric_ == "euclidean"
+    assert KNNGraphClassifier(metric="learned").fit(X[:, :1000], y).metric_ == "learned"
+
+
+@pytest.mark.parametrize("metric", ["learned", "auto"])
+def test_nothing_to_learn(metric, random):
+    X = random.normal(size=(30, 2))
+    one_class = KNNGraphClassifier(metric=metric).fit(X, np.zeros(30))
+    assert one_class.metric_ == "euclidean"
+    constant = KNNGraphClassifier(metric=metric).fit(
+        np.ones((30, 2)), np.arange(30) % 2
+    )
+    assert constant.metric_ == "euclidean"
+    assert constant.predict([[5.0, 5.0]]).shape == (1,)
+
+
+@pytest.mark.parametrize("metric", ["learned", "auto"])
+def test_very_few_rows(metric):
+    for n in (1, 2, 3, 5):
+        X = np.arange(2.0 * n).reshape(n, 2)
+        model = KNNGraphClassifier(metric=metric, ef=8).fit(X, np.arange(n) % 2)
+        assert_array_equal(model.predict(X), np.arange(n) % 2)
+
+
+def test_sparse_rows_learn_what_dense_ones_do(digits):
+    X, y = digits[0][:300], digits[1][:300]
+    dense = KNNGraphClassifier(
+        metric="learned", inference="adaptive", random_state=0
+    ).fit(X, y)
+    thin = KNNGraphClassifier(
+        metric="learned", inference="adaptive", random_state=0
+    ).fit(sparse.csr_array(X), y)
+    assert thin.metric_ == "learned"
+    queries = digits[0][300:600]
+    same = dense.predict(queries) == thin.predict(sparse.csr_array(queries))
+    assert same.mean() > 0.98
+
+
+def test_a_space_survives_a_pickle():
+    X, y = load_iris(return_X_y=True)
+    model = KNNGraphClassifier(metric="learned", random_state=0).fit(X, y)
+    copied = pickle.loads(pickle.dumps(model))
+    assert copied.metric_ == "learned"
+    assert_array_equal(copied._model.space.linear, model._model.space.linear)
+    assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
+
+
+def test_bandwidths_are_in_mapped_units(random):
+    X, y = needle(random, 200)
+    model = KNNGraphClassifier(
+        metric="learned", inference="adaptive", random_state=0
+    ).fit(X, y)
+    mapped = model._model.space.map_rows(X) * model._model.space.scale
+    plain = KNNGraphClassifier(inference="adaptive", random_state=0).fit(mapped, y)
+    assert_allclose(model.query_bandwidth_, plain.query_bandwidth_, rtol=1e-5)
