@@ -10,6 +10,22 @@ from scipy.stats import rankdata, wilcoxon
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "accuracy.csv"
 DOCS = ROOT.parent / "docs" / "measured.md"
+README = ROOT.parent / "README.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+# Rows of the table in the README.
+SHORT_LIST = (
+    "1-NN",
+    "CV-kNN",
+    "OWA, tuned",
+    "SVC",
+    "lookup (ef=1)",
+    "lookup (ef=auto)",
+    "cascade",
+    "adaptive",
+    "cascade, metric=auto",
+    "adaptive, metric=auto",
+    "KNNGraphClassifierCV",
+)
 REFERENCE = "CV-kNN"
 
 Table = dict[str, dict[str, list[float]]]
@@ -150,10 +166,43 @@ def report() -> str:
     return "\n".join(lines) + "\n"
 
 
+def short_table() -> str:
+    """The table of the README: means with and without wrong training labels."""
+    tables = read()
+    clean, noisy = _of_noise(tables, 0.0), _of_noise(tables, 0.2)
+    lines = [
+        "| | mean accuracy | with 20 % wrong training labels | microseconds a query |",
+        "|---|---|---|---|",
+    ]
+    for method in SHORT_LIST:
+        if method not in clean["accuracy"]:
+            continue
+        row = f"| {method} | {_mean(clean['accuracy'], method):.1f} "
+        row += f"| {_mean(noisy['accuracy'], method):.1f} " if noisy else "| "
+        lines.append(row + f"| {_median_cost(clean['us_per_query'], method):.0f} |")
+    return "\n".join(lines)
+
+
+def _of_noise(tables: dict, noise: float) -> dict[str, Table]:
+    found = [tables[key] for key in sorted(tables) if float(key[0]) == noise]
+    return found[0] if found else {}
+
+
+def _mean(accuracy: Table, method: str) -> float:
+    by_set = accuracy.get(method, {})
+    return float(np.mean([100 * np.mean(by_set[s]) for s in by_set] or [np.nan]))
+
+
+def _median_cost(cost: Table, method: str) -> float:
+    return float(np.median([np.median(values) for values in cost[method].values()]))
+
+
 def write_report(write_docs: bool) -> None:
-    """Print the tables, or put them into the documentation."""
-    text = report()
-    if write_docs:
-        DOCS.write_text(text)
-    else:
-        print(text)
+    """Print the tables, or put them into the documentation and the README."""
+    if not write_docs:
+        print(report())
+        return
+    DOCS.write_text(report())
+    before, rest = README.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n{short_table()}\n{END}{after}")
