@@ -18,7 +18,7 @@ from knngraph.graph.stored_left_out import stored_answers_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.grid import leave_one_out_grid
-from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
+from knngraph.parameters import PARAMETER_CONSTRAINTS
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -36,6 +36,12 @@ _KEPT = (
     "verbose",
 )
 _DEFAULTS = KNNGraphClassifier().get_params()
+# What the values of a grid may be.
+_COUNT = Interval(Integral, 1, None, closed="left")
+_AT_LEAST_ZERO = Interval(Real, 0, np.inf, closed="left")
+_POSITIVE = Interval(Real, 0, np.inf, closed="neither")
+_FRACTION = Interval(Real, 0, 1, closed="left")
+_SHARE = Interval(Real, 0, 1, closed="both")
 
 
 class KNNGraphClassifierCV(KNNGraphClassifier):
@@ -169,15 +175,13 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
 
     def _check_settings(self) -> None:
         self.__dict__.pop("best_params_", None)  # of an earlier fit
-        _check_values(self.neighbor_counts, "neighbor_counts", Integral, 1, np.inf)
-        _check_values(self.query_nuggets, "query_nuggets", Real, 0, np.inf)
-        _check_values(self.query_penalties, "query_penalties", Real, 0, 1)
-        _check_values(self.bandwidth_factors, "bandwidth_factors", Real, 1e-9, np.inf)
-        _check_values(self.label_weights, "label_weights", Real, 0, 1)
-        _check_values(self.self_weights, "self_weights", Real, 0, np.inf)
-        for penalty_range in self.penalty_ranges:
-            _check_values(penalty_range, "penalty_ranges", Real, 0, 1)
-            check_penalties(*penalty_range)
+        _check_values(self.neighbor_counts, "neighbor_counts", _COUNT)
+        _check_values(self.query_nuggets, "query_nuggets", _AT_LEAST_ZERO)
+        _check_values(self.query_penalties, "query_penalties", _FRACTION)
+        _check_values(self.bandwidth_factors, "bandwidth_factors", _POSITIVE)
+        _check_values(self.label_weights, "label_weights", _SHARE)
+        _check_values(self.self_weights, "self_weights", _AT_LEAST_ZERO)
+        _check_penalty_ranges(self.penalty_ranges)
 
     def _neighbors_needed(self) -> int:
         if self.inference == "lookup":
@@ -306,12 +310,27 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         return settings, np.concatenate(right)
 
 
-def _check_values(values: Any, name: str, kind: Any, low: float, high: float) -> None:
-    for value in values:
-        if not (isinstance(value, kind) and low <= value <= high):
-            raise ValueError(
-                f"{name} must hold numbers from {low} to {high}"
-                f"{' (integers)' if kind is Integral else ''}, got {value!r}."
-            )
+def _check_values(values: Any, name: str, allowed: Interval) -> None:
     if not len(values):
         raise ValueError(f"{name} must hold one value at least, got {values!r}.")
+    for value in values:
+        if not allowed.is_satisfied_by(value):
+            raise ValueError(f"Every value of {name} must be {allowed}, got {value!r}.")
+
+
+def _check_penalty_ranges(ranges: Any) -> None:
+    if not len(ranges):
+        raise ValueError(f"penalty_ranges must hold one pair at least, got {ranges!r}.")
+    for given in ranges:
+        pair = list(given) if np.iterable(given) else [given]
+        if len(pair) != 2:
+            raise ValueError(
+                "penalty_ranges must hold pairs of penalty_min and penalty_max, got "
+                f"{given!r}."
+            )
+        _check_values(pair, "penalty_ranges", _FRACTION)
+        if pair[0] > pair[1]:
+            raise ValueError(
+                f"penalty_ranges holds {given!r}, of which the first is larger than "
+                "the second; swap them."
+            )
