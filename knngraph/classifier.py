@@ -12,7 +12,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from knngraph.exceptions import LookupAgreementWarning
-from knngraph.graph.consensus import Consensus
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import (
     GraphSettings,
@@ -22,7 +21,7 @@ from knngraph.graph.learn import (
 )
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import WalkProbe, build_index
+from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import QueryProblem
@@ -31,10 +30,9 @@ from knngraph.inference.answer import (
     answer_probabilities,
     answered_by_lookup,
 )
-from knngraph.inference.cascade import SURROUNDINGS, learn_decisions
-from knngraph.inference.leave_one_out import calibrate_stored, leave_one_out
-from knngraph.inference.model import FittedModel, Reading
-from knngraph.inference.stored import StoredAnswers
+from knngraph.inference.cascade import SURROUNDINGS
+from knngraph.inference.learn import learn_model
+from knngraph.inference.model import Reading
 from knngraph.metric.place import place_training_rows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
@@ -334,9 +332,23 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
         self._keep_graph(training, learned, space)
-        self._keep_model(
-            space, training, index, probe, neighbors, learned.consensus, n_threads
+        self.query_bandwidth_ = self._learned_query_bandwidth(space, neighbors)
+        answering = learn_model(
+            space,
+            training,
+            index,
+            probe,
+            neighbors,
+            learned.consensus,
+            self.label_distribution_,
+            self._query_problem((self.query_bandwidth_ or 0.0) / space.scale),
+            self.cascade_tolerance,
+            n_threads=n_threads,
+            verbose=self.verbose,
         )
+        self._model = answering.model
+        self.loo_score_ = answering.loo_score
+        self.decided_ = answering.decided[training.pair_of_row]
         self._warn_of_lost_walks()
         return self
 
@@ -519,44 +531,6 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.optimality_gap_ = representation.gaps[pair]
         self.objective_path_ = representation.objective_path
         self.n_iter_ = max(1, int(representation.n_iter.max()))
-
-    def _keep_model(
-        self,
-        space: Space,
-        training: TrainingSet,
-        index: SearchIndex,
-        probe: WalkProbe,
-        neighbors: Neighbors,
-        consensus: Consensus,
-        n_threads: int,
-    ) -> None:
-        """Learn what the queries need, and keep it."""
-        self.query_bandwidth_ = self._learned_query_bandwidth(space, neighbors)
-        stored = StoredAnswers.from_consensus(training, consensus)
-        with stage("leaving rows out", training.n_pairs, self.verbose) as leaving:
-            left_out = leave_one_out(
-                training,
-                neighbors,
-                self._query_problem((self.query_bandwidth_ or 0.0) / space.scale),
-                n_threads=n_threads,
-                advance=leaving.advance,
-            )
-        decisions, decided = learn_decisions(
-            training, neighbors, left_out, stored.codes, self.cascade_tolerance
-        )
-        self.loo_score_ = left_out.score
-        self.decided_ = decided[training.pair_of_row]
-        calibration = calibrate_stored(
-            training,
-            neighbors,
-            stored,
-            self.label_distribution_,
-            decided,
-            left_out.exponent,
-        )
-        self._model = FittedModel(
-            space, training, index, stored, probe, calibration, decisions
-        )
 
     def _learned_query_bandwidth(
         self, space: Space, neighbors: Neighbors
