@@ -16,6 +16,11 @@ def estimators_under_test():
         ),
         KNNGraphClassifier(inference="cascade", ef="auto", random_state=0),
         KNNGraphClassifierCV(random_state=0),
+        KNNGraphClassifierCV(
+            inference="cascade", metric="learned", neighbor_counts=[8], random_state=0
+        ),
+        KNNGraphClassifierCV(inference="lookup", ef="auto", metric="euclidean"),
+        KNNGraphClassifier(inference="adaptive", metric="auto", random_state=0),
         KNNGraphClassifier(
             positive=False,
             label_weight=0.0,
