@@ -1,0 +1,26 @@
+"""Looking into graphs and searches: what they hold, and what they miss."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from knngraph.inspection.fidelity import NeighborhoodFidelity, neighborhood_fidelity
+
+_HOME_OF_NAME = {
+    "NeighborhoodFidelity": "knngraph.inspection.fidelity",
+    "neighborhood_fidelity": "knngraph.inspection.fidelity",
+}
+
+__all__ = ["NeighborhoodFidelity", "neighborhood_fidelity"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF_NAME:
+        raise AttributeError(f"module 'knngraph.inspection' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF_NAME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,304 @@
+"""How approximate neighborhoods differ from exact ones as they grow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from knngraph.graph.training_set import build_training_set
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.inspection.compare import (
+    NeighborLists,
+    barycenter_shift,
+    distance_ratio,
+    found_share,
+    intrinsic_dimension,
+    measured_lists,
+    overlap,
+)
+from knngraph.parallel import count_threads
+from knngraph.progress import stage
+from knngraph.space import fit_space
+
+
+@dataclass(frozen=True)
+class NeighborhoodFidelity:
+    """Approximate against exact neighborhoods over a grid of beams and sizes.
+
+    Parameters
+    ----------
+    k : ndarray of shape (n_k,), int
+        Sizes of the neighborhoods, ascending.
+    ef : ndarray of shape (n_ef,), int
+        Beams, ascending.
+    found : ndarray of shape (n_ef, n_k)
+        Share of the neighbors asked for that came back at all.
+    overlap : ndarray of shape (n_ef, n_k)
+        Share of the exact neighbors that were found.
+    distance_ratio : ndarray of shape (n_ef, n_k)
+        Mean distance to the neighbors found over that to the exact ones.
+    barycenter_shift : ndarray of shape (n_ef, n_k)
+        Way between the centers of the two neighborhoods, over the mean exact
+        distance.
+    lid : ndarray of shape (n_ef, n_k)
+        Local intrinsic dimensionality from the neighbors found; NaN at k=1.
+    lid_exact : ndarray of shape (n_k,)
+        The same from the exact neighbors.
+    tolerance : float
+        Largest deviation of each measure that counts as kept.
+    backend : {"hnswlib", "faiss"}
+    n_points, n_queries : int
+        Rows that were searched, and rows that were searched for.
+    """
+
+    k: np.ndarray
+    ef: np.ndarray
+    found: np.ndarray
+    overlap: np.ndarray
+    distance_ratio: np.ndarray
+    barycenter_shift: np.ndarray
+    lid: np.ndarray
+    lid_exact: np.ndarray
+    tolerance: float
+    backend: str
+    n_points: int
+    n_queries: int
+    # Everything else follows from the arrays.
+    kept: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            lid_off = np.abs(self.lid / self.lid_exact - 1.0)
+        # Without two different distances there is no dimension to deviate from.
+        lid_off[:, ~np.isfinite(self.lid_exact)] = 0.0
+        kept = (
+            (1.0 - self.overlap <= self.tolerance)
+            & (np.abs(self.distance_ratio - 1.0) <= self.tolerance)
+            & (self.barycenter_shift <= self.tolerance)
+            & (lid_off <= self.tolerance)
+        )
+        object.__setattr__(self, "kept", kept)
+
+    @property
+    def capacity(self) -> np.ndarray:
+        """Largest k up to which all measures stay within tolerance, for every ef.
+
+        Returns
+        -------
+        ndarray of shape (n_ef,), int
+            A size of the grid; 0 where the smallest fails already.
+        """
+        n_kept = np.cumprod(self.kept, axis=1).sum(axis=1)
+        return np.concatenate([[0], self.k])[n_kept]
+
+    @property
+    def ef_per_neighbor(self) -> float:
+        """Smallest a of the grid for which ef >= a k keeps all measures.
+
+        Returns
+        -------
+        float
+            Smallest ratio ef / k of the grid from which on every point is within
+            tolerance; inf where there is none.
+        """
+        ratio = self.ef[:, None] / self.k[None, :]
+        failed = ratio[~self.kept].max(initial=0.0)
+        return float(ratio[ratio > failed].min(initial=np.inf))
+
+    def __str__(self) -> str:
+        capacities = ", ".join(f"ef={e}: {c}" for e, c in zip(self.ef, self.capacity))
+        return (
+            f"{self.backend}, {self.n_queries} queries in {self.n_points} rows, "
+            f"tolerance {self.tolerance:g}\n"
+            f"largest k within tolerance: {capacities}\n"
+            f"smallest a so that ef >= a k is: {self.ef_per_neighbor:g}"
+        )
+
+
+@validate_params(
+    {
+        "X": ["array-like", "sparse matrix"],
+        "k": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "ef": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "n_queries": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "backend": [StrOptions({"hnswlib", "faiss"})],
+        "tolerance": [Interval(Real, 0, None, closed="left")],
+        "M": [Interval(Integral, 2, None, closed="left")],
+        "ef_construction": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def neighborhood_fidelity(
+    X: Any,
+    *,
+    k: Sequence[int] | int = (5, 10, 20, 50, 100),
+    ef: Sequence[int] | int = (10, 20, 50, 100, 200),
+    n_queries: int = 500,
+    metric: str = "euclidean",
+    backend: str = "hnswlib",
+    tolerance: float = 0.05,
+    M: int = 16,
+    ef_construction: int = 200,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+    verbose: int = 0,
+) -> NeighborhoodFidelity:
+    """Compare approximate neighborhoods with exact ones.
+
+    A random sample of the rows is held out and searched for in a navigable graph
+    of the others, with every beam and every number of neighbors, and by brute
+    force. Copies count once.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    k : int or sequence of int, default=(5, 10, 20, 50, 100)
+        Sizes of the neighborhoods.
+    ef : int or sequence of int, default=(10, 20, 50, 100, 200)
+        Beams of the search.
+    n_queries : int, default=500
+        Rows that are held out; at most a fifth of the distinct ones are.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        With "cosine" the rows are compared at unit length.
+    backend : {"hnswlib", "faiss"}, default="hnswlib"
+        Library whose search is measured. hnswlib widens a beam narrower than k
+        to k; faiss does not.
+    tolerance : float, default=0.05
+        Largest share of neighbors that may be missed, and largest deviation of
+        the distance ratio from 1, of the barycenter shift from 0, and of the
+        dimension from the exact one (relative).
+    M : int, default=16
+        Links of a point in the graph.
+    ef_construction : int, default=200
+        Beam while the graph is built.
+    n_jobs : int or None, default=None
+        Number of threads of the searches. The graph is built by one.
+    random_state : int, RandomState instance or None, default=0
+        Chooses the held-out rows and the layers of the graph.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Returns
+    -------
+    NeighborhoodFidelity
+
+    Notes
+    -----
+    With N the k neighbors found and E the exact ones of a query q, averaged over
+    the queries: overlap |N and E| / k; distance ratio mean_N |x - q| /
+    mean_E |x - q|; barycenter shift |mean_N x - mean_E x| / mean_E |x - q|; and
+    dimension 1 / mean_{i<k} log(r_k / r_i) over the sorted distances r.
+
+    Examples
+    --------
+    >>> from knngraph.inspection import neighborhood_fidelity
+    >>> from sklearn.datasets import load_digits
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> fidelity = neighborhood_fidelity(X, k=[10, 20], ef=[10, 80], n_queries=100)
+    >>> fidelity.overlap.shape, int(fidelity.capacity[1])
+    ((2, 2), 20)
+    """
+    X = check_array(X, accept_sparse="csr", dtype="numeric")
+    sizes, beams = _grid("k", k), _grid("ef", ef)
+    seed = int(check_random_state(random_state).randint(2**31 - 1))
+    n_threads = count_threads(n_jobs)
+    rows = fit_space(X, metric).map_rows(X)
+    # Distinct rows in random order: the last ones are a random sample.
+    distinct = build_training_set(rows, np.zeros(len(rows)), 1, seed).points
+    n_held_out = min(int(n_queries), len(distinct) // 5)
+    points, queries = np.split(distinct, [len(distinct) - n_held_out])
+    _check_size(int(sizes[-1]), len(points), n_held_out)
+    index = _build(points, backend, int(M), int(ef_construction), seed)
+    with stage("searching exactly", n_held_out, verbose) as searching:
+        ids, _ = ExactIndex(points).nearest(
+            queries, int(sizes[-1]), n_threads=n_threads
+        )
+        exact = measured_lists(queries, points, ids)
+        searching.advance(n_held_out)
+    measures = []
+    with stage("searching by beams", len(beams), verbose) as searching:
+        for beam in beams:
+            for size in sizes:
+                ids, _ = index.nearest(
+                    queries, int(size), ef=int(beam), n_threads=n_threads
+                )
+                found = measured_lists(queries, points, ids)
+                measures.append(_measure(found, exact.first(size), points))
+            searching.advance(1)
+    table = np.array(measures).reshape(len(beams), len(sizes), 5)
+    return NeighborhoodFidelity(
+        k=sizes,
+        ef=beams,
+        found=table[:, :, 0],
+        overlap=table[:, :, 1],
+        distance_ratio=table[:, :, 2],
+        barycenter_shift=table[:, :, 3],
+        lid=table[:, :, 4],
+        lid_exact=np.array([intrinsic_dimension(exact.first(s)) for s in sizes]),
+        tolerance=float(tolerance),
+        backend=backend,
+        n_points=len(points),
+        n_queries=n_held_out,
+    )
+
+
+def _measure(
+    lists: NeighborLists, exact: NeighborLists, points: np.ndarray
+) -> tuple[float, float, float, float, float]:
+    """Found share, overlap, distance ratio, barycenter shift, dimension."""
+    return (
+        found_share(lists),
+        overlap(lists, exact),
+        distance_ratio(lists, exact),
+        barycenter_shift(lists, exact, points),
+        intrinsic_dimension(lists),
+    )
+
+
+def _build(
+    points: np.ndarray, backend: str, M: int, ef_construction: int, seed: int
+) -> Any:
+    index: Any
+    if backend == "faiss":
+        from knngraph.index.faiss import FaissIndex
+
+        index = FaissIndex(
+            points.shape[1], M=M, ef_construction=ef_construction, seed=seed
+        )
+    else:
+        index = HNSWIndex(
+            points.shape[1],
+            len(points),
+            M=M,
+            ef_construction=ef_construction,
+            seed=seed,
+        )
+    index.add(points)
+    return index
+
+
+def _grid(name: str, values: Any) -> np.ndarray:
+    grid = np.unique(np.asarray(values))
+    if not len(grid) or not np.issubdtype(grid.dtype, np.integer) or grid[0] < 1:
+        raise ValueError(
+            f"{name} must be a positive integer or a sequence of such, got {values!r}."
+        )
+    return grid
+
+
+def _check_size(largest: int, n_points: int, n_queries: int) -> None:
+    if n_queries < 1 or largest > n_points:
+        raise ValueError(
+            f"k={largest} neighbors were asked for, but X has {n_points + n_queries} "
+            f"distinct rows, of which {n_queries} are held out as queries and "
+            f"{n_points} are searched. Give more rows, or a smaller k."
+        )
