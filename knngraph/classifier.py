@@ -33,6 +33,7 @@ from knngraph.inference.answer import (
 from knngraph.inference.cascade import SURROUNDINGS
 from knngraph.inference.learn import learn_model
 from knngraph.inference.model import Reading
+from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.metric.place import place_training_rows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
@@ -347,7 +348,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
         self._model = answering.model
-        self.loo_score_ = answering.loo_score
+        self._left_out = answering.left_out
+        self.loo_score_ = answering.left_out.score
         self.decided_ = answering.decided[training.pair_of_row]
         self._warn_of_lost_walks()
         return self
@@ -410,6 +412,38 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             "short_way": short,
             "short_share": float(short.mean()),
         }
+
+    def suspect_labels(self, k: int | None = None) -> SuspectLabels:
+        """Training rows whose label their neighbors contradict most.
+
+        Every row, left out, has an adaptive answer since fit. First come the
+        rows whose given class has the smallest share of that vote; where that is
+        equal, those whose strongest other class has the largest; then the order
+        of the rows. Nothing is changed: `relabeled_` stays what fit did.
+
+        Parameters
+        ----------
+        k : int or None, default=None
+            Number of rows; None gives all of them in order.
+
+        Returns
+        -------
+        SuspectLabels
+            "rows", "given", "suggested", "share" and "rival_share", each of
+            shape (k,).
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> y[[3, 60]] = 2, 0
+        >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+        >>> sorted(classifier.suspect_labels(2).rows.tolist())
+        [3, 60]
+        """
+        check_is_fitted(self)
+        return rank_suspects(self._model.training, self._left_out, self.classes_, k=k)
 
     def kneighbors_graph(self) -> Any:
         """Learned neighbors of the training rows.

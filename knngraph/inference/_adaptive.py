@@ -122,6 +122,7 @@ def vote_queries(
     penalty,
     tol,
     votes,
+    shares,
 ):
     """Votes of the candidates of several queries.
 
@@ -144,6 +145,8 @@ def vote_queries(
         Largest change of a weight in the last sweep.
     votes : ndarray of shape (n_queries, n_classes)
         Result: weight of every class, summing to one.
+    shares : ndarray of shape (n_queries, m) or (0, m)
+        Result, where it has rows: weight of every candidate, summing to one.
     """
     m = ids.shape[1]
     columns = np.empty((m, m))
@@ -187,6 +190,10 @@ def vote_queries(
         count_votes(
             nodes, weights[:n], left_out[q], starts, pair_code, pair_count, votes[q]
         )
+        if shares.shape[0] > 0:
+            total = weights[:n].sum()
+            for a in range(n):
+                shares[q, a] = weights[a] / total if total > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -68,10 +68,51 @@ def candidate_votes(
     w >= 0, with the Gaussian kernel of the features, and class c gets
     sum_i w_i [y_i = c] / sum_i w_i over the given labels.
     """
-    from knngraph.inference import _adaptive
-
     if left_out is None:
         left_out = np.full(len(ids), -1, dtype=np.intp)
+    no_shares = np.empty((0, ids.shape[1]))
+    return _solve(training, ids, squared, problem, left_out, no_shares, n_threads)
+
+
+def candidate_shares(
+    training: TrainingSet,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    problem: QueryProblem,
+    *,
+    n_threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Votes as `candidate_votes` counts them, and whose they are.
+
+    Parameters
+    ----------
+    training, ids, squared, problem, n_threads
+        As in `candidate_votes`.
+
+    Returns
+    -------
+    votes : ndarray of shape (n_queries, n_classes)
+    shares : ndarray of shape (n_queries, m)
+        w_i / sum_i w_i of every candidate.
+    """
+    left_out = np.full(len(ids), -1, dtype=np.intp)
+    shares = np.zeros(ids.shape)
+    votes = _solve(training, ids, squared, problem, left_out, shares, n_threads)
+    return votes, shares
+
+
+def _solve(
+    training: TrainingSet,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    problem: QueryProblem,
+    left_out: np.ndarray,
+    shares: np.ndarray,
+    n_threads: int,
+) -> np.ndarray:
+    """Votes of every query; the weights behind them into `shares` if it has rows."""
+    from knngraph.inference import _adaptive
+
     starts = training.node_starts()
     votes = np.zeros((len(ids), training.n_classes))
 
@@ -90,6 +131,7 @@ def candidate_votes(
             float(problem.penalty),
             _WEIGHT_TOLERANCE,
             votes[chunk],
+            shares[chunk],
         )
 
     map_chunks(solve, len(ids), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)

@@ -12,7 +12,11 @@ from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.cascade import learn_decisions
-from knngraph.inference.leave_one_out import calibrate_stored, leave_one_out
+from knngraph.inference.leave_one_out import (
+    LeaveOneOut,
+    calibrate_stored,
+    leave_one_out,
+)
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.progress import stage
@@ -26,14 +30,14 @@ class LearnedModel:
     Parameters
     ----------
     model : FittedModel
-    loo_score : float
-        Accuracy of adaptive inference on left-out rows.
+    left_out : LeaveOneOut
+        What adaptive inference says of left-out rows.
     decided : ndarray of shape (n_pairs,), bool
         Whether a cascade answers the pairs, left out, by a stored label.
     """
 
     model: FittedModel
-    loo_score: float
+    left_out: LeaveOneOut
     decided: np.ndarray
 
 
@@ -83,4 +87,4 @@ def learn_model(
         training, neighbors, stored, distribution, decided, left_out.exponent
     )
     model = FittedModel(space, training, index, stored, probe, calibration, decisions)
-    return LearnedModel(model, left_out.score, decided)
+    return LearnedModel(model, left_out, decided)

@@ -37,6 +37,11 @@ class LeaveOneOut:
         Whether the adaptive answer is the given class.
     own_share : ndarray of shape (n_pairs,)
         Share of the vote that the given class gets.
+    rival_code : ndarray of shape (n_pairs,), int32
+        Class with the largest share among the others; the given one where there
+        is no other vote.
+    rival_share : ndarray of shape (n_pairs,)
+        Its share.
     exponent : float
         Exponent that fits the adaptive votes best.
     score : float
@@ -45,6 +50,8 @@ class LeaveOneOut:
 
     right: np.ndarray
     own_share: np.ndarray
+    rival_code: np.ndarray
+    rival_share: np.ndarray
     exponent: float
     score: float
 
@@ -74,6 +81,8 @@ def leave_one_out(
     n_pairs = training.n_pairs
     right = np.empty(n_pairs, dtype=bool)
     own_share = np.empty(n_pairs)
+    rival_code = np.empty(n_pairs, dtype=np.int32)
+    rival_share = np.empty(n_pairs)
     kept = []
     step = max(1, _VOTES_PER_BLOCK // training.n_classes)
     for start in range(0, n_pairs, step):
@@ -88,7 +97,9 @@ def leave_one_out(
         right[pairs] = votes.argmax(axis=1) == given
         own_share[pairs] = votes[np.arange(len(pairs)), given]
         if start < CALIBRATION_ROWS:
-            kept.append(votes[: CALIBRATION_ROWS - start])
+            # A copy: the votes for the given class are taken out below.
+            kept.append(votes[: CALIBRATION_ROWS - start].copy())
+        rival_code[pairs], rival_share[pairs] = _rivals(votes, given)
         if advance is not None:
             advance(len(pairs))
     sample = np.concatenate(kept)
@@ -98,7 +109,16 @@ def leave_one_out(
         training.pair_count[: len(sample)],
     )
     score = float(np.average(right, weights=training.pair_count))
-    return LeaveOneOut(right, own_share, exponent, score)
+    return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
+
+
+def _rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest class but the given one and its share; overwrites the votes."""
+    everyone = np.arange(len(given))
+    votes[everyone, given] = 0.0
+    codes = votes.argmax(axis=1)
+    shares = votes[everyone, codes]
+    return np.where(shares > 0.0, codes, given), shares
 
 
 def calibrate_stored(

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knngraph.inspection.fidelity import NeighborhoodFidelity, neighborhood_fidelity
+    from knngraph.inspection.suspects import SuspectLabels
 
 _HOME_OF_NAME = {
     "NeighborhoodFidelity": "knngraph.inspection.fidelity",
     "neighborhood_fidelity": "knngraph.inspection.fidelity",
+    "SuspectLabels": "knngraph.inspection.suspects",
 }
 
-__all__ = ["NeighborhoodFidelity", "neighborhood_fidelity"]
+__all__ = ["NeighborhoodFidelity", "SuspectLabels", "neighborhood_fidelity"]
 
 
 def __getattr__(name: str) -> Any:
