@@ -33,6 +33,8 @@ from knngraph.inference.answer import (
 from knngraph.inference.cascade import SURROUNDINGS
 from knngraph.inference.learn import learn_model
 from knngraph.inference.model import Reading
+from knngraph.inspection.explain import StoredVotes, explain_answers
+from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.metric.place import place_training_rows
 from knngraph.parallel import count_threads
@@ -348,6 +350,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
         self._model = answering.model
+        self._voted_with = float(self._setting("self_weight"))
         self._left_out = answering.left_out
         self.loo_score_ = answering.left_out.score
         self.decided_ = answering.decided[training.pair_of_row]
@@ -412,6 +415,34 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             "short_way": short,
             "short_share": float(short.mean()),
         }
+
+    def explain(self, X: Any) -> list[Explanation]:
+        """Say which training rows decided the answers, and how.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+
+        Returns
+        -------
+        list of Explanation
+            One a row: the training row reached, the neighbors that voted with
+            their weights, labels and distances, class scores, margin, and which
+            way a cascade took. Each prints, and has `to_frame`.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+        >>> explanation = classifier.explain(X[[100]])[0]
+        >>> explanation.row, explanation.predicted, explanation.way
+        (100, 2, 'stored')
+        """
+        X = self._checked_queries(X)
+        votes = StoredVotes(self.graph_, self.label_distribution_, self._voted_with)
+        return explain_answers(self._model, self._reading(), votes, self.classes_, X)
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
         """Training rows whose label their neighbors contradict most.

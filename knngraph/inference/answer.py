@@ -30,8 +30,8 @@ def answer_codes(model: FittedModel, reading: Reading, X: Any) -> np.ndarray:
     ndarray of shape (n_queries,), intp
     """
     codes = np.empty(X.shape[0], dtype=np.intp)
-    for block, queries in _blocks(model, X):
-        nodes, slow = _walk(model, reading, queries)
+    for block, queries in query_blocks(model, X):
+        nodes, slow = walk(model, reading, queries)
         answers = model.stored.codes[nodes]
         if slow.any():
             answers[slow] = _votes(model, reading, queries[slow]).argmax(axis=1)
@@ -61,8 +61,8 @@ def answer_probabilities(
     calibration = model.calibration
     cascade = reading.inference == "cascade"
     exponent = calibration.decided if cascade else calibration.stored
-    for block, queries in _blocks(model, X):
-        nodes, slow = _walk(model, reading, queries)
+    for block, queries in query_blocks(model, X):
+        nodes, slow = walk(model, reading, queries)
         answers = probabilities[block]
         if slow.any():
             votes = _votes(model, reading, queries[slow])
@@ -85,18 +85,18 @@ def answered_by_lookup(model: FittedModel, reading: Reading, X: Any) -> np.ndarr
     ndarray of shape (n_queries,), bool
     """
     short = np.empty(X.shape[0], dtype=bool)
-    for block, queries in _blocks(model, X):
-        short[block] = ~_walk(model, reading, queries)[1]
+    for block, queries in query_blocks(model, X):
+        short[block] = ~walk(model, reading, queries)[1]
     return short
 
 
-def _blocks(model: FittedModel, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
+def query_blocks(model: FittedModel, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
     largest = max(1, _VOTES_PER_BLOCK // model.training.n_classes)
     for start, stop in model.space.blocks(X, largest):
         yield slice(start, stop), model.space.map_block(X[start:stop])
 
 
-def _walk(
+def walk(
     model: FittedModel, reading: Reading, queries: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Node of every query, and which queries need the adaptive answer."""

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from knngraph.inspection.explanation import Explanation, VotingNeighbor
     from knngraph.inspection.fidelity import NeighborhoodFidelity, neighborhood_fidelity
     from knngraph.inspection.suspects import SuspectLabels
 
@@ -11,9 +12,17 @@ _HOME_OF_NAME = {
     "NeighborhoodFidelity": "knngraph.inspection.fidelity",
     "neighborhood_fidelity": "knngraph.inspection.fidelity",
     "SuspectLabels": "knngraph.inspection.suspects",
+    "Explanation": "knngraph.inspection.explanation",
+    "VotingNeighbor": "knngraph.inspection.explanation",
 }
 
-__all__ = ["NeighborhoodFidelity", "SuspectLabels", "neighborhood_fidelity"]
+__all__ = [
+    "Explanation",
+    "NeighborhoodFidelity",
+    "SuspectLabels",
+    "VotingNeighbor",
+    "neighborhood_fidelity",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,197 @@
+"""From the way a query took to the training rows that decided it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import candidate_shares, search_candidates
+from knngraph.inference.answer import answer_probabilities, query_blocks, walk
+from knngraph.inference.model import FittedModel, Reading
+from knngraph.inspection.explanation import Explanation, VotingNeighbor
+
+
+@dataclass(frozen=True)
+class StoredVotes:
+    """What the stored labels were voted with.
+
+    Parameters
+    ----------
+    graph : CSR array of shape (n_rows, n_rows)
+        Weights of the learned neighbors.
+    distribution : ndarray or CSR array of shape (n_rows, n_classes)
+        Shares of the vote.
+    self_weight : float
+        Of the fit.
+    """
+
+    graph: Any
+    distribution: Any
+    self_weight: float
+
+
+def explain_answers(
+    model: FittedModel,
+    reading: Reading,
+    votes: StoredVotes,
+    classes: np.ndarray,
+    X: Any,
+) -> list[Explanation]:
+    """Explain the answer to every query.
+
+    Parameters
+    ----------
+    model : FittedModel
+    reading : Reading
+    votes : StoredVotes
+    classes : ndarray of shape (n_classes,)
+    X : ndarray or CSR of shape (n_queries, n_features)
+
+    Returns
+    -------
+    list of Explanation, one a query
+    """
+    probabilities = answer_probabilities(model, reading, votes.distribution, X)
+    rows = _Rows(model, classes)
+    explanations = []
+    for block, queries in query_blocks(model, X):
+        for place, answer in enumerate(_answers(model, reading, votes, rows, queries)):
+            query = block.start + place
+            row = int(rows.first_of_node[answer.node])
+            explanations.append(
+                Explanation(
+                    query=query,
+                    inference=reading.inference,
+                    way=answer.way,
+                    predicted=rows.labels[int(probabilities[query].argmax())],
+                    row=row,
+                    given=rows.given(row),
+                    stored=rows.labels[int(model.stored.codes[answer.node])],
+                    distance=float(rows.distances(queries[place], [answer.node])[0]),
+                    neighbors=answer.neighbors,
+                    classes=classes,
+                    scores=answer.scores,
+                    probabilities=probabilities[query],
+                    margin=_margin(answer.scores),
+                )
+            )
+    return explanations
+
+
+@dataclass(frozen=True)
+class _Answer:
+    way: str
+    node: int
+    neighbors: tuple[VotingNeighbor, ...]
+    scores: np.ndarray
+
+
+class _Rows:
+    """Names and distances of the rows behind nodes and pairs."""
+
+    def __init__(self, model: FittedModel, classes: np.ndarray) -> None:
+        training: TrainingSet = model.training
+        self.training = training
+        self.labels = classes.tolist()
+        self.scale = model.space.scale
+        self.starts = training.node_starts()
+        self.of_pair, _ = training.rows_of_pairs()
+        self.first_of_node = np.minimum.reduceat(self.of_pair, self.starts[:-1])
+        self.n_on_node = training.node_counts()
+
+    def given(self, row: int) -> Any:
+        return self.labels[int(self.training.codes[row])]
+
+    def distances(self, mapped: np.ndarray, nodes: Any) -> np.ndarray:
+        """Distances of a mapped row to nodes, from differences."""
+        points = self.training.points[nodes].astype(np.float64)
+        return np.sqrt(((points - mapped) ** 2).sum(axis=1)) * self.scale
+
+    def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
+        """Pairs of a node, and the share of its rows that each stands for."""
+        for pair in range(self.starts[node], self.starts[node + 1]):
+            yield pair, self.training.pair_count[pair] / self.n_on_node[node]
+
+
+def _answers(
+    model: FittedModel,
+    reading: Reading,
+    votes: StoredVotes,
+    rows: _Rows,
+    queries: np.ndarray,
+) -> Iterator[_Answer]:
+    """The way of every query of a block, in their order."""
+    nodes, slow = walk(model, reading, queries)
+    at_query = iter(_adaptive_answers(model, reading, rows, queries[slow]))
+    scores = model.stored.distribution(votes.distribution, nodes)
+    for place, node in enumerate(nodes):
+        if slow[place]:
+            yield next(at_query)
+        else:
+            neighbors = _stored_neighbors(votes, rows, int(node))
+            yield _Answer("stored", int(node), neighbors, scores[place])
+
+
+def _adaptive_answers(
+    model: FittedModel, reading: Reading, rows: _Rows, queries: np.ndarray
+) -> Iterator[_Answer]:
+    if not len(queries):
+        return
+    problem, n_threads = reading.problem, reading.n_threads
+    ids, squared = search_candidates(
+        model.index, queries, problem.n_neighbors, ef=reading.ef, n_threads=n_threads
+    )
+    scores, shares = candidate_shares(
+        model.training, ids, squared, problem, n_threads=n_threads
+    )
+    for query, found, weights, score in zip(queries, ids, shares, scores):
+        nodes = found[found >= 0]
+        neighbors = [
+            VotingNeighbor(
+                row=int(rows.of_pair[pair]),
+                label=rows.labels[int(model.training.pair_code[pair])],
+                weight=float(weight * part),
+                distance=float(distance),
+            )
+            for node, weight, distance in zip(
+                nodes, weights, rows.distances(query, nodes)
+            )
+            for pair, part in rows.shares_on(node)
+        ]
+        yield _Answer("adaptive", int(nodes[0]), _sorted(neighbors), score)
+
+
+def _stored_neighbors(
+    votes: StoredVotes, rows: _Rows, node: int
+) -> tuple[VotingNeighbor, ...]:
+    """Learned neighbors of the rows on a node, and those rows themselves."""
+    graph, training = votes.graph, rows.training
+    neighbors = []
+    for pair, part in rows.shares_on(node):
+        own = int(rows.of_pair[pair])
+        listed = slice(graph.indptr[own], graph.indptr[own + 1])
+        # The vote of `knngraph.graph.consensus`, neighbor by neighbor.
+        weights = np.maximum(graph.data[listed], 0.0)
+        own_weight = votes.self_weight * weights.max(initial=0.0)
+        total = weights.sum() + own_weight
+        if total <= 0.0:
+            total = own_weight = 1.0
+        columns = np.append(graph.indices[listed], own)
+        shares = np.append(weights, own_weight) / total * part
+        away = rows.distances(training.points[node], training.node_of_row[columns])
+        neighbors += [
+            VotingNeighbor(int(row), rows.given(row), float(share), float(distance))
+            for row, share, distance in zip(columns, shares, away)
+        ]
+    return _sorted(neighbors)
+
+
+def _sorted(neighbors: list[VotingNeighbor]) -> tuple[VotingNeighbor, ...]:
+    return tuple(sorted(neighbors, key=lambda n: (-n.weight, n.distance, n.row)))
+
+
+def _margin(scores: np.ndarray) -> float:
+    largest = np.sort(scores)[::-1]
+    return float(largest[0] - (largest[1] if len(largest) > 1 else 0.0))
