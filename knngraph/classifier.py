@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -30,7 +31,6 @@ from knngraph.inference.answer import (
     answer_probabilities,
     answered_by_lookup,
 )
-from knngraph.inference.cascade import SURROUNDINGS
 from knngraph.inference.learn import learn_model
 from knngraph.inference.model import Reading
 from knngraph.inspection.explain import StoredVotes, explain_answers
@@ -48,12 +48,8 @@ from knngraph.space import Space
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
-# Agreement with exact search that ef="auto" reaches, and below which fit warns.
-_ENOUGH_AGREEMENT = 0.99
+# Agreement of walks with exact search below which a lookup warns.
 _TOO_LITTLE_AGREEMENT = 0.95
-# A cascade looks at several nodes around a query: missing the nearest now and
-# then does it no harm.
-_ENOUGH_SAME_NODES = 0.95
 
 
 class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
@@ -325,10 +321,11 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             training, index, exact, max(scales), n_threads
         )
         self._select(training, neighbors, space, scales, seed, n_threads)
+        settings = self._graph_settings(scales, space)
         learned = learn_graph(
             training,
             neighbors,
-            self._graph_settings(scales, space),
+            settings,
             exact=exact,
             seed=seed,
             n_threads=n_threads,
@@ -342,8 +339,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             index,
             probe,
             neighbors,
-            learned.consensus,
-            self.label_distribution_,
+            learned,
+            settings,
             self._query_problem((self.query_bandwidth_ or 0.0) / space.scale),
             self.cascade_tolerance,
             n_threads=n_threads,
@@ -497,12 +494,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(self.ef, Integral):
             return int(self.ef)
         if self.inference == "cascade":
-            own_number = np.arange(model.training.n_nodes)
-            beam = model.probe.smallest_beam(own_number, _ENOUGH_SAME_NODES)
-            return max(beam, SURROUNDINGS)
-        if self.ef == "auto":
-            return model.probe.smallest_beam(model.stored.codes, _ENOUGH_AGREEMENT)
-        return 1
+            return model.node_beam
+        return model.label_beam if self.ef == "auto" else 1
 
     @property
     def lookup_agreement_(self) -> float:
@@ -617,6 +610,13 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _reading(self) -> Reading:
+        # Both may have been changed since fit looked at them.
+        for name in ("inference", "ef"):
+            validate_parameter_constraints(
+                {name: PARAMETER_CONSTRAINTS[name]},
+                {name: getattr(self, name)},
+                caller_name=type(self).__name__,
+            )
         return Reading(
             self.inference,
             self.ef_,

@@ -14,7 +14,7 @@ from knngraph.graph.candidates import nearest_of_same_class
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import graph_problem, same_class_quota
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.stored_left_out import stored_answers_left_out
+from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.grid import leave_one_out_grid
@@ -290,24 +290,23 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
                 problem = graph_problem(
                     training, neighbors, self._graph_settings(scales, space, **changed)
                 )
-                right.append(
-                    stored_answers_left_out(
-                        training,
-                        neighbors,
-                        same_class,
-                        problem,
-                        max_neighbors,
-                        self.self_weights,
-                        pairs,
-                        n_threads=n_threads,
-                    )
+                votes = stored_votes_left_out(
+                    training,
+                    neighbors,
+                    same_class,
+                    problem,
+                    max_neighbors,
+                    self.self_weights,
+                    pairs,
+                    n_threads=n_threads,
                 )
+                right += [v.codes == training.pair_code[pairs] for v in votes]
                 settings += [
                     changed | {"self_weight": float(weight)}
                     for weight in self.self_weights
                 ]
                 comparing.advance(1)
-        return settings, np.concatenate(right)
+        return settings, np.array(right)
 
 
 def _check_values(values: Any, name: str, allowed: Interval) -> None:

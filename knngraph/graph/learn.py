@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from knngraph.graph.candidates import nearest_of_same_class
+from knngraph.graph.candidates import SameClass, nearest_of_same_class
 from knngraph.graph.consensus import Consensus, vote
 from knngraph.graph.density import local_density
 from knngraph.graph.full_support import represent_fully
@@ -48,11 +48,14 @@ class LearnedGraph:
     Parameters
     ----------
     problem : Problem
+    same_class : SameClass
+        Candidates of the own class, beside the nearest.
     representation : Representation
     consensus : Consensus
     """
 
     problem: Problem
+    same_class: SameClass
     representation: Representation
     consensus: Consensus
 
@@ -112,7 +115,7 @@ def learn_graph(
         training.n_classes,
         settings.self_weight,
     )
-    return LearnedGraph(problem, representation, consensus)
+    return LearnedGraph(problem, same_class, representation, consensus)
 
 
 def same_class_quota(max_neighbors: int) -> int:

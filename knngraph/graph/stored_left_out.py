@@ -1,6 +1,8 @@
 """Leave-one-out answers of the stored labels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -15,7 +17,23 @@ from knngraph.parallel import map_chunks
 _ROWS_PER_CHUNK = 1024
 
 
-def stored_answers_left_out(
+@dataclass(frozen=True)
+class StoredVotes:
+    """What the node answers that left-out rows reach.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,)
+        Stored class, -1 where no other row is there to be reached.
+    shares : CSR array of shape (n, n_classes)
+        Shares of the vote on the node.
+    """
+
+    codes: np.ndarray
+    shares: Any
+
+
+def stored_votes_left_out(
     training: TrainingSet,
     neighbors: Neighbors,
     same_class: SameClass,
@@ -25,7 +43,7 @@ def stored_answers_left_out(
     pairs: np.ndarray,
     *,
     n_threads: int = 1,
-) -> np.ndarray:
+) -> list[StoredVotes]:
     """What a lookup answers for training pairs when a row of each is left out.
 
     A left-out row reaches the node of its nearest other row. The rows there have
@@ -46,16 +64,16 @@ def stored_answers_left_out(
 
     Returns
     -------
-    ndarray of shape (n_self_weights, n), bool
-        Whether the answer is the given class.
+    list of StoredVotes, one a self weight
     """
-    right = np.zeros((len(self_weights), len(pairs)), dtype=bool)
 
-    def answer(start: int, stop: int) -> None:
+    def answer(start: int, stop: int) -> list[StoredVotes]:
         left_out = pairs[start:stop]
         owner, reached, n_rows = _reached_pairs(training, neighbors, left_out)
         if not len(reached):
-            return
+            nobody = np.full(len(left_out), -1, dtype=np.intp)
+            nothing = sparse.csr_array((len(left_out), training.n_classes))
+            return [StoredVotes(nobody, nothing) for _ in self_weights]
         gone = left_out[owner]
         candidates = candidates_of(
             training, neighbors, same_class, reached, max_neighbors
@@ -74,19 +92,32 @@ def stored_answers_left_out(
             np.zeros(len(reached)),
             np.zeros(len(reached), dtype=np.intp),
         )
-        for setting, self_weight in enumerate(self_weights):
-            agreed = vote(
-                solution.weights,
-                training.pair_code[reached],
-                training.n_classes,
-                self_weight,
-                neighbor_codes=training.pair_code,
+        return [
+            _votes_of_nodes(
+                vote(
+                    solution.weights,
+                    training.pair_code[reached],
+                    training.n_classes,
+                    self_weight,
+                    neighbor_codes=training.pair_code,
+                ),
+                owner,
+                n_rows,
+                len(left_out),
             )
-            codes = _codes_of_nodes(agreed, owner, n_rows, len(left_out))
-            right[setting, start:stop] = codes == training.pair_code[left_out]
+            for self_weight in self_weights
+        ]
 
-    map_chunks(answer, len(pairs), _ROWS_PER_CHUNK, n_threads, limit_blas=False)
-    return right
+    chunks = map_chunks(
+        answer, len(pairs), _ROWS_PER_CHUNK, n_threads, limit_blas=False
+    )
+    return [
+        StoredVotes(
+            np.concatenate([part.codes for part in parts]),
+            sparse.csr_array(sparse.vstack([part.shares for part in parts])),
+        )
+        for parts in zip(*chunks)
+    ]
 
 
 def _reached_pairs(
@@ -118,19 +149,19 @@ def _reached_pairs(
     return owner[there], reached[there], n_rows[there]
 
 
-def _codes_of_nodes(
+def _votes_of_nodes(
     agreed: Consensus, owner: np.ndarray, n_rows: np.ndarray, n_owners: int
-) -> np.ndarray:
-    """Class of the mean share over the rows of a node, -1 without any."""
+) -> StoredVotes:
+    """Mean share over the rows of every node, and the class that it stores."""
     codes = np.full(n_owners, -1, dtype=np.intp)
     codes[owner] = agreed.codes
+    total = np.bincount(owner, weights=n_rows, minlength=n_owners)
+    average = sparse.csr_array(
+        (n_rows / total[owner], (owner, np.arange(len(owner)))),
+        shape=(n_owners, len(owner)),
+    )
+    shares = sparse.csr_array(average @ sparse.csr_array(agreed.distribution))
     several = np.flatnonzero(np.bincount(owner, minlength=n_owners) > 1)
     if len(several):
-        total = np.bincount(owner, weights=n_rows, minlength=n_owners)
-        average = sparse.csr_array(
-            (n_rows / total[owner], (owner, np.arange(len(owner)))),
-            shape=(n_owners, len(owner)),
-        )
-        shares = average[several] @ sparse.csr_array(agreed.distribution)
-        codes[several] = shares.toarray().argmax(axis=1)
-    return codes
+        codes[several] = shares[several].toarray().argmax(axis=1)
+    return StoredVotes(codes, shares)

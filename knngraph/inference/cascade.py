@@ -5,12 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.adaptive import (
+    QueryProblem,
+    candidate_votes,
+    leave_one_out_candidates,
+)
 from knngraph.inference.leave_one_out import LeaveOneOut
 
 # Nearest nodes of a query that must agree; the beam of the walk finds them.
 SURROUNDINGS = 8
+# Rows that the threshold is learned on.
+DECISION_ROWS = 3000
+_VOTES_PER_BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -67,26 +75,37 @@ def query_trust(support: np.ndarray, codes: np.ndarray, ids: np.ndarray) -> np.n
     >>> query_trust(support, codes, np.array([[0, 1], [0, 2]])).tolist()
     [0.75, 0.5]
     """
-    alike = (codes[ids] == codes[ids[:, :1]]) & (ids >= 0)
+    return _mean_where_alike(support[ids], codes[ids], ids)
+
+
+def _mean_where_alike(
+    support: np.ndarray, codes: np.ndarray, ids: np.ndarray
+) -> np.ndarray:
+    alike = (codes == codes[:, :1]) & (ids >= 0)
     n_around = np.maximum((ids >= 0).sum(axis=1), 1)
     # Summed in a fixed order, whatever the number of queries.
     trust = np.zeros(len(ids))
     for column in range(ids.shape[1]):
-        trust += support[ids[:, column]] * alike[:, column]
+        trust += support[:, column] * alike[:, column]
     return trust / n_around
 
 
 def learn_decisions(
     training: TrainingSet,
     neighbors: Neighbors,
+    problem: QueryProblem,
     left_out: LeaveOneOut,
     stored_codes: np.ndarray,
+    votes: StoredVotes,
     tolerance: float,
+    *,
+    n_threads: int = 1,
 ) -> tuple[Decisions, np.ndarray]:
     """Find the trust from which stored answers cost next to nothing.
 
-    Every training row plays the query: left out, it is surrounded by its nearest
-    other nodes. The threshold is the lowest trust at which, for every threshold
+    Sampled training rows play the query: left out, they are surrounded by their
+    nearest other nodes, whose stored answer and whose support are found again
+    without them. The threshold is the lowest trust at which, for every threshold
     above, the loss of accuracy against adaptive inference, plus half its
     standard error, stays within the tolerance.
 
@@ -94,10 +113,14 @@ def learn_decisions(
     ----------
     training : TrainingSet
     neighbors : Neighbors
+    problem : QueryProblem
     left_out : LeaveOneOut
     stored_codes : ndarray of shape (n_nodes,)
+    votes : StoredVotes
+        What the first pairs, left out, are answered by stored labels.
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
+    n_threads : int, default=1
 
     Returns
     -------
@@ -108,14 +131,71 @@ def learn_decisions(
     support = _support(training, left_out, stored_codes).astype(np.float32)
     everyone = np.arange(training.n_pairs)
     ids, _ = leave_one_out_candidates(training, neighbors, everyone, SURROUNDINGS)
-    ids = ids[:, :SURROUNDINGS]
     if ids.shape[1] == 0:
         return Decisions(support, 0.0), np.ones(training.n_pairs, dtype=bool)
-    trust = query_trust(support, stored_codes, ids)
-    at_once = stored_codes[ids[:, 0]] == training.pair_code
-    gain = at_once.astype(np.intp) - left_out.right.astype(np.intp)
-    threshold = lowest_trust(trust, gain, training.pair_count, tolerance)
-    return Decisions(support, threshold), trust >= threshold
+    sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
+    around = ids[sample]
+    honest = _support_without(
+        training, neighbors, problem, support, stored_codes, sample, around, n_threads
+    )
+    codes = stored_codes[around]
+    codes[:, 0] = votes.codes[sample]
+    trust = _mean_where_alike(honest, codes, around)
+    at_once = votes.codes[sample] == training.pair_code[sample]
+    gain = at_once.astype(np.intp) - left_out.right[sample].astype(np.intp)
+    threshold = lowest_trust(trust, gain, training.pair_count[sample], tolerance)
+    return (
+        Decisions(support, threshold),
+        query_trust(support, stored_codes, ids) >= threshold,
+    )
+
+
+def _support_without(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    support: np.ndarray,
+    stored_codes: np.ndarray,
+    pairs: np.ndarray,
+    around: np.ndarray,
+    n_threads: int,
+) -> np.ndarray:
+    """Support of the nodes around left-out pairs, without the vote of those.
+
+    Returns
+    -------
+    ndarray of shape `around.shape`
+    """
+    honest = support[around]
+    absent = training.pair_node[pairs]
+    starts = training.node_starts()
+    # Nodes with several pairs, and copies of the absent row, keep their support.
+    alone = (np.diff(starts)[around] == 1) & (neighbors.counts[absent] == 1)[:, None]
+    owner, place = np.nonzero((around >= 0) & alone)
+    step = max(1, _VOTES_PER_BLOCK // training.n_classes)
+    for start in range(0, len(owner), step):
+        rows, columns = owner[start : start + step], place[start : start + step]
+        nodes = around[rows, columns]
+        node_pairs = starts[nodes]
+        ids, squared = leave_one_out_candidates(
+            training, neighbors, node_pairs, problem.n_neighbors
+        )
+        ids, squared = _without(ids, squared, absent[rows])
+        votes = candidate_votes(
+            training, ids, squared, problem, left_out=node_pairs, n_threads=n_threads
+        )
+        honest[rows, columns] = votes[np.arange(len(rows)), stored_codes[nodes]]
+    return honest
+
+
+def _without(
+    ids: np.ndarray, squared: np.ndarray, absent: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidate lists without one node, the others moved up."""
+    gone = ids == absent[:, None]
+    order = np.argsort(gone, axis=1, kind="stable")
+    ids = np.take_along_axis(np.where(gone, -1, ids), order, axis=1)
+    return ids, np.take_along_axis(squared, order, axis=1)
 
 
 def _support(

@@ -1,26 +1,33 @@
 """What fit learns for the queries, in its order: the end of the corridor."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from knngraph.graph.consensus import Consensus
+from knngraph.graph.learn import GraphSettings, LearnedGraph
 from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import QueryProblem
-from knngraph.inference.cascade import learn_decisions
+from knngraph.inference.cascade import SURROUNDINGS, learn_decisions
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     calibrate_stored,
+    calibration_sample,
     leave_one_out,
 )
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.progress import stage
 from knngraph.space import Space
+
+# Agreement with exact search that ef="auto" reaches.
+_ENOUGH_SAME_LABELS = 0.99
+# A cascade looks at several nodes around a query: missing the nearest now and
+# then does it no harm.
+_ENOUGH_SAME_NODES = 0.95
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ def learn_model(
     index: SearchIndex,
     probe: WalkProbe,
     neighbors: Neighbors,
-    consensus: Consensus,
-    distribution: Any,
+    learned: LearnedGraph,
+    settings: GraphSettings,
     problem: QueryProblem,
     tolerance: float,
     *,
@@ -61,10 +68,9 @@ def learn_model(
     ----------
     space, training, index, probe, neighbors
         Of the earlier stages.
-    consensus : Consensus
-        By pair.
-    distribution : ndarray or CSR array of shape (n_rows, n_classes)
-        Shares of the vote on the training rows.
+    learned : LearnedGraph
+    settings : GraphSettings
+        That it was learned with.
     problem : QueryProblem
     tolerance : float
         Loss of accuracy that a cascade may cost.
@@ -75,16 +81,47 @@ def learn_model(
     -------
     LearnedModel
     """
-    stored = StoredAnswers.from_consensus(training, consensus)
+    stored = StoredAnswers.from_consensus(training, learned.consensus)
     with stage("leaving rows out", training.n_pairs, verbose) as leaving:
         left_out = leave_one_out(
             training, neighbors, problem, n_threads=n_threads, advance=leaving.advance
         )
+    sample = calibration_sample(training)
+    (votes,) = stored_votes_left_out(
+        training,
+        neighbors,
+        learned.same_class,
+        learned.problem,
+        settings.max_neighbors,
+        [settings.self_weight],
+        sample,
+        n_threads=n_threads,
+    )
     decisions, decided = learn_decisions(
-        training, neighbors, left_out, stored.codes, tolerance
+        training,
+        neighbors,
+        problem,
+        left_out,
+        stored.codes,
+        votes,
+        tolerance,
+        n_threads=n_threads,
     )
     calibration = calibrate_stored(
-        training, neighbors, stored, distribution, decided, left_out.exponent
+        training, votes, decided[: len(sample)], left_out.exponent
     )
-    model = FittedModel(space, training, index, stored, probe, calibration, decisions)
+    own_number = np.arange(training.n_nodes)
+    model = FittedModel(
+        space=space,
+        training=training,
+        index=index,
+        stored=stored,
+        probe=probe,
+        label_beam=probe.smallest_beam(stored.codes, _ENOUGH_SAME_LABELS),
+        node_beam=max(
+            probe.smallest_beam(own_number, _ENOUGH_SAME_NODES), SURROUNDINGS
+        ),
+        calibration=calibration,
+        decisions=decisions,
+    )
     return LearnedModel(model, left_out, decided)

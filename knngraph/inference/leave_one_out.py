@@ -6,11 +6,11 @@ fit has the candidates already, so an honest score costs one solve a row.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import (
     QueryProblem,
@@ -18,7 +18,6 @@ from knngraph.inference.adaptive import (
     leave_one_out_candidates,
 )
 from knngraph.inference.calibration import Calibration, fit_exponent
-from knngraph.inference.stored import StoredAnswers
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
@@ -121,39 +120,42 @@ def _rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.where(shares > 0.0, codes, given), shares
 
 
+def calibration_sample(training: TrainingSet) -> np.ndarray:
+    """Pairs to learn a few numbers on: a random sample of bounded memory."""
+    # Pairs follow the order of the nodes, which is random.
+    limit = min(CALIBRATION_ROWS, max(1, _VOTES_PER_BLOCK // training.n_classes))
+    return np.arange(min(limit, training.n_pairs))
+
+
 def calibrate_stored(
     training: TrainingSet,
-    neighbors: Neighbors,
-    stored: StoredAnswers,
-    distribution: Any,
+    votes: StoredVotes,
     decided: np.ndarray,
     adaptive_exponent: float,
 ) -> Calibration:
-    """Fit the exponents of stored votes on rows that reach their nearest other.
+    """Fit the exponents of stored votes.
 
     Parameters
     ----------
     training : TrainingSet
-    neighbors : Neighbors
-    stored : StoredAnswers
-    distribution : ndarray or CSR array of shape (n_rows, n_classes)
-        Shares of the vote on the training rows.
-    decided : ndarray of shape (n_pairs,), bool
-        Pairs that a cascade answers at once.
+    votes : StoredVotes
+        Of the first pairs, left out.
+    decided : ndarray of shape (n_sample,), bool
+        Which of them a cascade answers at once.
     adaptive_exponent : float
 
     Returns
     -------
     Calibration
     """
-    pairs = np.arange(min(CALIBRATION_ROWS, training.n_pairs))
-    ids, _ = leave_one_out_candidates(training, neighbors, pairs, 1)
-    if ids.shape[1] == 0:
+    reached = votes.codes >= 0
+    if not reached.any():
         return Calibration(adaptive_exponent, 1.0, 1.0)
-    shares = stored.distribution(distribution, ids[:, 0])
-    codes, counts = training.pair_code[pairs], training.pair_count[pairs]
+    shares = votes.shares.toarray()[reached]
+    codes = training.pair_code[: len(reached)][reached]
+    counts = training.pair_count[: len(reached)][reached]
     exponent = fit_exponent(shares, codes, counts)
-    sure = decided[pairs]
+    sure = decided[reached]
     if sure.sum() < _FEWEST_DECIDED:
         return Calibration(adaptive_exponent, exponent, exponent)
     of_decided = fit_exponent(shares[sure], codes[sure], counts[sure])

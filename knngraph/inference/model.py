@@ -26,6 +26,10 @@ class FittedModel:
     stored : StoredAnswers
     probe : WalkProbe
         How well walks of several beams find the nearest node.
+    label_beam : int
+        Smallest beam whose labels agree with exact search often enough.
+    node_beam : int
+        Smallest beam that ends at the nearest node often enough.
     calibration : Calibration
     decisions : Decisions
         What a cascade trusts.
@@ -36,6 +40,8 @@ class FittedModel:
     index: SearchIndex
     stored: StoredAnswers
     probe: WalkProbe
+    label_beam: int
+    node_beam: int
     calibration: Calibration
     decisions: Decisions
 

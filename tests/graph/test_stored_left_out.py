@@ -9,7 +9,7 @@ from knngraph.graph.candidates import nearest_of_same_class
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.representation import Problem
-from knngraph.graph.stored_left_out import stored_answers_left_out
+from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from tests.reference import composite_kernel, solve_by_nnls
@@ -35,7 +35,7 @@ def left_out_answers(X, y, label_weight, n_threads=1):
         2000,
         1e-9,
     )
-    right = stored_answers_left_out(
+    votes = stored_votes_left_out(
         training,
         neighbors,
         nearest_of_same_class(training, neighbors, everyone, everyone),
@@ -45,6 +45,7 @@ def left_out_answers(X, y, label_weight, n_threads=1):
         np.arange(everyone),
         n_threads=n_threads,
     )
+    right = np.array([v.codes == training.pair_code for v in votes])
     return right[:, training.pair_of_row]
 
 
