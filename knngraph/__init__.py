@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from knngraph.adjacency import knn_adjacency
     from knngraph.baselines import (
         CVKNNClassifier,
         ENNClassifier,
@@ -32,6 +33,7 @@ _HOME_OF_NAME = {
     "KNNGraphClassifier": "knngraph.classifier",
     "KNNGraphClassifierCV": "knngraph.selection",
     "KNNGraphWarning": "knngraph.exceptions",
+    "knn_adjacency": "knngraph.adjacency",
     "LookupAgreementWarning": "knngraph.exceptions",
     "CVKNNClassifier": "knngraph.baselines",
     "ENNClassifier": "knngraph.baselines",
@@ -65,6 +67,7 @@ __all__ = [
     "SubNNClassifier",
     "XHMAKNNClassifier",
     "__version__",
+    "knn_adjacency",
 ]
 
 

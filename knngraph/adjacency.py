@@ -1,0 +1,261 @@
+"""The plain k-nearest-neighbor graph, exact or by a navigable graph."""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from knngraph.edges import (
+    RowLists,
+    graph_of_lists,
+    in_order,
+    symmetrized,
+    with_own_entries,
+)
+from knngraph.exceptions import KNNGraphWarning
+from knngraph.graph.neighbors import Neighbors, nearest_others
+from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.protocol import SearchIndex
+from knngraph.index.recall import with_enough_recall
+from knngraph.parallel import count_threads
+from knngraph.progress import stage
+from knngraph.space import Space, fit_space
+
+# `algorithm="auto"` searches by brute force up to this many distinct rows.
+EXACT_LIMIT = 20_000
+# Measured recall below which a graph is returned with a warning.
+_TOO_LITTLE_RECALL = 0.95
+_M = 16
+# Half the beam that a classifier builds with: the search widens its own.
+_EF_CONSTRUCTION = 100
+_ROWS_PER_CALL = 16384
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Rows in their space, the index over them, and their nearest others.
+
+    Parameters
+    ----------
+    space : Space
+    training : TrainingSet
+    index : SearchIndex
+    neighbors : Neighbors
+    recall : float
+        Share of exact neighbors the search finds, from a sample; 1 where exact.
+    """
+
+    space: Space
+    training: TrainingSet
+    index: SearchIndex
+    neighbors: Neighbors
+    recall: float
+
+
+def search_rows(
+    X: Any,
+    codes: np.ndarray,
+    n_classes: int,
+    k: int,
+    *,
+    metric: str,
+    algorithm: str,
+    n_jobs: int | None,
+    random_state: Any,
+    verbose: int,
+) -> Searched:
+    """Place the rows and find the `k` nearest distinct others of each."""
+    n_threads = count_threads(n_jobs)
+    seed, build_threads = 0, n_threads
+    if random_state is not None:
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        build_threads = 1
+    space = fit_space(X, metric)
+    training = build_training_set(space.map_rows(X), codes, n_classes, seed)
+    points = training.points
+    if algorithm == "auto":
+        algorithm = "exact" if len(points) <= EXACT_LIMIT else "hnsw"
+    index: SearchIndex = ExactIndex(points)
+    recall = 1.0
+    if algorithm == "hnsw":
+        graph = _build(points, seed, build_threads, verbose)
+        wide = with_enough_recall(
+            graph, points, min(k + 1, len(points)), n_threads=n_threads
+        )
+        index, recall = wide, wide.recall
+        _warn_of_low_recall(wide.recall, wide.ef)
+    with stage("searching neighbors", len(points), verbose) as searching:
+        neighbors = nearest_others(
+            index,
+            points,
+            training.node_counts(),
+            k,
+            n_threads=n_threads,
+            advance=searching.advance,
+        )
+    return Searched(space, training, index, neighbors, recall)
+
+
+def _build(points: np.ndarray, seed: int, n_threads: int, verbose: int) -> HNSWIndex:
+    index = HNSWIndex(
+        points.shape[1], len(points), M=_M, ef_construction=_EF_CONSTRUCTION, seed=seed
+    )
+    with stage("building index", len(points), verbose) as building:
+        for start in range(0, len(points), _ROWS_PER_CALL):
+            rows = points[start : start + _ROWS_PER_CALL]
+            index.add(rows, n_threads=n_threads)
+            building.advance(len(rows))
+    return index
+
+
+def _warn_of_low_recall(recall: float, ef: int) -> None:
+    if recall < _TOO_LITTLE_RECALL:
+        warnings.warn(
+            f"The search finds {recall:.0%} of the nearest neighbors with its widest "
+            f'beam, ef={ef}. algorithm="exact" finds all, in time quadratic in the '
+            "number of rows; fewer features (PCA) make the search easier.",
+            KNNGraphWarning,
+            stacklevel=5,
+        )
+
+
+def neighbor_graph(searched: Searched, k: int, include_self: bool) -> Any:
+    """Squared distances, in mapped units, to the `k` nearest rows of every row.
+
+    Parameters
+    ----------
+    searched : Searched
+    k : int
+    include_self : bool
+        Whether a row is the first of its own k neighbors.
+
+    Returns
+    -------
+    CSR array of shape (n_rows, n_rows)
+    """
+    n_others = k - 1 if include_self else k
+    lists = RowLists(searched.training)
+    rows, squared = lists.of_training_rows(searched.neighbors, n_others)
+    graph = graph_of_lists(rows, squared, searched.training.n_rows)
+    return with_own_entries(graph, 0.0) if include_self else graph
+
+
+def user_distances(squared: np.ndarray, space: Space) -> np.ndarray:
+    """Distances of the metric, from squared distances in mapped units."""
+    if space.metric == "cosine":
+        return 0.5 * squared
+    return np.sqrt(squared) * space.scale
+
+
+@validate_params(
+    {
+        "X": ["array-like", "sparse matrix"],
+        "k": [Interval(Integral, 1, None, closed="left")],
+        "mode": [StrOptions({"distance", "connectivity"})],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
+        "include_self": ["boolean"],
+        "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def knn_adjacency(
+    X: Any,
+    k: int,
+    *,
+    mode: str = "connectivity",
+    metric: str = "euclidean",
+    symmetrize: str | None = None,
+    include_self: bool = False,
+    algorithm: str = "auto",
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> Any:
+    """Graph of the k nearest neighbors of every row.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    k : int
+        Number of neighbors; fewer where there are fewer rows.
+    mode : {"connectivity", "distance"}, default="connectivity"
+        Whether an entry is one, or the distance. With metric="cosine" the
+        distance is one minus the cosine, and 1/2 between a row of zeros and any
+        other.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+    symmetrize : {"union", "mutual", "mean"} or None, default=None
+        "union" keeps an edge where either row lists the other, "mutual" where
+        both do, "mean" where either does, with half the weight where only one
+        does (a distance stays what it is).
+    include_self : bool, default=False
+        Whether every row is the first of its own k neighbors, as an explicit
+        entry on the diagonal. Otherwise no row lists itself; copies of it are
+        neighbors like any other.
+    algorithm : {"auto", "exact", "hnsw"}, default="auto"
+        "exact" is brute force in blocks of bounded memory, "hnsw" a navigable
+        graph whose beam is widened until 97 % of the neighbors of a sample are
+        found; "auto" is exact up to 20,000 distinct rows.
+    n_jobs : int or None, default=None
+        Number of threads. None is one thread, -1 all cores.
+    random_state : int, RandomState instance or None, default=None
+        With a seed the navigable graph is built by one thread, and the same rows
+        give the same bytes. The exact search always does.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Returns
+    -------
+    CSR array of shape (n_samples, n_samples), float64
+        Row i lists the neighbors of row i: columns ascending for
+        mode="connectivity", nearest first for mode="distance", as the estimators
+        of scikit-learn with metric="precomputed" take them.
+
+    See Also
+    --------
+    sklearn.neighbors.kneighbors_graph : The same for the exact search, ties aside.
+
+    Notes
+    -----
+    Rows are centered and then compared in single precision: distances have about
+    seven digits, and rows that agree in those digits are copies.
+
+    Examples
+    --------
+    >>> from knngraph import knn_adjacency
+    >>> knn_adjacency([[0.0], [1.0], [5.0]], k=1).toarray()
+    array([[0., 1., 0.],
+           [1., 0., 0.],
+           [0., 1., 0.]])
+    """
+    X = check_array(X, accept_sparse="csr", dtype="numeric")
+    searched = search_rows(
+        X,
+        np.zeros(X.shape[0], dtype=np.intp),
+        1,
+        int(k),
+        metric=metric,
+        algorithm=algorithm,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    graph = neighbor_graph(searched, int(k), include_self)
+    distance = mode == "distance"
+    graph.data = (
+        user_distances(graph.data, searched.space)
+        if distance
+        else np.ones_like(graph.data)
+    )
+    if symmetrize is not None:
+        graph = symmetrized(graph, symmetrize, absent_is_zero=not distance)
+    return in_order(graph, nearest_first=distance)
