@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench docs clean
+.PHONY: demo test lint format clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { \
