@@ -4,6 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from knngraph.inspection.displays.convergence import ConvergenceDisplay
+    from knngraph.inspection.displays.fidelity import FidelityDisplay
+    from knngraph.inspection.displays.learned_k import LearnedKDisplay
+    from knngraph.inspection.displays.neighbor_graph import NeighborGraphDisplay
+    from knngraph.inspection.displays.pareto import ParetoDisplay
     from knngraph.inspection.explanation import Explanation, VotingNeighbor
     from knngraph.inspection.fidelity import NeighborhoodFidelity, neighborhood_fidelity
     from knngraph.inspection.suspects import SuspectLabels
@@ -14,11 +19,21 @@ _HOME_OF_NAME = {
     "SuspectLabels": "knngraph.inspection.suspects",
     "Explanation": "knngraph.inspection.explanation",
     "VotingNeighbor": "knngraph.inspection.explanation",
+    "NeighborGraphDisplay": "knngraph.inspection.displays.neighbor_graph",
+    "ConvergenceDisplay": "knngraph.inspection.displays.convergence",
+    "LearnedKDisplay": "knngraph.inspection.displays.learned_k",
+    "FidelityDisplay": "knngraph.inspection.displays.fidelity",
+    "ParetoDisplay": "knngraph.inspection.displays.pareto",
 }
 
 __all__ = [
+    "ConvergenceDisplay",
     "Explanation",
+    "FidelityDisplay",
+    "LearnedKDisplay",
+    "NeighborGraphDisplay",
     "NeighborhoodFidelity",
+    "ParetoDisplay",
     "SuspectLabels",
     "VotingNeighbor",
     "neighborhood_fidelity",

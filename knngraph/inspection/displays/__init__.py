@@ -1,0 +1,1 @@
+"""Pictures in scikit-learn's shape: arrays in, axes out, matplotlib inside `plot`."""
