@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from knngraph.classifier import KNNGraphClassifier
     from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
     from knngraph.selection import KNNGraphClassifierCV
+    from knngraph.transformer import KNNGraphTransformer
 
 __version__ = "0.1.0"
 
 _HOME_OF_NAME = {
     "KNNGraphClassifier": "knngraph.classifier",
     "KNNGraphClassifierCV": "knngraph.selection",
+    "KNNGraphTransformer": "knngraph.transformer",
     "KNNGraphWarning": "knngraph.exceptions",
     "knn_adjacency": "knngraph.adjacency",
     "LookupAgreementWarning": "knngraph.exceptions",
@@ -56,6 +58,7 @@ __all__ = [
     "KDTreeKNNClassifier",
     "KNNGraphClassifier",
     "KNNGraphClassifierCV",
+    "KNNGraphTransformer",
     "KNNGraphWarning",
     "KStarNNClassifier",
     "KStarTreeClassifier",

@@ -98,6 +98,34 @@ def with_own_entries(graph: Any, value: float) -> Any:
     return _csr(values, columns, graph.indptr + np.arange(n + 1), graph.shape)
 
 
+def squared_lengths(
+    graph: Any, rows: np.ndarray, points: np.ndarray, point_of_column: np.ndarray
+) -> np.ndarray:
+    """Squared length of every edge, from coordinate differences.
+
+    Parameters
+    ----------
+    graph : CSR array of shape (n_rows, n_columns)
+    rows : ndarray of shape (n_rows, n_features)
+        Where the edges begin.
+    points : ndarray of shape (n_points, n_features)
+    point_of_column : ndarray of shape (n_columns,)
+        The point at which an edge to a column ends.
+
+    Returns
+    -------
+    ndarray of shape (n_edges,), float64
+    """
+    squared = np.empty(graph.nnz)
+    begin = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+    end = point_of_column[graph.indices]
+    for start in range(0, graph.nnz, _ROWS_PER_BLOCK):
+        block = slice(start, start + _ROWS_PER_BLOCK)
+        difference = points[end[block]].astype(np.float64) - rows[begin[block]]
+        squared[block] = np.einsum("ij,ij->i", difference, difference)
+    return squared
+
+
 def symmetrized(graph: Any, how: str, absent_is_zero: bool = True) -> Any:
     """Make a graph symmetric; explicit zeros stay entries.
 

@@ -3,7 +3,11 @@
 The baselines have common checks of their own in tests/baselines.
 """
 
-from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
+from knngraph import (
+    KNNGraphClassifier,
+    KNNGraphClassifierCV,
+    KNNGraphTransformer,
+)
 
 
 def estimators_under_test():
@@ -29,5 +33,15 @@ def estimators_under_test():
             density_scales=[2],
             query_bandwidth="local",
             random_state=0,
+        ),
+        KNNGraphTransformer(random_state=0),
+        KNNGraphTransformer(
+            mode="distance", method="knn", symmetrize="mutual", n_jobs=2
+        ),
+        KNNGraphTransformer(
+            mode="connectivity", label_weight=0.3, symmetrize="mean", n_neighbors=3
+        ),
+        KNNGraphTransformer(
+            method="knn", metric="cosine", include_self=True, algorithm="hnsw"
         ),
     ]

@@ -1,0 +1,387 @@
+"""The graph of the rows as a sparse matrix, for other estimators to work on."""
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from knngraph.adjacency import Searched, neighbor_graph, search_rows, user_distances
+from knngraph.edges import (
+    RowLists,
+    graph_of_lists,
+    in_order,
+    squared_lengths,
+    symmetrized,
+    with_own_entries,
+)
+from knngraph.graph.learn import (
+    GraphSettings,
+    graph_bandwidth,
+    graph_over_rows,
+    learn_graph,
+)
+from knngraph.graph.representation import Problem
+from knngraph.new_rows import represent_new_rows
+from knngraph.parallel import chunk_bounds, count_threads
+from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
+
+_DENSITY_SCALES = (3, 7, 15)
+# Fixed, so that memory has a bound and a batch never changes an answer.
+_ROWS_PER_CHUNK = 2048
+
+
+class KNNGraphTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Graph of learned or of nearest neighbors as a sparse matrix.
+
+    Parameters
+    ----------
+    mode : {"weights", "connectivity", "distance"}, default="weights"
+        What an entry is: the weight of the neighbor, one, or its distance.
+    method : {"learned", "knn"}, default="learned"
+        "learned" represents every row sparsely by its `n_neighbors` nearest and
+        keeps those that take part; "knn" keeps them all, with the weight of the
+        Gaussian kernel.
+    n_neighbors : int, default=15
+        Number of nearest rows that are candidates, or neighbors; fewer where
+        there are fewer rows.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+    symmetrize : {"union", "mutual", "mean"} or None, default=None
+        Makes the graph of the training rows symmetric: "union" keeps an edge
+        where either row lists the other, with the larger value; "mutual" where
+        both do, with the smaller; "mean" where either does, with the mean, an
+        absent direction counting as zero (a distance stays what it is).
+    include_self : bool, default=False
+        Whether training rows have an explicit entry for themselves: 1, or the
+        distance 0. With method="knn" it is the first of the `n_neighbors`, with
+        "learned" it comes in addition.
+    algorithm : {"auto", "exact", "hnsw"}, default="auto"
+        Search of the nearest rows: brute force in blocks of bounded memory, or a
+        navigable graph whose beam is widened until 97 % of the neighbors of a
+        sample are found. "auto" is exact up to 20,000 distinct rows.
+    bandwidth : {"median", "neighbors"} or float, default="neighbors"
+        Bandwidth sigma of the kernel: root of the median squared distance to the
+        `n_neighbors`-th neighbor, median distance over all pairs, or a number in
+        the units of the data.
+    penalty_min, penalty_max : float, default=0.1 and 0.5
+        Sparsity penalty in the densest and in the sparsest surroundings, as
+        fractions of the smallest penalty that leaves a row without neighbors.
+    label_weight : float, default=0.0
+        Share of the label term in the kernel of method="learned". Above zero
+        `fit` needs y, and the nearest rows of the own class are candidates too.
+    label_discount : float, default=0.1
+        Label agreement of two rows of different classes.
+    n_jobs : int or None, default=None
+        Number of threads. None is one thread, -1 all cores.
+    random_state : int, RandomState instance or None, default=None
+        With a seed the navigable graph is built by one thread, and the same rows
+        give the same bytes.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Attributes
+    ----------
+    graph_ : CSR array of shape (n_samples, n_samples), float64
+        What `fit_transform` returns.
+    n_neighbors_ : ndarray of shape (n_samples,)
+        Number of entries of every row.
+    bandwidth_ : float
+        Bandwidth of the kernel, in the units of the data.
+    recall_ : float
+        Share of the nearest rows that the search finds, from a sample; 1.0 where
+        it is exact.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has names that are all strings.
+
+    See Also
+    --------
+    knngraph.knn_adjacency : The graph of nearest neighbors by a function.
+    sklearn.neighbors.KNeighborsTransformer : Nearest neighbors of scikit-learn.
+
+    Notes
+    -----
+    The learned weights of row j minimise, with the Gaussian kernel K,
+
+    K_jj - 2 k_j'w + w'Kw + lambda_j |w|_1,  w >= 0,  w_j = 0.
+
+    Columns ascend in every row; with mode="distance" rows are nearest first, as
+    the estimators of scikit-learn with metric="precomputed" take them.
+
+    `transform` gives a row that equals a training row the row of `graph_` that
+    belongs to it (to the first, where there are copies), and any other row its
+    directed neighbors among the training rows, whatever `symmetrize` says. So
+    `fit_transform(X)` equals `fit(X).transform(X)` where X has no copies. The
+    label of a new row takes no part, it has none.
+
+    Examples
+    --------
+    >>> from knngraph import KNNGraphTransformer
+    >>> from sklearn.datasets import load_iris
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> transformer = KNNGraphTransformer(symmetrize="mean")
+    >>> graph = transformer.fit_transform(X)
+    >>> graph.shape, bool(abs(graph - graph.T).max() == 0)
+    ((150, 150), True)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "mode": [StrOptions({"weights", "connectivity", "distance"})],
+        "method": [StrOptions({"learned", "knn"})],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
+        "include_self": ["boolean"],
+        "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
+    } | {
+        name: PARAMETER_CONSTRAINTS[name]
+        for name in (
+            "bandwidth",
+            "penalty_min",
+            "penalty_max",
+            "label_weight",
+            "label_discount",
+            "n_jobs",
+            "random_state",
+            "verbose",
+        )
+    }
+
+    def __init__(
+        self,
+        *,
+        mode: str = "weights",
+        method: str = "learned",
+        n_neighbors: int = 15,
+        metric: str = "euclidean",
+        symmetrize: str | None = None,
+        include_self: bool = False,
+        algorithm: str = "auto",
+        bandwidth: float | str = "neighbors",
+        penalty_min: float = 0.1,
+        penalty_max: float = 0.5,
+        label_weight: float = 0.0,
+        label_discount: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.mode = mode
+        self.method = method
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.symmetrize = symmetrize
+        self.include_self = include_self
+        self.algorithm = algorithm
+        self.bandwidth = bandwidth
+        self.penalty_min = penalty_min
+        self.penalty_max = penalty_max
+        self.label_weight = label_weight
+        self.label_discount = label_discount
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> "KNNGraphTransformer":
+        """Find the neighbors of the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or None, default=None
+            Classes; used with method="learned" and a positive `label_weight`.
+
+        Returns
+        -------
+        self : KNNGraphTransformer
+        """
+        X = validate_data(self, X, accept_sparse="csr", dtype="numeric")
+        check_penalties(self.penalty_min, self.penalty_max)
+        learned = self.method == "learned"
+        codes = self._codes(X, y)
+        self._searched = search_rows(
+            X,
+            codes,
+            int(codes.max()) + 1,
+            max(self.n_neighbors, *_DENSITY_SCALES) if learned else self.n_neighbors,
+            metric=self.metric,
+            algorithm=self.algorithm,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+            verbose=self.verbose,
+        )
+        graph = self._learned_graph() if learned else self._nearest_graph()
+        if self.symmetrize is not None:
+            graph = symmetrized(graph, self.symmetrize, self.mode != "distance")
+        self.graph_ = self._ordered(graph)
+        self.n_neighbors_ = np.diff(self.graph_.indptr)
+        self.recall_ = self._searched.recall
+        self.n_samples_fit_ = X.shape[0]
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Graph of the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or None, default=None
+            See `fit`.
+
+        Returns
+        -------
+        CSR array of shape (n_samples, n_samples), float64
+        """
+        return self.fit(X, y).graph_.copy()
+
+    def transform(self, X: Any) -> Any:
+        """Neighbors of every row among the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+
+        Returns
+        -------
+        CSR array of shape (n_queries, n_samples), float64
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
+        rows = self._searched.space.map_rows(X)
+        parts = [
+            self._neighbors_of(rows[start:stop])
+            for start, stop in chunk_bounds(len(rows), _ROWS_PER_CHUNK)
+        ]
+        return self._ordered(sparse.vstack(parts, format="csr"))
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_samples_fit_)
+
+    def _codes(self, X: Any, y: Any) -> np.ndarray:
+        if self.method == "knn" or self.label_weight == 0:
+            return np.zeros(X.shape[0], dtype=np.intp)
+        if y is None:
+            raise ValueError(
+                f"label_weight={self.label_weight} needs the classes of the rows: pass "
+                "y to fit, or set label_weight=0."
+            )
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        return np.unique(y, return_inverse=True)[1]
+
+    def _settings(self) -> GraphSettings:
+        bandwidth = self.bandwidth
+        if not isinstance(bandwidth, str):
+            bandwidth = float(bandwidth) / self._searched.space.scale
+        return GraphSettings(
+            max_neighbors=self.n_neighbors,
+            density_scales=_DENSITY_SCALES,
+            penalty_min=self.penalty_min,
+            penalty_max=self.penalty_max,
+            label_weight=self.label_weight,
+            label_discount=self.label_discount,
+            bandwidth=bandwidth,
+            nugget=0.0,
+            self_weight=1.0,
+            positive=True,
+            max_iter=200,
+            tol=1e-4,
+        )
+
+    def _learned_graph(self) -> Any:
+        searched: Searched = self._searched
+        training = searched.training
+        learned = learn_graph(
+            training,
+            searched.neighbors,
+            self._settings(),
+            exact=False,
+            n_threads=count_threads(self.n_jobs),
+            verbose=self.verbose,
+        )
+        self._problem: Problem = learned.problem
+        self.bandwidth_ = learned.problem.kernel.sigma * searched.space.scale
+        graph = graph_over_rows(training, learned.representation.weights)
+        graph = self._valued(graph, training.points[training.node_of_row])
+        if not self.include_self:
+            return graph
+        return with_own_entries(graph, 0.0 if self.mode == "distance" else 1.0)
+
+    def _nearest_graph(self) -> Any:
+        searched: Searched = self._searched
+        sigma = graph_bandwidth(searched.training, searched.neighbors, self._settings())
+        self.bandwidth_ = sigma * searched.space.scale
+        graph = neighbor_graph(searched, self.n_neighbors, self.include_self)
+        graph.data = self._values(graph.data)
+        return graph
+
+    def _values(self, squared: np.ndarray) -> np.ndarray:
+        """Entries of a plain graph from squared distances in mapped units."""
+        space = self._searched.space
+        if self.mode == "distance":
+            return user_distances(squared, space)
+        if self.mode == "connectivity":
+            return np.ones_like(squared)
+        return np.exp(-0.5 * squared / (self.bandwidth_ / space.scale) ** 2)
+
+    def _valued(self, graph: Any, rows: np.ndarray) -> Any:
+        """A learned graph with the entries that `mode` asks for."""
+        if self.mode != "weights":
+            training = self._searched.training
+            squared = squared_lengths(
+                graph, rows, training.points, training.node_of_row
+            )
+            graph.data = self._values(squared)
+        return graph
+
+    def _neighbors_of(self, rows: np.ndarray) -> Any:
+        searched: Searched = self._searched
+        lists = RowLists(searched.training)
+        nodes, squared = searched.index.nearest(
+            rows, self.n_neighbors, n_threads=count_threads(self.n_jobs)
+        )
+        known = squared[:, 0] == 0
+        new = np.flatnonzero(~known)
+        seen = self.graph_[lists.first_rows[nodes[known, 0]]]
+        if self.method == "learned":
+            weights = represent_new_rows(
+                searched.training, self._problem, rows[new], nodes[new]
+            )
+            graph = sparse.csr_array(
+                (weights.data, lists.first_rows[weights.indices], weights.indptr),
+                shape=(len(new), self.n_samples_fit_),
+            )
+            graph = self._valued(graph, rows[new])
+        else:
+            columns, away = lists.unfold(
+                nodes[new], squared[new].astype(np.float64), self.n_neighbors
+            )
+            graph = graph_of_lists(columns, self._values(away), self.n_samples_fit_)
+        back = np.argsort(np.concatenate([np.flatnonzero(known), new]))
+        return sparse.vstack([seen, graph], format="csr")[back]
+
+    def _ordered(self, graph: Any) -> Any:
+        return in_order(graph, nearest_first=self.mode == "distance")
