@@ -12,7 +12,7 @@ from knngraph.index.protocol import SearchIndex
 _SAMPLE = 300
 ENOUGH_RECALL = 0.97
 # Beams that are tried, in units of the number of neighbors.
-_BEAMS = (2, 4, 8, 16, 32)
+_BEAMS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def with_enough_recall(
     Returns
     -------
     WideBeam
-        With the smallest of the beams 2 k, 4 k ... 32 k that finds 97 % of them,
+        With the smallest of the beams 2 k, 3 k ... 32 k that finds 97 % of them,
         else with the widest.
 
     Examples
