@@ -96,7 +96,8 @@ def main() -> None:
     if options.write_docs:
         folder = " --data-dir DIR" if options.data_dir else ""
         head = (
-            f"`python -m benchmarks.fidelity{folder} --write-docs`, {N_ROWS:,} rows, {options.n_queries} queries held out; "
+            f"`python -m benchmarks.fidelity{folder} --write-docs`, "
+            f"{N_ROWS:,} rows, {options.n_queries} queries held out; "
             "distance and LID over those of the exact neighbors:"
         )
         put_between(BEGIN, END, "\n".join([head, "", *lines, "", *summary]))
