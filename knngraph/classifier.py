@@ -24,7 +24,7 @@ from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
-from knngraph.index.protocol import SearchIndex
+from knngraph.index.protocol import SearchIndex, beam_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
     answer_codes,
@@ -490,7 +490,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         model, m = self._model, self._setting("max_neighbors")
         if self.inference == "adaptive":
-            return max(2 * m, self.ef) if isinstance(self.ef, Integral) else 2 * m
+            least = beam_for(m)
+            return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
         if self.inference == "cascade":

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.cluster import SpectralClustering
-from sklearn.datasets import make_blobs
+from sklearn.datasets import make_blobs, make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier, kneighbors_graph
 from sklearn.pipeline import make_pipeline
@@ -258,3 +259,16 @@ def test_parameters_are_validated():
 def test_penalties_in_the_wrong_order_are_refused(blobs):
     with pytest.raises(ValueError, match=r"penalty_min=0.4 is larger"):
         KNNGraphTransformer(penalty_min=0.4, penalty_max=0.2).fit(blobs[0])
+
+
+def test_labels_spread_along_the_learned_graph():
+    X, y = make_moons(300, noise=0.06, random_state=0)
+    W = KNNGraphTransformer(symmetrize="mean", random_state=0).fit_transform(X)
+    steps = sparse.csr_array(W / W.sum(axis=1)[:, None])
+    given = np.zeros((len(y), 2))
+    known = np.concatenate([np.flatnonzero(y == c)[:5] for c in (0, 1)])
+    given[known, y[known]] = 1.0
+    spread = given.copy()
+    for _ in range(300):
+        spread = 0.99 * (steps @ spread) + 0.01 * given
+    assert (spread.argmax(axis=1) == y).mean() > 0.95

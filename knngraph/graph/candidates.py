@@ -8,6 +8,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.protocol import beam_for
 
 # Brute force within a class up to this many multiplications, a graph above.
 _BRUTE_FORCE_LIMIT = 5e10
@@ -198,7 +199,7 @@ def _search_within(
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)
         index.add(points, n_threads=n_threads)
-    found, _ = index.nearest(queries, k, ef=2 * k, n_threads=n_threads)
+    found, _ = index.nearest(queries, k, ef=beam_for(k), n_threads=n_threads)
     ids = members[found]
     own = ids == asking[:, None]
     own[~own.any(axis=1), -1] = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.index.protocol import SearchIndex
+from knngraph.index.protocol import SearchIndex, beam_for
 
 # Fixed, so that progress has steps and memory has a bound.
 _QUERIES_PER_CALL = 16384
@@ -104,7 +104,7 @@ def nearest_others(
     for start in range(0, n_nodes, _QUERIES_PER_CALL):
         stop = min(start + _QUERIES_PER_CALL, n_nodes)
         found, distance = index.nearest(
-            points[start:stop], k + 1, ef=2 * (k + 1), n_threads=n_threads
+            points[start:stop], k + 1, ef=beam_for(k + 1), n_threads=n_threads
         )
         own = found == np.arange(start, stop)[:, None]
         # Where the search missed the point itself, its farthest neighbor goes.

@@ -6,7 +6,7 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.protocol import SearchIndex
+from knngraph.index.protocol import SearchIndex, beam_for
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
@@ -147,7 +147,7 @@ def search_candidates(
     n_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nearest nodes of every query, with a beam of twice their number at least."""
-    beam = max(2 * n_neighbors, ef or 1)
+    beam = max(beam_for(n_neighbors), ef or 1)
     return index.nearest(queries, n_neighbors, ef=beam, n_threads=n_threads)
 
 
