@@ -48,10 +48,35 @@ def read() -> dict[tuple[str, str], dict[str, Table]]:
     return tables
 
 
-def summary(accuracy: Table) -> list[str]:
-    """Mean, rank and comparison of the methods measured on all sets."""
+def compared(accuracy: Table) -> tuple[list[str], list[str]]:
+    """Sets and methods of a comparison in which every set has every method.
+
+    Methods measured on fewer than four fifths of the sets stay out, then sets
+    that a remaining method lacks.
+    """
     sets = sorted(set.union(*(set(by_set) for by_set in accuracy.values())))
-    complete = [m for m in accuracy if set(accuracy[m]) == set(sets)]
+    methods = [m for m in accuracy if len(accuracy[m]) >= 0.8 * len(sets)]
+    return [s for s in sets if all(s in accuracy[m] for m in methods)], methods
+
+
+def left_out(accuracy: Table) -> list[str]:
+    """Say what the comparison leaves out, and for which method."""
+    lines = []
+    sets, methods = compared(accuracy)
+    for name in sorted(set.union(*(set(by_set) for by_set in accuracy.values()))):
+        lacking = [m for m in methods if name not in accuracy[m]]
+        if name not in sets:
+            lines.append(f"- {name} is left out: not measured for {', '.join(lacking)}")
+    for method in accuracy:
+        if method not in methods:
+            n = len(accuracy[method])
+            lines.append(f"- {method} is left out: measured on {n} sets only")
+    return ["", *lines] if lines else []
+
+
+def summary(accuracy: Table) -> list[str]:
+    """Mean, rank and comparison of the methods, on the sets they share."""
+    sets, complete = compared(accuracy)
     means = np.array([[100 * np.mean(accuracy[m][s]) for s in sets] for m in complete])
     ranks = np.column_stack([rankdata(-column) for column in means.T.round(6)])
     lines = [
@@ -85,8 +110,9 @@ def by_set(accuracy: Table, methods: list[str]) -> list[str]:
     for name in sets:
         cells = []
         for method in methods:
-            values = 100 * np.array(accuracy[method].get(name, [np.nan]))
-            cells.append(f"{values.mean():.1f} ± {values.std():.1f}")
+            values = 100 * np.array(accuracy[method].get(name, []))
+            text = f"{values.mean():.1f} ± {values.std():.1f}" if len(values) else ""
+            cells.append(text)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
@@ -95,7 +121,7 @@ def cascade_figures(tables: dict[str, Table]) -> list[str]:
     """What a cascade loses and saves against adaptive inference."""
     accuracy, cost = tables["accuracy"], tables["us_per_query"]
     share = tables["short_share"]["cascade"]
-    sets = sorted(accuracy["cascade"])
+    sets = [s for s in sorted(accuracy["cascade"]) if s in accuracy["1-NN"]]
     loss = [
         100 * (np.mean(accuracy["adaptive"][s]) - np.mean(accuracy["cascade"][s]))
         for s in sets
@@ -148,6 +174,7 @@ def report() -> str:
     for (noise, max_rows), tables in sorted(read().items()):
         accuracy = tables["accuracy"]
         lines += ["", f"## noise {noise}, max_rows {max_rows}", "", *summary(accuracy)]
+        lines += left_out(accuracy)
         shown = [
             m
             for m in (
@@ -177,8 +204,8 @@ def short_table() -> str:
     for method in SHORT_LIST:
         if method not in clean["accuracy"]:
             continue
-        row = f"| {method} | {_mean(clean['accuracy'], method):.1f} "
-        row += f"| {_mean(noisy['accuracy'], method):.1f} " if noisy else "| "
+        row = f"| {method} | {_mean(clean['accuracy'], method)} "
+        row += f"| {_mean(noisy['accuracy'], method)} " if noisy else "| "
         lines.append(row + f"| {_median_cost(clean['us_per_query'], method):.0f} |")
     return "\n".join(lines)
 
@@ -188,9 +215,11 @@ def _of_noise(tables: dict, noise: float) -> dict[str, Table]:
     return found[0] if found else {}
 
 
-def _mean(accuracy: Table, method: str) -> float:
-    by_set = accuracy.get(method, {})
-    return float(np.mean([100 * np.mean(by_set[s]) for s in by_set] or [np.nan]))
+def _mean(accuracy: Table, method: str) -> str:
+    sets, methods = compared(accuracy)
+    if method not in methods:
+        return ""
+    return f"{np.mean([100 * np.mean(accuracy[method][s]) for s in sets]):.1f}"
 
 
 def _median_cost(cost: Table, method: str) -> float:
