@@ -27,7 +27,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import SVC
 
-from benchmarks.accuracy_report import RESULTS, write_report
+from benchmarks.accuracy_report import N_FOLDS, RESULTS, write_report
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
 from knngraph.exceptions import LookupAgreementWarning
 
@@ -55,7 +55,6 @@ IMAGES_AND_TEXT = [
     "usps_20_uni",
     "pcmac",
 ]
-N_FOLDS = 5
 # The grid of the SVC is searched on this many training rows; the winner is then
 # fitted on all of them.
 SVC_SEARCH_ROWS = 1500

@@ -27,6 +27,7 @@ SHORT_LIST = (
     "KNNGraphClassifierCV",
 )
 REFERENCE = "CV-kNN"
+N_FOLDS = 5
 
 Table = dict[str, dict[str, list[float]]]
 
@@ -74,9 +75,14 @@ def left_out(accuracy: Table) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def summary(accuracy: Table) -> list[str]:
-    """Mean, rank and comparison of the methods, on the sets they share."""
-    sets, complete = compared(accuracy)
+def on_all_sets(accuracy: Table) -> tuple[list[str], list[str]]:
+    """All sets, and the methods that were measured on each of them."""
+    sets = sorted(set.union(*(set(by_set) for by_set in accuracy.values())))
+    return sets, [m for m in accuracy if set(accuracy[m]) == set(sets)]
+
+
+def summary(accuracy: Table, sets: list[str], complete: list[str]) -> list[str]:
+    """Mean, rank and comparison of methods on sets that all of them have."""
     means = np.array([[100 * np.mean(accuracy[m][s]) for s in sets] for m in complete])
     ranks = np.column_stack([rankdata(-column) for column in means.T.round(6)])
     lines = [
@@ -112,6 +118,8 @@ def by_set(accuracy: Table, methods: list[str]) -> list[str]:
         for method in methods:
             values = 100 * np.array(accuracy[method].get(name, []))
             text = f"{values.mean():.1f} ± {values.std():.1f}" if len(values) else ""
+            if 0 < len(values) < N_FOLDS:
+                text += f" ({len(values)} of {N_FOLDS} folds)"
             cells.append(text)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
@@ -173,7 +181,11 @@ def report() -> str:
     ]
     for (noise, max_rows), tables in sorted(read().items()):
         accuracy = tables["accuracy"]
-        lines += ["", f"## noise {noise}, max_rows {max_rows}", "", *summary(accuracy)]
+        lines += ["", f"## noise {noise}, max_rows {max_rows}", ""]
+        lines += summary(accuracy, *on_all_sets(accuracy))
+        if left_out(accuracy):
+            lines += ["", "On the sets that more methods share:", ""]
+            lines += summary(accuracy, *compared(accuracy))
         lines += left_out(accuracy)
         shown = [
             m
@@ -216,7 +228,7 @@ def _of_noise(tables: dict, noise: float) -> dict[str, Table]:
 
 
 def _mean(accuracy: Table, method: str) -> str:
-    sets, methods = compared(accuracy)
+    sets, methods = on_all_sets(accuracy)
     if method not in methods:
         return ""
     return f"{np.mean([100 * np.mean(accuracy[method][s]) for s in sets]):.1f}"
