@@ -214,7 +214,7 @@ def short_table() -> str:
         "|---|---|---|---|",
     ]
     for method in SHORT_LIST:
-        if method not in clean["accuracy"]:
+        if not _mean(clean["accuracy"], method):
             continue
         row = f"| {method} | {_mean(clean['accuracy'], method)} "
         row += f"| {_mean(noisy['accuracy'], method)} " if noisy else "| "
