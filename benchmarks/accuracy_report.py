@@ -183,7 +183,7 @@ def report() -> str:
         accuracy = tables["accuracy"]
         lines += ["", f"## noise {noise}, max_rows {max_rows}", ""]
         lines += summary(accuracy, *on_all_sets(accuracy))
-        if left_out(accuracy):
+        if compared(accuracy) != on_all_sets(accuracy):
             lines += ["", "On the sets that more methods share:", ""]
             lines += summary(accuracy, *compared(accuracy))
         lines += left_out(accuracy)
