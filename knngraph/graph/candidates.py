@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.neighbors import Neighbors, all_but_self
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
@@ -201,9 +201,7 @@ def _search_within(
         index.add(points, n_threads=n_threads)
     found, _ = index.nearest(queries, k, ef=beam_for(k), n_threads=n_threads)
     ids = members[found]
-    own = ids == asking[:, None]
-    own[~own.any(axis=1), -1] = True
-    nearest = ids[~own].reshape(len(asking), k - 1)
+    nearest = ids[all_but_self(ids, asking)].reshape(len(asking), k - 1)
     padded = np.full((len(asking), quota), -1, dtype=np.intp)
     padded[:, : k - 1] = nearest
     return padded

@@ -58,6 +58,34 @@ class Neighbors:
         return np.where(taken.any(axis=1), distance, 0.0)
 
 
+def all_but_self(found: np.ndarray, asking: np.ndarray) -> np.ndarray:
+    """Mark the found neighbors that are not the asking point itself.
+
+    By its number, never by its place: it may come second, or not at all. Where
+    the search missed it, the farthest neighbor goes in its stead.
+
+    Parameters
+    ----------
+    found : ndarray of shape (n, k)
+    asking : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n, k), bool
+        All but one of every row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.graph.neighbors import all_but_self
+    >>> all_but_self(np.array([[4, 7], [5, 6]]), np.array([7, 8])).tolist()
+    [[True, False], [True, False]]
+    """
+    own = found == asking[:, None]
+    own[~own.any(axis=1), -1] = True
+    return ~own
+
+
 def nearest_others(
     index: SearchIndex,
     points: np.ndarray,
@@ -106,11 +134,9 @@ def nearest_others(
         found, distance = index.nearest(
             points[start:stop], k + 1, ef=beam_for(k + 1), n_threads=n_threads
         )
-        own = found == np.arange(start, stop)[:, None]
-        # Where the search missed the point itself, its farthest neighbor goes.
-        own[~own.any(axis=1), -1] = True
-        ids[start:stop] = found[~own].reshape(stop - start, k)
-        squared[start:stop] = distance[~own].reshape(stop - start, k)
+        others = all_but_self(found, np.arange(start, stop))
+        ids[start:stop] = found[others].reshape(stop - start, k)
+        squared[start:stop] = distance[others].reshape(stop - start, k)
         if advance is not None:
             advance(stop - start)
     return Neighbors(ids, squared, counts)

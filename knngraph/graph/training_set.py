@@ -13,6 +13,7 @@ else.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -62,6 +63,11 @@ class TrainingSet:
 
     def node_starts(self) -> np.ndarray:
         """First pair of every node, and `n_pairs` at the end."""
+        return self._node_starts
+
+    @cached_property
+    def _node_starts(self) -> np.ndarray:
+        # Every query asks for it: found once, it costs a query nothing.
         return np.searchsorted(self.pair_node, np.arange(self.n_nodes + 1))
 
     def node_counts(self) -> np.ndarray:
