@@ -15,16 +15,17 @@ class Stage:
     ----------
     name : str
     total : int
-        Number of units (rows, mostly).
+        Number of units.
+    unit : str, default="row"
     """
 
-    def __init__(self, name: str, total: int) -> None:
+    def __init__(self, name: str, total: int, unit: str = "row") -> None:
         self.name = name
         self.total = total
         self.done = 0
         self._start = time.perf_counter()
         self._last_line = self._start
-        self._bar = _make_bar(name, total)
+        self._bar = _make_bar(name, total, unit)
 
     def advance(self, n_units: int) -> None:
         """Say that `n_units` more units are done."""
@@ -53,20 +54,30 @@ class Stage:
 
 
 class _SilentStage:
+    done = 0
+
     def advance(self, n_units: int) -> None:
         """Do nothing."""
 
 
-def _make_bar(name: str, total: int):  # type: ignore[no-untyped-def]
+def _make_bar(name: str, total: int, unit: str):  # type: ignore[no-untyped-def]
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=f"[knngraph] {name}", unit="row", file=sys.stderr)
+    return tqdm(
+        total=total,
+        desc=f"[knngraph] {name}",
+        unit=unit,
+        unit_scale=unit == "byte",
+        file=sys.stderr,
+    )
 
 
 @contextmanager
-def stage(name: str, total: int, verbose: int) -> Iterator[Stage | _SilentStage]:
+def stage(
+    name: str, total: int, verbose: int, unit: str = "row"
+) -> Iterator[Stage | _SilentStage]:
     """Show the progress of one stage while the block runs.
 
     Examples
@@ -79,7 +90,7 @@ def stage(name: str, total: int, verbose: int) -> Iterator[Stage | _SilentStage]
     if not verbose:
         yield _SilentStage()
         return
-    shown = Stage(name, total)
+    shown = Stage(name, total, unit)
     try:
         yield shown
     finally:

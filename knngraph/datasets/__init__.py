@@ -1,0 +1,9 @@
+"""The sets on which the method was published."""
+
+from knngraph.datasets.catalog import CATALOG
+from knngraph.datasets.download import DownloadError
+from knngraph.datasets.loading import MissingSetError, cache_folder, load
+
+NAMES = tuple(CATALOG)
+
+__all__ = ["NAMES", "DownloadError", "MissingSetError", "cache_folder", "load"]
