@@ -7,7 +7,7 @@ from scipy import sparse
 
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.representation import Problem, solve
-from knngraph.graph.training_set import TrainingSet
+from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
 
 
 def represent_new_rows(
@@ -38,15 +38,12 @@ def represent_new_rows(
     n_used, n_rows = len(used), len(rows)
     n_pairs = n_used + n_rows
     own_number = np.arange(n_pairs)
-    together = TrainingSet(
+    together = training_set_of_pairs(
         points=np.concatenate([training.points[used], rows]),
-        node_of_row=own_number,
-        codes=np.zeros(n_pairs, dtype=np.intp),
-        n_classes=1,
-        pair_of_row=own_number,
         pair_node=own_number,
         pair_code=np.zeros(n_pairs, dtype=np.intp),
         pair_count=np.ones(n_pairs, dtype=np.intp),
+        n_classes=1,
     )
     nearest_pair = training.node_starts()[candidates[:, 0]]
     fractions = np.concatenate([np.zeros(n_used), problem.fractions[nearest_pair]])

@@ -180,7 +180,7 @@ def fit_space(X: Any, metric: str) -> Space:
     if metric == "cosine":
         return Space(metric, None, 1.0)
     center = None if sparse.issparse(X) else _column_medians(X)
-    return Space(metric, center, _power_of_two_near(_row_sizes(X, center)))
+    return Space(metric, center, power_of_two_near(row_sizes(X, center)))
 
 
 def _check_dense_size(X: Any) -> None:
@@ -209,7 +209,8 @@ def _column_medians(X: np.ndarray) -> np.ndarray:
     return medians
 
 
-def _row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
+def row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
+    """Largest coordinate of every centered row, without its sign."""
     if sparse.issparse(X):
         return np.asarray(abs(X).max(axis=1).todense(), dtype=np.float64).ravel()
     sizes = np.empty(X.shape[0], dtype=np.float64)
@@ -219,7 +220,8 @@ def _row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
     return sizes
 
 
-def _power_of_two_near(sizes: np.ndarray) -> float:
+def power_of_two_near(sizes: np.ndarray) -> float:
+    """Scale of rows of these sizes; see `fit_space`."""
     sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
     if not len(sizes):
         return 1.0

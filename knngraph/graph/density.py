@@ -44,18 +44,49 @@ def local_density(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray:
     >>> local_density(found, [1]).tolist()
     [1.0, 1.0, 0.0]
     """
+    inverse = inverse_distances(neighbors, scales)
+    return normalized_density(inverse, *extremes(inverse))
+
+
+def inverse_distances(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray:
+    """s of every node and scale, before it is normalised.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes, n_scales)
+        NaN where all neighbors are copies.
+    """
     distances = np.sqrt(neighbors.squared.astype(np.float64))
-    density = np.zeros(distances.shape[0])
-    for k in scales:
+    inverse = np.full((distances.shape[0], len(scales)), np.nan)
+    for place, k in enumerate(scales):
         taken = neighbors.rows_taken(k)
         n_taken = taken.sum(axis=1)
         measured = n_taken > 0
         total = np.einsum("ij,ij->i", taken, distances)
-        value = np.ones(distances.shape[0])
-        if measured.any():
-            inverse = n_taken[measured] / total[measured]
-            low, high = inverse.min(), inverse.max()
-            if high - low > _SAME * high:
-                value[measured] = (inverse - low) / (high - low)
+        inverse[measured, place] = n_taken[measured] / total[measured]
+    return inverse
+
+
+def extremes(inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest s of every scale; infinite where none is measured."""
+    measured = ~np.isnan(inverse)
+    low = np.where(measured, inverse, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(measured, inverse, -np.inf).max(axis=0, initial=-np.inf)
+    return low, high
+
+
+def normalized_density(
+    inverse: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Density from s and its extremes over all nodes; see `local_density`."""
+    density = np.zeros(inverse.shape[0])
+    for place in range(inverse.shape[1]):
+        value = np.ones(inverse.shape[0])
+        smallest, largest = low[place], high[place]
+        if largest - smallest > _SAME * largest:
+            measured = ~np.isnan(inverse[:, place])
+            value[measured] = (inverse[measured, place] - smallest) / (
+                largest - smallest
+            )
         density += value
-    return density / len(scales)
+    return density / inverse.shape[1]

@@ -16,6 +16,7 @@ from knngraph.graph.representation import (
     candidates_of,
     finish,
     solve,
+    warn_of_unsolved,
 )
 from knngraph.graph.training_set import TrainingSet
 from knngraph.parallel import map_chunks
@@ -100,6 +101,7 @@ def represent_fully(
             weights_active, unfinished, owner, violator, excess
         )
         active = active[unfinished]
+    warn_of_unsolved(gaps, problem)
     return finish(weights, gaps, lambda_max, n_iter, drops, problem)
 
 

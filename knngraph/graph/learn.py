@@ -132,13 +132,17 @@ def graph_problem(
 ) -> Problem:
     """Density, penalties and kernel: what the representation is learned with."""
     density = local_density(neighbors, settings.density_scales)
+    sigma = graph_bandwidth(training, neighbors, settings)
+    return problem_with(training, density, sigma, settings)
+
+
+def problem_with(
+    training: TrainingSet, density: np.ndarray, sigma: float, settings: GraphSettings
+) -> Problem:
+    """The problem of given densities of the nodes and a given bandwidth."""
     fractions = penalty_fractions(density, settings.penalty_min, settings.penalty_max)
     return Problem(
-        kernel=CompositeKernel(
-            graph_bandwidth(training, neighbors, settings),
-            settings.label_weight,
-            settings.label_discount,
-        ),
+        kernel=CompositeKernel(sigma, settings.label_weight, settings.label_discount),
         density=density[training.pair_node],
         fractions=fractions[training.pair_node],
         nugget=settings.nugget,

@@ -178,25 +178,50 @@ def represent_locally(
     -------
     Representation
     """
+    everyone = np.arange(training.n_pairs)
+    representation = represent_pairs(
+        training,
+        neighbors,
+        same_class,
+        problem,
+        max_neighbors,
+        everyone,
+        n_threads=n_threads,
+        advance=advance,
+    )
+    warn_of_unsolved(representation.gaps, problem)
+    return representation
+
+
+def represent_pairs(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    same_class: SameClass,
+    problem: Problem,
+    max_neighbors: int,
+    pairs: np.ndarray,
+    *,
+    n_threads: int = 1,
+    advance: Callable[[int], None] | None = None,
+) -> Representation:
+    """Represent some pairs as `represent_locally` does, without a warning."""
 
     def solve_chunk(start: int, stop: int) -> Solution:
-        pairs = np.arange(start, stop)
+        chunk = pairs[start:stop]
         candidates = candidates_of(
-            training, neighbors, same_class, pairs, max_neighbors
+            training, neighbors, same_class, chunk, max_neighbors
         )
         return solve(
             training,
             problem,
-            pairs,
+            chunk,
             candidates,
             np.zeros(candidates.shape),
-            np.zeros(len(pairs)),
-            np.zeros(len(pairs), dtype=np.intp),
+            np.zeros(len(chunk)),
+            np.zeros(len(chunk), dtype=np.intp),
         )
 
-    parts = map_chunks(
-        solve_chunk, training.n_pairs, _ROWS_PER_CHUNK, n_threads, advance
-    )
+    parts = map_chunks(solve_chunk, len(pairs), _ROWS_PER_CHUNK, n_threads, advance)
     return collect(parts, problem)
 
 
@@ -246,10 +271,15 @@ def finish(
     drops: np.ndarray,
     problem: Problem,
 ) -> Representation:
-    """Turn falls of the objective into its path, and warn of unsolved rows."""
+    """Turn falls of the objective into its path."""
     n_steps = min(int(n_iter.max(initial=0)), len(drops))
     # K_jj = 1: the weights of the two terms of the kernel sum to one.
     path = 1.0 - np.concatenate([[0.0], np.cumsum(drops[:n_steps])]) / len(gaps)
+    return Representation(weights, gaps, lambda_max, n_iter, path)
+
+
+def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
+    """Say how many rows the solver did not bring to the tolerance."""
     unsolved = int((gaps > problem.tol).sum())
     if unsolved:
         warnings.warn(
@@ -257,6 +287,5 @@ def finish(
             f"max_iter={problem.max_iter} iterations; the largest optimality gap is "
             f"{gaps.max():.1e}. Raise max_iter or tol.",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return Representation(weights, gaps, lambda_max, n_iter, path)

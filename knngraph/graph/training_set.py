@@ -86,7 +86,11 @@ class TrainingSet:
 
 
 def build_training_set(
-    rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int = 0
+    rows: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    seed: int = 0,
+    place_of_row: np.ndarray | None = None,
 ) -> TrainingSet:
     """Find distinct rows and distinct (row, label) pairs.
 
@@ -98,6 +102,9 @@ def build_training_set(
     n_classes : int
     seed : int, default=0
         Seed of the hash that orders the nodes.
+    place_of_row : ndarray of shape (n_training_rows,) or None
+        Where copies were put together before: which of `rows` every training row
+        is. `codes` then are those of the training rows.
 
     Returns
     -------
@@ -113,7 +120,9 @@ def build_training_set(
     (4, 3, 2)
     """
     codes = codes.astype(np.intp, copy=False)
-    node_of_row, row_of_node = _distinct_rows(rows, seed)
+    node_of_row, row_of_node = distinct_rows(rows, seed)
+    if place_of_row is not None:
+        node_of_row = node_of_row[place_of_row]
     keys = node_of_row * n_classes + codes
     pair_keys, pair_of_row, pair_count = np.unique(
         keys, return_inverse=True, return_counts=True
@@ -130,9 +139,44 @@ def build_training_set(
     )
 
 
-def _distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def training_set_of_pairs(
+    points: np.ndarray,
+    pair_node: np.ndarray,
+    pair_code: np.ndarray,
+    pair_count: np.ndarray,
+    n_classes: int,
+) -> TrainingSet:
+    """Put a training set together from pairs that are known.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_nodes, n_features), float32
+        Distinct rows.
+    pair_node, pair_code, pair_count : ndarray of shape (n_pairs,)
+        Sorted by node, then class.
+    n_classes : int
+
+    Returns
+    -------
+    TrainingSet
+        Its rows follow the order of the pairs.
+    """
+    pair_of_row = np.repeat(np.arange(len(pair_node)), pair_count)
+    return TrainingSet(
+        points=points,
+        node_of_row=pair_node[pair_of_row],
+        codes=pair_code[pair_of_row],
+        n_classes=n_classes,
+        pair_of_row=pair_of_row,
+        pair_node=pair_node,
+        pair_code=pair_code,
+        pair_count=pair_count,
+    )
+
+
+def distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Node of every row and one row of every node, nodes in hash order."""
-    hashes = _row_hashes(rows, seed)
+    hashes = row_hashes(rows, seed)
     order = np.argsort(hashes, kind="stable")
     sorted_hashes = hashes[order]
     new_hash = np.concatenate([[True], sorted_hashes[1:] != sorted_hashes[:-1]])
@@ -152,7 +196,8 @@ def _distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]
     return node_of_row, first_of_group
 
 
-def _row_hashes(rows: np.ndarray, seed: int) -> np.ndarray:
+def row_hashes(rows: np.ndarray, seed: int) -> np.ndarray:
+    """A number of 64 bits for every row that depends on its bytes and the seed."""
     n_features = rows.shape[1]
     random = np.random.default_rng(seed)
     multipliers = random.integers(0, 2**64, size=n_features, dtype=np.uint64) | 1

@@ -128,19 +128,24 @@ def learn_decisions(
     decided : ndarray of shape (n_pairs,), bool
         Whether the training pairs, left out, are answered at once.
     """
-    support = _support(training, left_out, stored_codes).astype(np.float32)
+    support = node_support(training, left_out.own_share, stored_codes)
     everyone = np.arange(training.n_pairs)
     ids, _ = leave_one_out_candidates(training, neighbors, everyone, SURROUNDINGS)
     if ids.shape[1] == 0:
         return Decisions(support, 0.0), np.ones(training.n_pairs, dtype=bool)
     sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
     around = ids[sample]
-    honest = _support_without(
-        training, neighbors, problem, support, stored_codes, sample, around, n_threads
+    trust = left_out_trust(
+        training,
+        neighbors,
+        problem,
+        support,
+        stored_codes,
+        votes.codes[sample],
+        sample,
+        around,
+        n_threads=n_threads,
     )
-    codes = stored_codes[around]
-    codes[:, 0] = votes.codes[sample]
-    trust = _mean_where_alike(honest, codes, around)
     at_once = votes.codes[sample] == training.pair_code[sample]
     gain = at_once.astype(np.intp) - left_out.right[sample].astype(np.intp)
     threshold = lowest_trust(trust, gain, training.pair_count[sample], tolerance)
@@ -148,6 +153,45 @@ def learn_decisions(
         Decisions(support, threshold),
         query_trust(support, stored_codes, ids) >= threshold,
     )
+
+
+def left_out_trust(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    support: np.ndarray,
+    stored_codes: np.ndarray,
+    reached_codes: np.ndarray,
+    pairs: np.ndarray,
+    around: np.ndarray,
+    *,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Trust in the stored answer that left-out pairs would get.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    support, stored_codes : ndarray of shape (n_nodes,)
+    reached_codes : ndarray of shape (n,)
+        Class stored on the nearest node once the pair is left out.
+    pairs : ndarray of shape (n,)
+    around : ndarray of shape (n, k)
+        Nodes around the pairs, nearest first.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    honest = _support_without(
+        training, neighbors, problem, support, stored_codes, pairs, around, n_threads
+    )
+    codes = stored_codes[around]
+    codes[:, 0] = reached_codes
+    return _mean_where_alike(honest, codes, around)
 
 
 def _support_without(
@@ -198,14 +242,26 @@ def _without(
     return ids, np.take_along_axis(squared, order, axis=1)
 
 
-def _support(
-    training: TrainingSet, left_out: LeaveOneOut, stored_codes: np.ndarray
+def node_support(
+    training: TrainingSet, own_share: np.ndarray, stored_codes: np.ndarray
 ) -> np.ndarray:
-    """Mean left-out share of the stored class over the rows of every node."""
+    """Mean left-out share of the stored class over the rows of every node.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    own_share : ndarray of shape (n_pairs,)
+        Share of the left-out vote that the given class gets.
+    stored_codes : ndarray of shape (n_nodes,)
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,), float32
+    """
     agrees = training.pair_code == stored_codes[training.pair_node]
-    shares = np.where(agrees, left_out.own_share, 0.0) * training.pair_count
+    shares = np.where(agrees, own_share, 0.0) * training.pair_count
     total = np.bincount(training.pair_node, weights=shares, minlength=training.n_nodes)
-    return total / training.node_counts()
+    return (total / training.node_counts()).astype(np.float32)
 
 
 def lowest_trust(

@@ -86,19 +86,14 @@ def leave_one_out(
     step = max(1, _VOTES_PER_BLOCK // training.n_classes)
     for start in range(0, n_pairs, step):
         pairs = np.arange(start, min(start + step, n_pairs))
-        ids, squared = leave_one_out_candidates(
-            training, neighbors, pairs, problem.n_neighbors
-        )
-        votes = candidate_votes(
-            training, ids, squared, problem, left_out=pairs, n_threads=n_threads
-        )
+        votes = left_out_votes(training, neighbors, problem, pairs, n_threads=n_threads)
         given = training.pair_code[pairs]
         right[pairs] = votes.argmax(axis=1) == given
         own_share[pairs] = votes[np.arange(len(pairs)), given]
         if start < CALIBRATION_ROWS:
             # A copy: the votes for the given class are taken out below.
             kept.append(votes[: CALIBRATION_ROWS - start].copy())
-        rival_code[pairs], rival_share[pairs] = _rivals(votes, given)
+        rival_code[pairs], rival_share[pairs] = take_rivals(votes, given)
         if advance is not None:
             advance(len(pairs))
     sample = np.concatenate(kept)
@@ -111,7 +106,29 @@ def leave_one_out(
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
 
-def _rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def left_out_votes(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    pairs: np.ndarray,
+    *,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Votes on some pairs, one row of each left out.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes)
+    """
+    ids, squared = leave_one_out_candidates(
+        training, neighbors, pairs, problem.n_neighbors
+    )
+    return candidate_votes(
+        training, ids, squared, problem, left_out=pairs, n_threads=n_threads
+    )
+
+
+def take_rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Largest class but the given one and its share; overwrites the votes."""
     everyone = np.arange(len(given))
     votes[everyone, given] = 0.0

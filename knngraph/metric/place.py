@@ -57,13 +57,47 @@ def place_training_rows(
     if metric not in ("learned", "auto"):
         space = fit_space(X, metric)
         return space, _training_set(space, X, codes, n_classes, seed)
-    if metric == "learned":
-        _check_width(X.shape[1])
+    check_width(X.shape[1], metric)
     plain = fit_space(X, "euclidean")
     training = _training_set(plain, X, codes, n_classes, seed)
     if X.shape[1] > MAX_FEATURES or n_classes < 2:
         return plain, training
-    rows, row_codes = sample_pairs(training, MAX_ROWS)
+    sample = sample_pairs(training, MAX_ROWS)
+    space = learned_space(
+        plain, *sample, n_classes, metric, problem, seed=seed, n_threads=n_threads
+    )
+    if space is plain:
+        return plain, training
+    return space, _training_set(space, X, codes, n_classes, seed)
+
+
+def learned_space(
+    plain: Space,
+    rows: np.ndarray,
+    row_codes: np.ndarray,
+    n_classes: int,
+    metric: str,
+    problem: QueryProblem,
+    *,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> Space:
+    """The space with the map that a sample of the training rows asks for.
+
+    Parameters
+    ----------
+    plain : Space
+        Without a map.
+    rows, row_codes : ndarray
+        As `sample_pairs` gives them.
+    n_classes, metric, problem, seed, n_threads
+        As in `place_training_rows`.
+
+    Returns
+    -------
+    Space
+        `plain` itself where no map is kept.
+    """
     with one_blas_thread():
         n_rounds = N_ROUNDS
         if metric == "auto":
@@ -72,10 +106,7 @@ def place_training_rows(
             )
             n_rounds = choose_round(right)
         maps = gradient_maps(rows, row_codes, n_classes, n_rounds, seed)
-    if not maps:
-        return plain, training
-    space = replace(plain, metric="learned", linear=maps[-1])
-    return space, _training_set(space, X, codes, n_classes, seed)
+    return replace(plain, metric="learned", linear=maps[-1]) if maps else plain
 
 
 def _training_set(
@@ -84,8 +115,9 @@ def _training_set(
     return build_training_set(space.map_rows(X), codes, n_classes, seed)
 
 
-def _check_width(n_features: int) -> None:
-    if n_features > MAX_FEATURES:
+def check_width(n_features: int, metric: str) -> None:
+    """Refuse to learn a map of too many features."""
+    if metric == "learned" and n_features > MAX_FEATURES:
         raise ValueError(
             f'metric="learned" maps rows by a square matrix of the features, and X '
             f"has {n_features} of them; the limit is {MAX_FEATURES}. Reduce them "

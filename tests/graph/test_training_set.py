@@ -46,7 +46,7 @@ def test_rows_with_one_hash_stay_apart(monkeypatch, random):
     rows, codes = copies(random)
     monkeypatch.setattr(
         training_set_module,
-        "_row_hashes",
+        "row_hashes",
         lambda rows, seed: np.zeros(len(rows), dtype=np.uint64),
     )
     training = build_training_set(rows, codes, n_classes=2)
