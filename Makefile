@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint docs format clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { \
@@ -19,6 +19,10 @@ $(VENV)/installed-tests: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[tests]'
 	touch $@ $(VENV)/installed-demo
 
+$(VENV)/installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 demo: $(VENV)/installed-demo
 	$(BIN)/knngraph demo
 
@@ -30,9 +34,13 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Warnings, which broken links between the pages are too, stop the build.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 format: $(VENV)/installed-tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build docs/auto_gallery docs/api *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -141,7 +141,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Class labels.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has names that are all strings.
     metric_ : {"euclidean", "cosine", "learned"}
         Metric that is used.
@@ -190,9 +190,9 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    For row j with kernel K (features and labels) the weights minimise
+    For row j with kernel K (features and labels) the weights minimise::
 
-    K_jj - 2 k_j'w + w'(K + nugget I)w + lambda_j |w|_1,  w >= 0,  w_j = 0,
+        K_jj - 2 k_j'w + w'(K + nugget I)w + lambda_j |w|_1,  w >= 0,  w_j = 0,
 
     where lambda_j is small where the data is dense. Exact copies of a row share
     one node of the index, whose answer is the mean over the copies.

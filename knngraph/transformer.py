@@ -106,7 +106,7 @@ class KNNGraphTransformer(
         Number of training rows.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has names that are all strings.
 
     See Also
@@ -116,9 +116,9 @@ class KNNGraphTransformer(
 
     Notes
     -----
-    The learned weights of row j minimise, with the Gaussian kernel K,
+    The learned weights of row j minimise, with the Gaussian kernel K::
 
-    K_jj - 2 k_j'w + w'Kw + lambda_j |w|_1,  w >= 0,  w_j = 0.
+        K_jj - 2 k_j'w + w'Kw + lambda_j |w|_1,  w >= 0,  w_j = 0.
 
     Columns ascend in every row; with mode="distance" rows are nearest first, as
     the estimators of scikit-learn with metric="precomputed" take them.

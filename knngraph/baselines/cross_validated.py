@@ -54,12 +54,12 @@ class CVKNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
-    With N_k(q) the k nearest training rows of q,
+    With N_k(q) the k nearest training rows of q::
 
         accuracy(k) = mean over folds of the share of test rows whose class
                       wins the vote of N_k,

@@ -51,7 +51,7 @@ class ENNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Warns
@@ -61,7 +61,7 @@ class ENNClassifier(BaselineClassifier):
 
     Notes
     -----
-    With M(i) the k_e nearest other rows of row i, all judged at once,
+    With M(i) the k_e nearest other rows of row i, all judged at once::
 
         row i stays  if  |{j in M(i) : y_j = y_i}| = max_c |{j in M(i) : y_j = c}|
         ("mode"), or if every y_j = y_i ("all");

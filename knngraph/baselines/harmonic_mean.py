@@ -55,17 +55,17 @@ class XHMAKNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
     Among the k nearest rows let n_c be those of class c and A_c their mean
-    distance. The published harmonic mean of 1/n_c and A_c is smallest where
+    distance. The published harmonic mean of 1/n_c and A_c is smallest where::
 
         S_c = w n_c + (1 - w) / A_c
 
-    is largest, with w the `weight`. From k = `n_neighbors` on,
+    is largest, with w the `weight`. From k = `n_neighbors` on::
 
         stop  if one class is present,  or  100 (S_1 / S_2 - 1) >= threshold
               for the two largest,  or  k = n_neighbors + max_extra;

@@ -47,12 +47,12 @@ class HNSWKNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
-    With N_k(q) the k rows that the walk finds nearest to q,
+    With N_k(q) the k rows that the walk finds nearest to q::
 
         p_c(q) = |{i in N_k(q) : y_i = c}| / k.
 

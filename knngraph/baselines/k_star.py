@@ -43,13 +43,13 @@ class KStarNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
     With b_1 <= b_2 <= ... the distances of q times `smoothness`, the weights
-    minimize ||a||_2 + <a, b> over the simplex. They are
+    minimize ||a||_2 + <a, b> over the simplex. They are::
 
         a_i proportional to max(lambda_k - b_i, 0),
         lambda_k = (B_k + sqrt(k + B_k^2 - k Q_k)) / k,

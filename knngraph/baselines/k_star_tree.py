@@ -67,7 +67,7 @@ class KStarTreeClassifier(KTreeClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Warns
@@ -81,7 +81,7 @@ class KStarTreeClassifier(KTreeClassifier):
 
     Notes
     -----
-    With T the training rows of a leaf and N_k(x_i) the k nearest other rows,
+    With T the training rows of a leaf and N_k(x_i) the k nearest other rows::
 
         stored = T, and N_{k_i}(x_i) for i in T, and the nearest other row of
                  each of those neighbors,

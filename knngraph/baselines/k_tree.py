@@ -81,7 +81,7 @@ class KTreeClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Warns
@@ -95,7 +95,7 @@ class KTreeClassifier(BaselineClassifier):
 
     Notes
     -----
-    With the rows as columns of Z and L the Laplacian of a graph of features,
+    With the rows as columns of Z and L the Laplacian of a graph of features::
 
         min over W >= 0, W_ii = 0:  ||Z - Z W||_F^2 + rho1 ||W||_1
                                     + rho2 tr(W' Z' L Z W),

@@ -62,7 +62,7 @@ class OneStepKNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Warns
@@ -72,26 +72,26 @@ class OneStepKNNClassifier(BaselineClassifier):
 
     Notes
     -----
-    The objective of the source, for m test rows as the rows of Q at once, is
+    The objective of the source, for m test rows as the rows of Q at once, is::
 
         min over W:  ||Q' - X' W||_F^2 + alpha ||W||_{2,1}
                      + beta sum over groups g of (sum over i in g of |W_i|)^2,
 
-    with |W_i| the absolute sum of row i of W. The authors' program makes one
-    step of reweighting from a random start,
+    with ``|W_i|`` the absolute sum of row i of W. The authors' program makes one
+    step of reweighting from a random start::
 
         W = (X X' + alpha N + beta F)^{-1} X Q',
 
     with diagonal N and F that depend on the start and on the test rows given
     together. The answer for a row then depends on chance and on its company.
-    Here the start is W = 1 for a single test row, which gives
+    Here the start is W = 1 for a single test row, which gives::
 
         N_ii = sqrt(n),   F_ii = f_i = sum of the sizes of the groups of i,
         w(q) = B q,  B = (X X' + diag(alpha sqrt(n) + beta f))^{-1} X.
 
     B is solved for once, at fit, and holds for every query there can be: one
     product answers all rows of a call, and each answer is that of the row
-    alone. Then
+    alone. Then::
 
         w_i <- 0 where w_i < mean(w),   s_c = sum of w_i with y_i = c,
         p_c(q) = max(s_c, 0) / sum of max(s, 0);

@@ -52,17 +52,17 @@ class OWAKNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
-    The quantifier Q(r) = r^alpha gives the weights of s ordered things,
+    The quantifier Q(r) = r^alpha gives the weights of s ordered things::
 
         w_t = (t/s)^alpha - ((t-1)/s)^alpha,  t = 1..s.
 
     For each class, with x_(1), x_(2), ... its rows by distance from the query q
-    and k the neighbors taken from it,
+    and k the neighbors taken from it::
 
         v_j = for each feature, the weighted average of x_(1)..x_(j) in
               descending order of that feature, j = 1..k,

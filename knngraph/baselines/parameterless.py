@@ -34,13 +34,13 @@ class PLKNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
     With z_c the median of class c, delta the metric, and z the center nearest
-    to the query q,
+    to the query q::
 
         w_i = 1 / (||x_i - z_{y_i}||_2 + eps),
         kept(q) = {i : delta(q, x_i) <= delta(q, z),  <z - q, x_i - q> >= 0},

@@ -43,14 +43,14 @@ class SubNNClassifier(BaselineClassifier):
         Number of training rows.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where `fit` was given any.
 
     Notes
     -----
     Each sampled row x_i gets the label of a vote over all training rows, and a
     query the average over the subsamples s of the label of the row nearest to
-    it,
+    it::
 
         L_i = class shares of y over N_k(x_i)  (or one at their argmax),
         p(q) = mean over s of L_{nearest row of s to q}.

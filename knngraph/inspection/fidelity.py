@@ -193,10 +193,13 @@ def neighborhood_fidelity(
 
     Notes
     -----
-    With N the k neighbors found and E the exact ones of a query q, averaged over
-    the queries: overlap |N and E| / k; distance ratio mean_N |x - q| /
-    mean_E |x - q|; barycenter shift |mean_N x - mean_E x| / mean_E |x - q|; and
-    dimension 1 / mean_{i<k} log(r_k / r_i) over the sorted distances r.
+    With N the k neighbors found and E the exact ones of a query q, the measures,
+    averaged over the queries, are::
+
+        overlap            |N and E| / k
+        distance ratio     mean_N |x - q| / mean_E |x - q|
+        barycenter shift   |mean_N x - mean_E x| / mean_E |x - q|
+        dimension          1 / mean_{i<k} log(r_k / r_i), r the sorted distances
 
     Examples
     --------

@@ -1,0 +1,77 @@
+"""Settings of the documentation; `make docs` builds it."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import knngraph
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+project = "knngraph"
+author = "the knngraph developers"
+project_copyright = author
+version = release = knngraph.__version__
+
+extensions = [
+    "mathml",
+    "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "changelog.d", "gallery", "pictures"]
+nitpicky = False
+
+# A figure of a page is a script in docs/pictures, drawn when the pages are built.
+plot_basedir = str(HERE / "pictures")
+plot_formats = [("svg", 100)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_rcparams = {"figure.figsize": (6.4, 3.6), "svg.hashsalt": "knngraph"}
+plot_apply_rcparams = True
+
+templates_path = ["_templates"]
+
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "abort_on_example_error": True,
+    "backreferences_dir": None,
+    "copyfile_regex": r".*\.rst",
+    "download_all_examples": False,
+    "min_reported_time": 1e9,
+    "remove_config_comments": True,
+    "show_signature": False,
+}
+# Figures are shown by the gallery itself.
+warnings.filterwarnings("ignore", message=".*non-interactive.*cannot be shown")
+
+copybutton_prompt_text = ">>> "
+copybutton_exclude = ".linenos, .gp"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "knngraph"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_end": [],
+}

@@ -1,0 +1,33 @@
+"""
+Finding mislabeled rows
+=======================
+
+A tenth of the digits get a wrong label. Every row, left out of the vote, has an
+answer since fit; the rows whose given label it contradicts most come first.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+
+from knngraph import KNNGraphClassifier
+
+X, y = load_digits(return_X_y=True)
+rng = np.random.default_rng(0)
+given = y.copy()
+wrong = rng.choice(len(y), len(y) // 10, replace=False)
+given[wrong] = (given[wrong] + rng.integers(1, 10, len(wrong))) % 10
+
+classifier = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, given)
+suspects = classifier.suspect_labels(len(wrong))
+right = np.isin(suspects.rows, wrong)
+print(f"{right.mean():.0%} of the first {len(right)} are wrong labels")
+
+figure, panels = plt.subplots(2, 6, figsize=(9, 3.6), layout="constrained")
+for panel, row, said, suggested in zip(
+    panels.flat, suspects.rows, suspects.given, suspects.suggested
+):
+    panel.imshow(X[row].reshape(8, 8), cmap="gray_r")
+    panel.set(title=f"given {said}, others say {suggested}", xticks=[], yticks=[])
+    panel.title.set_fontsize(8)
+plt.show()
