@@ -10,7 +10,6 @@ that is stopped goes on where it was.
 """
 
 import argparse
-import csv
 import os
 import sys
 import time
@@ -20,32 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import SVC
 
 from benchmarks.accuracy_report import N_FOLDS, RESULTS, write_report
+from benchmarks.datasets import TABULAR, Fold, load, split
+from benchmarks.rows import append_rows, read_rows
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
 from knngraph.exceptions import LookupAgreementWarning
 
-TABULAR = [
-    "balance_scale",
-    "banana",
-    "dermatology",
-    "glass",
-    "ionosphere",
-    "letter",
-    "magic",
-    "mfeat_zer47",
-    "phoneme",
-    "satimage",
-    "spambase",
-    "vehicle",
-    "wine_red",
-]
 IMAGES_AND_TEXT = [
     "isolet1560",
     "binalpha",
@@ -73,39 +57,20 @@ FIELDS = [
     "metric",
 ]
 
-Fold = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-Rows = list[dict[str, Any]]
-
-
-def load(name: str, folder: Path) -> tuple[Any, np.ndarray]:
-    """Rows and labels of a set, or None where its file is missing."""
-    dense, text = folder / f"{name}.npz", folder / f"{name}_X.npz"
-    if dense.exists():
-        with np.load(dense) as content:
-            return content["X"].astype(np.float64), content["y"]
-    if text.exists():
-        rows = normalize(sparse.load_npz(text).astype(np.float64))
-        return rows.toarray(), np.load(folder / f"{name}_y.npy")
-    raise SystemExit(
-        f"{folder} holds neither {dense.name} nor {text.name}; name the folder that "
-        "does with --data-dir or the variable KNNGRAPH_DATA."
-    )
-
 
 def folds(name: str, folder: Path, noise: float, max_rows: int) -> Iterator[Fold]:
     """Five stratified folds, scaled where the set is a table, labels flipped."""
-    X, y = load(name, folder)
+    try:
+        X, y = load(name, folder)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
     if max_rows and len(y) > max_rows:
         chosen = np.sort(np.random.default_rng(0).permutation(len(y))[:max_rows])
         X = X[chosen]
         y = np.unique(y[chosen], return_inverse=True)[1]
-    splitter = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
-    for fold, (train, test) in enumerate(splitter.split(X, y)):
-        X_train, X_test = X[train], X[test]
-        if name in TABULAR:
-            scaler = StandardScaler().fit(X_train)
-            X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
-        yield X_train, flip(y[train], noise, fold), X_test, y[test]
+    parts = split(X, y, N_FOLDS, scaled=name in TABULAR)
+    for fold, (X_train, y_train, X_test, y_test) in enumerate(parts):
+        yield X_train, flip(y_train, noise, fold), X_test, y_test
 
 
 def flip(y: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -270,24 +235,8 @@ MARKS = {
 
 def measured_before() -> set[tuple[str, ...]]:
     """Keys of the rows that are there."""
-    if not RESULTS.exists():
-        return set()
-    with RESULTS.open(newline="") as file:
-        return {
-            (row["set"], row["noise"], row["max_rows"], row["method"], row["fold"])
-            for row in csv.DictReader(file)
-        }
-
-
-def append(rows: Rows) -> None:
-    """Write rows as they come, so that none is lost."""
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=FIELDS, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    key = ("set", "noise", "max_rows", "method", "fold")
+    return {tuple(row[name] for name in key) for row in read_rows(RESULTS)}
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -303,7 +252,8 @@ def run(arguments: argparse.Namespace) -> None:
                     continue
                 results = GROUPS[group](fold)
                 base = dict(zip(FIELDS, key)) | {"fold": number}
-                append([base | {"method": m} | r for m, r in results.items()])
+                rows = [base | {"method": m} | r for m, r in results.items()]
+                append_rows(RESULTS, FIELDS, rows)
                 text = ", ".join(f"{m} {r['accuracy']:.3f}" for m, r in results.items())
                 print(f"{name} noise {arguments.noise} fold {number}: {text}")
                 sys.stdout.flush()

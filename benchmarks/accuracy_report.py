@@ -1,11 +1,12 @@
 """Tables of the accuracy benchmark, from its CSV."""
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata, wilcoxon
+
+from benchmarks.rows import read_rows
+from benchmarks.statistics import average_ranks, signed_rank_p, win_tie_loss
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "accuracy.csv"
@@ -39,13 +40,12 @@ def read() -> dict[tuple[str, str], dict[str, Table]]:
             f"{RESULTS} is missing: run `python -m benchmarks.accuracy run`."
         )
     tables: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    with RESULTS.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for quantity in ("accuracy", "log_loss", "us_per_query", "short_share"):
-                if row[quantity]:
-                    table = tables[row["noise"], row["max_rows"]][quantity]
-                    values = table[row["method"]].setdefault(row["set"], [])
-                    values.append(float(row[quantity]))
+    for row in read_rows(RESULTS):
+        for quantity in ("accuracy", "log_loss", "us_per_query", "short_share"):
+            if row[quantity]:
+                table = tables[row["noise"], row["max_rows"]][quantity]
+                values = table[row["method"]].setdefault(row["set"], [])
+                values.append(float(row[quantity]))
     return tables
 
 
@@ -84,7 +84,7 @@ def on_all_sets(accuracy: Table) -> tuple[list[str], list[str]]:
 def summary(accuracy: Table, sets: list[str], complete: list[str]) -> list[str]:
     """Mean, rank and comparison of methods on sets that all of them have."""
     means = np.array([[100 * np.mean(accuracy[m][s]) for s in sets] for m in complete])
-    ranks = np.column_stack([rankdata(-column) for column in means.T.round(6)])
+    ranks = average_ranks(means)
     lines = [
         f"| method | mean of {len(sets)} sets | mean rank | - {REFERENCE} "
         "| wins / ties / losses | p (Wilcoxon) |",
@@ -93,7 +93,7 @@ def summary(accuracy: Table, sets: list[str], complete: list[str]) -> list[str]:
     reference = means[complete.index(REFERENCE)] if REFERENCE in complete else None
     for place in np.argsort(-means.mean(axis=1)):
         row = f"| {complete[place]} | {means[place].mean():.2f} "
-        row += f"| {ranks[place].mean():.2f} "
+        row += f"| {ranks[place]:.2f} "
         row += _against(means[place], reference, complete[place])
         lines.append(row)
     return lines
@@ -103,10 +103,10 @@ def _against(values: np.ndarray, reference: np.ndarray | None, method: str) -> s
     if reference is None or method == REFERENCE:
         return "| | | |"
     gain = values - reference
-    wins, losses = int((gain > 0.05).sum()), int((gain < -0.05).sum())
-    p = wilcoxon(gain).pvalue if len(gain) >= 5 and gain.any() else np.nan
-    tied = len(gain) - wins - losses
-    return f"| {gain.mean():+.2f} | {wins} / {tied} / {losses} | {p:.1g} |"
+    wins, ties, losses = win_tie_loss(values, reference, margin=0.05)
+    p = signed_rank_p(values, reference)
+    shown = "" if p is None else f"{p:.1g}"
+    return f"| {gain.mean():+.2f} | {wins} / {ties} / {losses} | {shown} |"
 
 
 def by_set(accuracy: Table, methods: list[str]) -> list[str]:

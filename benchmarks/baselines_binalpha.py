@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedKFold
 
+from benchmarks.datasets import load, split
 from knngraph import baselines
 
 N_FOLDS = 10
@@ -154,31 +153,15 @@ def entries() -> list[Entry]:
     ]
 
 
-def load_binalpha(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and labels from either form of the file."""
-    compressed, matlab = folder / "binalpha.npz", folder / "binalpha_uni.mat"
-    if compressed.exists():
-        with np.load(compressed) as content:
-            return content["X"].astype(np.float64), content["y"]
-    if matlab.exists():
-        content = loadmat(matlab)
-        return np.asarray(content["X"], dtype=np.float64), content["Y"].ravel()
-    raise SystemExit(
-        f"{folder} holds neither {compressed.name} nor {matlab.name}; name the "
-        "folder that does with --data-dir or the variable KNNGRAPH_DATA."
-    )
-
-
 def measure(entry: Entry, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Accuracy over the folds and seconds to fit and to predict."""
-    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
     accuracies, fit_seconds = [], []
-    for train, test in folds.split(X, y):
+    for X_train, y_train, X_test, y_test in split(X, y, N_FOLDS, scaled=False):
         model = clone(entry.estimator)
         start = time.perf_counter()
-        model.fit(X[train], y[train])
+        model.fit(X_train, y_train)
         fit_seconds.append(time.perf_counter() - start)
-        accuracies.append(100.0 * model.score(X[test], y[test]))
+        accuracies.append(100.0 * model.score(X_test, y_test))
     queries = X[np.random.default_rng(0).integers(0, len(X), size=N_QUERIES)]
     start = time.perf_counter()
     model.predict(queries)
@@ -239,7 +222,10 @@ def main() -> None:
         parser.error("name the data folder with --data-dir or KNNGRAPH_DATA")
     if options.write_docs and options.only:
         parser.error("--write-docs writes the whole table; leave --only out")
-    X, y = load_binalpha(Path(options.data_dir))
+    try:
+        X, y = load("binalpha", Path(options.data_dir))
+    except FileNotFoundError as error:
+        parser.error(str(error))
     rows = []
     for entry in entries():
         if options.only and options.only not in entry.label:
