@@ -10,15 +10,13 @@ and `--write-docs` puts the figures into docs/graph.md.
 import argparse
 import resource
 import time
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pages import DOCS, put_between
 from knngraph import knn_adjacency
 from knngraph.index.exact import ExactIndex
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "graph.md"
-BEGIN, END = "<!-- adjacency: begin -->", "<!-- adjacency: end -->"
 N_FEATURES, K, N_CHECKED = 64, 10, 1000
 
 
@@ -39,13 +37,6 @@ def recall_of(graph, X: np.ndarray, n_jobs: int) -> float:
         len(np.intersect1d(lists[i], ids[ids != i])) for i, ids in zip(checked, exact)
     ]
     return float(np.sum(shared) / (K * N_CHECKED))
-
-
-def put_between(begin: str, end: str, text: str) -> None:
-    """Replace what stands between two markers of the page."""
-    head, rest = DOCS.read_text(encoding="utf-8").split(begin)
-    tail = rest.split(end)[1]
-    DOCS.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
 
 
 def main() -> None:
@@ -87,7 +78,7 @@ def main() -> None:
         table += [
             f"| {name} | {value} | {bound} |" for name, value, bound, _ in figures
         ]
-        put_between(BEGIN, END, "\n".join([head, "", *table]))
+        put_between(DOCS / "graph.md", "adjacency", "\n".join([head, "", *table]))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from benchmarks.datasets import load, split
+from benchmarks.pages import DOCS, put_between
 from knngraph import baselines
 
 N_FOLDS = 10
 N_QUERIES = 2000
 ROOT = Path(__file__).resolve().parent
-DOCS = ROOT.parent / "docs" / "baselines.md"
-BEGIN = "<!-- measured on Binalpha: begin -->"
-END = "<!-- measured on Binalpha: end -->"
 
 
 @dataclass(frozen=True)
@@ -203,14 +201,6 @@ def write_results(rows: list[dict[str, Any]], table: str, folder: Path) -> None:
     (folder / "baselines_binalpha.md").write_text(table)
 
 
-def write_docs(table: str) -> None:
-    """Put the table between its markers in the documentation."""
-    text = DOCS.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    DOCS.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{after}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", default=os.environ.get("KNNGRAPH_DATA"))
@@ -237,7 +227,7 @@ def main() -> None:
     table = as_table(rows)
     write_results(rows, table, options.output)
     if options.write_docs:
-        write_docs(table)
+        put_between(DOCS / "baselines.md", "measured on Binalpha", table)
 
 
 if __name__ == "__main__":

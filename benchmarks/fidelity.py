@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.adjacency import put_between
+from benchmarks.pages import DOCS, put_between
 from knngraph.inspection import NeighborhoodFidelity, neighborhood_fidelity
 
-BEGIN, END = "<!-- fidelity: begin -->", "<!-- fidelity: end -->"
 N_ROWS = 10_000
 BEAMS = (16, 64)
 RATIOS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 3.5, 5.0, 8.0)
@@ -100,7 +99,9 @@ def main() -> None:
             f"{N_ROWS:,} rows, {options.n_queries} queries held out; "
             "distance and LID over those of the exact neighbors:"
         )
-        put_between(BEGIN, END, "\n".join([head, "", *lines, "", *summary]))
+        put_between(
+            DOCS / "graph.md", "fidelity", "\n".join([head, "", *lines, "", *summary])
+        )
 
 
 if __name__ == "__main__":
