@@ -1,10 +1,17 @@
 """The command `knngraph`."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import knngraph
+
+# What a shell reports of a program that Ctrl-C ended, and of one whose reader left.
+_INTERRUPTED = 130
+_NOBODY_READS = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +29,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options, parser))
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _run_demo(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not options.output.absolute().parent.is_dir():
         parser.error(f"--output: there is no directory {options.output.parent}")
 
@@ -30,8 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_demo(options.output)
 
 
+def _run_compare(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from knngraph.compare.run import run_compare
+
+    return run_compare(options)
+
+
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="knngraph",
         description="k-nearest-neighbor classification that does its work at fit.",
     )
@@ -51,4 +84,100 @@ def _make_parser() -> argparse.ArgumentParser:
         default=Path("knngraph-demo.png"),
         help="where to write the picture (default: %(default)s)",
     )
+    demo.set_defaults(run=_run_demo)
+    _add_compare(commands)
     return parser
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="cross-validate classifiers of neighbors on a table of yours",
+        description="Read a CSV or Parquet file, prepare its columns, cross-validate "
+        "lookup, cascade and adaptive inference beside the usual kNN classifiers, "
+        "print a table and a picture, and say which one to take and why.",
+    )
+    compare.set_defaults(run=_run_compare)
+    compare.add_argument(
+        "file", type=Path, help="CSV (also .tsv, .gz) or Parquet (.parquet, .pq)"
+    )
+    compare.add_argument(
+        "--target", required=True, metavar="COLUMN", help="the column to predict"
+    )
+    compare.add_argument(
+        "--folds",
+        type=_at_least(2),
+        default=5,
+        metavar="N",
+        help="number of stratified folds (default: %(default)s)",
+    )
+    compare.add_argument(
+        "--report", type=Path, metavar="FILE", help="write an HTML page as well"
+    )
+    compare.add_argument(
+        "--sample",
+        type=_at_least(0),
+        metavar="N",
+        help="compare on N random rows, 0 for all (default: at most 20000)",
+    )
+    compare.add_argument(
+        "--seed",
+        type=_at_least(0),
+        default=0,
+        metavar="N",
+        help="of sample, folds and methods (default: %(default)s)",
+    )
+    compare.add_argument(
+        "--sep", type=_one_character, metavar="C", help="separator; found out else"
+    )
+    compare.add_argument("--encoding", help="of the text; found out else")
+    for option, text in (
+        ("--drop", "leave a column out (may be repeated)"),
+        ("--keep", "keep a column that looks like names of the rows (repeatable)"),
+        ("--category", "a number that is the code of a category (repeatable)"),
+    ):
+        compare.add_argument(
+            option, action="append", default=[], metavar="COLUMN", help=text
+        )
+    compare.add_argument(
+        "--as-classes",
+        action="store_true",
+        help="take every value of a numeric target for a class",
+    )
+    compare.add_argument(
+        "--quick",
+        action="store_true",
+        help="leave out what learns a metric or its own settings",
+    )
+    compare.add_argument(
+        "--jobs",
+        type=_at_least(1),
+        default=1,
+        metavar="N",
+        help="threads of every method (default: %(default)s)",
+    )
+    compare.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _at_least(smallest: int) -> Any:
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = smallest - 1
+        if not smallest <= value < 2**32:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no whole number from {smallest} on"
+            )
+        return value
+
+    return number
+
+
+def _one_character(text: str) -> str:
+    text = {"\\t": "\t", "tab": "\t", "space": " "}.get(text, text)
+    if len(text) != 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not one character (a tab is written tab)"
+        )
+    return text
