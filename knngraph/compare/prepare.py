@@ -96,8 +96,8 @@ def describe_preparation(columns: Columns) -> list[str]:
         lines.append(
             f"{len(columns.category_names):,} {noun} "
             f"({quoted(columns.category_names)}): most frequent for missing "
-            f"({counted(missing, 'cell')}), then OneHotEncoder; unknown ones are zeros or "
-            "join the rare."
+            f"({counted(missing, 'cell')}), then OneHotEncoder; unknown ones are zeros "
+            "or join the rare."
         )
     lines.append("Learned from the training rows of every fold alone.")
     return lines

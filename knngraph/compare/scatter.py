@@ -5,13 +5,13 @@ from html import escape
 
 # In units of the drawing: about pixels on a phone, so that text stays legible.
 _WIDTH, _HEIGHT = 400, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 14, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 26, 14, 40
 _RADIUS = 5
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 _NUMBER_SIZE = 14
 # Where a number may stand beside its point, best place first.
 _PLACES = [
-    (12, 4), (-12, 4), (0, -10), (0, 18), (14, -9), (-14, -9), (14, 16), (-14, 16),
+    (15, 4), (-15, 4), (0, -10), (0, 19), (15, -8), (-15, -8), (15, 16), (-15, 16),
     (26, 4), (-26, 4), (0, -24), (0, 32), (28, -14), (-28, -14), (28, 22), (-28, 22),
 ]  # fmt: skip
 

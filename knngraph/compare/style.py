@@ -46,7 +46,7 @@ figure {
   margin: 0; display: grid; gap: 1rem; align-items: center;
   grid-template-columns: minmax(0, 1.6fr) minmax(0, 1fr);
 }
-figure ol { margin: 0; padding-left: 1.8rem; }
+figure ol { margin: 0; padding-left: 2.2rem; }
 svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--ink); font: 600 13px system-ui, sans-serif; }
 svg text.tick { fill: var(--soft); font-weight: 400; font-size: 12px; }

@@ -1,0 +1,242 @@
+"""The whole command, as a user runs it."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas
+import pytest
+from sklearn.datasets import load_wine
+
+from knngraph.cli import main
+
+COMMAND = [sys.executable, "-W", "error", "-m", "knngraph", "compare"]
+
+
+def wine_table():
+    """Wine with what real tables have: text, dates, gaps, names, nothing."""
+    frame = load_wine(as_frame=True).frame
+    random = np.random.default_rng(0)
+    frame.insert(0, "id", range(1, len(frame) + 1))
+    frame["target"] = frame["target"].map(dict(enumerate(["one", "two", "<three>"])))
+    frame.loc[5, "target"] = None
+    frame.loc[random.choice(len(frame), 10), "ash"] = np.nan
+    frame["region"] = random.choice(["north", "south"], len(frame))
+    frame["when"] = pandas.date_range("2020-01-01", periods=len(frame)).astype(str)
+    frame["note"] = [f"note {i}" for i in range(len(frame))]
+    frame["same"] = 1
+    return frame
+
+
+@pytest.fixture(scope="module")
+def wine(tmp_path_factory):
+    path = tmp_path_factory.mktemp("wine") / "wine.csv"
+    wine_table().to_csv(path, index=False)
+    return path
+
+
+class Outline(HTMLParser):
+    """Collects what the page refers to, and whether its tags are closed."""
+
+    EMPTY = ("meta",)
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.references = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        self.references += [v for k, v in attributes if k in ("src", "href")]
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def figures(text):
+    """Accuracy, spread, balanced accuracy and log loss of every method."""
+    return re.findall(
+        r"^[* ] (\S.*?) +([\d.]+) (?:±|\+-) +([\d.]+) +([\d.]+) +([\d.]+)", text, re.M
+    )
+
+
+def test_a_run_from_file_to_report(wine, tmp_path):
+    report = tmp_path / "report.html"
+    arguments = [str(wine), "--target", "target", "--report", str(report)]
+    run = subprocess.run(
+        [*COMMAND, *arguments, "--folds", "3"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    out = run.stdout
+    assert "177 rows, 15 columns, 3 classes in 'target'; 3 stratified folds" in out
+    for notice in (
+        "1 row without a value in the target",
+        "numbers the rows (keep: --keep): 'id'",
+        "differs in most rows (keep: --keep): 'note'",
+        "constant: 'same'",
+        "Dates of 'when' taken as days",
+        "1 category ('region')",
+    ):
+        assert notice in out
+    lines = figures(out)
+    assert [line[0] for line in lines][:2] == ["majority class", "1-NN"]
+    assert len(lines) == 12
+    assert float(lines[0][1]) == pytest.approx(40.1, abs=0.2)
+    assert all(90 < float(line[1]) <= 100 for line in lines[1:])
+    assert "Choose: " in out
+    assert "Wrong answers in a hundred" in out
+    assert "comparing" in run.stderr
+
+    page = Outline()
+    html = report.read_text(encoding="utf-8")
+    page.feed(html)
+    assert page.open == []
+    assert page.references == []
+    assert "@import" not in html
+    assert "url(" not in html
+    assert "<three>" not in html
+    assert "&lt;three&gt;" in html
+    assert page.tags.count("circle") == 11
+    for _, accuracy, spread, _, loss in lines:
+        assert f"{accuracy} ± {spread}" in html
+        assert f"<td>{loss}</td>" in html
+
+
+def test_the_same_seed_gives_the_same_figures(wine, capsys):
+    arguments = ["compare", str(wine), "--target", "target", "--quick", "--folds=2"]
+    shown = []
+    for seed in ("3", "3", "4"):
+        assert main([*arguments, "--quiet", "--seed", seed]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        shown.append(figures(captured.out))
+    assert len(shown[0]) == 9
+    assert shown[0] == shown[1] != shown[2]
+
+
+def test_parquet_gives_the_figures_of_csv(wine, tmp_path, capsys):
+    frame = pandas.read_csv(wine)
+    frame.to_parquet(tmp_path / "wine.parquet")
+    shown = []
+    for path in (wine, tmp_path / "wine.parquet"):
+        arguments = [str(path), "--target", "target", "--quick", "--folds=2"]
+        assert main(["compare", *arguments, "--quiet"]) == 0
+        shown.append(figures(capsys.readouterr().out))
+    assert shown[0] == shown[1]
+
+
+def test_a_table_that_says_nothing(tmp_path, capsys):
+    random = np.random.default_rng(0)
+    frame = pandas.DataFrame(random.normal(size=(90, 2)), columns=["a", "b"])
+    frame["label"] = ["yes", "no", "yes"] * 30
+    frame.to_csv(tmp_path / "noise.csv", index=False)
+    arguments = [str(tmp_path / "noise.csv"), "--target", "label", "--quick"]
+    assert main(["compare", *arguments, "--quiet"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "No method is better than always saying the most frequent class" in shown
+    assert "Choose:" not in shown
+
+
+def test_samples_copies_and_rare_classes_are_said(tmp_path, capsys):
+    random = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": random.integers(0, 9, 200)})
+    frame["label"] = ["x", "y", "x", "x"] * 50
+    frame.loc[0, "label"] = "rare"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    command = ["compare", str(tmp_path / "t.csv"), "--target", "label", "--quick"]
+    assert main([*command, "--quiet", "--folds", "2"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 class with fewer rows than the 2 folds (rare: 1)" in shown
+    assert "rows repeat an earlier one in every column" in shown
+    assert main([*command, "--quiet", "--folds", "2", "--sample", "40"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "A random sample of 40 rows out of 200" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv", "--target", "target"], "there is no file nowhere.csv"),
+        (["{wine}", "--target", "targte"], "did you mean 'target'"),
+        (["{wine}", "--target", "alcohol"], "that is regression"),
+        (["{wine}", "--target", "same"], "one class, '1', in all 178 rows"),
+        (["{wine}", "--target", "note"], "every row has a class of its own"),
+        (["{wine}", "--target", "target", "--drop", "x"], "--drop: there is no column"),
+        (["{wine}", "--target", "target", "--keep=target"], "'target' is the target"),
+        (["{wine}", "--target", "target", "--folds", "99"], "use --folds 70 at most"),
+        (["{wine}", "--target", "target", "--report", "/no/x.html"], "no folder /no"),
+        (["{wine}", "--target", "target", "--report", "/"], "is a folder; name a file"),
+        (["{wine}", "--target", "target", "--sample", "1"], "the sample holds one"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, wine, capsys):
+    arguments = [argument.format(wine=wine) for argument in arguments]
+    assert main(["compare", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.csv"], "--target"),
+        (["x.csv", "--target", "y", "--folds", "1"], "'1' is no whole number from 2"),
+        (["x.csv", "--target", "y", "--folds", "two"], "'two' is no whole number"),
+        (["x.csv", "--target", "y", "--sep", "ab"], "'ab' is not one character"),
+        (["x.csv", "--target", "y", "--seed", "-1"], "'-1' is no whole number from 0"),
+    ],
+)
+def test_bad_options_are_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", *arguments])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_error_reaches_the_shell(tmp_path):
+    (tmp_path / "empty.csv").write_bytes(b"")
+    run = subprocess.run(
+        [*COMMAND, str(tmp_path / "empty.csv"), "--target", "y"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.endswith("empty.csv is empty.\n")
+    assert "Traceback" not in run.stderr
+
+
+def test_interrupting_is_clean(wine, tmp_path):
+    report = tmp_path / "report.html"
+    arguments = [str(wine), "--target", "target", "--folds", "60"]
+    with subprocess.Popen(
+        [*COMMAND, *arguments, "--report", str(report)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        # The first sign of progress says that the work has begun.
+        run.stderr.read(1)
+        time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        out, error = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert out == ""
+    assert error.endswith("Interrupted.\n")
+    assert "Traceback" not in error
+    assert not report.exists()
