@@ -109,7 +109,21 @@ def test_one_file_imports_hnswlib():
     assert users == {"knngraph.index.hnsw"}
 
 
-@pytest.mark.parametrize("heavy", ["hnswlib", "matplotlib", "tqdm"])
+def test_only_the_command_compares_tables():
+    users = {
+        module
+        for module, name in imported_by(("knngraph",))
+        if belongs_to(name, ("knngraph.compare",))
+    }
+    assert "knngraph.cli" in users
+    assert all(
+        m == "knngraph.cli" or belongs_to(m, ("knngraph.compare",)) for m in users
+    )
+
+
+@pytest.mark.parametrize(
+    "heavy", ["hnswlib", "matplotlib", "tqdm", "pandas", "pyarrow"]
+)
 def test_heavy_packages_load_on_first_use(heavy):
     at_import = {
         module

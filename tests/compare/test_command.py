@@ -173,7 +173,7 @@ def test_samples_copies_and_rare_classes_are_said(tmp_path, capsys):
         (["{wine}", "--target", "note"], "every row has a class of its own"),
         (["{wine}", "--target", "target", "--drop", "x"], "--drop: there is no column"),
         (["{wine}", "--target", "target", "--keep=target"], "'target' is the target"),
-        (["{wine}", "--target", "target", "--folds", "99"], "use --folds 70 at most"),
+        (["{wine}", "--target", "target", "--folds", "99"], "use --folds 71 at most"),
         (["{wine}", "--target", "target", "--report", "/no/x.html"], "no folder /no"),
         (["{wine}", "--target", "target", "--report", "/"], "is a folder; name a file"),
         (["{wine}", "--target", "target", "--sample", "1"], "the sample holds one"),
