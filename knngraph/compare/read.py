@@ -194,20 +194,19 @@ def _parse_text(
                 encoding=encoding,
                 compression=compression,
                 decimal=decimal,
+                index_col=False,
                 na_values=MORE_MISSING,
                 skipinitialspace=True,
                 low_memory=False,
             )
     except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
+        # The error names the line; the warning speaks of options of pandas.
+        told = isinstance(error, pandas.errors.ParserError)
+        detail = _one_line(error).split("C error: ")[-1] if told else "too many fields"
         raise TableProblem(
             f"{path} has lines that do not fit its {counted(len(names), 'column')} "
-            f"({_one_line(error)}); mend them or say --sep."
+            f"({detail}); mend them or say --sep."
         ) from error
-    if not isinstance(frame.index, pandas.RangeIndex):
-        raise TableProblem(
-            f"{path} has more fields in its rows than names in its first line "
-            f"({quoted(names)}); add a name for every column."
-        )
     frame.columns = [str(name).strip() for name in frame.columns]
     return TableFile(frame, notices)
 

@@ -84,7 +84,7 @@ def test_question_marks_and_blanks_are_missing(tmp_path):
         (b"a,b\n", "column names but no rows"),
         (b"a,b,a\n1,2,3\n", "several columns named 'a'"),
         (b"a,b\n1,2\n1,2,3\n", "do not fit its 2 columns"),
-        (b"a,b\n1,2,3\n4,5,6\n", "more fields in its rows than names"),
+        (b"a,b\n1,2,3\n4,5,6\n", "do not fit its 2 columns"),
         (b"\x89PNG\r\n\x00\x00", "no text file"),
         (b"PK\x03\x04rest", "workbook or zip"),
     ],
