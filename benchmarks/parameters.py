@@ -25,6 +25,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.datasets import load
 from benchmarks.pages import DOCS, put_between, table
 from knngraph import KNNGraphClassifier, LookupAgreementWarning
 
@@ -80,8 +81,7 @@ def sets(folder: Path | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     yield StandardScaler().fit_transform(cancer.data), cancer.target
     yield load_digits(return_X_y=True)
     for name in (*TABLES, *IMAGES) if folder is not None else ():
-        with np.load(folder / f"{name}.npz") as stored:
-            X, y = stored["X"].astype(float), stored["y"]
+        X, y = load(name, folder)
         yield StandardScaler().fit_transform(X) if name in TABLES else X, y
 
 
