@@ -24,8 +24,13 @@ if TYPE_CHECKING:
         XHMAKNNClassifier,
     )
     from knngraph.classifier import KNNGraphClassifier
-    from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
+    from knngraph.exceptions import (
+        KNNGraphWarning,
+        LookupAgreementWarning,
+        SavedModelError,
+    )
     from knngraph.selection import KNNGraphClassifierCV
+    from knngraph.serving.predictor import Predictor, load_predictor
     from knngraph.transformer import KNNGraphTransformer
 
 __version__ = "0.1.0"
@@ -36,6 +41,7 @@ _HOME_OF_NAME = {
     "KNNGraphTransformer": "knngraph.transformer",
     "KNNGraphWarning": "knngraph.exceptions",
     "knn_adjacency": "knngraph.adjacency",
+    "load_predictor": "knngraph.serving.predictor",
     "LookupAgreementWarning": "knngraph.exceptions",
     "CVKNNClassifier": "knngraph.baselines",
     "ENNClassifier": "knngraph.baselines",
@@ -47,6 +53,8 @@ _HOME_OF_NAME = {
     "OWAKNNClassifier": "knngraph.baselines",
     "OneStepKNNClassifier": "knngraph.baselines",
     "PLKNNClassifier": "knngraph.baselines",
+    "Predictor": "knngraph.serving.predictor",
+    "SavedModelError": "knngraph.exceptions",
     "SubNNClassifier": "knngraph.baselines",
     "XHMAKNNClassifier": "knngraph.baselines",
 }
@@ -67,10 +75,13 @@ __all__ = [
     "OWAKNNClassifier",
     "OneStepKNNClassifier",
     "PLKNNClassifier",
+    "Predictor",
+    "SavedModelError",
     "SubNNClassifier",
     "XHMAKNNClassifier",
     "__version__",
     "knn_adjacency",
+    "load_predictor",
 ]
 
 

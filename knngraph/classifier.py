@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import fields
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
@@ -45,6 +45,9 @@ from knngraph.parameters import (
 )
 from knngraph.progress import stage
 from knngraph.space import Space
+
+if TYPE_CHECKING:
+    from knngraph.serving.predictor import Predictor
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
@@ -483,6 +486,39 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.graph_
+
+    def to_predictor(self) -> "Predictor":
+        """Make a small object that answers without scikit-learn.
+
+        Returns
+        -------
+        Predictor
+            Answers as this classifier does now, with its `inference` and `ef`,
+            to the bit; can be saved to a file that holds no code.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> predictor = KNNGraphClassifier(random_state=0).fit(X, y).to_predictor()
+        >>> predictor(X[0]).item()
+        0
+        """
+        from knngraph.serving.predictor import Predictor
+        from knngraph.serving.served import served_model
+
+        check_is_fitted(self)
+        return Predictor(
+            served_model(
+                self._model,
+                self._reading(),
+                self.label_distribution_,
+                self.classes_,
+                self.n_features_in_,
+                getattr(self, "feature_names_in_", None),
+            )
+        )
 
     @property
     def ef_(self) -> int:

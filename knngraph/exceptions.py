@@ -1,4 +1,4 @@
-"""Warnings that this library raises about itself."""
+"""Warnings and errors that this library raises about itself."""
 
 
 class KNNGraphWarning(UserWarning):
@@ -7,3 +7,7 @@ class KNNGraphWarning(UserWarning):
 
 class LookupAgreementWarning(KNNGraphWarning):
     """The walk misses the label that exact search would find too often."""
+
+
+class SavedModelError(ValueError):
+    """A saved model is damaged, or not what this release can read."""

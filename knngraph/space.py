@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 # Largest dense float32 copy of sparse training rows that `fit` makes.
 DENSE_BYTES_LIMIT = 4 * 2**30
 # Mapped coordinates stay below this, so that squared distances stay finite.
-_LARGEST_COORDINATE = 2.0**50
+LARGEST_COORDINATE = 2.0**50
 # Squares of data of this size in binary orders are safe in single precision.
 _EXPONENT_LEFT_ALONE = 30
 _BLOCK_BYTES = 32 * 2**20
 # Rows are mapped in pieces that stay in the cache of a core.
 _CACHED_NUMBERS = 32768
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a sparse array or matrix of scipy, which need not be loaded."""
+    return hasattr(X, "tocsr")
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Space:
 
     def map_block(self, block: Any, out: np.ndarray | None = None) -> np.ndarray:
         """Map one block of rows; see `map_rows`."""
-        dense = block.toarray() if sparse.issparse(block) else block
+        dense = block.toarray() if is_sparse(block) else block
         if out is None:
             out = np.empty(dense.shape, dtype=np.float32)
         step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
@@ -95,7 +99,7 @@ class Space:
                 else:
                     self._map_piece(dense[piece], out[piece])
         if out.size and not (
-            out.max() < _LARGEST_COORDINATE and out.min() > -_LARGEST_COORDINATE
+            out.max() < LARGEST_COORDINATE and out.min() > -LARGEST_COORDINATE
         ):
             self._refuse(dense, out)
         return out
@@ -152,7 +156,7 @@ class Space:
         value = dense[row, column].item()
         raise ValueError(
             f"X has {value!r} in column {column}, more than "
-            f"{_LARGEST_COORDINATE:.0e} times the typical spread of the training "
+            f"{LARGEST_COORDINATE:.0e} times the typical spread of the training "
             "rows: distances to it cannot be held in single precision. Remove or "
             "clip the value, or rescale the column."
         )
@@ -175,11 +179,11 @@ def fit_space(X: Any, metric: str) -> Space:
     -------
     Space
     """
-    if sparse.issparse(X):
+    if is_sparse(X):
         _check_dense_size(X)
     if metric == "cosine":
         return Space(metric, None, 1.0)
-    center = None if sparse.issparse(X) else _column_medians(X)
+    center = None if is_sparse(X) else _column_medians(X)
     return Space(metric, center, power_of_two_near(row_sizes(X, center)))
 
 
@@ -211,7 +215,7 @@ def _column_medians(X: np.ndarray) -> np.ndarray:
 
 def row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
     """Largest coordinate of every centered row, without its sign."""
-    if sparse.issparse(X):
+    if is_sparse(X):
         return np.asarray(abs(X).max(axis=1).todense(), dtype=np.float64).ravel()
     sizes = np.empty(X.shape[0], dtype=np.float64)
     for start, stop in Space("euclidean", center, 1.0).blocks(X):

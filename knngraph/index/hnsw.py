@@ -1,12 +1,16 @@
 """HNSW search; the only file that imports hnswlib."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from knngraph.exceptions import SavedModelError
 from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw_parts import HNSWParts
 
-STATE_VERSION = 1
+# Of the pickle; format 1 held hnswlib's own, which is not checked on load.
+STATE_VERSION = 2
 
 
 class HNSWIndex:
@@ -133,22 +137,56 @@ class HNSWIndex:
         rows = self._graph.get_items(np.arange(self.n_points), return_type="numpy")
         return np.asarray(rows, dtype=np.float32)
 
+    def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
+        """A function that walks from one row, for those who count microseconds.
+
+        Parameters
+        ----------
+        ef : int
+
+        Returns
+        -------
+        callable
+            From a row of shape (n_features,), float32, to the node that `nearest`
+            finds with this beam, and the squared distance to it.
+        """
+        query, beam = self._graph.knn_query, min(ef, self.n_points)
+
+        def walk(row: np.ndarray) -> tuple[int, float]:
+            try:
+                ids, squared = query(row, beam, 1)
+            except RuntimeError:
+                ids, squared = self.nearest(row[None], 1, ef=ef)
+            return ids.item(0), squared.item(0)
+
+        return walk
+
+    def parts(self) -> HNSWParts:
+        """The graph as arrays; rows must not be added meanwhile."""
+        return HNSWParts.from_state(self._graph.__getstate__()[0])
+
+    @classmethod
+    def from_parts(cls, parts: HNSWParts) -> "HNSWIndex":
+        """The index that the arrays came from; ValueError where there is none."""
+        import hnswlib
+
+        state = parts.to_state()
+        index = cls.__new__(cls)
+        index.n_features = state["dim"]
+        index._graph = hnswlib.Index.__new__(hnswlib.Index)
+        index._graph.__setstate__((state,))
+        index._settle()
+        return index
+
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "version": STATE_VERSION,
-            "n_features": self.n_features,
-            "graph": self._graph,
-        }
+        return {"version": STATE_VERSION, "parts": vars(self.parts())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if state["version"] != STATE_VERSION:
-            raise ValueError(
-                f"This index was saved in format {state['version']}; this release "
-                f"of knngraph reads format {STATE_VERSION}. Load it with the "
-                "release that wrote it, or fit again."
+        version = state.get("version")
+        if version != STATE_VERSION:
+            raise SavedModelError(
+                f"This index was saved in format {version}; this release of knngraph "
+                f"reads format {STATE_VERSION}. Load it with the release that wrote "
+                "it, or fit again."
             )
-        self.n_features = state["n_features"]
-        self._graph = state["graph"]
-        # The pickle of hnswlib brings the thread count of the machine that
-        # trained the model.
-        self._settle()
+        self.__dict__.update(vars(HNSWIndex.from_parts(HNSWParts(**state["parts"]))))

@@ -31,12 +31,19 @@ def answer_codes(model: FittedModel, reading: Reading, X: Any) -> np.ndarray:
     """
     codes = np.empty(X.shape[0], dtype=np.intp)
     for block, queries in query_blocks(model, X):
-        nodes, slow = walk(model, reading, queries)
-        answers = model.stored.codes[nodes]
-        if slow.any():
-            answers[slow] = _votes(model, reading, queries[slow]).argmax(axis=1)
-        codes[block] = answers
+        codes[block] = mapped_codes(model, reading, queries)
     return codes
+
+
+def mapped_codes(
+    model: FittedModel, reading: Reading, queries: np.ndarray
+) -> np.ndarray:
+    """Class of every query of one block of mapped rows; see `answer_codes`."""
+    nodes, slow = walk(model, reading, queries)
+    answers = model.stored.codes[nodes]
+    if slow.any():
+        answers[slow] = _votes(model, reading, queries[slow]).argmax(axis=1)
+    return answers
 
 
 def answer_probabilities(

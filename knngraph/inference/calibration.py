@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 # A class without votes is not impossible: the classes share this much.
 _FLOOR = 0.05
@@ -73,6 +72,8 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> fl
     -------
     float
     """
+    # For fit only: queries are answered without scipy.
+    from scipy.optimize import minimize_scalar
 
     def log_loss(log_exponent: float) -> float:
         probabilities = sharpen(votes, np.exp(log_exponent))

@@ -1,18 +1,22 @@
 """Which queries a stored label may answer at once, learned from left-out rows."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import (
     QueryProblem,
     candidate_votes,
     leave_one_out_candidates,
 )
-from knngraph.inference.leave_one_out import LeaveOneOut
+
+if TYPE_CHECKING:
+    # For fit only: what answers queries is to load without it.
+    from knngraph.graph.stored_left_out import StoredVotes
+    from knngraph.inference.leave_one_out import LeaveOneOut
 
 # Nearest nodes of a query that must agree; the beam of the walk finds them.
 SURROUNDINGS = 8
@@ -94,9 +98,9 @@ def learn_decisions(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
-    left_out: LeaveOneOut,
+    left_out: "LeaveOneOut",
     stored_codes: np.ndarray,
-    votes: StoredVotes,
+    votes: "StoredVotes",
     tolerance: float,
     *,
     n_threads: int = 1,

@@ -1,13 +1,16 @@
 """What the index keeps on its nodes: a label, and where its vote is found."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
-from knngraph.graph.consensus import Consensus
 from knngraph.graph.training_set import TrainingSet
+from knngraph.space import is_sparse
+
+if TYPE_CHECKING:
+    # For fit only: what answers queries is to load without it.
+    from knngraph.graph.consensus import Consensus
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,11 @@ class StoredAnswers:
 
     @classmethod
     def from_consensus(
-        cls, training: TrainingSet, consensus: Consensus
+        cls, training: TrainingSet, consensus: "Consensus"
     ) -> "StoredAnswers":
         """Bring the consensus of the pairs to their nodes."""
+        from scipy import sparse
+
         row_of_node = np.empty(training.n_nodes, dtype=np.intp)
         row_of_node[training.node_of_row] = np.arange(training.n_rows)
         if training.n_nodes == training.n_rows:
@@ -64,11 +69,14 @@ class StoredAnswers:
         -------
         ndarray of shape (n_queries, n_classes)
         """
+        shares = self.by_node(by_row, nodes)
+        return shares.toarray() if is_sparse(shares) else shares
+
+    def by_node(self, by_row: Any, nodes: np.ndarray) -> Any:
+        """As `distribution`, sparse where `by_row` is."""
         if self.average is None:
-            shares = by_row[self.row_of_node[nodes]]
-        else:
-            shares = self.average[nodes] @ by_row
-        return shares.toarray() if sparse.issparse(shares) else shares
+            return by_row[self.row_of_node[nodes]]
+        return self.average[nodes] @ by_row
 
 
 def favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -90,7 +98,9 @@ def favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _node_codes(training: TrainingSet, consensus: Consensus) -> np.ndarray:
+def _node_codes(training: TrainingSet, consensus: "Consensus") -> np.ndarray:
+    from scipy import sparse
+
     # The pairs of a node, weighted by their copies, in few enough columns that
     # ten thousand classes stay affordable: only nodes with several pairs differ.
     by_pair = sparse.csr_array(

@@ -1,0 +1,1 @@
+"""A fitted model away from its estimator: to answer with, and to keep in a file."""

@@ -1,0 +1,118 @@
+"""Whether the parts of a loaded model fit together.
+
+Compiled code and hnswlib follow the numbers of a model without looking. A file with
+right checksums can still hold wrong numbers, if it was made to: no such number may
+lead out of an array.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from knngraph.exceptions import SavedModelError
+from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.model import FittedModel, Reading
+from knngraph.serving.served import Served
+from knngraph.space import Space, is_sparse
+
+
+def check_served(served: Any) -> Served:
+    """Refuse a model whose parts do not fit together.
+
+    Parameters
+    ----------
+    served : object
+        As it came out of a file.
+
+    Returns
+    -------
+    Served
+        The same.
+    """
+    _require(isinstance(served, Served), "it is no predictor")
+    model, reading = served.model, served.reading
+    _require(isinstance(model, FittedModel), "it has no model")
+    _require(isinstance(reading, Reading), "it has no reading")
+    n_classes = model.training.n_classes
+    _check_array(served.classes, "classes", "biufUO", (n_classes,))
+    _require(type(served.n_features) is int, "it has no number of features")
+    if served.names is not None:
+        _check_array(served.names, "names", "OU", (served.n_features,))
+    _check_training(model.training, served.n_features)
+    _check_space(model.space, served.n_features)
+    _check_nodes(model)
+    _check_reading(reading)
+    n_nodes = model.training.n_nodes
+    _require(model.index.n_points == n_nodes, "its index holds other points")
+    if served.distribution is None:
+        _require(reading.inference == "adaptive", "it has no shares of the vote")
+    elif is_sparse(served.distribution):
+        shape = served.distribution.shape
+        _require(shape == (n_nodes, n_classes), "its shares are of another shape")
+    else:
+        _check_array(served.distribution, "shares", "f", (n_nodes, n_classes))
+    return served
+
+
+def _check_training(training: TrainingSet, n_features: int) -> None:
+    n_nodes, n_pairs = len(training.points), len(training.pair_node)
+    _require(n_nodes > 0, "it has no rows")
+    _require(training.points.dtype == np.float32, "its rows are not float32")
+    _check_array(training.points, "rows", "f", (n_nodes, n_features))
+    for name in ("pair_node", "pair_code", "pair_count"):
+        pairs = getattr(training, name)
+        _require(pairs.dtype == np.intp, f"{name} is {pairs.dtype}")
+        _check_array(pairs, name, "i", (n_pairs,))
+    steps = np.diff(training.pair_node, prepend=-1, append=n_nodes)
+    _require(bool(((steps == 0) | (steps == 1)).all()), "its rows are out of order")
+    _require(steps[0] == 1 and steps[-1] == 1, "its rows are out of order")
+    _check_codes(training.pair_code, training.n_classes)
+    _require(training.pair_count.min() > 0, "it counts no copies")
+
+
+def _check_space(space: Space, n_features: int) -> None:
+    _require(space.metric in ("euclidean", "cosine", "learned"), "its metric is new")
+    _require(type(space.scale) is float and space.scale > 0, "it has no scale")
+    if space.center is not None:
+        _check_array(space.center, "center", "f", (n_features,))
+    if space.linear is not None:
+        _check_array(space.linear, "map", "f", (n_features, n_features))
+
+
+def _check_nodes(model: FittedModel) -> None:
+    n_nodes = model.training.n_nodes
+    for name, dtype, nodes in (
+        ("labels", np.intp, model.stored.codes),
+        ("places", np.intp, model.stored.row_of_node),
+        ("support", np.float32, model.decisions.support),
+    ):
+        _require(nodes.dtype == dtype, f"its {name} are {nodes.dtype}")
+        _check_array(nodes, name, "if", (n_nodes,))
+    _check_codes(model.stored.codes, model.training.n_classes)
+    _check_codes(model.stored.row_of_node, n_nodes)
+    _require(model.stored.average is None, "it averages rows that it has not")
+
+
+def _check_reading(reading: Reading) -> None:
+    known = reading.inference in ("lookup", "adaptive", "cascade")
+    _require(known, "its inference is new")
+    for count in (reading.ef, reading.problem.n_neighbors, reading.n_threads):
+        _require(type(count) is int and count > 0, f"it has {count} as a count")
+
+
+def _check_codes(codes: np.ndarray, n: int) -> None:
+    _require(len(codes) > 0 and codes.min() >= 0 and codes.max() < n, "a code is wild")
+
+
+def _check_array(array: Any, name: str, kinds: str, shape: tuple[int, ...]) -> None:
+    _require(isinstance(array, np.ndarray), f"{name} is no array")
+    _require(array.dtype.kind in kinds, f"{name} is {array.dtype}")
+    _require(array.shape == shape, f"{name} has shape {array.shape} for {shape}")
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise SavedModelError(
+            f"The saved model does not hold together: {problem}. It was not written by "
+            "this release of knngraph; save it again."
+        )

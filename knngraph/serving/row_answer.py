@@ -1,0 +1,71 @@
+"""The shortest way from one row to its label."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from knngraph.inference.answer import mapped_codes
+from knngraph.serving.rows import RowRules
+from knngraph.serving.served import Served
+from knngraph.space import LARGEST_COORDINATE
+
+# Differences from centers below this cannot overflow unless the row itself does.
+_LARGEST_CENTER = 2.0**100
+
+
+def row_answer(served: Served, rules: RowRules) -> Callable[[Any], Any]:
+    """A function from one row to its label, with everything found beforehand.
+
+    Parameters
+    ----------
+    served : Served
+    rules : RowRules
+
+    Returns
+    -------
+    callable
+        Gives what the estimator predicts for the row, to the bit.
+    """
+    labels = list(served.classes)
+    model, reading = served.model, served.reading
+
+    def answer(x: Any) -> Any:
+        mapped = model.space.map_block(rules.one(x))
+        return labels[mapped_codes(model, reading, mapped).item(0)]
+
+    center = _single_center(served)
+    walker = getattr(model.index, "walker", None)
+    if reading.inference != "lookup" or center is None or walker is None:
+        return answer
+    walk, code_of, subtract = walker(reading.ef), model.stored.codes.item, np.subtract
+    dtype, shape = np.dtype(np.float32), (served.n_features,)
+    nearby = _surely_allowed(model.training.points)
+
+    def lookup(x: Any) -> Any:
+        if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
+            node, squared = walk(subtract(x, center))
+            # Not so for NaN and infinity either, which is how they are found.
+            if squared < nearby:
+                return labels[code_of(node)]
+        return answer(x)
+
+    return lookup
+
+
+def _single_center(served: Served) -> np.ndarray | None:
+    """What to subtract where the map does nothing else, and does it in float32."""
+    space = served.model.space
+    if space.metric != "euclidean" or space.scale != 1.0 or space.linear is not None:
+        return None
+    if space.center is None:
+        return np.zeros(served.n_features, dtype=np.float32)
+    center = space.center.astype(np.float32)
+    exact = bool((center == space.center).all())
+    return center if exact and np.abs(center).max() < _LARGEST_CENTER else None
+
+
+def _surely_allowed(points: np.ndarray) -> float:
+    """Squared distance to a point below which no coordinate is refused."""
+    farthest = max(float(points.max()), -float(points.min()))
+    return 0.5 * max(0.0, LARGEST_COORDINATE - farthest) ** 2

@@ -1,0 +1,129 @@
+"""Check the rows of a request without scikit-learn; errors say where and what to do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from knngraph.space import is_sparse
+
+_BYTES_PER_BLOCK = 2**22
+
+
+@dataclass(frozen=True)
+class RowRules:
+    """What a row has to be.
+
+    Parameters
+    ----------
+    n_features : int
+    names : ndarray of str or None
+        Names of the columns, where fit has seen any.
+    """
+
+    n_features: int
+    names: np.ndarray | None
+
+    def one(self, x: Any) -> np.ndarray:
+        """Check one row; returns it as a block of shape (1, n_features)."""
+        row = np.asarray(x)
+        if row.ndim != 1:
+            raise ValueError(
+                f"x has shape {row.shape}; a predictor is called with one row of shape "
+                f"({self.n_features},). Use predict(X) for several."
+            )
+        return self._checked(row[None], "x")
+
+    def many(self, X: Any) -> Any:
+        """Check rows; returns an ndarray or CSR that shares its memory with X."""
+        if is_sparse(X):
+            rows = X.tocsr()
+            self._check_width(rows.shape, "X")
+            if not np.isfinite(rows.data).all():
+                entries = rows.tocoo()
+                place = int(np.flatnonzero(~np.isfinite(entries.data))[0])
+                self._refuse(
+                    "X", entries.row[place], entries.col[place], entries.data[place]
+                )
+            return rows
+        columns = getattr(X, "columns", None)
+        if columns is not None:
+            self._check_names(list(columns))
+        rows = np.asarray(X)
+        if rows.ndim != 2:
+            raise ValueError(
+                f"X has shape {rows.shape}; rows of shape (n_rows, {self.n_features}) "
+                "are expected. For one row call the predictor itself, or pass "
+                "x.reshape(1, -1)."
+            )
+        return self._checked(rows, "X")
+
+    def _checked(self, rows: np.ndarray, name: str) -> np.ndarray:
+        self._check_width(rows.shape, name)
+        if rows.dtype.kind == "O":
+            rows = self._as_numbers(rows, name)
+        if rows.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{name} has dtype {rows.dtype}; real numbers are expected. Encode the "
+                "columns as at fit (a scikit-learn Pipeline does both)."
+            )
+        step = max(1, _BYTES_PER_BLOCK // max(1, rows[:1].nbytes))
+        for start in range(0, len(rows), step):
+            finite = np.isfinite(rows[start : start + step])
+            if not finite.all():
+                row, column = np.argwhere(~finite)[0]
+                row += start
+                self._refuse(name, row, column, rows[row, column])
+        return rows
+
+    def _check_width(self, shape: tuple[int, ...], name: str) -> None:
+        if shape[1] != self.n_features:
+            raise ValueError(
+                f"{name} has {shape[1]} columns, the model was fitted on "
+                f"{self.n_features}. Pass the columns of fit in their order."
+            )
+
+    def _check_names(self, found: list[Any]) -> None:
+        if self.names is None:
+            return
+        for place, name in enumerate(self.names.tolist()):
+            if place >= len(found) or found[place] != name:
+                got = repr(found[place]) if place < len(found) else "nothing"
+                raise ValueError(
+                    f"Column {place} of X has to be {name!r} as at fit, and is {got}. "
+                    "Select the columns in the order of feature_names_in_."
+                )
+
+    def _as_numbers(self, rows: np.ndarray, name: str) -> np.ndarray:
+        try:
+            return rows.astype(np.float64)
+        except (TypeError, ValueError):
+            row, column = next(
+                place for place, value in np.ndenumerate(rows) if not _is_number(value)
+            )
+            raise ValueError(
+                f"{name} has {rows[row, column]!r} in row {row}, column "
+                f"{self._label(column)}, which is no number. Encode the column as at "
+                "fit."
+            ) from None
+
+    def _refuse(self, name: str, row: Any, column: Any, value: Any) -> None:
+        where = f"row {row}, column" if name == "X" else "column"
+        raise ValueError(
+            f"{name} has {value} in {where} {self._label(column)}; numbers have to be "
+            "finite. Fill it in as the training rows were (for example with "
+            "sklearn.impute.SimpleImputer), or leave the row out."
+        )
+
+    def _label(self, column: Any) -> str:
+        if self.names is None:
+            return str(column)
+        return f"{column} ({str(self.names[column])!r})"
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
