@@ -85,7 +85,7 @@ def test_same_answers_on_an_exact_index(inference, tmp_path):
 def test_same_answers_wherever_the_data_are(shift, scale, dtype):
     X, y = load_iris(return_X_y=True)
     X = (X * scale + shift).astype(dtype)
-    classifier = KNNGraphClassifier(random_state=0).fit(X, y)
+    classifier = KNNGraphClassifier(ef=4, random_state=0).fit(X, y)
     check_same(classifier, classifier.to_predictor(), X)
 
 
@@ -185,9 +185,9 @@ def test_names_of_columns(tmp_path):
         (np.zeros(5, np.float32), r"5 columns, .* fitted on 4"),
         (np.zeros((1, 4)), r"shape \(1, 4\).*predict\(X\)"),
         (np.float32(3), r"shape \(\)"),
-        ([1.0, np.nan, 3.0, 4.0], r"nan in column 1; .*finite"),
-        (np.array([1, 2, np.inf, 4], np.float32), r"inf in column 2"),
-        (np.array([1, 2, np.nan, 4], np.float32), r"nan in column 2"),
+        ([1.0, np.nan, 3.0, 4.0], r"nan in .*column 1; .*finite"),
+        (np.array([1, 2, np.inf, 4], np.float32), r"inf in .*column 2"),
+        (np.array([1, 2, np.nan, 4], np.float32), r"nan in .*column 2"),
         ([1.0, 1e300, 3.0, 4.0], r"1e\+300 in column 1"),
         (np.array([1, 1e18, 3, 4], np.float32), r"in column 1, more than"),
         (["a", "b", "c", "d"], r"dtype <U1"),
