@@ -14,12 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from knngraph.exceptions import LookupAgreementWarning
 from knngraph.graph.kernel import neighbors_bandwidth
-from knngraph.graph.learn import (
-    GraphSettings,
-    LearnedGraph,
-    graph_over_rows,
-    learn_graph,
-)
+from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import build_index
@@ -31,7 +26,6 @@ from knngraph.inference.answer import (
     answer_probabilities,
     answered_by_lookup,
 )
-from knngraph.inference.learn import learn_model
 from knngraph.inference.model import Reading
 from knngraph.inspection.explain import StoredVotes, explain_answers
 from knngraph.inspection.explanation import Explanation
@@ -45,6 +39,11 @@ from knngraph.parameters import (
 )
 from knngraph.progress import stage
 from knngraph.space import Space
+from knngraph.updating.attributes import learned_attributes
+from knngraph.updating.estimator import UpdatableMixin
+from knngraph.updating.model import LearningModel
+from knngraph.updating.recipe import Recipe, in_mapped_units
+from knngraph.updating.state import SearchedRows
 
 if TYPE_CHECKING:
     from knngraph.serving.predictor import Predictor
@@ -55,7 +54,7 @@ EXACT_SUPPORT_LIMIT = 5000
 _TOO_LITTLE_AGREEMENT = 0.95
 
 
-class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
+class KNNGraphClassifier(UpdatableMixin, ClassifierMixin, BaseEstimator):
     """Classifier that learns the neighbors of its training rows at fit.
 
     Fit represents every training row sparsely by others, lets those vote on its
@@ -293,9 +292,16 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
+        classes, codes = np.unique(y, return_inverse=True)
+        return self._fit_codes(X, codes, classes)
+
+    def _fit_codes(
+        self, X: Any, codes: np.ndarray, classes: np.ndarray
+    ) -> "KNNGraphClassifier":
+        """Fit validated rows, whose labels are numbers of the given classes."""
         scales = checked_scales(self._setting("density_scales"))
         self._check_settings()
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_ = classes
         n_threads = count_threads(self.n_jobs)
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
@@ -319,41 +325,31 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             n_threads=build_threads,
             verbose=self.verbose,
         )
-        exact = self._support_is_exact(training.n_rows)
-        neighbors = self._search_neighbors(
-            training, index, exact, max(scales), n_threads
-        )
+        exact = training.n_rows <= self._exact_up_to()
+        n_listed = max(self._neighbors_needed(), *scales)
+        neighbors = self._search_neighbors(training, index, exact, n_listed, n_threads)
         self._select(training, neighbors, space, scales, seed, n_threads)
-        settings = self._graph_settings(scales, space)
-        learned = learn_graph(
-            training,
-            neighbors,
-            settings,
-            exact=exact,
+        self._recipe = Recipe(
+            graph=self._graph_settings(scales, space),
+            problem=self._query_problem(sigma=0.0),
+            query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
+            tolerance=self.cascade_tolerance,
+            n_listed=n_listed,
+            exact_up_to=self._exact_up_to(),
+            M=self.M,
+            ef_construction=self.ef_construction,
             seed=seed,
-            n_threads=n_threads,
-            verbose=self.verbose,
+            seeded=self.random_state is not None,
+            spacing=neighbors_bandwidth(neighbors, n_listed),
         )
-        self._keep_graph(training, learned, space)
-        self.query_bandwidth_ = self._learned_query_bandwidth(space, neighbors)
-        answering = learn_model(
-            space,
-            training,
-            index,
-            probe,
-            neighbors,
-            learned,
-            settings,
-            self._query_problem((self.query_bandwidth_ or 0.0) / space.scale),
-            self.cascade_tolerance,
-            n_threads=n_threads,
-            verbose=self.verbose,
+        rows = SearchedRows(
+            space, training, None, index, probe, neighbors, exact, solved=None
         )
-        self._model = answering.model
+        model = LearningModel(rows, self._recipe, n_threads, self.verbose)
+        self.__dict__.update(learned_attributes(model, classes))
+        self.__dict__.pop("_change", None)  # of rows that came after an earlier fit
         self._voted_with = float(self._setting("self_weight"))
-        self._left_out = answering.left_out
-        self.loo_score_ = answering.left_out.score
-        self.decided_ = answering.decided[training.pair_of_row]
+        self._fitted_with = self._parameters_of_learning()
         self._warn_of_lost_walks()
         return self
 
@@ -369,7 +365,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_queries,)
         """
         X = self._checked_queries(X)
-        return self.classes_[answer_codes(self._model, self._reading(), X)]
+        return self.classes_[answer_codes(self._present_model, self._reading(), X)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.
@@ -407,7 +403,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
         """
         X = self._checked_queries(X)
         reading = self._reading()
-        short = answered_by_lookup(self._model, reading, X)
+        short = answered_by_lookup(self._present_model, reading, X)
         return {
             "inference": self.inference,
             "ef": reading.ef,
@@ -524,7 +520,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     def ef_(self) -> int:
         """Beam of the walk that the parameters ask for."""
         check_is_fitted(self)
-        model, m = self._model, self._setting("max_neighbors")
+        model, m = self._present_model, self._setting("max_neighbors")
         if self.inference == "adaptive":
             least = beam_for(m)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
@@ -537,7 +533,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
     @property
     def lookup_agreement_(self) -> float:
         """Share of held-out rows whose walk ends at the label of exact search."""
-        return self._model.probe.agreement(self._model.stored.codes, self.ef_)
+        model = self._present_model
+        return model.probe.agreement(model.stored.codes, self.ef_)
 
     def _setting(self, name: str) -> Any:
         """Value of a parameter; an estimator that tunes itself says otherwise."""
@@ -571,17 +568,18 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return 0, n_threads
         return int(check_random_state(self.random_state).randint(2**31 - 1)), 1
 
-    def _support_is_exact(self, n_rows: int) -> bool:
+    def _exact_up_to(self) -> float:
+        """Number of rows up to which the graph is certified against all."""
         if self.support == "auto":
-            return n_rows <= EXACT_SUPPORT_LIMIT
-        return bool(self.support == "exact")
+            return EXACT_SUPPORT_LIMIT
+        return np.inf if self.support == "exact" else 0
 
     def _search_neighbors(
         self,
         training: TrainingSet,
         index: SearchIndex,
         exact: bool,
-        largest_scale: int,
+        n_listed: int,
         n_threads: int,
     ) -> Neighbors:
         with stage("searching neighbors", training.n_nodes, self.verbose) as searching:
@@ -589,7 +587,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 ExactIndex(training.points) if exact else index,
                 training.points,
                 training.node_counts(),
-                max(self._neighbors_needed(), largest_scale),
+                n_listed,
                 n_threads=n_threads,
                 advance=searching.advance,
             )
@@ -602,41 +600,8 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             field.name: self._setting(field.name) for field in fields(GraphSettings)
         }
         values |= {"density_scales": scales} | changed
-        if not isinstance(values["bandwidth"], str):
-            values["bandwidth"] = values["bandwidth"] / space.scale
+        values["bandwidth"] = in_mapped_units(values["bandwidth"], space)
         return GraphSettings(**values)
-
-    def _keep_graph(
-        self, training: TrainingSet, learned: LearnedGraph, space: Space
-    ) -> None:
-        """Bring the results from pairs and nodes to the rows of the user."""
-        pair = training.pair_of_row
-        problem, representation = learned.problem, learned.representation
-        consensus = learned.consensus
-        self.graph_ = graph_over_rows(training, representation.weights)
-        self.n_neighbors_ = np.diff(self.graph_.indptr)
-        self.density_ = problem.density[pair]
-        self.lambda_max_ = representation.lambda_max[pair]
-        self.penalty_ = problem.fractions[pair] * self.lambda_max_
-        self.bandwidth_ = problem.kernel.sigma * space.scale
-        self.label_distribution_ = consensus.distribution[pair]
-        self.labels_ = self.classes_[consensus.codes[pair]]
-        self.margin_ = consensus.margin[pair]
-        self.relabeled_ = np.flatnonzero(consensus.codes[pair] != training.codes)
-        self.optimality_gap_ = representation.gaps[pair]
-        self.objective_path_ = representation.objective_path
-        self.n_iter_ = max(1, int(representation.n_iter.max()))
-
-    def _learned_query_bandwidth(
-        self, space: Space, neighbors: Neighbors
-    ) -> float | None:
-        bandwidth = self._setting("query_bandwidth")
-        if bandwidth == "local":
-            return None
-        if bandwidth == "neighbors":
-            m = self._setting("max_neighbors")
-            return neighbors_bandwidth(neighbors, m) * space.scale
-        return float(bandwidth)
 
     def _query_problem(self, sigma: float) -> QueryProblem:
         return QueryProblem(
@@ -658,7 +623,7 @@ class KNNGraphClassifier(ClassifierMixin, BaseEstimator):
             self.inference,
             self.ef_,
             self._query_problem(
-                (self.query_bandwidth_ or 0.0) / self._model.space.scale
+                (self.query_bandwidth_ or 0.0) / self._present_model.space.scale
             ),
             count_threads(self.n_jobs),
         )

@@ -11,3 +11,7 @@ class LookupAgreementWarning(KNNGraphWarning):
 
 class SavedModelError(ValueError):
     """A saved model is damaged, or not what this release can read."""
+
+
+class RefitWarning(KNNGraphWarning):
+    """Rows have come that only a new fit would do justice to."""

@@ -1,6 +1,6 @@
 """The learning stages in their order: from neighbors to the stored labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,7 @@ def learn_graph(
     settings: GraphSettings,
     *,
     exact: bool,
+    represent: Callable[..., Representation] | None = None,
     seed: int = 0,
     n_threads: int = 1,
     verbose: int = 0,
@@ -81,6 +82,8 @@ def learn_graph(
     settings : GraphSettings
     exact : bool
         Whether the representation is certified against all rows.
+    represent : callable or None
+        Takes the place of `represent_fully` and `represent_locally`.
     seed : int, default=0
     n_threads : int, default=1
     verbose : int, default=0
@@ -98,7 +101,8 @@ def learn_graph(
         seed=seed,
         n_threads=n_threads,
     )
-    represent = represent_fully if exact else represent_locally
+    if represent is None:
+        represent = represent_fully if exact else represent_locally
     with stage("learning neighbors", training.n_pairs, verbose) as learning:
         representation = represent(
             training,

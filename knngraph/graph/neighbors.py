@@ -125,18 +125,41 @@ def nearest_others(
     >>> found.ids.ravel().tolist(), found.squared.ravel().tolist()
     ([1, 0, 1], [1.0, 1.0, 16.0])
     """
-    n_nodes = points.shape[0]
-    k = min(k, n_nodes - 1)
-    ids = np.empty((n_nodes, k), dtype=np.int32)
-    squared = np.empty((n_nodes, k), dtype=np.float32)
-    for start in range(0, n_nodes, _QUERIES_PER_CALL):
-        stop = min(start + _QUERIES_PER_CALL, n_nodes)
-        found, distance = index.nearest(
-            points[start:stop], k + 1, ef=beam_for(k + 1), n_threads=n_threads
-        )
-        others = all_but_self(found, np.arange(start, stop))
-        ids[start:stop] = found[others].reshape(stop - start, k)
-        squared[start:stop] = distance[others].reshape(stop - start, k)
-        if advance is not None:
-            advance(stop - start)
+    everyone = np.arange(points.shape[0])
+    ids, squared = others_of(
+        index, points, everyone, k, n_threads=n_threads, advance=advance
+    )
     return Neighbors(ids, squared, counts)
+
+
+def others_of(
+    index: SearchIndex,
+    points: np.ndarray,
+    asking: np.ndarray,
+    k: int,
+    *,
+    n_threads: int = 1,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search the neighbors of some points; see `nearest_others`.
+
+    Returns
+    -------
+    ids : ndarray of shape (n_asking, k), int32
+    squared : ndarray of shape (n_asking, k), float32
+    """
+    k = min(k, points.shape[0] - 1)
+    ids = np.empty((len(asking), k), dtype=np.int32)
+    squared = np.empty((len(asking), k), dtype=np.float32)
+    for start in range(0, len(asking), _QUERIES_PER_CALL):
+        some = asking[start : start + _QUERIES_PER_CALL]
+        stop = start + len(some)
+        found, distance = index.nearest(
+            points[some], k + 1, ef=beam_for(k + 1), n_threads=n_threads
+        )
+        others = all_but_self(found, some)
+        ids[start:stop] = found[others].reshape(len(some), k)
+        squared[start:stop] = distance[others].reshape(len(some), k)
+        if advance is not None:
+            advance(len(some))
+    return ids, squared

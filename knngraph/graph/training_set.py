@@ -119,16 +119,23 @@ def build_training_set(
     >>> training.n_rows, training.n_pairs, training.n_nodes
     (4, 3, 2)
     """
-    codes = codes.astype(np.intp, copy=False)
     node_of_row, row_of_node = distinct_rows(rows, seed)
     if place_of_row is not None:
         node_of_row = node_of_row[place_of_row]
+    return rows_on_nodes(rows[row_of_node], node_of_row, codes, n_classes)
+
+
+def rows_on_nodes(
+    points: np.ndarray, node_of_row: np.ndarray, codes: np.ndarray, n_classes: int
+) -> TrainingSet:
+    """Find the distinct (node, label) pairs of rows whose nodes are known."""
+    codes = codes.astype(np.intp, copy=False)
     keys = node_of_row * n_classes + codes
     pair_keys, pair_of_row, pair_count = np.unique(
         keys, return_inverse=True, return_counts=True
     )
     return TrainingSet(
-        points=rows[row_of_node],
+        points=points,
         node_of_row=node_of_row,
         codes=codes,
         n_classes=n_classes,
@@ -176,7 +183,11 @@ def training_set_of_pairs(
 
 def distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Node of every row and one row of every node, nodes in hash order."""
-    hashes = row_hashes(rows, seed)
+    return rows_by_hash(rows, row_hashes(rows, seed))
+
+
+def rows_by_hash(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the distinct rows, as `distinct_rows` does, by hashes that are known."""
     order = np.argsort(hashes, kind="stable")
     sorted_hashes = hashes[order]
     new_hash = np.concatenate([[True], sorted_hashes[1:] != sorted_hashes[:-1]])

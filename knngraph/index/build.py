@@ -6,6 +6,7 @@ import numpy as np
 
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.protocol import SearchIndex
 from knngraph.progress import stage
 
 _ROWS_PER_CALL = 16384
@@ -103,15 +104,30 @@ def build_index(
             index.add(rows, n_threads=n_threads)
             building.advance(len(rows))
         held_out = points[n_first:]
-        probe = _probe(index, points[:n_first], held_out, n_threads)
+        probe = probe_walks(index, points[:n_first], held_out, n_threads)
         index.add(held_out, n_threads=n_threads)
         building.advance(len(held_out))
     return index, probe
 
 
-def _probe(
-    index: HNSWIndex, stored: np.ndarray, held_out: np.ndarray, n_threads: int
+def probe_walks(
+    index: SearchIndex, stored: np.ndarray, held_out: np.ndarray, n_threads: int
 ) -> WalkProbe:
+    """Walk to rows that the index does not hold, and find their nearest exactly.
+
+    Parameters
+    ----------
+    index : SearchIndex
+    stored : ndarray of shape (n_stored, n_features), float32
+        The points it holds.
+    held_out : ndarray of shape (n_held_out, n_features), float32
+    n_threads : int
+
+    Returns
+    -------
+    WalkProbe
+        `reached` by the numbers of the index, `nearest` by places in `stored`.
+    """
     reached = np.empty((len(BEAMS), len(held_out)), dtype=np.intp)
     nearest = np.empty(len(held_out), dtype=np.intp)
     if len(held_out):

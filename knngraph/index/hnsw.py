@@ -11,6 +11,10 @@ from knngraph.index.hnsw_parts import HNSWParts
 
 # Of the pickle; format 1 held hnswlib's own, which is not checked on load.
 STATE_VERSION = 2
+# An index that has to grow grows by this share at least.
+_GROWTH = 0.1
+# Removed points keep a number that no point has: this one and those that follow.
+_FIRST_REMOVED = 2**48
 
 
 class HNSWIndex:
@@ -26,7 +30,7 @@ class HNSWIndex:
     ----------
     n_features : int
     capacity : int
-        The largest number of points the index will hold.
+        Number of points that memory is set aside for; more may be added.
     M : int, default=16
         Links a point keeps on the upper layers (twice as many on the lowest).
     ef_construction : int, default=200
@@ -63,6 +67,7 @@ class HNSWIndex:
         import hnswlib
 
         self.n_features = n_features
+        self._numbers = np.empty(0, dtype=np.intp)
         self._graph = hnswlib.Index(space="l2", dim=n_features)
         self._graph.init_index(
             max_elements=capacity,
@@ -80,7 +85,12 @@ class HNSWIndex:
 
     @property
     def n_points(self) -> int:
-        """Number of points inserted so far."""
+        """Number of points that a search can find."""
+        return len(self._numbers)
+
+    @property
+    def n_places(self) -> int:
+        """Number of points that take memory, removed ones among them."""
         return int(self._graph.get_current_count())
 
     @property
@@ -88,15 +98,91 @@ class HNSWIndex:
         """Bytes the index occupies, vectors included."""
         return int(self._graph.index_file_size())
 
-    def add(self, points: np.ndarray, *, n_threads: int = 1) -> None:
-        """Insert rows; they are numbered on from the last one.
+    def add(
+        self,
+        points: np.ndarray,
+        numbers: np.ndarray | None = None,
+        *,
+        n_threads: int = 1,
+    ) -> None:
+        """Insert rows; the result is reproducible with one thread only.
 
-        The result is reproducible with one thread only.
+        Parameters
+        ----------
+        points : ndarray of shape (n, n_features), float32
+        numbers : ndarray of shape (n,) or None
+            By which a search names them, none of them taken; None numbers on.
+        n_threads : int, default=1
         """
-        if len(points):
-            first = self.n_points
-            ids = np.arange(first, first + len(points))
-            self._graph.add_items(points, ids, num_threads=n_threads)
+        if not len(points):
+            return
+        if numbers is None:
+            numbers = np.arange(self.n_points, self.n_points + len(points))
+        n_places = self.n_places
+        wanted = n_places + len(points)
+        if wanted > self._graph.get_max_elements():
+            self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
+        self._graph.add_items(points, numbers, num_threads=n_threads)
+        self._numbers = np.sort(np.concatenate([self._numbers, numbers]))
+
+    def renumbered(self, number_now: np.ndarray) -> "HNSWIndex":
+        """A copy in which points have other numbers, or are gone.
+
+        A point that is gone is found by no search, but stays a station of the
+        walk, so that nothing behind it is cut off; its memory comes back with a
+        new index only.
+
+        Parameters
+        ----------
+        number_now : ndarray of shape (largest number + 1,)
+            New number of every point, -1 where it goes.
+
+        Returns
+        -------
+        HNSWIndex
+            This one stays as it is.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from knngraph.index.hnsw import HNSWIndex
+        >>> index = HNSWIndex(n_features=1, capacity=3)
+        >>> index.add(np.array([[0.0], [1.0], [5.0]], dtype=np.float32))
+        >>> changed = index.renumbered(np.array([1, 0, -1]))
+        >>> changed.nearest(np.array([[4.0]], dtype=np.float32), k=2)[0].tolist()
+        [[0, 1]]
+        """
+        state = self._graph.__getstate__()[0]
+        n_places = self.n_places
+        records = state["data_level0"].view(np.uint8).reshape(n_places, -1)
+        end = state["label_offset"]
+        places = np.arange(n_places)
+        labels = np.ascontiguousarray(records[:, end:]).view(np.uint64).ravel()
+        known = labels < len(number_now)
+        numbers = np.full(n_places, -1, dtype=np.intp)
+        numbers[known] = number_now[labels[known].astype(np.intp)]
+        labels = np.where(numbers < 0, _FIRST_REMOVED + places, numbers)
+        labels = labels.astype(np.uint64)
+        records[:, end:] = labels[:, None].view(np.uint8)
+        # The map from label to place is kept apart from the records.
+        state["label_lookup_external"] = labels
+        state["label_lookup_internal"] = places.astype(np.uint32)
+        twin = HNSWIndex._of(state, np.sort(numbers[numbers >= 0]))
+        for place in np.flatnonzero(known & (numbers < 0)).tolist():
+            twin._graph.mark_deleted(_FIRST_REMOVED + place)
+        return twin
+
+    @classmethod
+    def _of(cls, state: dict[str, Any], numbers: np.ndarray) -> "HNSWIndex":
+        import hnswlib
+
+        index = cls.__new__(cls)
+        index.n_features = state["dim"]
+        index._numbers = numbers
+        index._graph = hnswlib.Index.__new__(hnswlib.Index)
+        index._graph.__setstate__((state,))
+        index._settle()
+        return index
 
     def nearest(
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
@@ -128,13 +214,14 @@ class HNSWIndex:
                 found, distances = self._graph.knn_query(query, k=beam, num_threads=1)
             except RuntimeError:
                 found, distances = exact.nearest(query, k)
+                found = self._numbers[found]
             ids[i] = found[0, :k]
             squared[i] = distances[0, :k]
         return ids, squared
 
     def points(self) -> np.ndarray:
-        """The stored rows in the order of insertion, float32."""
-        rows = self._graph.get_items(np.arange(self.n_points), return_type="numpy")
+        """The rows that a search can find, by their numbers, float32."""
+        rows = self._graph.get_items(self._numbers, return_type="numpy")
         return np.asarray(rows, dtype=np.float32)
 
     def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
@@ -168,15 +255,8 @@ class HNSWIndex:
     @classmethod
     def from_parts(cls, parts: HNSWParts) -> "HNSWIndex":
         """The index that the arrays came from; ValueError where there is none."""
-        import hnswlib
-
-        state = parts.to_state()
-        index = cls.__new__(cls)
-        index.n_features = state["dim"]
-        index._graph = hnswlib.Index.__new__(hnswlib.Index)
-        index._graph.__setstate__((state,))
-        index._settle()
-        return index
+        labels = parts.labels[~parts.removed]
+        return cls._of(parts.to_state(), np.sort(labels).astype(np.intp))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"version": STATE_VERSION, "parts": vars(self.parts())}

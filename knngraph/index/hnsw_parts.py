@@ -14,7 +14,8 @@ import numpy as np
 # Of these hnswlib has one legal value each, given the others.
 _LINK_BYTES = 4
 _LABEL_BYTES = 8
-# The count of links takes two bytes; the third marks a deleted point.
+# The count of links takes two bytes; the lowest bit of the third marks a deleted
+# point.
 _COUNT_BYTES = 2
 
 
@@ -49,6 +50,11 @@ class HNSWParts:
     def n_points(self) -> int:
         """Number of points."""
         return int(self.labels.shape[0])
+
+    @property
+    def removed(self) -> np.ndarray:
+        """Whether a point is a mere station of the walk that no search finds."""
+        return (self.links[:, _COUNT_BYTES] & 1).astype(bool)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "HNSWParts":

@@ -110,18 +110,26 @@ def learn_model(
     calibration = calibrate_stored(
         training, votes, decided[: len(sample)], left_out.exponent
     )
-    own_number = np.arange(training.n_nodes)
     model = FittedModel(
         space=space,
         training=training,
         index=index,
         stored=stored,
         probe=probe,
-        label_beam=probe.smallest_beam(stored.codes, _ENOUGH_SAME_LABELS),
-        node_beam=max(
-            probe.smallest_beam(own_number, _ENOUGH_SAME_NODES), SURROUNDINGS
-        ),
+        label_beam=label_beam(probe, stored),
+        node_beam=node_beam(probe, training),
         calibration=calibration,
         decisions=decisions,
     )
     return LearnedModel(model, left_out, decided)
+
+
+def label_beam(probe: WalkProbe, stored: StoredAnswers) -> int:
+    """Smallest beam whose labels agree with exact search often enough."""
+    return probe.smallest_beam(stored.codes, _ENOUGH_SAME_LABELS)
+
+
+def node_beam(probe: WalkProbe, training: TrainingSet) -> int:
+    """Smallest beam that ends at the nearest node often enough."""
+    own_number = np.arange(training.n_nodes)
+    return max(probe.smallest_beam(own_number, _ENOUGH_SAME_NODES), SURROUNDINGS)

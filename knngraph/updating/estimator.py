@@ -1,0 +1,191 @@
+"""The part of an estimator that takes rows in and lets them go after fit."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from knngraph.inference.model import FittedModel
+from knngraph.parallel import count_threads
+from knngraph.updating.arguments import (
+    check_same_parameters,
+    checked_indices,
+    codes_of_labels,
+    warn_of_far_rows,
+)
+from knngraph.updating.attributes import LEARNED
+from knngraph.updating.change import Change
+
+
+class UpdatableMixin:
+    """`partial_fit` and `forget` for an estimator that fits `_fit_codes`.
+
+    After a change the estimator holds a `Change` in the place of what it has
+    learned; the first look at a fitted attribute carries it out. The estimator is
+    never seen half changed: its state is exchanged in one assignment.
+    """
+
+    # Parameters that may differ from those of the fit.
+    _FREE = frozenset({"inference", "ef", "n_jobs", "verbose", "random_state"})
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Any:
+        """Add rows to those that were learned.
+
+        The first call is a `fit`; after `fit`, rows are added to those of the fit.
+        Only what the new rows touch is searched and solved again, at the next
+        look at the model: many small calls in a row cost little.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        classes : array-like of shape (n_classes,), default=None
+            All classes that there will ever be. Needed at the first call where
+            `fit` did not come before; later it may be left out.
+
+        Returns
+        -------
+        self : estimator
+
+        Notes
+        -----
+        Answers are those of a fit on all rows there are: the same with an exact
+        search, as accurate with the index. Center, scale and learned map stay
+        those of the first call.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(ef=16, random_state=0)
+        >>> classifier = classifier.partial_fit(X[:75], y[:75], classes=[0, 1, 2])
+        >>> classifier.partial_fit(X[75:], y[75:]).predict(X[[0, 70, 140]])
+        array([0, 1, 2])
+        """
+        if not self._has_rows():
+            return self._first_rows(X, y, classes)
+        X, y = validate_data(
+            self, X, y, reset=False, accept_sparse="csr", dtype="numeric"
+        )
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        if classes is not None and not np.array_equal(
+            unique_labels(classes), self.classes_
+        ):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on last call to partial_fit, "
+                f"was: {self.classes_!r}. Leave it out, or fit again."
+            )
+        codes = codes_of_labels(y, self.classes_)
+        change = self._change_so_far()
+        rows = change.space.map_rows(X)
+        warn_of_far_rows(rows, change.recipe)
+        self._note(change.added(rows, codes, count_threads(self.n_jobs)))
+        return self
+
+    def forget(self, indices: Any) -> Any:
+        """Remove rows from those that were learned.
+
+        Parameters
+        ----------
+        indices : int, array-like of int, or array-like of bool of shape (n_samples,)
+            Rows, counted in the order in which they were fitted and then added;
+            negative ones from the end; a row that is named twice is removed once.
+            A mask is true where a row is to go. Rows that stay close up, as in
+            `numpy.delete`: what was row 5 is row 4 after `forget(0)`.
+
+        Returns
+        -------
+        self : estimator
+
+        Notes
+        -----
+        A class whose rows are all forgotten stays in `classes_`. The last row
+        cannot be forgotten.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+        >>> classifier.forget(y == 1).predict(X[[0, 140]])
+        array([0, 2])
+        >>> classifier.labels_.shape
+        (100,)
+        """
+        check_is_fitted(self)
+        change = self._change_so_far()
+        rows = checked_indices(indices, change.n_rows)
+        if len(rows):
+            self._note(change.removed(rows, count_threads(self.n_jobs)))
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        state = vars(self)
+        change = state.get("_change")
+        if name in LEARNED and change is not None:
+            if name == "query_bandwidth_":  # asks for no graph
+                return change.model.query_bandwidth
+            learned = change.attributes(self.classes_)
+            rest = {key: value for key, value in state.items() if key != "_change"}
+            self.__dict__ = rest | learned
+            return learned[name]
+        if name in state:  # another thread has just learned it
+            return state[name]
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+        )
+
+    def __getstate__(self) -> Any:
+        # A copy or a file holds what is learned, not what is to be learned.
+        if "_change" in vars(self):
+            _ = self.graph_
+        return super().__getstate__()
+
+    @property
+    def _present_model(self) -> FittedModel:
+        """The model to answer with: it learns no more than an answer asks for."""
+        change = vars(self).get("_change")
+        return self._model if change is None else change.model
+
+    def _has_rows(self) -> bool:
+        return "_change" in vars(self) or "_rows" in vars(self)
+
+    def _first_rows(self, X: Any, y: Any, classes: Any) -> Any:
+        if classes is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels "
+                "that there will ever be, for example numpy.unique of all of y."
+            )
+        before = dict(vars(self))
+        try:
+            X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
+            check_classification_targets(y)
+            y = column_or_1d(y, warn=True)
+            classes = unique_labels(classes)
+            self._fit_codes(X, codes_of_labels(y, classes), classes)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def _change_so_far(self) -> Change:
+        check_same_parameters(self._fitted_with, self._parameters_of_learning())
+        change = vars(self).get("_change")
+        if change is not None:
+            return change
+        return Change.none(self._rows, self._recipe, count_threads(self.n_jobs))
+
+    def _note(self, change: Change) -> None:
+        kept = {key: v for key, v in vars(self).items() if key not in LEARNED}
+        self.__dict__ = kept | {"_change": change}
+
+    def _parameters_of_learning(self) -> dict[str, Any]:
+        parameters = self.get_params(deep=False)
+        return {name: v for name, v in parameters.items() if name not in self._FREE}

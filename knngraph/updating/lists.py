@@ -1,0 +1,152 @@
+"""Neighbor lists after nodes have come and gone: only what changed is searched."""
+
+import numpy as np
+
+from knngraph.distances import squared_distances, squared_distances_to
+from knngraph.graph.candidates import pack
+from knngraph.graph.neighbors import Neighbors, nearest_others, others_of
+from knngraph.index.protocol import SearchIndex
+from knngraph.parallel import chunk_bounds, map_chunks
+from knngraph.updating.rows import ChangedRows
+
+_NEW_PER_BLOCK = 256
+_OLD_PER_BLOCK = 16384
+_MERGED_PER_CHUNK = 1024
+# Room for rounding in the product that finds out whom a new node is near to.
+_SLACK = 1e-5
+_PRODUCT_SLACK = 1e-13
+
+
+def change_neighbors(
+    neighbors: Neighbors,
+    change: ChangedRows,
+    index: SearchIndex,
+    n_listed: int,
+    *,
+    anew: bool = False,
+    n_threads: int = 1,
+) -> tuple[Neighbors, np.ndarray]:
+    """Bring the neighbor lists up to date.
+
+    A new node is searched, and so is one that has lost a neighbor. A node that a
+    new one is nearer to than the last of its list takes it in: the distances of
+    all old nodes to the new ones are computed for that, which finds every such
+    node and costs far less than a search of all.
+
+    Parameters
+    ----------
+    neighbors : Neighbors
+        Before the change.
+    change : ChangedRows
+    index : SearchIndex
+        Over the nodes there are now.
+    n_listed : int
+        Number of neighbors wanted.
+    anew : bool, default=False
+        Search all nodes.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    neighbors : Neighbors
+    changed : ndarray of shape (n_nodes,), bool
+        Nodes whose list is not what it was.
+    """
+    training = change.training
+    counts = training.node_counts()
+    width = min(n_listed, training.n_nodes - 1)
+    if anew or width != neighbors.ids.shape[1]:
+        found = nearest_others(
+            index, training.points, counts, width, n_threads=n_threads
+        )
+        return found, np.ones(training.n_nodes, dtype=bool)
+    ids = np.empty((training.n_nodes, width), dtype=np.int32)
+    squared = np.empty((training.n_nodes, width), dtype=np.float32)
+    old = np.flatnonzero(change.old_node >= 0)
+    ids[old] = change.node_now[neighbors.ids[change.old_node[old]]]
+    squared[old] = neighbors.squared[change.old_node[old]]
+    changed = change.old_node < 0
+    changed[old] = (ids[old] < 0).any(axis=1)
+    asking = np.flatnonzero(changed)
+    ids[asking], squared[asking] = others_of(
+        index, training.points, asking, width, n_threads=n_threads
+    )
+    settled = np.flatnonzero(~changed)
+    owner, newcomer = _nearer_newcomers(
+        training.points, change.new_nodes, settled, squared[settled], n_threads
+    )
+    _take_in(training.points, ids, squared, changed, owner, newcomer, n_threads)
+    return Neighbors(ids, squared, counts), changed
+
+
+def _nearer_newcomers(
+    points: np.ndarray,
+    new: np.ndarray,
+    old: np.ndarray,
+    squared: np.ndarray,
+    n_threads: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Old nodes, each with a new node that is as near as the last of its list.
+
+    Sorted by old node; one that just may be as near counts.
+    """
+    nothing = np.empty(0, dtype=np.intp)
+    if not len(new) or not len(old) or not squared.shape[1]:
+        return nothing, nothing
+    farthest = squared[:, -1].astype(np.float64)
+    new_blocks = [points[new[a:b]] for a, b in chunk_bounds(len(new), _NEW_PER_BLOCK)]
+
+    def compare(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        block = points[old[start:stop]].astype(np.float64)
+        norms = np.einsum("ij,ij->i", block, block)
+        owners, newcomers = [], []
+        for number, rows in enumerate(new_blocks):
+            rough = squared_distances(block, rows)
+            largest = max(
+                norms.max(), float((rows.astype(np.float64) ** 2).sum(1).max())
+            )
+            limit = farthest[start:stop] * (1 + _SLACK) + _PRODUCT_SLACK * largest
+            owner, place = np.nonzero(rough <= limit[:, None])
+            owners.append(old[start + owner])
+            newcomers.append(new[number * _NEW_PER_BLOCK + place])
+        return np.concatenate(owners), np.concatenate(newcomers)
+
+    parts = map_chunks(compare, len(old), _OLD_PER_BLOCK, n_threads)
+    owner, newcomer = (np.concatenate(column) for column in zip(*parts))
+    order = np.argsort(owner, kind="stable")
+    return owner[order], newcomer[order]
+
+
+def _take_in(
+    points: np.ndarray,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    changed: np.ndarray,
+    owner: np.ndarray,
+    newcomer: np.ndarray,
+    n_threads: int,
+) -> None:
+    """Merge new nodes into the lists of their owners, in place."""
+    owners, number = np.unique(owner, return_inverse=True)
+    newcomers = pack(number, newcomer, len(owners))
+    width = ids.shape[1]
+
+    def merge(start: int, stop: int) -> None:
+        rows = owners[start:stop]
+        both = np.concatenate(
+            [ids[rows].astype(np.intp), newcomers[start:stop]], axis=1
+        )
+        # By number first: of nodes equally far the smaller number comes first, as
+        # in an exact search.
+        both.sort(axis=1)
+        distances = squared_distances_to(points[rows], points, both)
+        distances[both < 0] = np.inf
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, :width]
+        merged = np.take_along_axis(both, nearest, axis=1)
+        changed[rows] = (np.sort(merged, axis=1) != np.sort(ids[rows], axis=1)).any(
+            axis=1
+        )
+        ids[rows] = merged
+        squared[rows] = np.take_along_axis(distances, nearest, axis=1)
+
+    map_chunks(merge, len(owners), _MERGED_PER_CHUNK, n_threads, limit_blas=False)

@@ -1,0 +1,155 @@
+"""A model that learns from its rows when it is asked, and only what it is asked."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from threading import RLock
+from typing import Any
+
+from knngraph.graph.learn import LearnedGraph, learn_graph
+from knngraph.inference.calibration import Calibration
+from knngraph.inference.cascade import Decisions
+from knngraph.inference.learn import (
+    LearnedModel,
+    label_beam,
+    learn_model,
+    node_beam,
+)
+from knngraph.inference.model import FittedModel
+from knngraph.inference.stored import StoredAnswers
+from knngraph.updating.recipe import Recipe
+from knngraph.updating.solved import Solved, represent_again
+from knngraph.updating.state import SearchedRows
+
+
+class OnceFound:
+    """Values that are found when first asked for, by one thread, and kept."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._found: dict[str, Any] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
+    def get(self, name: str, find: Callable[[], Any]) -> Any:
+        """The value of a name; an error of `find` leaves it unfound."""
+        if name not in self._found:
+            with self._lock:
+                if name not in self._found:
+                    self._found[name] = find()
+        return self._found[name]
+
+
+class LearningModel(FittedModel):
+    """The state that every inference reads, found on first use.
+
+    Adaptive inference asks for nothing that is not there already. A lookup asks
+    for the stored labels: problems that are not what they were are solved again,
+    and the vote is taken. A cascade and probabilities also ask what left-out rows
+    say. Any number of threads may ask at once.
+
+    Parameters
+    ----------
+    rows : SearchedRows
+    recipe : Recipe
+    n_threads : int
+    verbose : int, default=0
+    """
+
+    rows: SearchedRows
+    recipe: Recipe
+    _how: dict[str, int]
+    _once: OnceFound
+
+    def __init__(
+        self, rows: SearchedRows, recipe: Recipe, n_threads: int, verbose: int = 0
+    ) -> None:
+        # Past the setter that the frozen base refuses everybody else.
+        self.__dict__.update(
+            rows=rows,
+            recipe=recipe,
+            space=rows.space,
+            training=rows.training,
+            index=rows.index,
+            probe=rows.probe,
+            _how={"n_threads": n_threads, "verbose": verbose},
+            _once=OnceFound(),
+        )
+
+    @property
+    def learned(self) -> LearnedGraph:
+        """The graph over the rows."""
+        return self._once.get("learned", self._learn_graph)
+
+    @property
+    def answering(self) -> LearnedModel:
+        """What left-out rows say, and the model when all is found."""
+        return self._once.get("answering", self._leave_rows_out)
+
+    @property
+    def stored(self) -> StoredAnswers:
+        return self._once.get("stored", self._store)
+
+    @property
+    def label_beam(self) -> int:
+        return label_beam(self.probe, self.stored)
+
+    @property
+    def node_beam(self) -> int:
+        return node_beam(self.probe, self.training)
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.answering.model.calibration
+
+    @property
+    def decisions(self) -> Decisions:
+        return self.answering.model.decisions
+
+    @property
+    def query_bandwidth(self) -> float | None:
+        """Bandwidth at queries, in the units of the user."""
+        sigma = self.recipe.query_sigma(self.rows.neighbors)
+        return None if sigma is None else sigma * self.space.scale
+
+    def learned_rows(self) -> SearchedRows:
+        """The rows, with the problems that were solved last."""
+        if "learned" not in self._once or self.rows.exact:
+            return self.rows
+        return replace(self.rows, solved=Solved.of(self.learned, self.training))
+
+    def _learn_graph(self) -> LearnedGraph:
+        rows = self.rows
+        # Where every row is a candidate of every other, all problems have changed.
+        again = None
+        if rows.solved is not None:
+            again = partial(represent_again, rows.solved)
+        return learn_graph(
+            rows.training,
+            rows.neighbors,
+            self.recipe.graph,
+            exact=rows.exact,
+            represent=again,
+            seed=self.recipe.seed,
+            **self._how,
+        )
+
+    def _store(self) -> StoredAnswers:
+        return StoredAnswers.from_consensus(self.training, self.learned.consensus)
+
+    def _leave_rows_out(self) -> LearnedModel:
+        rows = self.rows
+        return learn_model(
+            rows.space,
+            rows.training,
+            rows.index,
+            rows.probe,
+            rows.neighbors,
+            self.learned,
+            self.recipe.graph,
+            self.recipe.query_problem(rows.neighbors),
+            self.recipe.tolerance,
+            **self._how,
+        )
+

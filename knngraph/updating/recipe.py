@@ -1,0 +1,70 @@
+"""What fit was asked for, kept for the rows that come later."""
+
+from dataclasses import dataclass, replace
+
+from knngraph.graph.kernel import neighbors_bandwidth
+from knngraph.graph.learn import GraphSettings
+from knngraph.graph.neighbors import Neighbors
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.space import Space
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a fit that hold until the next, whatever parameters become.
+
+    Parameters
+    ----------
+    graph : GraphSettings
+        In mapped units.
+    problem : QueryProblem
+        Its sigma is found from the neighbors.
+    query_bandwidth : "neighbors", "local" or float
+        In mapped units.
+    tolerance : float
+        Loss of accuracy that a cascade may cost.
+    n_listed : int
+        Neighbors that are listed for every node.
+    exact_up_to : float
+        Number of rows up to which the graph is certified against all.
+    M, ef_construction : int
+        Of the index.
+    seed : int
+    seeded : bool
+        Whether equal results are asked for: the index is built by one thread.
+    spacing : float
+        Typical distance of neighbors at the fit, in mapped units.
+    """
+
+    graph: GraphSettings
+    problem: QueryProblem
+    query_bandwidth: float | str
+    tolerance: float
+    n_listed: int
+    exact_up_to: float
+    M: int
+    ef_construction: int
+    seed: int
+    seeded: bool
+    spacing: float
+
+    def query_sigma(self, neighbors: Neighbors) -> float | None:
+        """Bandwidth at queries, in mapped units; None where it is their own."""
+        if self.query_bandwidth == "local":
+            return None
+        if self.query_bandwidth == "neighbors":
+            return neighbors_bandwidth(neighbors, self.problem.n_neighbors)
+        return float(self.query_bandwidth)
+
+    def query_problem(self, neighbors: Neighbors) -> QueryProblem:
+        """The problem at queries, with its bandwidth."""
+        return replace(self.problem, sigma=self.query_sigma(neighbors) or 0.0)
+
+    def build_threads(self, n_threads: int) -> int:
+        """Threads that insert into the index."""
+        return 1 if self.seeded else n_threads
+
+
+def in_mapped_units(bandwidth: float | str, space: Space) -> float | str:
+    """A bandwidth in the units of the user, where it is a number, in those of rows."""
+    return bandwidth if isinstance(bandwidth, str) else float(bandwidth) / space.scale

@@ -1,0 +1,130 @@
+"""The training set after rows have come and gone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.graph.training_set import (
+    TrainingSet,
+    row_hashes,
+    rows_by_hash,
+    rows_on_nodes,
+)
+from knngraph.updating.pending import PendingRows
+
+
+@dataclass(frozen=True)
+class ChangedRows:
+    """The training set that a fresh start would make, and what became of the old.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    hashes : ndarray of shape (n_nodes,), uint64
+        By which the nodes are ordered.
+    node_now : ndarray of shape (n_old_nodes,), intp
+        New number of every old node, -1 where all its rows are gone.
+    pair_now : ndarray of shape (n_old_pairs,), intp
+        The same for pairs.
+    old_node : ndarray of shape (n_nodes,), intp
+        Old number of every node, -1 where it is new.
+    touched : ndarray of shape (n_nodes,), bool
+        Nodes on which there are other rows than before.
+    """
+
+    training: TrainingSet
+    hashes: np.ndarray
+    node_now: np.ndarray
+    pair_now: np.ndarray
+    old_node: np.ndarray
+    touched: np.ndarray
+
+    @property
+    def new_nodes(self) -> np.ndarray:
+        """Nodes that were not there."""
+        return np.flatnonzero(self.old_node < 0)
+
+    @property
+    def same_nodes(self) -> bool:
+        """Whether no node has come or gone."""
+        n_nodes = self.training.n_nodes
+        return len(self.node_now) == n_nodes and not (self.old_node < 0).any()
+
+
+def change_rows(
+    training: TrainingSet,
+    hashes: np.ndarray,
+    pending: PendingRows,
+    seed: int,
+) -> ChangedRows:
+    """Apply pending changes to a training set.
+
+    Nodes keep the order of their hashes, so that the result does not depend on
+    the way that led to the rows.
+
+    Parameters
+    ----------
+    training : TrainingSet
+        Of the rows that there were; stays as it is.
+    hashes : ndarray of shape (n_nodes,), uint64
+    pending : PendingRows
+    seed : int
+        Of the hashes.
+
+    Returns
+    -------
+    ChangedRows
+    """
+    kept_node = training.node_of_row[pending.kept]
+    there = np.zeros(training.n_nodes, dtype=bool)
+    there[kept_node] = True
+    points, hashes = training.points[there], hashes[there]
+    if pending.n_added:
+        points = np.concatenate([points, *pending.rows])
+        new_hashes = [row_hashes(rows, seed) for rows in pending.rows]
+        hashes = np.concatenate([hashes, *new_hashes])
+    n_there = int(there.sum())
+    node_of_entry, first_entry = rows_by_hash(points, hashes)
+    node_now = np.full(training.n_nodes, -1, dtype=np.intp)
+    node_now[there] = node_of_entry[:n_there]
+    changed = rows_on_nodes(
+        points[first_entry],
+        np.concatenate([node_now[kept_node], node_of_entry[n_there:]]),
+        np.concatenate([training.codes[pending.kept], *pending.codes]),
+        training.n_classes,
+    )
+    old_node = np.full(changed.n_nodes, -1, dtype=np.intp)
+    old_node[node_now[there]] = np.flatnonzero(there)
+    pair_now = _pairs_now(training, changed, node_now)
+    return ChangedRows(
+        changed,
+        hashes[first_entry],
+        node_now,
+        pair_now,
+        old_node,
+        _touched(training, changed, node_now, pair_now),
+    )
+
+
+def _pairs_now(
+    before: TrainingSet, after: TrainingSet, node_now: np.ndarray
+) -> np.ndarray:
+    node = node_now[before.pair_node]
+    wanted = node * before.n_classes + before.pair_code
+    keys = after.pair_node * after.n_classes + after.pair_code
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where((node >= 0) & (keys[place] == wanted), place, -1)
+
+
+def _touched(
+    before: TrainingSet, after: TrainingSet, node_now: np.ndarray, pair_now: np.ndarray
+) -> np.ndarray:
+    """Nodes with a pair that is new, or has more or fewer copies, or is gone."""
+    touched = np.zeros(after.n_nodes, dtype=bool)
+    there = np.flatnonzero(pair_now >= 0)
+    n_before = np.zeros(after.n_pairs, dtype=np.intp)
+    n_before[pair_now[there]] = before.pair_count[there]
+    touched[after.pair_node[n_before != after.pair_count]] = True
+    bereft = node_now[before.pair_node[pair_now < 0]]
+    touched[bereft[bereft >= 0]] = True
+    return touched

@@ -1,0 +1,184 @@
+"""Which learned weights still hold after rows have come and gone."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from knngraph.graph.candidates import SameClass
+from knngraph.graph.learn import LearnedGraph
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.representation import (
+    Problem,
+    Representation,
+    represent_pairs,
+    warn_of_unsolved,
+)
+from knngraph.graph.training_set import TrainingSet
+from knngraph.updating.rows import ChangedRows
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Problems that were solved, and what has changed around them since.
+
+    Parameters
+    ----------
+    problem : Problem
+    same_class : SameClass
+    representation : Representation
+        All three by the numbers that pairs had then.
+    pair_now : ndarray of shape (n_solved_pairs,)
+        Present number of every pair, -1 where it is gone.
+    touched : ndarray of shape (n_nodes,), bool
+        Nodes of now that have other rows on them than then.
+    moved : ndarray of shape (n_nodes,), bool
+        Nodes of now with other neighbors than then.
+    """
+
+    problem: Problem
+    same_class: SameClass
+    representation: Representation
+    pair_now: np.ndarray
+    touched: np.ndarray
+    moved: np.ndarray
+
+    @classmethod
+    def of(cls, learned: LearnedGraph, training: TrainingSet) -> "Solved":
+        """Just solved: nothing has changed yet."""
+        return cls(
+            learned.problem,
+            learned.same_class,
+            learned.representation,
+            np.arange(training.n_pairs),
+            np.zeros(training.n_nodes, dtype=bool),
+            np.zeros(training.n_nodes, dtype=bool),
+        )
+
+    def after(self, change: ChangedRows, moved: np.ndarray) -> "Solved":
+        """With one change more behind them."""
+        pair_now = np.full(len(self.pair_now), -1, dtype=np.intp)
+        there = self.pair_now >= 0
+        pair_now[there] = change.pair_now[self.pair_now[there]]
+        old = change.old_node >= 0
+        touched, moved = change.touched.copy(), moved.copy()
+        touched[old] |= self.touched[change.old_node[old]]
+        moved[old] |= self.moved[change.old_node[old]]
+        return replace(self, pair_now=pair_now, touched=touched, moved=moved)
+
+    def source(
+        self,
+        training: TrainingSet,
+        neighbors: Neighbors,
+        same_class: SameClass,
+        problem: Problem,
+    ) -> np.ndarray:
+        """Solved pair whose weights a pair may keep, -1 where there is none.
+
+        The problem of a pair is the same where its candidates are the same pairs
+        with as many copies, and the kernel and its own penalty are the same to
+        the last bit.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+        """
+        source = np.full(training.n_pairs, -1, dtype=np.intp)
+        if _common(self.problem) != _common(problem):
+            return source
+        there = np.flatnonzero(self.pair_now >= 0)
+        source[self.pair_now[there]] = there
+        around = self.touched | self.moved
+        if neighbors.ids.shape[1]:
+            around |= self.touched[neighbors.ids].any(axis=1)
+        differs = around[training.pair_node]
+        differs |= self.problem.fractions[source] != problem.fractions
+        differs |= self._other_of_same_class(training, same_class, source)
+        return np.where(differs, -1, source)
+
+    def _other_of_same_class(
+        self, training: TrainingSet, same_class: SameClass, source: np.ndarray
+    ) -> np.ndarray:
+        """Pairs whose candidates of the own class are others than then."""
+        place_then, place = self.same_class.place[source], same_class.place
+        differs = (place_then >= 0) != (place >= 0)
+        both = np.flatnonzero((place_then >= 0) & (place >= 0))
+        then = self.same_class.ids[place_then[both]]
+        listed = then >= 0
+        then[listed] = self.pair_now[then[listed]]
+        # A pair that is gone is not the padding that the lists of now may have.
+        then[listed & (then < 0)] = -2
+        now = same_class.ids[place[both]]
+        touched = self.touched[training.pair_node[now]] & (now >= 0)
+        differs[both] = (then != now).any(axis=1) | touched.any(axis=1)
+        return differs
+
+
+def represent_again(
+    solved: Solved,
+    training: TrainingSet,
+    neighbors: Neighbors,
+    same_class: SameClass,
+    problem: Problem,
+    max_neighbors: int,
+    **how: Any,
+) -> Representation:
+    """Solve the pairs whose problem has changed; the others keep their weights.
+
+    Parameters
+    ----------
+    solved : Solved
+    training, neighbors, same_class, problem, max_neighbors
+        As in `represent_locally`, of the rows there are now.
+    **how
+        `n_threads` and `advance`.
+
+    Returns
+    -------
+    Representation
+        Its objective path is that of the pairs that were solved.
+    """
+    source = solved.source(training, neighbors, same_class, problem)
+    asking, kept = np.flatnonzero(source < 0), np.flatnonzero(source >= 0)
+    before = solved.representation
+    old = source[kept]
+    weights = [_renumbered(before.weights[old], solved.pair_now, training.n_pairs)]
+    gaps, lambda_max = [before.gaps[old]], [before.lambda_max[old]]
+    n_iter, path = [before.n_iter[old]], before.objective_path
+    if len(asking):
+        fresh = represent_pairs(
+            training, neighbors, same_class, problem, max_neighbors, asking, **how
+        )
+        warn_of_unsolved(fresh.gaps, problem)
+        path = fresh.objective_path
+        weights.append(fresh.weights)
+        gaps.append(fresh.gaps)
+        lambda_max.append(fresh.lambda_max)
+        n_iter.append(fresh.n_iter)
+    order = np.argsort(np.concatenate([kept, asking]))
+    return Representation(
+        sparse.csr_array(sparse.vstack(weights, format="csr")[order]),
+        np.concatenate(gaps)[order],
+        np.concatenate(lambda_max)[order],
+        np.concatenate(n_iter)[order],
+        path,
+    )
+
+
+def _renumbered(weights: Any, pair_now: np.ndarray, n_pairs: int) -> Any:
+    columns = pair_now[weights.indices].astype(np.int32)
+    return sparse.csr_array(
+        (weights.data, columns, weights.indptr), shape=(weights.shape[0], n_pairs)
+    )
+
+
+def _common(problem: Problem) -> tuple[Any, ...]:
+    """What a problem shares among all pairs."""
+    return (
+        problem.kernel,
+        problem.nugget,
+        problem.positive,
+        problem.max_iter,
+        problem.tol,
+    )
