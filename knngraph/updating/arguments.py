@@ -29,7 +29,7 @@ def codes_of_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     number = {label: code for code, label in enumerate(classes.tolist())}
     codes = np.array([number.get(label, -1) for label in y.tolist()], dtype=np.intp)
     if (codes < 0).any():
-        unknown = y[np.argmin(codes)]
+        unknown = y.tolist()[int(np.argmin(codes))]
         raise ValueError(
             f"y holds {unknown!r}, which is none of the classes of the first call: "
             f"{_some(classes)}. Classes cannot be added later: name all of them at "
