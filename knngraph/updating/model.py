@@ -152,4 +152,3 @@ class LearningModel(FittedModel):
             self.recipe.tolerance,
             **self._how,
         )
-
