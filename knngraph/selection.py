@@ -15,7 +15,7 @@ from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import graph_problem, same_class_quota
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import stored_votes_left_out
-from knngraph.graph.training_set import TrainingSet
+from knngraph.graph.training_set import TrainingSet, random_pairs
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.grid import leave_one_out_grid
 from knngraph.parameters import PARAMETER_CONSTRAINTS
@@ -197,8 +197,7 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         seed: int,
         n_threads: int,
     ) -> None:
-        # Pairs follow the order of the nodes, which is random.
-        pairs = np.arange(min(self.max_rows, training.n_pairs))
+        pairs = random_pairs(training, self.max_rows)
         if self.inference == "lookup":
             settings, right = self._stored_grid(
                 training, neighbors, space, scales, seed, n_threads, pairs

@@ -9,13 +9,18 @@ one and the same.
 Nodes are ordered by a seeded hash of their own bytes. The order is as good as
 shuffled, which the index wants, and does not depend on the order in which the
 rows came, so that permuting the training rows permutes the results and nothing
-else.
+else. Many nodes are brought near one another where they are near in space, by
+rounds that keep the graph as good (see `knngraph.graph.order`); the first and
+the last of them remain random samples of all.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from knngraph.graph.order import RANDOM_HEAD, in_rounds
+from knngraph.index.build import HELD_OUT
 
 _HASH_BLOCK_BYTES = 16 * 2**20
 
@@ -146,6 +151,25 @@ def rows_on_nodes(
     )
 
 
+def random_pairs(training: TrainingSet, limit: int) -> np.ndarray:
+    """A random sample of the pairs, the same at every call.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    limit : int
+        Largest number of pairs.
+
+    Returns
+    -------
+    ndarray of shape (at most `limit`,), intp, sorted
+    """
+    if limit <= RANDOM_HEAD or training.n_pairs <= limit:
+        return np.arange(min(limit, training.n_pairs))
+    random = np.random.default_rng(0)
+    return np.sort(random.choice(training.n_pairs, limit, replace=False))
+
+
 def training_set_of_pairs(
     points: np.ndarray,
     pair_node: np.ndarray,
@@ -182,7 +206,7 @@ def training_set_of_pairs(
 
 
 def distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Node of every row and one row of every node, nodes in hash order."""
+    """Node of every row and one row of every node, nodes by hash and in rounds."""
     return rows_by_hash(rows, row_hashes(rows, seed))
 
 
@@ -202,9 +226,14 @@ def rows_by_hash(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.n
             rows, axis=0, return_index=True, return_inverse=True
         )
         return node_of_row.ravel().astype(np.intp), row_of_node
+    in_order = in_rounds(rows, first_of_group, tail=HELD_OUT)
+    if in_order is not first_of_group:
+        node_at = np.empty(len(rows), dtype=np.intp)
+        node_at[in_order] = np.arange(len(in_order))
+        group = node_at[first_of_group][group]
     node_of_row = np.empty(len(rows), dtype=np.intp)
     node_of_row[order] = group
-    return node_of_row, first_of_group
+    return node_of_row, in_order
 
 
 def row_hashes(rows: np.ndarray, seed: int) -> np.ndarray:

@@ -139,7 +139,7 @@ def take_rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def calibration_sample(training: TrainingSet) -> np.ndarray:
     """Pairs to learn a few numbers on: a random sample of bounded memory."""
-    # Pairs follow the order of the nodes, which is random.
+    # The first pairs lie on the first nodes, which are a random sample.
     limit = min(CALIBRATION_ROWS, max(1, _VOTES_PER_BLOCK // training.n_classes))
     return np.arange(min(limit, training.n_pairs))
 

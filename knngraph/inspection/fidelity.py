@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from knngraph.graph.training_set import build_training_set
+from knngraph.graph.training_set import distinct_rows
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.inspection.compare import (
@@ -215,8 +215,9 @@ def neighborhood_fidelity(
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     n_threads = count_threads(n_jobs)
     rows = fit_space(X, metric).map_rows(X)
-    # Distinct rows in random order: the last ones are a random sample.
-    distinct = build_training_set(rows, np.zeros(len(rows)), 1, seed).points
+    _, row_of_node = distinct_rows(rows, seed)
+    # Shuffled: the last ones are a random sample.
+    distinct = rows[np.random.default_rng(seed).permutation(row_of_node)]
     n_held_out = min(int(n_queries), len(distinct) // 5)
     points, queries = np.split(distinct, [len(distinct) - n_held_out])
     _check_size(int(sizes[-1]), len(points), n_held_out)

@@ -26,7 +26,7 @@ def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndar
     rows : ndarray of shape (at most `limit`, n_features), float32
     codes : ndarray
     """
-    # Pairs follow the order of the nodes, which is random.
+    # The first pairs lie on the first nodes, which are a random sample.
     nodes = training.pair_node[:limit]
     return training.points[nodes], training.pair_code[:limit]
 

@@ -35,7 +35,8 @@ def extend_probe(
     nodes : ndarray of shape (n_stored,)
         Their numbers.
     rows : ndarray of shape (n_rows, n_features), float32
-        In random order; the first 500 walk.
+        Of more than 500, every second, third ... walks: nodes are ordered in
+        space.
     n_threads : int
 
     Returns
@@ -43,7 +44,7 @@ def extend_probe(
     WalkProbe
         Of the last 500 walks.
     """
-    walked = probe_walks(index, stored, rows[:HELD_OUT], n_threads)
+    walked = probe_walks(index, stored, rows[:: -(-len(rows) // HELD_OUT)], n_threads)
     reached = np.concatenate([probe.reached, walked.reached], axis=1)
     nearest = np.concatenate([probe.nearest, nodes[walked.nearest]])
     return WalkProbe(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])
