@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from knngraph.parallel import chunk_bounds
+
 # Above this many numbers the distributions stay sparse.
 DENSE_DISTRIBUTION_LIMIT = 10_000_000
+_ROWS_PER_BLOCK = 65536
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,31 @@ def vote(
     weights = sparse.csr_array(weights)
     if neighbor_codes is None:
         neighbor_codes = own_codes
+    codes = np.empty(n_rows, dtype=np.intp)
+    margin = np.empty(n_rows)
+    blocks = []
+    # In blocks: the votes of all rows at once need several times their memory.
+    for start, stop in chunk_bounds(n_rows, _ROWS_PER_BLOCK) or [(0, 0)]:
+        block = slice(start, stop)
+        votes, codes[block], margin[block] = _vote_of_block(
+            weights[block], own_codes[block], n_classes, self_weight, neighbor_codes
+        )
+        blocks.append(votes)
+    if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:
+        dense = np.concatenate([votes.toarray() for votes in blocks])
+        return Consensus(dense, codes, margin)
+    together = sparse.csr_array(sparse.vstack(blocks, format="csr"))
+    return Consensus(together, codes, margin)
+
+
+def _vote_of_block(
+    weights: Any,
+    own_codes: np.ndarray,
+    n_classes: int,
+    self_weight: float,
+    neighbor_codes: np.ndarray,
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    n_rows = own_codes.shape[0]
     neighbor_weights = np.maximum(weights.data, 0.0)
     rows = np.repeat(np.arange(n_rows), np.diff(weights.indptr))
     heaviest, _ = _heaviest(weights.indptr, neighbor_weights)
@@ -99,10 +127,7 @@ def vote(
     np.minimum.at(
         preferred, rows[at_heaviest], neighbor_codes[weights.indices[at_heaviest]]
     )
-    codes, margin = _winners(votes, own_codes, preferred)
-    if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:
-        return Consensus(votes.toarray(), codes, margin)
-    return Consensus(votes, codes, margin)
+    return votes, *_winners(votes, own_codes, preferred)
 
 
 def _heaviest(indptr: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

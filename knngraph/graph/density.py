@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.neighbors import NODES_PER_BLOCK, Neighbors
+from knngraph.parallel import chunk_bounds
 
 # Distances are single precision: values of a scale that differ by less are one.
 _SAME = 1e-6
@@ -56,14 +57,17 @@ def inverse_distances(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray
     ndarray of shape (n_nodes, n_scales)
         NaN where all neighbors are copies.
     """
-    distances = np.sqrt(neighbors.squared.astype(np.float64))
-    inverse = np.full((distances.shape[0], len(scales)), np.nan)
-    for place, k in enumerate(scales):
-        taken = neighbors.rows_taken(k)
-        n_taken = taken.sum(axis=1)
-        measured = n_taken > 0
-        total = np.einsum("ij,ij->i", taken, distances)
-        inverse[measured, place] = n_taken[measured] / total[measured]
+    n_nodes = neighbors.squared.shape[0]
+    inverse = np.full((n_nodes, len(scales)), np.nan)
+    for start, stop in chunk_bounds(n_nodes, NODES_PER_BLOCK):
+        nodes = slice(start, stop)
+        distances = np.sqrt(neighbors.squared[nodes].astype(np.float64))
+        for place, k in enumerate(scales):
+            taken = neighbors.rows_taken(k, nodes)
+            n_taken = taken.sum(axis=1)
+            measured = n_taken > 0
+            total = np.einsum("ij,ij->i", taken, distances)
+            inverse[start:stop][measured, place] = n_taken[measured] / total[measured]
     return inverse
 
 

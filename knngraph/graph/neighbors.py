@@ -6,9 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from knngraph.index.protocol import SearchIndex, beam_for
+from knngraph.parallel import chunk_bounds
 
 # Fixed, so that progress has steps and memory has a bound.
 _QUERIES_PER_CALL = 16384
+# What is worked out of the lists is worked out for so many nodes at once.
+NODES_PER_BLOCK = 16384
+_EVERY_NODE = slice(None)
 
 
 @dataclass(frozen=True)
@@ -28,20 +32,25 @@ class Neighbors:
     squared: np.ndarray
     counts: np.ndarray
 
-    def rows_taken(self, k: int) -> np.ndarray:
+    def rows_taken(self, k: int, nodes: slice = _EVERY_NODE) -> np.ndarray:
         """How many rows of each listed node are among the `k` nearest other rows.
 
         A node's own copies come first, at distance zero; they are not listed.
+
+        Parameters
+        ----------
+        k : int
+        nodes : slice, default=all
 
         Returns
         -------
         ndarray of shape (n_nodes, n_listed)
         """
-        left = np.maximum(k - (self.counts - 1), 0)[:, None]
+        left = np.maximum(k - (self.counts[nodes] - 1), 0)[:, None]
         if self.counts.max() == 1:
             listed = np.arange(self.ids.shape[1])[None, :]
             return (listed < left).astype(np.intp)
-        reached = np.minimum(np.cumsum(self.counts[self.ids], axis=1), left)
+        reached = np.minimum(np.cumsum(self.counts[self.ids[nodes]], axis=1), left)
         return np.diff(reached, axis=1, prepend=0)
 
     def squared_distance_to(self, k: int) -> np.ndarray:
@@ -52,10 +61,14 @@ class Neighbors:
         n_nodes, n_listed = self.ids.shape
         if n_listed == 0:
             return np.zeros(n_nodes)
-        taken = self.rows_taken(k)
-        last = n_listed - 1 - np.argmax(taken[:, ::-1] > 0, axis=1)
-        distance = self.squared[np.arange(n_nodes), last].astype(np.float64)
-        return np.where(taken.any(axis=1), distance, 0.0)
+        distance = np.empty(n_nodes)
+        for start, stop in chunk_bounds(n_nodes, NODES_PER_BLOCK):
+            nodes = slice(start, stop)
+            taken = self.rows_taken(k, nodes)
+            last = n_listed - 1 - np.argmax(taken[:, ::-1] > 0, axis=1)
+            farthest = self.squared[np.arange(start, stop), last]
+            distance[nodes] = np.where(taken.any(axis=1), farthest, 0.0)
+        return distance
 
 
 def all_but_self(found: np.ndarray, asking: np.ndarray) -> np.ndarray:

@@ -87,3 +87,24 @@ def test_many_classes_stay_sparse_and_mean_the_same(monkeypatch, random):
     assert_array_equal(thin.distribution.toarray(), dense.distribution)
     assert_array_equal(thin.codes, dense.codes)
     assert_allclose(dense.distribution.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("dense_limit", [0, 10_000])
+def test_size_of_the_blocks_changes_no_bit(dense_limit, monkeypatch, random):
+    weights = sparse.random_array((50, 50), density=0.1, random_state=1, format="csr")
+    codes = random.integers(4, size=50)
+    monkeypatch.setattr(consensus_module, "DENSE_DISTRIBUTION_LIMIT", dense_limit)
+    whole = vote(weights, codes, 4, 1.0)
+    monkeypatch.setattr(consensus_module, "_ROWS_PER_BLOCK", 7)
+    blocks = vote(weights, codes, 4, 1.0)
+    assert sparse.issparse(blocks.distribution) == (dense_limit == 0)
+    if dense_limit == 0:
+        whole_shares, shares = (
+            whole.distribution.toarray(),
+            blocks.distribution.toarray(),
+        )
+    else:
+        whole_shares, shares = whole.distribution, blocks.distribution
+    assert_array_equal(shares, whole_shares)
+    assert_array_equal(blocks.codes, whole.codes)
+    assert_array_equal(blocks.margin, whole.margin)

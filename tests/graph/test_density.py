@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
+from knngraph.graph import density as density_module
+from knngraph.graph import neighbors as neighbors_module
 from knngraph.graph.density import local_density
 from knngraph.graph.neighbors import nearest_others
 from knngraph.index.exact import ExactIndex
@@ -64,3 +66,15 @@ def test_density_falls_with_distance_to_the_crowd(random):
     found = density(points, [3, 7])
     assert found[:50].min() > found[50] > found[51] > found[52] == 0.0
     assert found.max() <= 1.0
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_size_of_the_blocks_changes_no_bit(copies, monkeypatch, random):
+    points = random.normal(size=(50, 2)).astype(np.float32)
+    counts = random.integers(1, copies + 1, size=50)
+    found = nearest_others(ExactIndex(points), points, counts, 8)
+    whole = local_density(found, [1, 3, 8]), found.squared_distance_to(5)
+    monkeypatch.setattr(density_module, "NODES_PER_BLOCK", 7)
+    monkeypatch.setattr(neighbors_module, "NODES_PER_BLOCK", 7)
+    assert_array_equal(local_density(found, [1, 3, 8]), whole[0])
+    assert_array_equal(found.squared_distance_to(5), whole[1])
