@@ -44,7 +44,9 @@ def extend_probe(
     WalkProbe
         Of the last 500 walks.
     """
-    walked = probe_walks(index, stored, rows[:: -(-len(rows) // HELD_OUT)], n_threads)
+    walked = probe_walks(
+        index, stored, rows[:: max(1, -(-len(rows) // HELD_OUT))], n_threads
+    )
     reached = np.concatenate([probe.reached, walked.reached], axis=1)
     nearest = np.concatenate([probe.nearest, nodes[walked.nearest]])
     return WalkProbe(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])
