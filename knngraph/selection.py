@@ -26,6 +26,7 @@ from knngraph.space import Space
 _KEPT = (
     "inference",
     "support",
+    "vote",
     "metric",
     "cascade_tolerance",
     "ef",
@@ -78,7 +79,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
         other settings are chosen: in a space that has seen the labels,
         leave-one-out is no judge of the space.
-    support, cascade_tolerance, ef, M, ef_construction, n_jobs, random_state, verbose
+    vote, support, cascade_tolerance, ef, M, ef_construction, n_jobs, random_state, \
+verbose
         As on `KNNGraphClassifier`. All other settings have its defaults.
 
     Attributes
@@ -137,6 +139,7 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         self_weights: Sequence[float] = (0.5, 1.0, 2.0),
         penalty_ranges: Sequence[tuple[float, float]] = ((0.1, 0.5), (0.02, 0.1)),
         max_rows: int = 5000,
+        vote: str = "trusted",
         metric: str = "auto",
         support: str = "auto",
         cascade_tolerance: float = 0.002,
@@ -157,6 +160,7 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         self.self_weights = self_weights
         self.penalty_ranges = penalty_ranges
         self.max_rows = max_rows
+        self.vote = vote
         self.metric = metric
         self.support = support
         self.cascade_tolerance = cascade_tolerance

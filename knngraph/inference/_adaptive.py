@@ -92,8 +92,13 @@ def rows_on_node(node, left_out, starts, pair_count):
 
 
 @njit(cache=True, nogil=True)
-def count_votes(nodes, weights, left_out, starts, pair_code, pair_count, votes):
-    """Share of the weights that every class has, zero everywhere without any."""
+def count_votes(
+    nodes, weights, left_out, starts, pair_code, pair_count, own, rival, votes
+):
+    """Share of the weights that every class has, zero everywhere without any.
+
+    Where labels are not believed as they are, the rest of a vote is the rival's.
+    """
     votes[:] = 0.0
     total = 0.0
     for a in range(nodes.shape[0]):
@@ -105,7 +110,11 @@ def count_votes(nodes, weights, left_out, starts, pair_code, pair_count, votes):
             rows = rows_on_node(nodes[a], left_out, starts, pair_count)
             for pair in range(starts[nodes[a]], starts[nodes[a] + 1]):
                 count = pair_count[pair] - (1 if pair == left_out else 0)
-                votes[pair_code[pair]] += weights[a] / total * (count / rows)
+                share = weights[a] / total * (count / rows)
+                if own.shape[0] > 0:
+                    votes[rival[pair]] += share * (1.0 - own[pair])
+                    share *= own[pair]
+                votes[pair_code[pair]] += share
 
 
 @njit(cache=True, nogil=True)
@@ -114,6 +123,8 @@ def vote_queries(
     starts,
     pair_code,
     pair_count,
+    own,
+    rival,
     ids,
     squared,
     left_out,
@@ -132,6 +143,9 @@ def vote_queries(
     starts : ndarray of shape (n_nodes + 1,)
         First pair of every node.
     pair_code, pair_count : ndarray of shape (n_pairs,)
+    own, rival : ndarray of shape (n_pairs,) or (0,)
+        Share of a vote that the class of a pair gets, and who gets the rest;
+        empty where labels are believed.
     ids, squared : ndarray of shape (n_queries, m)
         Candidate nodes, nearest first, and their squared distances; -1 ends a
         row early.
@@ -188,7 +202,15 @@ def vote_queries(
             weights[:n],
         )
         count_votes(
-            nodes, weights[:n], left_out[q], starts, pair_code, pair_count, votes[q]
+            nodes,
+            weights[:n],
+            left_out[q],
+            starts,
+            pair_code,
+            pair_count,
+            own,
+            rival,
+            votes[q],
         )
         if shares.shape[0] > 0:
             total = weights[:n].sum()
@@ -236,6 +258,8 @@ def vote_grid(
     nuggets = np.empty(m)
     weights = np.empty(m)
     votes = np.empty(n_classes)
+    believed = np.empty(0)
+    nobody = np.empty(0, dtype=np.int32)
     for q in range(ids.shape[0]):
         n_listed = 0
         while n_listed < m and ids[q, n_listed] >= 0:
@@ -277,7 +301,15 @@ def vote_grid(
                 weights[:n],
             )
             count_votes(
-                nodes, weights[:n], left_out[q], starts, pair_code, pair_count, votes
+                nodes,
+                weights[:n],
+                left_out[q],
+                starts,
+                pair_code,
+                pair_count,
+                believed,
+                nobody,
+                votes,
             )
             right[s, q] = np.argmax(votes) == given[q]
             own_share[s, q] = votes[given[q]]

@@ -11,7 +11,9 @@ from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
 # Largest change of a weight in the last sweep: votes are shares of about one.
-_WEIGHT_TOLERANCE = 1e-3
+WEIGHT_TOLERANCE = 1e-3
+_NO_SHARES = np.empty(0)
+_NO_CODES = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,36 @@ class QueryProblem:
     penalty: float
 
 
+@dataclass(frozen=True)
+class LabelTrust:
+    """How far the given labels are believed when they vote.
+
+    Parameters
+    ----------
+    own : ndarray of shape (n_pairs,)
+        Share of the vote of a pair that its given class gets; all ones where
+        `noise` is zero.
+    rival : ndarray of shape (n_pairs,), int32
+        Class that gets the rest.
+    noise : float
+        Share of wrong labels that this stands for.
+    nugget_factor : float
+        Multiple of the nugget that goes with it.
+    """
+
+    own: np.ndarray
+    rival: np.ndarray
+    noise: float
+    nugget_factor: float
+
+
 def candidate_votes(
     training: TrainingSet,
     ids: np.ndarray,
     squared: np.ndarray,
     problem: QueryProblem,
     *,
+    trust: LabelTrust | None = None,
     left_out: np.ndarray | None = None,
     n_threads: int = 1,
 ) -> np.ndarray:
@@ -53,6 +79,8 @@ def candidate_votes(
     ids, squared : ndarray of shape (n_queries, m)
         Candidate nodes, nearest first, and squared distances; -1 ends a row.
     problem : QueryProblem
+    trust : LabelTrust or None, default=None
+        None believes every label, and takes the nugget as it is.
     left_out : ndarray of shape (n_queries,) or None
         Pair of which one row must not vote.
     n_threads : int, default=1
@@ -66,12 +94,13 @@ def candidate_votes(
     -----
     The weights minimise 1 - 2 k'w + w'(K + nugget I)w + lambda |w|_1 over
     w >= 0, with the Gaussian kernel of the features, and class c gets
-    sum_i w_i [y_i = c] / sum_i w_i over the given labels.
+    sum_i w_i [y_i = c] / sum_i w_i over the given labels. With a trust the vote of
+    row i is divided: its label gets `own`, the strongest other class the rest.
     """
-    if left_out is None:
-        left_out = np.full(len(ids), -1, dtype=np.intp)
     no_shares = np.empty((0, ids.shape[1]))
-    return _solve(training, ids, squared, problem, left_out, no_shares, n_threads)
+    return _solve(
+        training, ids, squared, problem, trust, left_out, no_shares, n_threads
+    )
 
 
 def candidate_shares(
@@ -80,13 +109,15 @@ def candidate_shares(
     squared: np.ndarray,
     problem: QueryProblem,
     *,
+    trust: LabelTrust | None = None,
+    left_out: np.ndarray | None = None,
     n_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Votes as `candidate_votes` counts them, and whose they are.
 
     Parameters
     ----------
-    training, ids, squared, problem, n_threads
+    training, ids, squared, problem, trust, left_out, n_threads
         As in `candidate_votes`.
 
     Returns
@@ -95,9 +126,8 @@ def candidate_shares(
     shares : ndarray of shape (n_queries, m)
         w_i / sum_i w_i of every candidate.
     """
-    left_out = np.full(len(ids), -1, dtype=np.intp)
     shares = np.zeros(ids.shape)
-    votes = _solve(training, ids, squared, problem, left_out, shares, n_threads)
+    votes = _solve(training, ids, squared, problem, trust, left_out, shares, n_threads)
     return votes, shares
 
 
@@ -106,13 +136,21 @@ def _solve(
     ids: np.ndarray,
     squared: np.ndarray,
     problem: QueryProblem,
-    left_out: np.ndarray,
+    trust: LabelTrust | None,
+    left_out: np.ndarray | None,
     shares: np.ndarray,
     n_threads: int,
 ) -> np.ndarray:
     """Votes of every query; the weights behind them into `shares` if it has rows."""
     from knngraph.inference import _adaptive
 
+    if left_out is None:
+        left_out = np.full(len(ids), -1, dtype=np.intp)
+    nugget, own, rival = float(problem.nugget), _NO_SHARES, _NO_CODES
+    if trust is not None:
+        nugget *= trust.nugget_factor
+        if trust.noise > 0.0:
+            own, rival = trust.own, trust.rival
     starts = training.node_starts()
     votes = np.zeros((len(ids), training.n_classes))
 
@@ -123,13 +161,15 @@ def _solve(
             starts,
             training.pair_code,
             training.pair_count,
+            own,
+            rival,
             ids[chunk],
             squared[chunk],
             left_out[chunk],
             float(problem.sigma),
-            float(problem.nugget),
+            nugget,
             float(problem.penalty),
-            _WEIGHT_TOLERANCE,
+            WEIGHT_TOLERANCE,
             votes[chunk],
             shares[chunk],
         )

@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 
 from knngraph.inference.adaptive import candidate_votes, search_candidates
+from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import SURROUNDINGS
 from knngraph.inference.lookup import reached_nodes
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.inference.stored import favor
-
-# Queries of one block times classes: bounds the memory of the votes.
-_VOTES_PER_BLOCK = 4_000_000
 
 
 def answer_codes(model: FittedModel, reading: Reading, X: Any) -> np.ndarray:
@@ -98,7 +96,7 @@ def answered_by_lookup(model: FittedModel, reading: Reading, X: Any) -> np.ndarr
 
 
 def query_blocks(model: FittedModel, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
-    largest = max(1, _VOTES_PER_BLOCK // model.training.n_classes)
+    largest = queries_per_block(model.training.n_classes)
     for start, stop in model.space.blocks(X, largest):
         yield slice(start, stop), model.space.map_block(X[start:stop])
 
@@ -128,5 +126,10 @@ def _votes(model: FittedModel, reading: Reading, queries: np.ndarray) -> np.ndar
         n_threads=reading.n_threads,
     )
     return candidate_votes(
-        model.training, ids, squared, reading.problem, n_threads=reading.n_threads
+        model.training,
+        ids,
+        squared,
+        reading.problem,
+        trust=model.trust,
+        n_threads=reading.n_threads,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # A class without votes is not impossible: the classes share this much.
-_FLOOR = 0.05
+FLOOR = 0.05
 _EXPONENTS = (0.1, 10.0)
 
 
@@ -50,7 +50,7 @@ def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
     >>> sharpen(np.array([[0.725, 0.225]]), exponent=2.0).round(2).tolist()
     [[0.9, 0.1]]
     """
-    logits = exponent * np.log(votes + _FLOOR / votes.shape[1])
+    logits = exponent * np.log(votes + FLOOR / votes.shape[1])
     logits -= logits.max(axis=1, keepdims=True)
     probabilities = np.exp(logits)
     return probabilities / probabilities.sum(axis=1, keepdims=True)

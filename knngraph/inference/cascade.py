@@ -12,6 +12,7 @@ from knngraph.inference.adaptive import (
     candidate_votes,
     leave_one_out_candidates,
 )
+from knngraph.inference.blocks import queries_per_block
 
 if TYPE_CHECKING:
     # For fit only: what answers queries is to load without it.
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SURROUNDINGS = 8
 # Rows that the threshold is learned on.
 DECISION_ROWS = 3000
-_VOTES_PER_BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def _support_without(
     # Nodes with several pairs, and copies of the absent row, keep their support.
     alone = (np.diff(starts)[around] == 1) & (neighbors.counts[absent] == 1)[:, None]
     owner, place = np.nonzero((around >= 0) & alone)
-    step = max(1, _VOTES_PER_BLOCK // training.n_classes)
+    step = queries_per_block(training.n_classes)
     for start in range(0, len(owner), step):
         rows, columns = owner[start : start + step], place[start : start + step]
         nodes = around[rows, columns]

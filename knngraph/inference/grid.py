@@ -6,11 +6,14 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import QueryProblem, leave_one_out_candidates
+from knngraph.inference.adaptive import (
+    WEIGHT_TOLERANCE,
+    QueryProblem,
+    leave_one_out_candidates,
+)
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 128
-_WEIGHT_TOLERANCE = 1e-3
 
 
 def leave_one_out_grid(
@@ -68,7 +71,7 @@ def leave_one_out_grid(
             chunk,
             training.pair_code[chunk],
             settings,
-            _WEIGHT_TOLERANCE,
+            WEIGHT_TOLERANCE,
             right[:, start:stop],
             own_share[:, start:stop],
         )

@@ -10,7 +10,7 @@ from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.cascade import SURROUNDINGS, learn_decisions
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
@@ -20,6 +20,7 @@ from knngraph.inference.leave_one_out import (
 )
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
+from knngraph.inference.trust import learn_trust
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -48,6 +49,58 @@ class LearnedModel:
     decided: np.ndarray
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What left-out rows say of the labels.
+
+    Parameters
+    ----------
+    left_out : LeaveOneOut
+    trust : LabelTrust or None
+        How far labels are believed; None where all are.
+    """
+
+    left_out: LeaveOneOut
+    trust: LabelTrust | None
+
+
+def leave_rows_out(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    *,
+    vote: str,
+    n_threads: int = 1,
+    verbose: int = 0,
+) -> Heard:
+    """Answer every training row without it, and learn what labels are worth.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    vote : {"trusted", "labels"}
+        Whether to learn how far labels are believed at queries.
+    n_threads : int, default=1
+    verbose : int, default=0
+
+    Returns
+    -------
+    Heard
+    """
+    with stage("leaving rows out", training.n_pairs, verbose) as leaving:
+        left_out = leave_one_out(
+            training, neighbors, problem, n_threads=n_threads, advance=leaving.advance
+        )
+    if vote == "labels":
+        return Heard(left_out, None)
+    trust, left_out = learn_trust(
+        training, neighbors, problem, left_out, n_threads=n_threads
+    )
+    return Heard(left_out, trust)
+
+
 def learn_model(
     space: Space,
     training: TrainingSet,
@@ -57,12 +110,13 @@ def learn_model(
     learned: LearnedGraph,
     settings: GraphSettings,
     problem: QueryProblem,
+    heard: Heard,
     tolerance: float,
     *,
     n_threads: int = 1,
     verbose: int = 0,
 ) -> LearnedModel:
-    """Leave rows out, then decide and calibrate on what they say.
+    """Decide and calibrate on what left-out rows say.
 
     Parameters
     ----------
@@ -72,6 +126,8 @@ def learn_model(
     settings : GraphSettings
         That it was learned with.
     problem : QueryProblem
+    heard : Heard
+        From `leave_rows_out`.
     tolerance : float
         Loss of accuracy that a cascade may cost.
     n_threads : int, default=1
@@ -82,10 +138,6 @@ def learn_model(
     LearnedModel
     """
     stored = StoredAnswers.from_consensus(training, learned.consensus)
-    with stage("leaving rows out", training.n_pairs, verbose) as leaving:
-        left_out = leave_one_out(
-            training, neighbors, problem, n_threads=n_threads, advance=leaving.advance
-        )
     sample = calibration_sample(training)
     (votes,) = stored_votes_left_out(
         training,
@@ -101,14 +153,14 @@ def learn_model(
         training,
         neighbors,
         problem,
-        left_out,
+        heard.left_out,
         stored.codes,
         votes,
         tolerance,
         n_threads=n_threads,
     )
     calibration = calibrate_stored(
-        training, votes, decided[: len(sample)], left_out.exponent
+        training, votes, decided[: len(sample)], heard.left_out.exponent
     )
     model = FittedModel(
         space=space,
@@ -120,8 +172,9 @@ def learn_model(
         node_beam=node_beam(probe, training),
         calibration=calibration,
         decisions=decisions,
+        trust=heard.trust,
     )
-    return LearnedModel(model, left_out, decided)
+    return LearnedModel(model, heard.left_out, decided)
 
 
 def label_beam(probe: WalkProbe, stored: StoredAnswers) -> int:

@@ -17,11 +17,11 @@ from knngraph.inference.adaptive import (
     candidate_votes,
     leave_one_out_candidates,
 )
+from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
-_VOTES_PER_BLOCK = 4_000_000
 # Fewer decided rows than this say nothing of their own.
 _FEWEST_DECIDED = 50
 
@@ -82,26 +82,22 @@ def leave_one_out(
     own_share = np.empty(n_pairs)
     rival_code = np.empty(n_pairs, dtype=np.int32)
     rival_share = np.empty(n_pairs)
-    kept = []
-    step = max(1, _VOTES_PER_BLOCK // training.n_classes)
+    sample = calibration_sample(training)
+    step = queries_per_block(training.n_classes)
     for start in range(0, n_pairs, step):
         pairs = np.arange(start, min(start + step, n_pairs))
         votes = left_out_votes(training, neighbors, problem, pairs, n_threads=n_threads)
         given = training.pair_code[pairs]
         right[pairs] = votes.argmax(axis=1) == given
         own_share[pairs] = votes[np.arange(len(pairs)), given]
-        if start < CALIBRATION_ROWS:
-            # A copy: the votes for the given class are taken out below.
-            kept.append(votes[: CALIBRATION_ROWS - start].copy())
+        if start == 0:
+            # The sample fits into one block.
+            exponent = fit_exponent(
+                votes[sample], training.pair_code[sample], training.pair_count[sample]
+            )
         rival_code[pairs], rival_share[pairs] = take_rivals(votes, given)
         if advance is not None:
             advance(len(pairs))
-    sample = np.concatenate(kept)
-    exponent = fit_exponent(
-        sample,
-        training.pair_code[: len(sample)],
-        training.pair_count[: len(sample)],
-    )
     score = float(np.average(right, weights=training.pair_count))
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
@@ -140,7 +136,7 @@ def take_rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.nd
 def calibration_sample(training: TrainingSet) -> np.ndarray:
     """Pairs to learn a few numbers on: a random sample of bounded memory."""
     # The first pairs lie on the first nodes, which are a random sample.
-    limit = min(CALIBRATION_ROWS, max(1, _VOTES_PER_BLOCK // training.n_classes))
+    limit = min(CALIBRATION_ROWS, queries_per_block(training.n_classes))
     return np.arange(min(limit, training.n_pairs))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.stored import StoredAnswers
@@ -33,6 +33,8 @@ class FittedModel:
     calibration : Calibration
     decisions : Decisions
         What a cascade trusts.
+    trust : LabelTrust or None
+        How far labels are believed when they vote at a query; None believes all.
     """
 
     space: Space
@@ -44,6 +46,7 @@ class FittedModel:
     node_beam: int
     calibration: Calibration
     decisions: Decisions
+    trust: LabelTrust | None
 
 
 @dataclass(frozen=True)

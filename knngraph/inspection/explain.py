@@ -94,6 +94,8 @@ class _Rows:
     def __init__(self, model: FittedModel, classes: np.ndarray) -> None:
         training: TrainingSet = model.training
         self.training = training
+        trust = model.trust
+        self.doubting = trust if trust is not None and trust.noise > 0.0 else None
         self.labels = classes.tolist()
         self.scale = model.space.scale
         self.starts = training.node_starts()
@@ -108,6 +110,16 @@ class _Rows:
         """Distances of a mapped row to nodes, from differences."""
         points = self.training.points[nodes].astype(np.float64)
         return np.sqrt(((points - mapped) ** 2).sum(axis=1)) * self.scale
+
+    def belief(self, pair: int) -> float:
+        """Share of its vote that the label of a pair gets."""
+        return 1.0 if self.doubting is None else float(self.doubting.own[pair])
+
+    def rival(self, pair: int) -> Any:
+        """Class that gets the rest, where labels are doubted."""
+        if self.doubting is None:
+            return None
+        return self.labels[int(self.doubting.rival[pair])]
 
     def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
         """Pairs of a node, and the share of its rows that each stands for."""
@@ -144,7 +156,7 @@ def _adaptive_answers(
         model.index, queries, problem.n_neighbors, ef=reading.ef, n_threads=n_threads
     )
     scores, shares = candidate_shares(
-        model.training, ids, squared, problem, n_threads=n_threads
+        model.training, ids, squared, problem, trust=model.trust, n_threads=n_threads
     )
     for query, found, weights, score in zip(queries, ids, shares, scores):
         nodes = found[found >= 0]
@@ -154,6 +166,8 @@ def _adaptive_answers(
                 label=rows.labels[int(model.training.pair_code[pair])],
                 weight=float(weight * part),
                 distance=float(distance),
+                belief=rows.belief(pair),
+                rival=rows.rival(pair),
             )
             for node, weight, distance in zip(
                 nodes, weights, rows.distances(query, nodes)

@@ -27,12 +27,18 @@ class VotingNeighbor:
     distance : float
         From the row that the vote was about: the training row reached, or the
         query. In the units of `query_bandwidth_`.
+    belief : float, default=1.0
+        Share of its vote that its label gets. The rest goes to `rival`.
+    rival : object, default=None
+        The class that contradicts its label most; None where it is believed.
     """
 
     row: int
     label: Any
     weight: float
     distance: float
+    belief: float = 1.0
+    rival: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +108,7 @@ class Explanation:
         for voter in voters[:_VOTERS_IN_TEXT]:
             lines.append(
                 f"  {voter.row:>8}  {voter.label!s:>10}  {voter.weight:6.3f}  "
-                f"{voter.distance:.4g}"
+                f"{voter.distance:.4g}{_doubt_in_words(voter)}"
             )
         if len(voters) > _VOTERS_IN_TEXT:
             lines.append(f"  and {len(voters) - _VOTERS_IN_TEXT} more")
@@ -114,7 +120,8 @@ class Explanation:
         Returns
         -------
         pandas.DataFrame
-            Columns "query", "row", "label", "weight" and "distance".
+            Columns "query", "row", "label", "weight", "distance", "belief" and
+            "rival".
         """
         columns = {
             "query": [self.query] * len(self.neighbors),
@@ -122,6 +129,8 @@ class Explanation:
             "label": [n.label for n in self.neighbors],
             "weight": [n.weight for n in self.neighbors],
             "distance": [n.distance for n in self.neighbors],
+            "belief": [n.belief for n in self.neighbors],
+            "rival": [n.rival for n in self.neighbors],
         }
         return as_frame(columns, "Explanation.to_frame")
 
@@ -141,3 +150,9 @@ class Explanation:
             if self.scores[c] > 0.0
         ]
         return ", ".join(shown)
+
+
+def _doubt_in_words(voter: VotingNeighbor) -> str:
+    if voter.rival is None:
+        return ""
+    return f"  believed {voter.belief:.2f}, else {voter.rival}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import LabelTrust
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.serving.served import Served
 from knngraph.space import Space, is_sparse
@@ -41,6 +42,7 @@ def check_served(served: Any) -> Served:
     _check_training(model.training, served.n_features)
     _check_space(model.space, served.n_features)
     _check_nodes(model)
+    _check_trust(model.trust, model.training)
     _check_reading(reading)
     n_nodes = model.training.n_nodes
     _require(model.index.n_points == n_nodes, "its index holds other points")
@@ -91,6 +93,20 @@ def _check_nodes(model: FittedModel) -> None:
     _check_codes(model.stored.codes, model.training.n_classes)
     _check_codes(model.stored.row_of_node, n_nodes)
     _require(model.stored.average is None, "it averages rows that it has not")
+
+
+def _check_trust(trust: Any, training: TrainingSet) -> None:
+    if trust is None:
+        return
+    _require(isinstance(trust, LabelTrust), "its trust is none")
+    for number in (trust.noise, trust.nugget_factor):
+        _require(type(number) is float and number >= 0, f"it trusts by {number}")
+    shape = training.pair_code.shape
+    _check_array(trust.own, "beliefs", "f", shape)
+    _require(trust.own.dtype == np.float64, f"its beliefs are {trust.own.dtype}")
+    _check_array(trust.rival, "rivals", "i", shape)
+    _require(trust.rival.dtype == np.int32, f"its rivals are {trust.rival.dtype}")
+    _check_codes(trust.rival, training.n_classes)
 
 
 def _check_reading(reading: Reading) -> None:

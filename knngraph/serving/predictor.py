@@ -242,4 +242,4 @@ def _load_compiled_code(served: Served) -> None:
     model, problem = served.model, served.reading.problem
     row = model.training.points[:1]
     ids, squared = search_candidates(model.index, row, problem.n_neighbors)
-    candidate_votes(model.training, ids, squared, problem)
+    candidate_votes(model.training, ids, squared, problem, trust=model.trust)

@@ -16,7 +16,7 @@ from knngraph.index.build import WalkProbe
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.hnsw_parts import HNSWParts
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.model import FittedModel, Reading
@@ -31,6 +31,7 @@ _CLASSES = {
         Decisions,
         FittedModel,
         HNSWParts,
+        LabelTrust,
         QueryProblem,
         Reading,
         Served,

@@ -7,12 +7,15 @@ from threading import RLock
 from typing import Any
 
 from knngraph.graph.learn import LearnedGraph, learn_graph
+from knngraph.inference.adaptive import LabelTrust
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.learn import (
+    Heard,
     LearnedModel,
     label_beam,
     learn_model,
+    leave_rows_out,
     node_beam,
 )
 from knngraph.inference.model import FittedModel
@@ -44,8 +47,8 @@ class OnceFound:
 class LearningModel(FittedModel):
     """The state that every inference reads, found on first use.
 
-    Adaptive inference asks for nothing that is not there already. A lookup asks
-    for the stored labels: problems that are not what they were are solved again,
+    Adaptive inference asks how far labels are believed, which left-out rows say, and
+    for nothing that is not there already where all are believed. A lookup asks for the stored labels: problems that are not what they were are solved again,
     and the vote is taken. A cascade and probabilities also ask what left-out rows
     say. Any number of threads may ask at once.
 
@@ -85,7 +88,7 @@ class LearningModel(FittedModel):
     @property
     def answering(self) -> LearnedModel:
         """What left-out rows say, and the model when all is found."""
-        return self._once.get("answering", self._leave_rows_out)
+        return self._once.get("answering", self._answer)
 
     @property
     def stored(self) -> StoredAnswers:
@@ -98,6 +101,15 @@ class LearningModel(FittedModel):
     @property
     def node_beam(self) -> int:
         return node_beam(self.probe, self.training)
+
+    @property
+    def heard(self) -> Heard:
+        """What left-out rows say of the labels."""
+        return self._once.get("heard", self._hear)
+
+    @property
+    def trust(self) -> LabelTrust | None:
+        return self.heard.trust if self.recipe.vote == "trusted" else None
 
     @property
     def calibration(self) -> Calibration:
@@ -138,7 +150,17 @@ class LearningModel(FittedModel):
     def _store(self) -> StoredAnswers:
         return StoredAnswers.from_consensus(self.training, self.learned.consensus)
 
-    def _leave_rows_out(self) -> LearnedModel:
+    def _hear(self) -> Heard:
+        rows = self.rows
+        return leave_rows_out(
+            rows.training,
+            rows.neighbors,
+            self.recipe.query_problem(rows.neighbors),
+            vote=self.recipe.vote,
+            **self._how,
+        )
+
+    def _answer(self) -> LearnedModel:
         rows = self.rows
         return learn_model(
             rows.space,
@@ -149,6 +171,7 @@ class LearningModel(FittedModel):
             self.learned,
             self.recipe.graph,
             self.recipe.query_problem(rows.neighbors),
+            self.heard,
             self.recipe.tolerance,
             **self._how,
         )

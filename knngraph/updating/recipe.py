@@ -23,6 +23,8 @@ class Recipe:
         In mapped units.
     tolerance : float
         Loss of accuracy that a cascade may cost.
+    vote : {"trusted", "labels"}
+        Whether it is learned how far labels are believed at queries.
     n_listed : int
         Neighbors that are listed for every node.
     exact_up_to : float
@@ -40,6 +42,7 @@ class Recipe:
     problem: QueryProblem
     query_bandwidth: float | str
     tolerance: float
+    vote: str
     n_listed: int
     exact_up_to: float
     M: int

@@ -35,7 +35,7 @@ def hard_digits(uneven_digits):
 @pytest.fixture
 def to_the_end(monkeypatch):
     """Solve far beyond the digits that a vote needs, for a sharp comparison."""
-    monkeypatch.setattr(adaptive, "_WEIGHT_TOLERANCE", 1e-10)
+    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-10)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_votes_recomputed(settings, hard_digits, queries, to_the_end):
     X, y = hard_digits
     # A beam as wide as the data finds exact candidates.
     model = KNNGraphClassifier(
-        inference="adaptive", ef=400, random_state=0, **settings
+        inference="adaptive", ef=400, vote="labels", random_state=0, **settings
     ).fit(X, y)
     m = model.max_neighbors
     if model.query_bandwidth == "neighbors":

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 
 import knngraph.inference.adaptive as adaptive
+import knngraph.inference.blocks as blocks
 import knngraph.inference.grid as grid
 import knngraph.inference.leave_one_out as leaving
 from knngraph import KNNGraphClassifier
@@ -51,7 +52,7 @@ def honest_votes(X, y, row, problem):
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 def test_votes_of_an_honest_refit(problem, rows, monkeypatch):
-    monkeypatch.setattr(adaptive, "_WEIGHT_TOLERANCE", 1e-9)
+    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-9)
     X, y = rows
     training = build_training_set(X, y, 3)
     left_out = leave_one_out(training, exact_neighbors(training, 20), problem)
@@ -100,8 +101,9 @@ def test_a_grid_is_many_single_settings(sample, rows, monkeypatch):
 def test_blocks_change_nothing(rows, monkeypatch):
     training = build_training_set(*rows, 3)
     neighbors = exact_neighbors(training, 20)
+    monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 10)
     whole = leave_one_out(training, neighbors, PROBLEMS[0])
-    monkeypatch.setattr(leaving, "_VOTES_PER_BLOCK", 30)
+    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", 30)
     done = []
     pieces = leave_one_out(
         training, neighbors, PROBLEMS[0], n_threads=2, advance=done.append
@@ -113,7 +115,8 @@ def test_blocks_change_nothing(rows, monkeypatch):
     assert pieces.score == whole.score
 
 
-def test_calibration_is_on_so_many_rows(rows, monkeypatch):
+@pytest.mark.parametrize(("block", "n_sampled"), [(10**6, 25), (75, 25), (30, 10)])
+def test_calibration_is_on_so_many_rows(block, n_sampled, rows, monkeypatch):
     training = build_training_set(*rows, 3)
     neighbors = exact_neighbors(training, 20)
     seen = []
@@ -124,12 +127,13 @@ def test_calibration_is_on_so_many_rows(rows, monkeypatch):
 
     monkeypatch.setattr(leaving, "fit_exponent", keep)
     monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 25)
-    monkeypatch.setattr(leaving, "_VOTES_PER_BLOCK", 30)
+    # No more votes are held for it than for any other block.
+    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", block)
     leave_one_out(training, neighbors, PROBLEMS[0])
     ((votes, codes, counts),) = seen
-    assert votes.shape == (25, 3)
-    assert_array_equal(codes, training.pair_code[:25])
-    assert_array_equal(counts, training.pair_count[:25])
+    assert votes.shape == (n_sampled, 3)
+    assert_array_equal(codes, training.pair_code[:n_sampled])
+    assert_array_equal(counts, training.pair_count[:n_sampled])
 
 
 def test_a_single_row_has_nothing_to_learn_from():

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from knngraph import KNNGraphClassifier
-from knngraph.inference import answer
+from knngraph.inference import blocks
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -55,7 +55,7 @@ def test_a_batch_is_answered_like_single_queries(
     alone = np.concatenate([model.predict_proba(query[None]) for query in queries])
     assert_array_equal(alone, together)
     # And in any other pieces, on any number of threads.
-    monkeypatch.setattr(answer, "_VOTES_PER_BLOCK", 10 * 37)
+    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", 10 * 37)
     model.set_params(n_jobs=2)
     assert_array_equal(model.predict_proba(queries), together)
     assert_array_equal(model.predict(queries), together.argmax(axis=1))
