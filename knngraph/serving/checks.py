@@ -98,7 +98,7 @@ def _check_nodes(model: FittedModel) -> None:
 def _check_trust(trust: Any, training: TrainingSet) -> None:
     if trust is None:
         return
-    _require(isinstance(trust, LabelTrust), "its trust is none")
+    _require(isinstance(trust, LabelTrust), "its trust is unknown")
     for number in (trust.noise, trust.nugget_factor):
         _require(type(number) is float and number >= 0, f"it trusts by {number}")
     shape = training.pair_code.shape

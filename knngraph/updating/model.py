@@ -47,10 +47,11 @@ class OnceFound:
 class LearningModel(FittedModel):
     """The state that every inference reads, found on first use.
 
-    Adaptive inference asks how far labels are believed, which left-out rows say, and
-    for nothing that is not there already where all are believed. A lookup asks for the stored labels: problems that are not what they were are solved again,
-    and the vote is taken. A cascade and probabilities also ask what left-out rows
-    say. Any number of threads may ask at once.
+    Adaptive inference asks how far labels are believed, which left-out rows say; with
+    `vote="labels"` it asks for nothing that is not there already. A lookup asks for
+    the stored labels: problems that are not what they were are solved again, and the
+    vote is taken. A cascade and probabilities ask for all. Any number of threads may
+    ask at once.
 
     Parameters
     ----------
