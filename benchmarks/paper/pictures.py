@@ -1,0 +1,116 @@
+"""Pictures of the report on the published tables."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks.paper.methods import REFERENCE
+from benchmarks.paper.results import Published, Results
+from benchmarks.report.figures import COLORS, MARKERS, as_svg, drawing
+from benchmarks.statistics import mean_and_spread
+
+ABLATION = ("HNSW, nearest", "HNSW, 5 neighbors", REFERENCE, "cascade", "adaptive")
+ABLATION_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+
+
+def score_panel(
+    results: Results,
+    metric: str,
+    name: str,
+    methods: Mapping[str, str],
+    published: Mapping[tuple[str, str, str], Published],
+) -> str:
+    """Every method on one set: mean and spread, and the printed figure.
+
+    Parameters
+    ----------
+    results : Results
+    metric, name : str
+    methods : mapping of label to published name, in order
+    published : mapping of (metric, method, set) to Published
+    """
+    shown = [m for m in methods if results.folds(metric, m, name)]
+    with drawing(4.6, 0.8 + 0.23 * len(shown)) as (figure, ax):
+        for place, method in enumerate(shown):
+            mean, spread = mean_and_spread(results.folds(metric, method, name))
+            own = method in (REFERENCE, "lookup, ef=auto", "cascade", "adaptive")
+            ax.errorbar(
+                mean,
+                place,
+                xerr=0.0 if np.isnan(spread) else spread,
+                fmt="o",
+                markersize=4.5,
+                linewidth=1.0,
+                color=COLORS[1] if own else COLORS[0],
+            )
+            printed = published.get((metric, methods[method], name))
+            if printed is not None:
+                ax.plot(
+                    printed.value,
+                    place,
+                    "D",
+                    markersize=4.5,
+                    markerfacecolor="none",
+                    markeredgecolor="#8a8f98",
+                )
+        handles = [
+            ax.plot([], [], "o", color=COLORS[1], label="ours")[0],
+            ax.plot([], [], "o", color=COLORS[0], label="others")[0],
+            ax.plot(
+                [], [], "D", markerfacecolor="none", color="#8a8f98", label="published"
+            )[0],
+        ]
+        ax.set_yticks(range(len(shown)), shown)
+        ax.invert_yaxis()
+        ax.grid(axis="x")
+        ax.set_xlabel(f"{metric.replace('_', ' ')}, percent")
+        ax.set_title(name, loc="left")
+        figure.legend(handles=handles, loc="outside lower right", ncols=3)
+        return as_svg(figure)
+
+
+def ablation_panel(results: Results, name: str) -> str:
+    """From a plain HNSW index to our readings on one set."""
+    with drawing(4.6, 3.2) as (figure, ax):
+        for place, metric in enumerate(ABLATION_METRICS):
+            means = [results.mean(metric, method, name) for method in ABLATION]
+            values = [np.nan if mean is None else mean for mean in means]
+            ax.plot(
+                range(len(ABLATION)),
+                values,
+                color=COLORS[place],
+                marker=MARKERS[place],
+                markersize=4.5,
+                linewidth=1.2,
+                label=metric.replace("_", " "),
+            )
+        ax.set_xticks(range(len(ABLATION)), [m.replace(", ", ",\n") for m in ABLATION])
+        ax.tick_params(axis="x", labelsize=8)
+        ax.margins(x=0.08)
+        ax.grid(axis="y")
+        ax.set_ylabel("percent")
+        ax.set_title(name, loc="left")
+        figure.legend(loc="outside lower center", ncols=2)
+        return as_svg(figure)
+
+
+def convergence_panel(results: Results, sets: Sequence[str]) -> str:
+    """Objective of the fit after every iteration, one line a set."""
+    with drawing(5.2, 3.4) as (figure, ax):
+        for place, name in enumerate(sets):
+            path = results.convergence(REFERENCE, name)
+            ax.plot(
+                range(len(path)),
+                path,
+                color=COLORS[place % len(COLORS)],
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=4.0,
+                linewidth=1.2,
+                label=name,
+            )
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid()
+        ax.set_xlabel("iteration")
+        ax.set_ylabel("objective, 1 without neighbors")
+        ax.legend()
+        return as_svg(figure)

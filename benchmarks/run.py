@@ -1,0 +1,47 @@
+"""Benchmarks that anyone can rerun.
+
+    python -m benchmarks.run paper --data-dir DIR    the published tables
+    python -m benchmarks.run same A.csv B.csv        two runs, digit by digit
+
+Every command goes on where it was stopped. The folder of the sets may be named
+by the variable KNNGRAPH_DATA instead; see docs/benchmarks.md.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import same
+from benchmarks.paper import command as paper
+
+COMMANDS = {
+    "paper": (paper, "the published tables, measured again"),
+    "same": (same, "whether two runs gave the same scores, to the last digit"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description=(__doc__ or "").split("\n")[0]
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for name, (module, words) in COMMANDS.items():
+        own = commands.add_parser(name, help=words, description=module.__doc__)
+        module.add_arguments(own)
+        if name != "same":
+            own.add_argument(
+                "--data-dir",
+                type=Path,
+                default=os.environ.get("KNNGRAPH_DATA"),
+                help="folder of the sets (default: the variable KNNGRAPH_DATA)",
+            )
+        own.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
