@@ -1,6 +1,7 @@
 """Benchmarks that anyone can rerun.
 
     python -m benchmarks.run paper --data-dir DIR    the published tables
+    python -m benchmarks.run peers --set NAME        today's other ways
     python -m benchmarks.run same A.csv B.csv        two runs, digit by digit
 
 Every command goes on where it was stopped. The folder of the sets may be named
@@ -15,9 +16,11 @@ from pathlib import Path
 
 from benchmarks import same
 from benchmarks.paper import command as paper
+from benchmarks.peers import command as peers
 
 COMMANDS = {
     "paper": (paper, "the published tables, measured again"),
+    "peers": (peers, "accuracy against the time of a query, beside other packages"),
     "same": (same, "whether two runs gave the same scores, to the last digit"),
 }
 

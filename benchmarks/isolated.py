@@ -1,0 +1,102 @@
+"""One measurement in a process of its own: its memory, its threads, its time."""
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parent.parent
+_STATUS = Path("/proc/self/status")
+_RESET = Path("/proc/self/clear_refs")
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+
+
+class MeasurementFailed(RuntimeError):
+    """The process ended without a result."""
+
+
+def run_isolated(
+    function: str, arguments: Mapping[str, Any], *, timeout: float
+) -> dict[str, Any]:
+    """Call a function in a new process of one thread.
+
+    Parameters
+    ----------
+    function : str
+        As in "package.module:name".
+    arguments : mapping
+        Keyword arguments, as JSON can carry them.
+    timeout : float
+        Seconds after which the process is ended.
+
+    Returns
+    -------
+    dict
+        What the function returned.
+
+    Raises
+    ------
+    MeasurementFailed
+    """
+    path = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "benchmarks.isolated", function],
+            input=json.dumps(dict(arguments)),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=os.environ | _ONE_THREAD | {"PYTHONPATH": path},
+        )
+    except subprocess.TimeoutExpired:
+        raise MeasurementFailed(f"not done within {timeout:g} s") from None
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or ["no message"]
+        status = f"status {ended.returncode}"
+        if ended.returncode < 0:
+            status = f"signal {-ended.returncode}"
+        raise MeasurementFailed(f"{status}: {lines[-1]}")
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def reset_peak() -> None:
+    """Forget the peak so far, where the system lets us."""
+    if _RESET.exists():
+        _RESET.write_text("5")
+
+
+def resident_megabytes() -> float:
+    """Memory that the process has now."""
+    return _status("VmRSS")
+
+
+def peak_megabytes() -> float:
+    """Most memory that the process has had since the last reset."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> float:
+    if _STATUS.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) / 1024
+    # Elsewhere only the peak of the whole process is known.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _main() -> None:
+    module, _, name = sys.argv[1].partition(":")
+    function = getattr(importlib.import_module(module), name)
+    print(json.dumps(function(**json.load(sys.stdin))))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,186 @@
+"""Who is compared, and among which settings each may choose."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+from benchmarks.peers import engines
+from benchmarks.peers.engines import SearchVote
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
+
+Settings = dict[str, Any]
+# Rows of the grid search of an SVC; the winner is fitted on all of them.
+SVC_SEARCH_ROWS = 1500
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One competitor.
+
+    Parameters
+    ----------
+    name : str
+    build : callable of settings
+        Makes the unfitted model.
+    grid : tuple of dict
+        Settings to choose among on held-out training rows.
+    package : str
+        What must be installed.
+    votes : bool
+        Whether k and the weights of the votes, chosen once by exact search for
+        all who vote, belong to the settings.
+    search_rows : int or None
+        Training rows at most for the choice of settings.
+    is_ours : bool
+    """
+
+    name: str
+    build: Callable[[Settings], Any]
+    grid: tuple[Settings, ...] = ({},)
+    package: str = "scikit-learn"
+    votes: bool = False
+    search_rows: int | None = None
+    is_ours: bool = False
+
+
+def peers() -> list[Peer]:
+    """Everyone, in the order of the table."""
+    return [*_exact(), *_approximate(), *_others(), *_ours()]
+
+
+def _exact() -> list[Peer]:
+    def neighbors(algorithm: str) -> Peer:
+        return Peer(
+            f"sklearn {algorithm}",
+            lambda s: KNeighborsClassifier(
+                s["k"], weights=s["weights"], algorithm=algorithm
+            ),
+            votes=True,
+        )
+
+    flat = Peer(
+        "faiss flat",
+        lambda s: _vote(engines.Faiss("Flat"), s),
+        package="faiss-cpu",
+        votes=True,
+    )
+    return [neighbors("brute"), neighbors("kd_tree"), neighbors("ball_tree"), flat]
+
+
+def _approximate() -> list[Peer]:
+    beams = tuple({"ef": ef} for ef in (16, 32, 64, 128))
+    return [
+        Peer(
+            "faiss HNSW",
+            lambda s: _vote(engines.Faiss("HNSW32", 100, s["ef"]), s),
+            beams,
+            "faiss-cpu",
+            votes=True,
+        ),
+        Peer(
+            "hnswlib + vote",
+            lambda s: _vote(engines.Hnswlib(16, 200, max(s["ef"], s["k"])), s),
+            beams,
+            "hnswlib",
+            votes=True,
+        ),
+        Peer(
+            "pynndescent",
+            lambda s: _vote(engines.PyNNDescent(30, s["epsilon"]), s),
+            tuple({"epsilon": epsilon} for epsilon in (0.05, 0.1, 0.2)),
+            "pynndescent",
+            votes=True,
+        ),
+        Peer(
+            "annoy",
+            lambda s: _vote(engines.Annoy(50, s["search_k"]), s),
+            tuple({"search_k": n} for n in (500, 2000, 8000)),
+            "annoy",
+            votes=True,
+        ),
+        Peer(
+            "LSH (faiss)",
+            lambda s: _vote(engines.FaissLSH(s["n_bits"]), s),
+            tuple({"n_bits": n} for n in (128, 512, 1024)),
+            "faiss-cpu",
+            votes=True,
+        ),
+    ]
+
+
+def _others() -> list[Peer]:
+    return [
+        Peer(
+            "ENN",
+            lambda s: baselines.ENNClassifier(**s),
+            tuple(
+                {"n_neighbors_edit": edit, "n_neighbors": k}
+                for edit in (3, 5)
+                for k in (1, 3)
+            ),
+            "knngraph",
+        ),
+        Peer(
+            "SVC",
+            _ScaledSVC,
+            tuple(
+                {"C": C, "gamma_factor": gamma}
+                for C in (1.0, 10.0, 100.0)
+                for gamma in (0.3, 1.0, 3.0)
+            ),
+            search_rows=SVC_SEARCH_ROWS,
+        ),
+        Peer(
+            "extra trees",
+            lambda s: ExtraTreesClassifier(300, random_state=0, **s),
+            ({"max_features": "sqrt"}, {"max_features": 0.3}),
+        ),
+    ]
+
+
+def _ours() -> list[Peer]:
+    def reading(name: str, **parameters: Any) -> Peer:
+        return Peer(
+            f"ours: {name}",
+            lambda _: KNNGraphClassifier(random_state=0, **parameters),
+            package="knngraph",
+            is_ours=True,
+        )
+
+    found = [
+        reading("lookup, ef=1"),
+        reading("lookup, ef=auto", ef="auto"),
+        reading("cascade", inference="cascade"),
+        reading("adaptive", inference="adaptive"),
+        reading("cascade, metric=auto", inference="cascade", metric="auto"),
+        reading("adaptive, metric=auto", inference="adaptive", metric="auto"),
+        Peer(
+            "ours: CV",
+            lambda _: KNNGraphClassifierCV(random_state=0),
+            package="knngraph",
+            is_ours=True,
+        ),
+    ]
+    return found
+
+
+def _vote(engine: Any, settings: Settings) -> SearchVote:
+    return SearchVote(engine, settings["k"], settings["weights"])
+
+
+class _ScaledSVC:
+    """An SVC whose gamma is in units of one over (columns x variance)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def fit(self, X: Any, y: Any) -> "_ScaledSVC":
+        """Fit with the gamma that the rows give."""
+        gamma = self.settings["gamma_factor"] / (X.shape[1] * X.var())
+        self.model = SVC(C=self.settings["C"], gamma=gamma).fit(X, y)
+        self.predict = self.model.predict
+        return self
