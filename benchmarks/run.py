@@ -2,6 +2,7 @@
 
     python -m benchmarks.run paper --data-dir DIR    the published tables
     python -m benchmarks.run peers --set NAME        today's other ways
+    python -m benchmarks.run scale                   time and memory to 1e6 rows
     python -m benchmarks.run same A.csv B.csv        two runs, digit by digit
 
 Every command goes on where it was stopped. The folder of the sets may be named
@@ -17,10 +18,12 @@ from pathlib import Path
 from benchmarks import same
 from benchmarks.paper import command as paper
 from benchmarks.peers import command as peers
+from benchmarks.scale import command as scale
 
 COMMANDS = {
     "paper": (paper, "the published tables, measured again"),
     "peers": (peers, "accuracy against the time of a query, beside other packages"),
+    "scale": (scale, "time and memory of fit and answers as rows grow"),
     "same": (same, "whether two runs gave the same scores, to the last digit"),
 }
 
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (module, words) in COMMANDS.items():
         own = commands.add_parser(name, help=words, description=module.__doc__)
         module.add_arguments(own)
-        if name != "same":
+        if name in ("paper", "peers"):
             own.add_argument(
                 "--data-dir",
                 type=Path,

@@ -78,7 +78,7 @@ def losing_lines(results: Results, sets: Sequence[str]) -> list[str]:
         }
         above = {m: v for m, v in means.items() if v is not None and v > own + 1e-9}
         ranked = sorted(above, key=lambda m: -above[m])
-        text = ", ".join(f"{m} {above[m]:.2f}" for m in ranked) or "none"
+        text = "; ".join(f"{m} {above[m]:.2f}" for m in ranked) or "none"
         lines.append(
             f"**{name}**: `{REFERENCE}` has {own:.2f}; above it are {len(above)} of "
             f"{len([v for v in means.values() if v is not None])}: {text}."

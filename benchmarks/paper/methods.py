@@ -10,6 +10,13 @@ from knngraph import KNNGraphClassifier, baselines
 
 # The reading of our model that is the published method.
 REFERENCE = "lookup, ef=1"
+# All readings of our model.
+OURS: dict[str, dict[str, Any]] = {
+    REFERENCE: {"inference": "lookup", "ef": None},
+    "lookup, ef=auto": {"inference": "lookup", "ef": "auto"},
+    "cascade": {"inference": "cascade", "ef": None},
+    "adaptive": {"inference": "adaptive", "ef": None},
+}
 
 
 @dataclass(frozen=True)
@@ -125,12 +132,7 @@ def entries() -> list[Entry]:
         ),
         Entry(
             KNNGraphClassifier(**seed),
-            {
-                REFERENCE: {"inference": "lookup", "ef": None},
-                "lookup, ef=auto": {"inference": "lookup", "ef": "auto"},
-                "cascade": {"inference": "cascade", "ef": None},
-                "adaptive": {"inference": "adaptive", "ef": None},
-            },
+            OURS,
             "kNN-Graph",
             "defaults of `KNNGraphClassifier`; one fit is read in all ways",
             only=REFERENCE,

@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.paper.methods import REFERENCE
+from benchmarks.paper.methods import OURS, REFERENCE
 from benchmarks.paper.results import Published, Results
 from benchmarks.report.figures import COLORS, MARKERS, as_svg, drawing
 from benchmarks.statistics import mean_and_spread
 
 ABLATION = ("HNSW, nearest", "HNSW, 5 neighbors", REFERENCE, "cascade", "adaptive")
 ABLATION_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+
+
+def in_words(metric: str) -> str:
+    """A metric as it is called in text."""
+    return metric.replace("_", " ").replace("f1", "F1")
 
 
 def score_panel(
@@ -30,10 +35,14 @@ def score_panel(
     published : mapping of (metric, method, set) to Published
     """
     shown = [m for m in methods if results.folds(metric, m, name)]
+    lowest = _lowest_drawn([results.mean(metric, m, name) for m in shown])
     with drawing(4.6, 0.8 + 0.23 * len(shown)) as (figure, ax):
         for place, method in enumerate(shown):
             mean, spread = mean_and_spread(results.folds(metric, method, name))
-            own = method in (REFERENCE, "lookup, ef=auto", "cascade", "adaptive")
+            if mean < lowest:
+                ax.text(lowest, place, f"◂ {mean:.1f}", va="center", color=COLORS[0])
+                mean, spread = np.nan, 0.0
+            own = method in OURS
             ax.errorbar(
                 mean,
                 place,
@@ -62,11 +71,26 @@ def score_panel(
         ]
         ax.set_yticks(range(len(shown)), shown)
         ax.invert_yaxis()
+        if lowest > -np.inf:
+            ax.set_xlim(left=lowest)
         ax.grid(axis="x")
-        ax.set_xlabel(f"{metric.replace('_', ' ')}, percent")
+        ax.set_xlabel(f"{in_words(metric)}, percent")
         ax.set_title(name, loc="left")
         figure.legend(handles=handles, loc="outside lower right", ncols=3)
         return as_svg(figure)
+
+
+def _lowest_drawn(means: Sequence[float]) -> float:
+    """Where the axis begins: far outliers would press all others together.
+
+    Below it a method is told by its number. Minus infinity where there are none.
+    """
+    first, third = np.percentile(means, [25, 75])
+    fence = first - 3.0 * max(third - first, 1.0)
+    inside = [mean for mean in means if mean >= fence]
+    if len(inside) == len(means):
+        return -np.inf
+    return min(inside) - 0.15 * (max(inside) - min(inside))
 
 
 def ablation_panel(results: Results, name: str) -> str:
@@ -82,7 +106,7 @@ def ablation_panel(results: Results, name: str) -> str:
                 marker=MARKERS[place],
                 markersize=4.5,
                 linewidth=1.2,
-                label=metric.replace("_", " "),
+                label=in_words(metric),
             )
         ax.set_xticks(range(len(ABLATION)), [m.replace(", ", ",\n") for m in ABLATION])
         ax.tick_params(axis="x", labelsize=8)

@@ -139,9 +139,13 @@ def _measure(
 def _measure_one(
     peer: Peer, path: str, votes: dict[str, Any], budget: float
 ) -> dict[str, Any]:
-    start = time.perf_counter()
-    settings = _call("choose_settings", budget, path=path, name=peer.name, votes=votes)
-    tuning = time.perf_counter() - start
+    settings, tuning = (votes if peer.votes else {}) | peer.grid[0], 0.0
+    if len(peer.grid) > 1:
+        start = time.perf_counter()
+        settings = _call(
+            "choose_settings", budget, path=path, name=peer.name, votes=votes
+        )
+        tuning = time.perf_counter() - start
     values = _call("measure_peer", budget, path=path, name=peer.name, settings=settings)
     return (
         {"settings": json.dumps(settings), "tuning_seconds": tuning}

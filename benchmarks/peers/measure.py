@@ -66,8 +66,6 @@ def choose_settings(path: str, name: str, votes: Settings) -> Settings:
     """
     peer = find(name)
     shared = votes if peer.votes else {}
-    if len(peer.grid) == 1:
-        return shared | peer.grid[0]
     X, y, X_held, y_held = _tuning_rows(path, peer.search_rows or TUNING_ROWS)
     tried = []
     for settings in peer.grid:

@@ -34,6 +34,9 @@ _COLUMNS = (
     ("model_megabytes", "model, MB", 1.0),
 )
 
+# Beyond this range one label a decade is all that there is room for.
+_WIDE = 2000.0
+
 Values = dict[str, dict[str, Any]]
 
 
@@ -93,8 +96,8 @@ def make_report(
         Picture(
             f"peers-{name}",
             panels,
-            "Accuracy against microseconds a query. Nobody is both faster and more "
-            "accurate than those on the line.",
+            "Accuracy against microseconds a query; ours in bold. Nobody is both "
+            "faster and more accurate than those on the line.",
         ),
         _table(values),
         _settings(values),
@@ -115,14 +118,27 @@ _HOW = (
 
 
 def _pareto(values: Values, metric: str, title: str) -> str:
+    from matplotlib.ticker import LogLocator
+
+    times = [v[metric] for v in values.values()]
     with drawing(5.6, 4.6) as (figure, ax):
         ParetoDisplay(
             names=[name.removeprefix("ours: ") for name in values],
-            microseconds=[v[metric] for v in values.values()],
+            microseconds=times,
             accuracies=[v["accuracy"] for v in values.values()],
         ).plot(ax=ax)
         ax.set_title(title, loc="center")
+        if max(times) > _WIDE * min(times):
+            ax.xaxis.set_major_locator(LogLocator())
+        own = {name.removeprefix("ours: ") for name in values if _is_ours(name)}
+        for label in ax.texts:
+            if label.get_text() in own:
+                label.set_fontweight("bold")
         return as_svg(figure)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("ours: ")
 
 
 def _table(values: Values) -> Table:

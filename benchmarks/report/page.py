@@ -68,7 +68,7 @@ def write_page(report: Report, path: Path) -> None:
 def _inline(text: str) -> str:
     text = html.escape(text, quote=False)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
+    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
 
 
 def _block(block: Block) -> str:
@@ -117,9 +117,14 @@ def _table(table: Table) -> str:
     )
 
 
+def _is_words(cell: str) -> bool:
+    """Whether a cell is text to be read, not a figure in a column."""
+    return len(cell) > 20
+
+
 def _cell(cell: str | Cell) -> str:
     if isinstance(cell, Cell):
         note = f"<small>{_inline(cell.note)}</small>" if cell.note else ""
         return f"<td>{_inline(cell.text)}{note}</td>"
-    words = ' class="words"' if len(cell) > 40 else ""
+    words = ' class="words"' if _is_words(cell) else ""
     return f"<td{words}>{_inline(cell)}</td>"

@@ -1,0 +1,137 @@
+"""Blocks of a report in Markdown and in HTML."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks.machine import PACKAGES
+from benchmarks.report.blocks import (
+    Bullets,
+    Cell,
+    Heading,
+    Paragraph,
+    Picture,
+    Report,
+    Table,
+)
+from benchmarks.report.figures import as_svg, drawing, on_white
+from benchmarks.report.markdown import as_markdown, write_markdown
+from benchmarks.report.page import as_page
+
+MACHINE = ("cpu", "cores", "system", "python", *PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def svg():
+    """A drawing with a line and a clip path."""
+    with drawing() as (figure, ax):
+        ax.plot([0, 1], [0, 1])
+        ax.set_title("line & <mark>")
+        return as_svg(figure)
+
+
+def test_markdown():
+    report = Report(
+        [Heading("Title", 1), Paragraph("Some `code`."), Bullets(["a", "b"])]
+    )
+    report.add(Table(["x", "y"], [["a|b", Cell("1", "two")]], "Numbers"))
+    assert as_markdown(report) == (
+        "# Title\n\nSome `code`.\n\n- a\n- b\n\nNumbers\n\n| x | y |\n|---|---|\n"
+        "| a\\|b | 1 (two) |\n"
+    )
+
+
+def test_html_escapes_what_is_not_markup():
+    text = "`x<y` and **k*tree** & co"
+    page = as_page(Report([Heading("a < b", 1), Paragraph(text)]))
+    assert "<h1>a &lt; b</h1>" in page
+    assert "<code>x&lt;y</code> and <strong>k*tree</strong> &amp; co" in page
+    assert "<title>a &lt; b</title>" in page
+
+
+def test_pictures_beside_markdown(tmp_path, svg):
+    report = Report([Heading("T", 1), Picture("two", [svg, svg], "Both")])
+    write_markdown(report, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    for name in re.findall(r"\]\(([^)]+)\)", text):
+        content = (tmp_path / name).read_text()
+        assert content.startswith("<?xml")
+        assert 'fill="#ffffff"' in content
+        assert "currentColor" not in content
+    assert text.count("![Both]") == 2
+
+
+def test_names_in_two_drawings_do_not_meet(svg):
+    page = as_page(Report([Heading("T", 1), Picture("two", [svg, svg], "Both")]))
+    names = re.findall(r'\bid="([^"]+)"', page)
+    assert "url(#two-0-" in page
+    assert "url(#two-1-" in page
+    assert len(names) == len(set(names))
+    assert "line &amp; &lt;mark&gt;" in page
+
+
+def test_a_drawing_is_always_the_same(svg):
+    with drawing() as (figure, ax):
+        ax.plot([0, 1], [0, 1])
+        ax.set_title("line & <mark>")
+        assert as_svg(figure) == svg
+    assert "currentColor" in svg
+    assert on_white(svg).index("<rect") > on_white(svg).index("<svg")
+
+
+def test_scale_report_fits_exponents():
+    from benchmarks.scale.report import COSTS, SCORES, make_report
+
+    conditions = dict.fromkeys(MACHINE, "x") | {"n_features": "2", "n_classes": "2"}
+    conditions |= {"n_queries": "9", "n_jobs": "1"}
+    rows = [
+        {"rows": str(n), "metric": metric, "value": str(value)} | conditions
+        for n in (100, 1000, 10_000)
+        for metric, value in [
+            *((m, 1e-3 * n**1.5) for m in COSTS),
+            *((m, 0.5) for m in SCORES),
+        ]
+    ]
+    text = as_markdown(make_report(rows, {1_000_000: "not done within 5 s"}))
+    assert "| exponent |" + " 1.50 ± 0.00 |" * len(COSTS) in text
+    assert "- **1000000 rows**: not done within 5 s" in text
+    assert "| 10 000 | 1000 |" in text
+    two = as_markdown(make_report(rows[: 2 * (len(COSTS) + len(SCORES))], {}))
+    assert "| exponent | 1.50 | 1.50 |" in two
+
+
+def test_peers_report_ranks_and_lists_who_is_missing():
+    from benchmarks.peers.report import make_report
+
+    conditions = dict.fromkeys(MACHINE, "x") | {"n_features": "2", "scaled": "True"}
+    conditions |= {"n_train": "90", "n_test": "30"}
+    metrics = (
+        "macro_f1", "batch_us", "single_p50_us", "single_p99_us", "fit_seconds",
+        "tuning_seconds", "peak_megabytes", "model_megabytes",
+    )  # fmt: skip
+    rows = [
+        {"method": method, "metric": metric, "value": value} | conditions
+        for method, accuracy in (("slow", "0.5"), ("ours: lookup", "0.75"))
+        for metric, value in [
+            ("settings", '{"k": 3}'),
+            ("accuracy", accuracy),
+            *((m, "1500" if m == "batch_us" else "2") for m in metrics),
+        ]
+    ]
+    text = as_markdown(make_report("own", rows, {"annoy": "the package is missing"}))
+    assert text.index("| ours: lookup | 75.00 |") < text.index("| slow | 50.00 |")
+    assert "| slow | 50.00 | 200.00 | 1 500 |" in text
+    assert "| slow | k=3 |" in text
+    assert "- **annoy**: the package is missing" in text
+
+
+def test_mixture_rows_do_not_depend_on_how_many_are_drawn():
+    from benchmarks.scale.data import mixture
+
+    X, y = mixture(60_000, 4, 3, seed=0)
+    few, labels = mixture(51_000, 4, 3, seed=0)
+    np.testing.assert_array_equal(X[:51_000], few)
+    np.testing.assert_array_equal(y[:51_000], labels)
+    other, _ = mixture(100, 4, 3, seed=1)
+    assert not np.array_equal(X[:100], other)
