@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SavedModelError,
     )
     from knngraph.selection import KNNGraphClassifierCV
+    from knngraph.serving.estimator_file import load, save
     from knngraph.serving.predictor import Predictor, load_predictor
     from knngraph.transformer import KNNGraphTransformer
 
@@ -41,7 +42,9 @@ _HOME_OF_NAME = {
     "KNNGraphTransformer": "knngraph.transformer",
     "KNNGraphWarning": "knngraph.exceptions",
     "knn_adjacency": "knngraph.adjacency",
+    "load": "knngraph.serving.estimator_file",
     "load_predictor": "knngraph.serving.predictor",
+    "save": "knngraph.serving.estimator_file",
     "LookupAgreementWarning": "knngraph.exceptions",
     "CVKNNClassifier": "knngraph.baselines",
     "ENNClassifier": "knngraph.baselines",
@@ -81,7 +84,9 @@ __all__ = [
     "XHMAKNNClassifier",
     "__version__",
     "knn_adjacency",
+    "load",
     "load_predictor",
+    "save",
 ]
 
 

@@ -38,6 +38,7 @@ from knngraph.parameters import (
     checked_scales,
 )
 from knngraph.progress import stage
+from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space
 from knngraph.updating.attributes import learned_attributes
 from knngraph.updating.estimator import UpdatableMixin
@@ -54,7 +55,9 @@ EXACT_SUPPORT_LIMIT = 5000
 _TOO_LITTLE_AGREEMENT = 0.95
 
 
-class KNNGraphClassifier(UpdatableMixin, ClassifierMixin, BaseEstimator):
+class KNNGraphClassifier(
+    CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEstimator
+):
     """Classifier that learns the neighbors of its training rows at fit.
 
     Fit represents every training row sparsely by others, lets those vote on its

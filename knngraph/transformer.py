@@ -35,6 +35,7 @@ from knngraph.graph.representation import Problem
 from knngraph.new_rows import represent_new_rows
 from knngraph.parallel import chunk_bounds, count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
+from knngraph.serving.checked_pickle import CheckedPickle
 
 _DENSITY_SCALES = (3, 7, 15)
 # Fixed, so that memory has a bound and a batch never changes an answer.
@@ -42,7 +43,7 @@ _ROWS_PER_CHUNK = 2048
 
 
 class KNNGraphTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CheckedPickle, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Graph of learned or of nearest neighbors as a sparse matrix.
 

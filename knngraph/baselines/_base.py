@@ -12,9 +12,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from knngraph.baselines._search import rows_per_block
 from knngraph.parallel import count_threads, map_chunks
+from knngraph.serving.checked_pickle import CheckedPickle
 
 
-class BaselineClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaselineClassifier(
+    CheckedPickle, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of the baselines; a subclass says how it learns and how it scores.
 
     A subclass writes `_learn`, called once with validated rows and integer

@@ -211,6 +211,8 @@ def _verified_array(
     if buffer[end:padded].any():
         raise _damaged(name, f"the gap behind {entry['name']}")
     array = data.view(dtype) if n_bytes else np.empty(0, dtype)
+    if dtype.kind == "U" and n_bytes and data.view("<u4").max() > sys.maxunicode:
+        raise SavedModelError(f"{name!r} has {entry['name']} with no text in it.")
     array = array.reshape(shape)
     return (array if dtype.isnative else array.astype(dtype.newbyteorder("="))), padded
 

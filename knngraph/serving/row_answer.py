@@ -30,25 +30,38 @@ def row_answer(served: Served, rules: RowRules) -> Callable[[Any], Any]:
     labels = list(served.classes)
     model, reading = served.model, served.reading
 
-    def answer(x: Any) -> Any:
+    def any_row(x: Any) -> Any:
         mapped = model.space.map_block(rules.one(x))
         return labels[mapped_codes(model, reading, mapped).item(0)]
 
     center = _single_center(served)
-    walker = getattr(model.index, "walker", None)
-    if reading.inference != "lookup" or center is None or walker is None:
-        return answer
-    walk, code_of, subtract = walker(reading.ef), model.stored.codes.item, np.subtract
+    if center is None:
+        return any_row
     dtype, shape = np.dtype(np.float32), (served.n_features,)
+    subtract, absolute = np.subtract, np.absolute
+
+    def vote(x: Any) -> Any:
+        if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
+            mapped = subtract(x, center)
+            # Not so for NaN and infinity either.
+            if absolute(mapped).max() < LARGEST_COORDINATE:
+                codes = mapped_codes(model, reading, mapped[None])
+                return labels[codes.item(0)]
+        return any_row(x)
+
+    walker = getattr(model.index, "walker", None)
+    if reading.inference != "lookup" or walker is None:
+        return vote
+    walk, code_of = walker(reading.ef), model.stored.codes.item
     nearby = _surely_allowed(model.training.points)
 
     def lookup(x: Any) -> Any:
         if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
             node, squared = walk(subtract(x, center))
-            # Not so for NaN and infinity either, which is how they are found.
+            # The distance tells what the row is, without another look at it.
             if squared < nearby:
                 return labels[code_of(node)]
-        return answer(x)
+        return any_row(x)
 
     return lookup
 

@@ -177,7 +177,18 @@ def _value(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         vectors = rows[parts.labels] if tree["numbered"] else rows
         return HNSWIndex.from_parts(replace(parts, vectors=vectors))
     values = {name: _value(v, arrays) for name, v in tree["fields"].items()}
-    return _CLASSES[tree["class"]](**values)
+    made = _CLASSES[tree["class"]](**values)
+    for field in fields(made):
+        if field.type in (int, float, str):
+            _check_plain(field.name, field.type, values[field.name])
+    return made
+
+
+def _check_plain(name: str, expected: Any, value: Any) -> None:
+    # JSON knows one kind of number: 1.0 may be written 1.
+    allowed = (int, float) if expected is float else (expected,)
+    if type(value) not in allowed:
+        raise TypeError(f"{name} is {value!r} for {expected.__name__}")
 
 
 def _csr(parts: list[np.ndarray], shape: list[int]) -> Any:
