@@ -34,8 +34,10 @@ def test_the_old_file_or_the_new_one_is_there(tmp_path):
     shares, paths = [], []
     for number in range(2):
         y = (X[:, number] > 0).astype(int)
-        model = KNNGraphClassifier(support="local", max_neighbors=8, random_state=0)
-        predictor = model.set_params(ef=8).fit(X, y).to_predictor()
+        model = KNNGraphClassifier(
+            inference="cascade", support="local", max_neighbors=8, random_state=0
+        )
+        predictor = model.fit(X, y).set_params(inference="lookup", ef=8).to_predictor()
         shares.append(predictor.predict_proba(X[:50]))
         paths.append(tmp_path / f"model-{number}")
         predictor.save(paths[-1])
