@@ -28,6 +28,13 @@ while True:
 KILLS = 12
 
 
+def wait_for_more_than(path):
+    """Until the file beside it is being written."""
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up and len(os.listdir(path.parent)) == 1:
+        pass
+
+
 def test_the_old_file_or_the_new_one_is_there(tmp_path):
     random = np.random.default_rng(6)
     X = random.normal(size=(4000, 20)).astype(np.float32)
@@ -48,13 +55,15 @@ def test_the_old_file_or_the_new_one_is_there(tmp_path):
     load_predictor(paths[0]).save(path)
     size = path.stat().st_size
     cut_short = left_whole = 0
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path), *map(str, paths)],
             stdout=subprocess.PIPE,
         )
         assert writer.stdout.readline() == b"begun\n"
         time.sleep(random.uniform(0, 0.1))
+        if kill % 2:
+            wait_for_more_than(path)
         os.kill(writer.pid, signal.SIGKILL)
         assert writer.wait() == -signal.SIGKILL
         writer.stdout.close()
