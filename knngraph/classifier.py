@@ -55,9 +55,7 @@ EXACT_SUPPORT_LIMIT = 5000
 _TOO_LITTLE_AGREEMENT = 0.95
 
 
-class KNNGraphClassifier(
-    CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEstimator
-):
+class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEstimator):
     """Classifier that learns the neighbors of its training rows at fit.
 
     Fit represents every training row sparsely by others, lets those vote on its

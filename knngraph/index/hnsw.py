@@ -89,6 +89,11 @@ class HNSWIndex:
         return len(self._numbers)
 
     @property
+    def numbers(self) -> np.ndarray:
+        """Numbers by which a search names its points, ascending."""
+        return self._numbers
+
+    @property
     def n_places(self) -> int:
         """Number of points that take memory, removed ones among them."""
         return int(self._graph.get_current_count())

@@ -45,7 +45,9 @@ def check_served(served: Any) -> Served:
     _check_trust(model.trust, model.training)
     _check_reading(reading)
     n_nodes = model.training.n_nodes
-    _require(model.index.n_points == n_nodes, "its index holds other points")
+    found = getattr(model.index, "numbers", np.arange(model.index.n_points))
+    same = np.array_equal(found, np.arange(n_nodes))
+    _require(same, "its index holds other points")
     if served.distribution is None:
         _require(reading.inference == "adaptive", "it has no shares of the vote")
     elif is_sparse(served.distribution):
