@@ -122,6 +122,8 @@ class HNSWParts:
                 type(settings[name]) is (bool if name in _FLAGS else int),
                 f"has {name}={settings[name]!r}",
             )
+        for name, end in (("seed", 2**63), ("ser_version", 2**31)):
+            _require(0 <= settings[name] < end, f"has {name}={settings[name]}")
         M = settings["M"]
         _require(2 <= M <= 10_000, f"has M={M}")
         _require(settings["ef_construction"] >= M, "has too narrow a beam")

@@ -68,7 +68,7 @@ def from_tree(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return _value(tree, arrays)
     except SavedModelError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise SavedModelError(
             f"The saved model does not hold together ({error}). It was written by "
             "another release of knngraph: load it there, or save it again."
@@ -173,6 +173,8 @@ def _value(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return ExactIndex(_value(tree["exact"], arrays))
     if "hnsw" in tree:
         parts = _value(tree["hnsw"], arrays)
+        if parts.settings["max_elements"] != parts.n_points:
+            raise ValueError("the index asks for memory that it does not need")
         rows = arrays[tree["rows"]]
         vectors = rows[parts.labels] if tree["numbered"] else rows
         return HNSWIndex.from_parts(replace(parts, vectors=vectors))
