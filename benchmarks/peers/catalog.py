@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
@@ -151,7 +152,7 @@ def _ours() -> list[Peer]:
             is_ours=True,
         )
 
-    found = [
+    found: list[Peer] = [
         reading("lookup, ef=1"),
         reading("lookup, ef=auto", ef="auto"),
         reading("cascade", inference="cascade"),
@@ -165,6 +166,19 @@ def _ours() -> list[Peer]:
             is_ours=True,
         ),
     ]
+    # The same answers without scikit-learn around them: for one row at a time.
+    for name, parameters in (
+        ("predictor, lookup", {}),
+        ("predictor, cascade", {"inference": "cascade"}),
+    ):
+        found.append(
+            Peer(
+                f"ours: {name}",
+                lambda _, parameters=parameters: _Served(parameters),
+                package="knngraph",
+                is_ours=True,
+            )
+        )
     return found
 
 
@@ -184,3 +198,22 @@ class _ScaledSVC:
         self.model = SVC(C=self.settings["C"], gamma=gamma).fit(X, y)
         self.predict = self.model.predict
         return self
+
+
+class _Served:
+    """A predictor made of a fitted classifier."""
+
+    def __init__(self, parameters: Settings) -> None:
+        self.parameters = parameters
+
+    def fit(self, X: Any, y: Any) -> "_Served":
+        """Fit, then keep what answers alone."""
+        model = KNNGraphClassifier(random_state=0, **self.parameters).fit(X, y)
+        self.predictor = model.to_predictor()
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Answer; a single row goes the short way."""
+        if len(X) == 1:
+            return np.array([self.predictor(X[0])])
+        return self.predictor.predict(X)
