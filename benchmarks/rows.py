@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,17 @@ class Journal:
         ]
         append_rows(self.path, self.fields, rows)
 
+    def forget(self, **chosen: Collection[str]) -> None:
+        """Drop the rows whose columns of the key are all among the chosen values."""
+        rows = read_rows(self.path)
+        kept = [
+            row
+            for row in rows
+            if not all(row[name] in values for name, values in chosen.items())
+        ]
+        if len(kept) < len(rows):
+            self._rewrite(kept)
+
     def _key_of(self, row: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(row[name] for name in self.key)
 
@@ -93,9 +104,15 @@ class Journal:
         kept = [row for row in rows if self._key_of(row) in complete]
         if whole == content and len(kept) == len(rows):
             return
+        self._rewrite(kept)
+
+    def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
+            self.path.unlink()
+            return
         part = self.path.with_name(self.path.name + ".part")
         part.unlink(missing_ok=True)
-        append_rows(part, self.fields, kept)
+        append_rows(part, self.fields, rows)
         part.replace(self.path)
 
     def _check_conditions(self, row: Mapping[str, str]) -> None:

@@ -1,7 +1,6 @@
 """The command `paper`: the published tables, measured again."""
 
 import argparse
-import shutil
 import warnings
 from pathlib import Path
 
@@ -11,12 +10,12 @@ from benchmarks.datasets import load
 from benchmarks.paper.measure import measure, open_journal
 from benchmarks.paper.methods import entries
 from benchmarks.paper.report import write_report
+from benchmarks.report.markdown import copy_to_docs
 from benchmarks.rows import read_rows
 from knngraph.datasets import NAMES
 from knngraph.exceptions import LookupAgreementWarning
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT.parent / "docs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report-only", action="store_true", help="measure nothing, write the report"
     )
     parser.add_argument(
+        "--again",
+        action="store_true",
+        help="measure the chosen methods on the chosen sets anew",
+    )
+    parser.add_argument(
         "--write-docs", action="store_true", help="copy the report to docs/paper.md"
     )
 
@@ -51,6 +55,9 @@ def run(options: argparse.Namespace) -> int:
         lacking = _lacking(options.data_dir)
     else:
         journal = open_journal(csv_path, options.folds)
+        if options.again:
+            names = {label for entry in chosen for label in entry.readings}
+            journal.forget(set=set(options.sets), method=names)
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", LookupAgreementWarning)
             # The least class of a fold may have fewer rows than the inner folds.
@@ -69,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     pages = write_report(csv_path, entries(), lacking)
     print("Written:", *(str(path) for path in [csv_path, *pages]), sep="\n  ")
     if options.write_docs:
-        _copy_to_docs(pages[0])
+        copy_to_docs(pages[0], "paper.md", "paper-*.svg")
     return 0
 
 
@@ -81,10 +88,3 @@ def _lacking(data_dir: Path | None) -> dict[str, str]:
         except (FileNotFoundError, ValueError) as error:
             found[name] = str(error)
     return found
-
-
-def _copy_to_docs(page: Path) -> None:
-    (DOCS / "figures").mkdir(exist_ok=True)
-    for picture in sorted((page.parent / "figures").glob("paper-*.svg")):
-        shutil.copy(picture, DOCS / "figures" / picture.name)
-    shutil.copy(page, DOCS / "paper.md")

@@ -16,6 +16,7 @@ from benchmarks.datasets import TABULAR, as_dense, codes_of, load, scale
 from benchmarks.isolated import MeasurementFailed, run_isolated
 from benchmarks.peers.catalog import Peer, peers
 from benchmarks.peers.report import LAST_METRIC, write_report
+from benchmarks.report.markdown import copy_to_docs
 from benchmarks.rows import Journal
 from knngraph.datasets.files import read_set
 
@@ -49,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=float, default=600.0, help="seconds for one measurement"
     )
+    parser.add_argument(
+        "--write-docs", action="store_true", help="copy the report to docs/"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "peers")
 
 
@@ -81,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         problems = _measure(journal, name, str(path), options)
     pages = write_report(journal.path, problems)
     print("Written:", *(str(p) for p in [journal.path, *pages]), sep="\n  ")
+    if options.write_docs:
+        copy_to_docs(pages[0], f"peers-{name}.md", f"peers-{name}*.svg")
     return 0
 
 

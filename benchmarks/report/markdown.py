@@ -1,5 +1,7 @@
 """A report as Markdown, with its pictures in files beside it."""
 
+import re
+import shutil
 from pathlib import Path
 
 from benchmarks.report.blocks import (
@@ -13,6 +15,8 @@ from benchmarks.report.blocks import (
     Table,
 )
 from benchmarks.report.figures import on_white
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 def write_markdown(report: Report, path: Path, pictures: str = "figures") -> None:
@@ -34,6 +38,31 @@ def write_markdown(report: Report, path: Path, pictures: str = "figures") -> Non
     path.write_text(as_markdown(report, pictures), encoding="utf-8")
 
 
+def copy_to_docs(page: Path, name: str, pictures: str) -> Path:
+    """Copy a written page and its pictures to the documentation.
+
+    Parameters
+    ----------
+    page : Path
+    name : str
+        File name in the documentation.
+    pictures : str
+        Pattern of the names of its pictures.
+
+    Returns
+    -------
+    Path
+        The copy.
+    """
+    folder = DOCS / "figures"
+    folder.mkdir(exist_ok=True)
+    for picture in folder.glob(pictures):
+        picture.unlink()
+    for picture in sorted((page.parent / "figures").glob(pictures)):
+        shutil.copy(picture, folder)
+    return Path(shutil.copy(page, DOCS / name))
+
+
 def as_markdown(report: Report, pictures: str = "figures") -> str:
     """The whole page."""
     return "\n\n".join(_block(block, pictures) for block in report.blocks) + "\n"
@@ -41,11 +70,11 @@ def as_markdown(report: Report, pictures: str = "figures") -> str:
 
 def _block(block: Block, pictures: str) -> str:
     if isinstance(block, Heading):
-        return "#" * block.level + " " + block.text
+        return "#" * block.level + " " + _inline(block.text)
     if isinstance(block, Paragraph):
-        return block.text
+        return _inline(block.text)
     if isinstance(block, Bullets):
-        return "\n".join(f"- {item}" for item in block.items)
+        return "\n".join(f"- {_inline(item)}" for item in block.items)
     if isinstance(block, Picture):
         images = [f"![{block.caption}]({pictures}/{n})" for n in _file_names(block)]
         return "\n".join([*images, "", f"*{block.caption}*"])
@@ -65,7 +94,12 @@ def _line(cells: object) -> str:
 def _cell(cell: str | Cell) -> str:
     if isinstance(cell, Cell):
         cell = f"{cell.text} ({cell.note})" if cell.note else cell.text
-    return cell.replace("|", "\\|")
+    return _inline(cell).replace("|", "\\|")
+
+
+def _inline(text: str) -> str:
+    """Keep a single star, as in `k*tree`, from slanting what follows."""
+    return re.sub(r"(?<!\*)\*(?!\*)", r"\\*", text)
 
 
 def _file_names(picture: Picture) -> list[str]:

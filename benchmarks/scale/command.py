@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.isolated import MeasurementFailed, run_isolated
+from benchmarks.report.markdown import copy_to_docs
 from benchmarks.rows import Journal
 from benchmarks.scale.report import LAST_METRIC, write_report
 
@@ -22,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--budget", type=float, default=1800.0, help="seconds for one size"
+    )
+    parser.add_argument(
+        "--write-docs", action="store_true", help="copy the report to docs/scale.md"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "scale")
 
@@ -64,4 +68,6 @@ def run(options: argparse.Namespace) -> int:
         )
     pages = write_report(journal.path, problems)
     print("Written:", *(str(p) for p in [journal.path, *pages]), sep="\n  ")
+    if options.write_docs:
+        copy_to_docs(pages[0], "scale.md", "scale*.svg")
     return 0

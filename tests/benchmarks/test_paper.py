@@ -89,6 +89,17 @@ def test_a_killed_run_goes_on_where_it_was(folder):
     assert len(rows_of(folder, "killed")) == len(rows_of(folder, "whole"))
 
 
+def test_a_method_is_measured_anew_when_asked_for(folder):
+    main(arguments(folder, "out", "1-NN", "PLkNN"))
+    before = rows_of(folder, "out")
+    assert main([*arguments(folder, "out", "PLkNN"), "--again"]) == 0
+    after = rows_of(folder, "out")
+    nearest = [row for row in before if row["method"] == "1-NN"]
+    assert after[: len(nearest)] == nearest
+    assert len(after) == len(before)
+    assert after != before
+
+
 def test_a_missing_set_is_told_and_the_others_are_measured(folder, capsys):
     assert main(arguments(folder, "out", "1-NN")) == 0
     assert "palm is missing" in capsys.readouterr().out

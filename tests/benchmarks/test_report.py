@@ -33,11 +33,12 @@ def svg():
 
 def test_markdown():
     report = Report(
-        [Heading("Title", 1), Paragraph("Some `code`."), Bullets(["a", "b"])]
+        [Heading("Title", 1), Paragraph("Some `code`."), Bullets(["k*tree", "**b**"])]
     )
     report.add(Table(["x", "y"], [["a|b", Cell("1", "two")]], "Numbers"))
     assert as_markdown(report) == (
-        "# Title\n\nSome `code`.\n\n- a\n- b\n\nNumbers\n\n| x | y |\n|---|---|\n"
+        "# Title\n\nSome `code`.\n\n- k\\*tree\n- **b**\n\n"
+        "Numbers\n\n| x | y |\n|---|---|\n"
         "| a\\|b | 1 (two) |\n"
     )
 

@@ -67,3 +67,14 @@ def test_wide_rows_may_lack_columns(tmp_path):
     append_rows(path, ["a", "b"], [{"a": 2, "b": 3}])
     assert read_rows(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
     assert read_rows(tmp_path / "nothing.csv") == []
+
+
+def test_what_is_to_be_measured_anew_is_forgotten(tmp_path):
+    found = measured(tmp_path)
+    found.append(("b", 0), {"seconds": 3.0})
+    found.forget(set={"a", "c"}, fold={"1"})
+    assert found.keys() == {("a", "0"), ("b", "0")}
+    found.forget(set={"a", "b"})
+    assert found.keys() == set()
+    found.append(("b", 0), {"seconds": 3.0})
+    assert journal(tmp_path).keys() == {("b", "0")}
