@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs format clean
+.PHONY: demo test soak lint docs format clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { \
@@ -28,6 +28,10 @@ demo: $(VENV)/installed-demo
 
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest
+
+# A hundred thousand mixed operations on one model, ten minutes or so.
+soak: $(VENV)/installed-tests
+	$(BIN)/python -m benchmarks.soak
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

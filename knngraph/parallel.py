@@ -6,10 +6,11 @@ to its own rows, so the number of threads never changes a bit of the result.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
 def count_threads(n_jobs: int | None) -> int:
@@ -19,7 +20,14 @@ def count_threads(n_jobs: int | None) -> int:
 
 def one_blas_thread() -> Any:
     """Keep BLAS to one thread within a `with` block."""
-    return threadpool_limits(1, user_api="blas")
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    # To look for them takes milliseconds, more than a small change of a model. The
+    # one that counts, that of numpy, is there as soon as this module is.
+    return ThreadpoolController()
 
 
 def chunk_bounds(n_rows: int, rows_per_chunk: int) -> list[tuple[int, int]]:

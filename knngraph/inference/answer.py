@@ -41,6 +41,8 @@ def mapped_codes(
         # No short way to look for: the queries are not copied to be picked from.
         return _votes(model, reading, queries).argmax(axis=1)
     nodes, slow = walk(model, reading, queries)
+    if slow.all():  # and what is stored need not be learned yet
+        return _votes(model, reading, queries).argmax(axis=1)
     answers = model.stored.codes[nodes]
     if slow.any():
         answers[slow] = _votes(model, reading, queries[slow]).argmax(axis=1)

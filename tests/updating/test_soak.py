@@ -1,0 +1,34 @@
+"""The short form of `python -m benchmarks.soak`, and that it would tell."""
+
+import numpy as np
+import pytest
+
+from benchmarks.soak import OPERATIONS, Findings, Soak, report, soak
+from knngraph.updating.change import Change
+
+
+def test_mixed_operations_are_answered_right_and_memory_stays(capsys):
+    findings = soak(1500, seed=1)
+    print(capsys.readouterr().out)
+    assert findings.wrong == 0
+    assert findings.crashes == 0
+    assert findings.sound
+    assert set(findings.done) == set(OPERATIONS)
+    assert sum(findings.done.values()) == 1500
+    # Every kind of answer was held against another.
+    assert min(findings.checked.values()) > 0
+    assert len(findings.checked) == 6
+
+
+def test_a_change_that_is_lost_is_found(monkeypatch):
+    monkeypatch.setattr(Change, "removed", lambda self, indices, n_threads: self)
+    assert Soak(seed=0).run(60).wrong > 0
+
+
+@pytest.mark.parametrize("per_operation", [0, 1000])
+def test_memory_that_creeps_is_found(per_operation):
+    operation = np.arange(0, 100_000, 1000)
+    resident = 10**8 + per_operation * operation
+    findings = Findings(operation=operation.tolist(), resident=resident.tolist())
+    assert findings.sound == (per_operation == 0)
+    assert "wrong answers   0" in report(findings, seconds=1.0)
