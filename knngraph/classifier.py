@@ -672,5 +672,5 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=4,  # past the wrapper around fit
+                stacklevel=5,  # past the wrapper around fit
             )

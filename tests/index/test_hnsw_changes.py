@@ -1,0 +1,105 @@
+"""Points that come to and go from a graph that is already built."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+
+
+@pytest.fixture
+def points(random):
+    return random.normal(size=(200, 4)).astype(np.float32)
+
+
+def built(points, **settings):
+    index = HNSWIndex(points.shape[1], len(points), **settings)
+    index.add(points)
+    return index
+
+
+def drop(index, gone):
+    """The index without some points, the others numbered on."""
+    stays = np.ones(index.n_points, dtype=bool)
+    stays[gone] = False
+    return index.renumbered(np.where(stays, np.cumsum(stays) - 1, -1)), stays
+
+
+def test_new_numbers(points):
+    index = built(points)
+    number_now = np.random.default_rng(1).permutation(len(points))
+    changed = index.renumbered(number_now)
+    ids, squared = index.nearest(points, 5, ef=50)
+    found, distances = changed.nearest(points, 5, ef=50)
+    assert_array_equal(found, number_now[ids])
+    assert_array_equal(distances, squared)
+    assert_array_equal(changed.points()[number_now], points)
+
+
+def test_removed_points_are_found_by_nobody(points):
+    changed, stays = drop(built(points), np.arange(0, 200, 3))
+    assert changed.n_points == stays.sum()
+    assert changed.n_places == 200
+    assert_array_equal(changed.points(), points[stays])
+    expected, _ = ExactIndex(points[stays]).nearest(points, 7)
+    assert_array_equal(changed.nearest(points, 7, ef=200)[0], expected)
+    for ef in (1, 2, 8):
+        assert changed.nearest(points, 1, ef=ef)[0].max() < stays.sum()
+    everyone, _ = changed.nearest(points[:3], 200)
+    assert_array_equal(np.sort(everyone, axis=1), [np.arange(stays.sum())] * 3)
+
+
+def test_the_original_stays_as_it_is(points):
+    index = built(points)
+    before = index.nearest(points, 3, ef=10)[0]
+    changed, _ = drop(index, np.arange(100))
+    changed.add(points[:50] + 10, n_threads=1)
+    assert changed.n_points == 150
+    assert index.n_points == 200
+    assert_array_equal(index.nearest(points, 3, ef=10)[0], before)
+
+
+def test_points_may_come_between_the_others(points, random):
+    stays = np.arange(200) % 4 > 0
+    # Every fourth number is free for a new point.
+    changed = built(points).renumbered(np.where(stays, np.arange(200), -1))
+    new = random.normal(size=(50, 4)).astype(np.float32)
+    changed.add(new, np.flatnonzero(~stays))
+    rows = points.copy()
+    rows[~stays] = new
+    assert_array_equal(changed.points(), rows)
+    expected, _ = ExactIndex(rows).nearest(points, 4)
+    assert_array_equal(changed.nearest(points, 4, ef=250)[0], expected)
+
+
+def test_brute_force_where_the_graph_falls_short(points, monkeypatch):
+    changed, stays = drop(built(points), np.arange(50))
+    shared = changed._graph
+
+    class Torn:
+        def __getattr__(self, name):
+            return getattr(shared, name)
+
+        def knn_query(self, *arguments, **keywords):
+            raise RuntimeError("fewer than k points were reached")
+
+    monkeypatch.setattr(changed, "_graph", Torn())
+    expected, _ = ExactIndex(points[stays]).nearest(points, 4)
+    assert_array_equal(changed.nearest(points, 4)[0], expected)
+
+
+def test_more_changes_after_a_round_trip(points, random):
+    changed, stays = drop(built(points), np.arange(60))
+    loaded = pickle.loads(pickle.dumps(changed))
+    assert loaded.n_points == 140
+    assert loaded.n_places == 200
+    assert_array_equal(
+        loaded.nearest(points, 3, ef=10)[0], changed.nearest(points, 3, ef=10)[0]
+    )
+    twice, stays_twice = drop(loaded, np.arange(40))
+    twice.add(random.normal(size=(300, 4)).astype(np.float32))
+    assert twice.n_points == 400
+    assert_array_equal(twice.points()[:100], points[stays][stays_twice])
