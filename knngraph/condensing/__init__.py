@@ -1,0 +1,1 @@
+"""Fewer stored rows that answer as all of them do."""
