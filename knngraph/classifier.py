@@ -47,7 +47,9 @@ from knngraph.updating.recipe import Recipe, in_mapped_units
 from knngraph.updating.state import SearchedRows
 
 if TYPE_CHECKING:
+    from knngraph.condensing.classifier import CondensedClassifier
     from knngraph.serving.predictor import Predictor
+    from knngraph.serving.served import Served
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
@@ -520,18 +522,65 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         0
         """
         from knngraph.serving.predictor import Predictor
+
+        return Predictor(self._served())
+
+    def condense(
+        self, tolerance: float = 0.01, *, outvoted: str = "auto"
+    ) -> "CondensedClassifier":
+        """Keep only stored rows that the stored decision needs.
+
+        Parameters
+        ----------
+        tolerance : float, default=0.01
+            Accuracy that lookups may lose, measured on left-out rows that the
+            condensation has not seen. Where no smaller set loses so little, every
+            row is kept.
+        outvoted : {"auto", "keep", "drop"}, default="auto"
+            Rows of which more than half of the 8 nearest others have another
+            stored label: "keep" gives every training row its stored label under
+            exact search, "drop" every row but these, "auto" takes the one that
+            keeps fewer rows.
+
+        Returns
+        -------
+        CondensedClassifier
+            Answers by lookup alone. This classifier is not changed.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+        >>> small = classifier.condense(tolerance=0.02)
+        >>> bool(small.report_.kept_share < 0.25)
+        True
+        """
+        from knngraph.condensing.classifier import make_condensed
+
+        served = self._served()
+        return make_condensed(
+            served,
+            lambda nodes: self._model.stored.row_of_node[nodes],
+            tolerance,
+            outvoted,
+            M=self.M,
+            ef_construction=self.ef_construction,
+            n_jobs=self.n_jobs,
+        )
+
+    def _served(self) -> "Served":
         from knngraph.serving.served import served_model
 
         check_is_fitted(self)
-        return Predictor(
-            served_model(
-                self._model,
-                self._reading(),
-                self.label_distribution_,
-                self.classes_,
-                self.n_features_in_,
-                getattr(self, "feature_names_in_", None),
-            )
+        return served_model(
+            self._model,
+            self._reading(),
+            self.label_distribution_,
+            self.classes_,
+            self.n_features_in_,
+            getattr(self, "feature_names_in_", None),
         )
 
     @property

@@ -49,6 +49,9 @@ class SubsetSearch:
         Distinct rows.
     codes : ndarray of shape (n_points,)
         What has to be answered at every row.
+    given_up : ndarray of shape (n_points,), bool, or None
+        Rows that are not kept and need not be served. A class that has no other
+        rows keeps one of them all the same.
     n_threads : int, default=1
 
     References
@@ -69,7 +72,12 @@ class SubsetSearch:
     """
 
     def __init__(
-        self, points: np.ndarray, codes: np.ndarray, *, n_threads: int = 1
+        self,
+        points: np.ndarray,
+        codes: np.ndarray,
+        given_up: np.ndarray | None = None,
+        *,
+        n_threads: int = 1,
     ) -> None:
         # Rows of a class side by side: own and other classes are then ranges.
         self._order = np.argsort(codes, kind="stable")
@@ -77,6 +85,9 @@ class SubsetSearch:
         self._codes = codes[self._order]
         self._n_threads = n_threads
         n = len(points)
+        self._given_up = np.zeros(n, dtype=bool)
+        if given_up is not None:
+            self._given_up[:] = given_up[self._order]
         self._kept = np.zeros(n, dtype=bool)
         self._own = np.full(n, np.inf)
         self._other = np.full(n, np.inf)
@@ -85,12 +96,7 @@ class SubsetSearch:
         self._rounding = _ROUNDING * (largest + largest.max(initial=0.0))
         self._keep(self._middles())
 
-    @property
-    def n_kept(self) -> int:
-        """Number of rows kept so far."""
-        return int(self._kept.sum())
-
-    def grow(self, margin: float, n_unserved: int = 0) -> Subset:
+    def grow(self, margin: float) -> Subset:
         """Keep rows until every other one is served.
 
         Parameters
@@ -98,16 +104,14 @@ class SubsetSearch:
         margin : float
             A row is served where the nearest kept row of another class is more
             than 1 + margin times as far as the nearest of its own.
-        n_unserved : int, default=0
-            So many rows may stay unserved.
 
         Returns
         -------
         Subset
         """
         while True:
-            unserved = np.flatnonzero(self._unserved(margin))
-            if len(unserved) <= n_unserved:
+            unserved = np.flatnonzero(self._unserved(margin) & ~self._given_up)
+            if not len(unserved):
                 break
             self._keep(self._nearest_to_what_misleads(unserved))
         changed = np.empty(len(self._kept), dtype=bool)
@@ -129,7 +133,10 @@ class SubsetSearch:
         """The row of every class that is nearest to the mean of the class."""
         middles = []
         for start, stop in self._class_ranges():
-            points = self._points[start:stop]
+            there = start + np.flatnonzero(~self._given_up[start:stop])
+            if not len(there):
+                there = np.arange(start, stop)
+            points = self._points[there]
             mean = points.mean(axis=0, dtype=np.float64, keepdims=True)
             step = max(1, _BLOCK_NUMBERS // max(1, points.shape[1]))
             squared = np.concatenate(
@@ -138,7 +145,7 @@ class SubsetSearch:
                     for i in range(0, len(points), step)
                 ]
             )
-            middles.append(start + int(squared.argmin()))
+            middles.append(there[squared.argmin()])
         return np.array(middles, dtype=np.intp)
 
     def _class_ranges(self) -> Iterator[tuple[int, int]]:

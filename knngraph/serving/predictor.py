@@ -1,7 +1,7 @@
 """A fitted model that answers, and does nothing else."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from knngraph.serving.row_answer import row_answer
 from knngraph.serving.rows import RowRules
 from knngraph.serving.served import Served
 from knngraph.serving.tree import from_tree, to_tree
+
+if TYPE_CHECKING:
+    from knngraph.condensing.classifier import CondensedClassifier
 
 FORMAT_VERSION = 1
 
@@ -118,6 +121,33 @@ class Predictor:
         served = self._served
         return answer_probabilities(
             served.model, self._reading(n_jobs), served.distribution, rows
+        )
+
+    def condense(
+        self,
+        tolerance: float = 0.01,
+        *,
+        outvoted: str = "auto",
+        n_jobs: int | None = None,
+    ) -> "CondensedClassifier":
+        """Keep only stored rows that the stored decision needs.
+
+        Parameters
+        ----------
+        tolerance, outvoted
+            As for `KNNGraphClassifier.condense`.
+        n_jobs : int or None, default=None
+            Number of threads. None is one thread, -1 all cores.
+
+        Returns
+        -------
+        CondensedClassifier
+            Its `to_predictor` makes the smaller predictor. Needs scikit-learn.
+        """
+        from knngraph.condensing.classifier import make_condensed
+
+        return make_condensed(
+            self._served, lambda nodes: nodes, tolerance, outvoted, n_jobs=n_jobs
         )
 
     def save(self, path: Any) -> None:

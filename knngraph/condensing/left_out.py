@@ -1,0 +1,188 @@
+"""How much accuracy a condensation costs, on rows that it has not seen.
+
+On its own rows a condensed set is right by construction, so whole folds of rows are
+left out: the others are condensed, and the left-out ones are answered before and
+after.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knngraph.condensing.outvoted import find_outvoted
+from knngraph.condensing.subset import SubsetSearch
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.exact import ExactIndex
+
+# A fifth of the nodes is left out at a time, and no further fifth once so many
+# nodes have been.
+FOLDS = 5
+ENOUGH_LEFT_OUT = 5000
+# Margins that are tried, narrowest first.
+MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to condense, and what left-out rows say of it.
+
+    Parameters
+    ----------
+    margin : float or None
+        None keeps every row.
+    give_up_outvoted : bool
+    accuracy_before, accuracy_after : float
+        On the left-out rows; NaN where there was nothing to leave out.
+    loss_error : float
+        Standard error of their difference.
+    n_left_out : int
+        Number of left-out rows.
+    """
+
+    margin: float | None
+    give_up_outvoted: bool
+    accuracy_before: float
+    accuracy_after: float
+    loss_error: float
+    n_left_out: int
+
+
+def make_plan(
+    training: TrainingSet,
+    codes: np.ndarray,
+    neighbors: np.ndarray,
+    tolerance: float,
+    ways: Sequence[bool],
+    *,
+    n_threads: int = 1,
+) -> Plan:
+    """Find the smallest set whose loss on left-out rows is tolerated.
+
+    Parameters
+    ----------
+    training : TrainingSet
+        Its pairs say which answers are right.
+    codes : ndarray of shape (n_nodes,)
+        Stored classes.
+    neighbors : ndarray of shape (n_nodes, k)
+        Of `nearest_nodes`.
+    tolerance : float
+    ways : sequence of bool
+        Whether to give outvoted rows up: one way, or both to choose from.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    Plan
+    """
+    folds = _make_folds(training, codes, n_threads)
+    if not folds:
+        return Plan(0.0, ways[0], np.nan, np.nan, np.nan, 0)
+    right = np.concatenate([fold.right_before for fold in folds])
+    counts = np.concatenate([fold.counts for fold in folds])
+    before = float(np.average(right, weights=counts))
+    best, smallest = Plan(None, False, before, before, 0.0, int(counts.sum())), 1.0
+    for give_up in ways:
+        searches = [fold.search(codes, neighbors, give_up, n_threads) for fold in folds]
+        for margin in MARGINS:
+            kept = [search.grow(margin).kept for search in searches]
+            share = sum(map(len, kept)) / sum(len(fold.nodes) for fold in folds)
+            if share >= smallest:
+                break
+            after = np.concatenate(
+                [fold.right(codes, k, n_threads) for fold, k in zip(folds, kept)]
+            )
+            loss, error = _mean_and_error(right - after, counts)
+            if loss <= tolerance:
+                smallest = share
+                best = Plan(
+                    margin, give_up, before, before - loss, error, int(counts.sum())
+                )
+                break
+    return best
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Nodes that stay, and the pairs on the nodes that are left out."""
+
+    points: np.ndarray
+    nodes: np.ndarray
+    left_out: np.ndarray
+    place: np.ndarray  # of a left-out pair's node among the left-out nodes
+    given: np.ndarray
+    counts: np.ndarray
+    right_before: np.ndarray
+
+    def search(
+        self, codes: np.ndarray, neighbors: np.ndarray, give_up: bool, n_threads: int
+    ) -> SubsetSearch:
+        """A condensation of the nodes that stay."""
+        given_up = None
+        if give_up:
+            there = np.ones(len(codes), dtype=bool)
+            there[self.left_out] = False
+            given_up = find_outvoted(neighbors, codes, there)[self.nodes]
+        return SubsetSearch(
+            self.points[self.nodes], codes[self.nodes], given_up, n_threads=n_threads
+        )
+
+    def right(self, codes: np.ndarray, kept: np.ndarray, n_threads: int) -> np.ndarray:
+        """1.0 a left-out pair that the kept nodes answer rightly."""
+        answers = _answers(
+            self.points, codes, self.nodes[kept], self.left_out, n_threads
+        )
+        return (answers[self.place] == self.given).astype(np.float64)
+
+
+def _make_folds(
+    training: TrainingSet, codes: np.ndarray, n_threads: int
+) -> list[_Fold]:
+    n_nodes = training.n_nodes
+    n_folds = min(FOLDS, n_nodes)
+    if n_folds < 2:
+        return []
+    n_runs = min(n_folds, -(-ENOUGH_LEFT_OUT * n_folds // n_nodes))
+    return [_make_fold(training, codes, f, n_folds, n_threads) for f in range(n_runs)]
+
+
+def _make_fold(
+    training: TrainingSet, codes: np.ndarray, fold: int, n_folds: int, n_threads: int
+) -> _Fold:
+    # Nodes are in the order of a hash: every fifth is a random fifth.
+    here = np.arange(training.n_nodes) % n_folds == fold
+    nodes, left_out = np.flatnonzero(~here), np.flatnonzero(here)
+    pairs = np.flatnonzero(here[training.pair_node])
+    place = np.searchsorted(left_out, training.pair_node[pairs])
+    given = training.pair_code[pairs]
+    answers = _answers(training.points, codes, nodes, left_out, n_threads)
+    return _Fold(
+        training.points,
+        nodes,
+        left_out,
+        place,
+        given,
+        training.pair_count[pairs],
+        (answers[place] == given).astype(np.float64),
+    )
+
+
+def _answers(
+    points: np.ndarray,
+    codes: np.ndarray,
+    stored: np.ndarray,
+    asked: np.ndarray,
+    n_threads: int,
+) -> np.ndarray:
+    """Class of the nearest stored node of every asked one."""
+    nearest, _ = ExactIndex(points[stored]).nearest(
+        points[asked], 1, n_threads=n_threads
+    )
+    return codes[stored][nearest[:, 0]]
+
+
+def _mean_and_error(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    mean = float(np.average(values, weights=counts))
+    variance = float(np.average((values - mean) ** 2, weights=counts))
+    return mean, float(np.sqrt(variance / counts.sum()))

@@ -1,0 +1,152 @@
+"""The rounds that keep rows: by hand, and what they promise."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from knngraph.condensing.outvoted import find_outvoted, nearest_nodes
+from knngraph.condensing.subset import SubsetSearch
+from knngraph.index.exact import ExactIndex
+
+
+def on_a_line(values):
+    return np.array(values, dtype=np.float32)[:, None]
+
+
+def check_promise(points, codes, kept, margin, excused=None):
+    """Every row has a kept row of its own class nearer than any other."""
+    squared = ((points[:, None].astype(float) - points[kept].astype(float)) ** 2).sum(2)
+    same = codes[:, None] == codes[kept]
+    own = np.sqrt(np.where(same, squared, np.inf).min(axis=1))
+    other = np.sqrt(np.where(same, np.inf, squared).min(axis=1))
+    served = (own == 0) | (other > (1 + margin) * own)
+    if excused is not None:
+        served |= excused
+    assert served.all()
+
+
+def test_a_row_of_every_class_where_they_are_apart():
+    points = on_a_line([0, 1, 2, 10, 11, 12, 20])
+    codes = np.array([0, 0, 0, 1, 1, 1, 2])
+    subset = SubsetSearch(points, codes).grow(0.0)
+    assert subset.kept.tolist() == [1, 4, 6]
+    assert not subset.changed.any()
+
+
+def test_the_row_that_is_misled_is_kept():
+    # The middle of class 0 is 1, that of class 1 is 6. Row 4 is nearer to 6.
+    points = on_a_line([0, 1, 4, 5.5, 6, 6.5])
+    codes = np.array([0, 0, 0, 1, 1, 1])
+    assert SubsetSearch(points, codes).grow(0.0).kept.tolist() == [1, 2, 4]
+
+
+def test_as_near_is_not_nearer():
+    points = on_a_line([0, 1, 2, 3])
+    # 1 is as far from 0 as from 2.
+    subset = SubsetSearch(points, np.array([0, 0, 1, 1])).grow(0.0)
+    check_promise(points, np.array([0, 0, 1, 1]), subset.kept, 0.0)
+
+
+def test_given_up_rows_are_not_kept_and_may_change():
+    points = on_a_line([0, 1, 2, 3, 10, 11])
+    codes = np.array([0, 0, 1, 0, 1, 1])
+    given_up = np.array([0, 0, 1, 0, 0, 0], dtype=bool)
+    subset = SubsetSearch(points, codes, given_up).grow(0.0)
+    assert_array_equal(subset.kept, [1, 4])
+    assert_array_equal(subset.changed, given_up)
+    # A class that has nothing else keeps a row of it.
+    codes = np.array([0, 0, 2, 0, 1, 1])
+    assert 2 in SubsetSearch(points, codes, given_up).grow(0.0).kept
+
+
+def test_one_class_is_one_row():
+    points = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    for margin in (0.0, 1.0):
+        subset = SubsetSearch(points, np.full(40, 7)).grow(margin)
+        assert len(subset.kept) == 1
+        assert not subset.changed.any()
+    assert SubsetSearch(points[:1], np.array([0])).grow(0.0).kept.tolist() == [0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(2, 60),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.booleans(),
+)
+def test_the_promise_holds(seed, n_rows, n_features, n_classes, margin, rounded):
+    random = np.random.default_rng(seed)
+    points = random.normal(size=(n_rows, n_features)) * 3
+    if rounded:  # many distances that are equal
+        points = np.round(points)
+    points = np.unique(points, axis=0).astype(np.float32)
+    codes = random.integers(n_classes, size=len(points))
+    excused = random.random(len(points)) < 0.1
+    subset = SubsetSearch(points, codes, excused).grow(margin)
+    check_promise(points, codes, subset.kept, margin, excused)
+    nearest, _ = ExactIndex(points[subset.kept]).nearest(points, 1)
+    answers = codes[subset.kept][nearest[:, 0]]
+    assert not (answers != codes)[~subset.changed].any()
+    assert not subset.changed[~excused].any()
+    assert set(codes[subset.kept]) == set(codes)
+
+
+def test_far_from_the_origin():
+    random = np.random.default_rng(0)
+    points = (random.normal(size=(300, 2)) + 4000).astype(np.float32)
+    points = np.unique(points, axis=0)
+    codes = (points[:, 0] > 4000).astype(int) + (points[:, 1] > 4000)
+    subset = SubsetSearch(points, codes).grow(0.0)
+    check_promise(points, codes, subset.kept, 0.0)
+    assert len(subset.kept) < 100
+
+
+def test_order_and_threads_do_not_matter():
+    random = np.random.default_rng(0)
+    points = random.normal(size=(3000, 4)).astype(np.float32)
+    codes = (points[:, 0] * points[:, 1] > 0).astype(int)
+    kept = SubsetSearch(points, codes).grow(0.1).kept
+    assert len(kept) < 1500
+    order = random.permutation(len(points))
+    again = SubsetSearch(points[order], codes[order], n_threads=2).grow(0.1).kept
+    assert_array_equal(np.sort(order[again]), kept)
+
+
+def test_a_wider_margin_goes_on():
+    random = np.random.default_rng(1)
+    points = random.normal(size=(500, 2)).astype(np.float32)
+    codes = random.integers(3, size=500)
+    search = SubsetSearch(points, codes)
+    narrow, wide = search.grow(0.0).kept, search.grow(0.5).kept
+    assert set(narrow) < set(wide)
+    check_promise(points, codes, wide, 0.5)
+
+
+def test_outvoted_by_hand():
+    points = on_a_line([0, 1, 2, 3, 4, 5])
+    codes = np.array([0, 0, 1, 0, 0, 0])
+    neighbors = nearest_nodes(ExactIndex(points), points)
+    assert neighbors.shape == (6, 6)
+    assert neighbors[2, 0] == -1
+    everyone = np.ones(6, dtype=bool)
+    expected = [False, False, True, False, False, False]
+    assert find_outvoted(neighbors, codes, everyone).tolist() == expected
+    # Half is not fewer than half; and nobody there outvotes nobody.
+    pair = nearest_nodes(ExactIndex(points[:3]), points[:3])
+    codes = np.array([0, 0, 1])
+    assert not find_outvoted(pair, codes, np.ones(3, bool))[:2].any()
+    assert not find_outvoted(pair, codes, np.zeros(3, bool)).any()
+
+
+@pytest.mark.parametrize("n_points", [1, 2])
+def test_hardly_any_rows(n_points):
+    points = on_a_line(range(n_points))
+    neighbors = nearest_nodes(ExactIndex(points), points)
+    codes = np.arange(n_points)
+    outvoted = find_outvoted(neighbors, codes, np.ones(n_points, bool))
+    assert outvoted.tolist() == [n_points > 1] * n_points
