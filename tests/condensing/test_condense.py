@@ -125,14 +125,14 @@ def test_where_nothing_is_tolerated_every_row_stays(noisy):
 
 
 def test_the_original_is_not_changed(noisy):
-    classifier, X, _ = noisy
+    classifier, _, _ = noisy
     before = pickle.dumps(classifier)
     classifier.condense()
     assert pickle.dumps(classifier) == before
 
 
 def test_deterministic_for_any_threads(digits, tmp_path):
-    classifier, X, _, _, condensed = digits
+    classifier, _, _, _, condensed = digits
     classifier = pickle.loads(pickle.dumps(classifier)).set_params(n_jobs=2)
     again = classifier.condense(tolerance=0.02)
     assert again.report_ == condensed.report_
@@ -212,7 +212,7 @@ def test_a_single_row():
 
 
 def test_sparse_shares(noisy):
-    classifier, X, _ = noisy
+    classifier, _, _ = noisy
     served = classifier._served()
     dense, _, _ = condense_served(served, 0.05, "auto")
     packed = replace(served, distribution=sparse.csr_array(served.distribution))
@@ -221,7 +221,7 @@ def test_sparse_shares(noisy):
 
 
 def test_other_inferences_are_refused(digits):
-    classifier, X, _, _, condensed = digits
+    classifier, _, _, _, condensed = digits
     with pytest.raises(ValueError, match="answers by lookup alone"):
         condensed.set_params(inference="adaptive")
     assert condensed.set_params(inference="lookup") is condensed
@@ -253,7 +253,7 @@ def test_bad_use(noisy):
             bare.predict([[0.0, 0.0]])
         with pytest.raises(NotFittedError, match="made by condense"):
             bare.to_predictor()
-    with pytest.raises(ValueError, match="features"):
+    with pytest.raises(ValueError, match="3 columns, the model was fitted on 2"):
         condensed.predict([[1.0, 2.0, 3.0]])
     with pytest.raises(ValueError, match="NaN"):
         condensed.predict([[np.nan, 0.0]])
