@@ -12,7 +12,7 @@ from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import HELD_OUT, WalkProbe, build_index, probe_walks
 from knngraph.index.protocol import SearchIndex
-from knngraph.inference.learn import ENOUGH_SAME_LABELS
+from knngraph.inference.learn import label_beam
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.serving.served import Served
@@ -99,18 +99,20 @@ def _served_by(
         pair_code=codes,
         pair_count=np.ones(len(kept), dtype=np.intp),
     )
-    beam = probe.smallest_beam(codes, ENOUGH_SAME_LABELS)
+    stored = StoredAnswers(codes, everyone, None)
+    beam = label_beam(probe, stored)
     small = replace(
         model,
         training=training,
         index=index,
-        stored=StoredAnswers(codes, everyone, None),
+        stored=stored,
         probe=WalkProbe(probe.reached[:, :0], nobody),
         label_beam=beam,
         node_beam=beam,
         decisions=replace(
             model.decisions, support=model.decisions.support[kept], threshold=np.inf
         ),
+        trust=None,
     )
     return replace(
         served,
