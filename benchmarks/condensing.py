@@ -28,7 +28,7 @@ from knngraph import KNNGraphClassifier
 
 SETS = ("satimage", "letter", "phoneme", "magic", "isolet1560", "mnist")
 TOLERANCES = (0.01, 0.02)
-MAX_ROWS, TEST_SHARE, TURNS = 20_000, 0.25, 7
+MAX_ROWS, TEST_SHARE, TURNS = 20_000, 0.25, 31
 HEADS = (
     "set",
     "rows",

@@ -533,9 +533,9 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         Parameters
         ----------
         tolerance : float, default=0.01
-            Accuracy that lookups may lose, measured on left-out rows that the
-            condensation has not seen. Where no smaller set loses so little, every
-            row is kept.
+            Accuracy that lookups may lose: what left-out rows lose that the
+            condensation has not seen, plus the standard error of that. Where no
+            smaller set loses so little, every row is kept.
         outvoted : {"auto", "keep", "drop"}, default="auto"
             Rows of which more than half of the 8 nearest others have another
             stored label: "keep" gives every training row its stored label under

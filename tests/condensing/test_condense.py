@@ -55,7 +55,7 @@ def test_digits_keep_a_quarter_and_their_accuracy(digits):
     assert report.n_kept == len(condensed.kept_) == len(set(condensed.kept_))
     assert report.kept_share < 0.25
     assert report.bytes_after < 0.3 * report.bytes_before
-    assert report.loss <= report.tolerance == 0.02
+    assert report.loss + report.loss_error <= report.tolerance == 0.02
     assert report.n_left_out == len(X)
     # Rows that nobody has seen bear the measure out.
     loss = classifier.score(Q, truth) - condensed.score(Q, truth)
@@ -255,5 +255,5 @@ def test_bad_use(noisy):
             bare.to_predictor()
     with pytest.raises(ValueError, match="3 columns, the model was fitted on 2"):
         condensed.predict([[1.0, 2.0, 3.0]])
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="finite"):
         condensed.predict([[np.nan, 0.0]])
