@@ -9,13 +9,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from knngraph.exceptions import LookupAgreementWarning
+from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
+from knngraph.graph.precision import check_precision
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
@@ -45,6 +46,7 @@ from knngraph.updating.estimator import UpdatableMixin
 from knngraph.updating.model import LearningModel
 from knngraph.updating.recipe import Recipe, in_mapped_units
 from knngraph.updating.state import SearchedRows
+from knngraph.validation import check_labels, validated
 
 if TYPE_CHECKING:
     from knngraph.condensing.classifier import CondensedClassifier
@@ -307,9 +309,15 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         Returns
         -------
         self : KNNGraphClassifier
+            Where fit does not end, through an error or Ctrl-C, it keeps the state
+            that it had before.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
-        check_classification_targets(y)
+        with all_or_nothing(self):
+            return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> "KNNGraphClassifier":
+        X, y = validated(self, X, y, accept_sparse="csr", dtype="numeric")
+        check_labels(y)
         y = column_or_1d(y, warn=True)
         classes, codes = np.unique(y, return_inverse=True)
         return self._fit_codes(X, codes, classes)
@@ -347,6 +355,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         exact = training.n_rows <= self._exact_up_to()
         n_listed = max(self._neighbors_needed(), *scales)
         neighbors = self._search_neighbors(training, index, exact, n_listed, n_threads)
+        check_precision(space, X, training, neighbors)
         self._select(training, neighbors, space, scales, seed, n_threads)
         self._recipe = Recipe(
             graph=self._graph_settings(scales, space),
@@ -643,7 +652,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
 
     def _checked_queries(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
+        return validated(self, X, reset=False, accept_sparse="csr", dtype="numeric")
 
     def _seed_and_build_threads(self, n_threads: int) -> tuple[int, int]:
         if self.random_state is None:
@@ -721,5 +730,5 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=5,  # past the wrapper around fit
+                stacklevel=6,  # past fit and the wrapper around it
             )

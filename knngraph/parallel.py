@@ -4,6 +4,7 @@ Chunks have a fixed size whatever the number of threads, and a chunk writes only
 to its own rows, so the number of threads never changes a bit of the result.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
@@ -14,8 +15,18 @@ from threadpoolctl import ThreadpoolController
 
 
 def count_threads(n_jobs: int | None) -> int:
-    """Translate scikit-learn's `n_jobs` to a number of threads."""
-    return int(effective_n_jobs(n_jobs))
+    """Translate scikit-learn's `n_jobs` to a number of threads.
+
+    "All cores" are no more than `NUMBA_NUM_THREADS` says, where it is set: in a
+    worker process joblib sets it to the share of the cores that the worker has,
+    so that a search with two workers does not run twice as many threads as
+    there are cores.
+    """
+    wanted = int(effective_n_jobs(n_jobs))
+    limit = os.environ.get("NUMBA_NUM_THREADS", "")
+    if n_jobs is not None and n_jobs < 0 and limit.isdecimal():
+        return max(1, min(wanted, int(limit)))
+    return wanted
 
 
 def one_blas_thread() -> Any:

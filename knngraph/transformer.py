@@ -11,10 +11,8 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from knngraph.adjacency import Searched, neighbor_graph, search_rows, user_distances
 from knngraph.edges import (
@@ -25,17 +23,20 @@ from knngraph.edges import (
     symmetrized,
     with_own_entries,
 )
+from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import (
     GraphSettings,
     graph_bandwidth,
     graph_over_rows,
     learn_graph,
 )
+from knngraph.graph.precision import check_precision
 from knngraph.graph.representation import Problem
 from knngraph.new_rows import represent_new_rows
 from knngraph.parallel import chunk_bounds, count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
 from knngraph.serving.checked_pickle import CheckedPickle
+from knngraph.validation import check_labels, validated
 
 _DENSITY_SCALES = (3, 7, 15)
 # Fixed, so that memory has a bound and a batch never changes an answer.
@@ -217,29 +218,37 @@ class KNNGraphTransformer(
         -------
         self : KNNGraphTransformer
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype="numeric")
-        check_penalties(self.penalty_min, self.penalty_max)
-        learned = self.method == "learned"
-        codes = self._codes(X, y)
-        self._searched = search_rows(
-            X,
-            codes,
-            int(codes.max()) + 1,
-            max(self.n_neighbors, *_DENSITY_SCALES) if learned else self.n_neighbors,
-            metric=self.metric,
-            algorithm=self.algorithm,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
-            verbose=self.verbose,
-        )
-        graph = self._learned_graph() if learned else self._nearest_graph()
-        if self.symmetrize is not None:
-            graph = symmetrized(graph, self.symmetrize, self.mode != "distance")
-        self.graph_ = self._ordered(graph)
-        self.n_neighbors_ = np.diff(self.graph_.indptr)
-        self.recall_ = self._searched.recall
-        self.n_samples_fit_ = X.shape[0]
-        return self
+        with all_or_nothing(self):
+            X, codes = self._rows_and_codes(X, y)
+            check_penalties(self.penalty_min, self.penalty_max)
+            learned = self.method == "learned"
+            scales = _DENSITY_SCALES if learned else ()
+            self._searched = search_rows(
+                X,
+                codes,
+                int(codes.max()) + 1,
+                max((self.n_neighbors, *scales)),
+                metric=self.metric,
+                algorithm=self.algorithm,
+                n_jobs=self.n_jobs,
+                random_state=self.random_state,
+                verbose=self.verbose,
+            )
+            check_precision(
+                self._searched.space,
+                X,
+                self._searched.training,
+                self._searched.neighbors,
+                labeled=False,
+            )
+            graph = self._learned_graph() if learned else self._nearest_graph()
+            if self.symmetrize is not None:
+                graph = symmetrized(graph, self.symmetrize, self.mode != "distance")
+            self.graph_ = self._ordered(graph)
+            self.n_neighbors_ = np.diff(self.graph_.indptr)
+            self.recall_ = self._searched.recall
+            self.n_samples_fit_ = X.shape[0]
+            return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Graph of the training rows.
@@ -268,7 +277,7 @@ class KNNGraphTransformer(
         CSR array of shape (n_queries, n_samples), float64
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
+        X = validated(self, X, reset=False, accept_sparse="csr", dtype="numeric")
         rows = self._searched.space.map_rows(X)
         parts = [
             self._neighbors_of(rows[start:stop])
@@ -280,18 +289,19 @@ class KNNGraphTransformer(
     def _n_features_out(self) -> int:
         return int(self.n_samples_fit_)
 
-    def _codes(self, X: Any, y: Any) -> np.ndarray:
+    def _rows_and_codes(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+        options: dict[str, Any] = {"accept_sparse": "csr", "dtype": "numeric"}
         if self.method == "knn" or self.label_weight == 0:
-            return np.zeros(X.shape[0], dtype=np.intp)
+            X = validated(self, X, **options)
+            return X, np.zeros(X.shape[0], dtype=np.intp)
         if y is None:
             raise ValueError(
                 f"label_weight={self.label_weight} needs the classes of the rows: pass "
                 "y to fit, or set label_weight=0."
             )
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        return np.unique(y, return_inverse=True)[1]
+        X, y = validated(self, X, y, **options)
+        check_labels(y)
+        return X, np.unique(y, return_inverse=True)[1]
 
     def _settings(self) -> GraphSettings:
         bandwidth = self.bandwidth

@@ -1,8 +1,27 @@
 """Data that several files share; nothing here is downloaded."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
+
+# What tests have tried, by name: the end of the run shows it.
+_TRIED: Counter[str] = Counter()
+
+
+@pytest.fixture
+def tried():
+    """Counts that are shown at the end of the run."""
+    return _TRIED
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how much was tried, beside how many tests passed."""
+    if _TRIED:
+        terminalreporter.section("tried")
+        for name, count in _TRIED.items():
+            terminalreporter.write_line(f"{count:>8}  {name}")
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from knngraph.baselines._search import rows_per_block
+from knngraph.fitting import all_or_nothing
 from knngraph.parallel import count_threads, map_chunks
 from knngraph.serving.checked_pickle import CheckedPickle
+from knngraph.validation import check_labels, validated
+
+# Squares of numbers within these bounds, and sums of them, stay normal numbers.
+_SQUARES_SAFE_FROM, _SQUARES_SAFE_TO = 1e-140, 1e140
 
 
 class BaselineClassifier(
@@ -28,6 +32,11 @@ class BaselineClassifier(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_jobs": [Integral, None]
     }
+
+    # Largest number that the method can compute with.
+    _largest_number: ClassVar[float] = _SQUARES_SAFE_TO
+    # Size that one number at least shall have.
+    _smallest_number: ClassVar[float] = _SQUARES_SAFE_FROM
 
     n_jobs: int | None
     classes_: np.ndarray
@@ -51,15 +60,18 @@ class BaselineClassifier(
         self : object
             The fitted classifier.
         """
-        # One memory layout, so that it cannot change how sums round.
-        X, y = validate_data(self, X, y, dtype=np.float64, order="C")
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        self._rows = X
-        self._codes = codes.astype(np.intp, copy=False)
-        self.n_samples_fit_ = X.shape[0]
-        self._learn(self._rows, self._codes)
-        return self
+        with all_or_nothing(self):
+            # One memory layout, so that it cannot change how sums round.
+            X, y = validated(self, X, y, dtype=np.float64, order="C")
+            check_labels(y)
+            self._refuse_huge(X)
+            self._refuse_tiny(X)
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            self._rows = X
+            self._codes = codes.astype(np.intp, copy=False)
+            self.n_samples_fit_ = X.shape[0]
+            self._learn(self._rows, self._codes)
+            return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of each row; ties go to the first class in order.
@@ -103,14 +115,37 @@ class BaselineClassifier(
     ) -> np.ndarray:
         """Validate queries and join what `function` says of blocks of them."""
         check_is_fitted(self)
-        queries = validate_data(self, X, reset=False, dtype=np.float64, order="C")
+        queries = validated(self, X, reset=False, dtype=np.float64, order="C")
+        self._refuse_huge(queries)
         answers = map_chunks(
             lambda start, stop: function(queries[start:stop]),
             queries.shape[0],
-            rows_per_block(self.n_samples_fit_),
+            rows_per_block(self._numbers_per_query),
             self._n_threads,
         )
         return np.concatenate(answers)
+
+    def _refuse_tiny(self, X: np.ndarray) -> None:
+        if 0.0 < np.abs(X).max() < self._smallest_number:
+            raise ValueError(
+                f"All numbers of X are below {self._smallest_number} in size: squared "
+                "distances between its rows underflow. Multiply X by a constant first."
+            )
+
+    def _refuse_huge(self, X: np.ndarray) -> None:
+        row, column = np.unravel_index(np.abs(X).argmax(), X.shape)
+        if not abs(X[row, column]) <= self._largest_number:
+            raise ValueError(
+                f"X has {X[row, column].item()!r} in row {row}, column {column}, more "
+                f"than the {self._largest_number:.1e} up to which "
+                f"{type(self).__name__} can compute. Divide the column by a constant "
+                "first, or remove the row."
+            )
+
+    @property
+    def _numbers_per_query(self) -> int:
+        """Length of the longest list of numbers that a query is answered with."""
+        return self.n_samples_fit_
 
     @property
     def _n_threads(self) -> int:

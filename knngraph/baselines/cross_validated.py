@@ -12,9 +12,11 @@ from knngraph.baselines._search import (
     nearest,
     nearest_in_blocks,
     nearest_others,
+    rows_per_block,
 )
 from knngraph.baselines._tuning import Fold, make_folds
 from knngraph.baselines._voting import neighbor_weights, running_votes, vote_shares
+from knngraph.parallel import chunk_bounds
 
 _LARGEST_DEFAULT = 30
 
@@ -184,9 +186,9 @@ class CVKNNClassifier(BaselineClassifier):
         weights = neighbor_weights(gaps, self.weights)
         correct = np.zeros(self.k_candidates_.shape[0])
         # In slices: the running votes of all rows at once could be large.
-        for rows in np.array_split(
-            np.arange(true_codes.size), true_codes.size // 256 + 1
-        ):
+        slice_size = rows_per_block(neighbor_codes.shape[1] * self._n_classes)
+        for start, stop in chunk_bounds(true_codes.size, slice_size):
+            rows = np.arange(start, stop)
             votes = running_votes(neighbor_codes[rows], weights[rows], self._n_classes)
             winners = votes[:, self.k_candidates_ - 1].argmax(axis=2)
             correct += (winners == true_codes[rows, None]).sum(axis=0)

@@ -157,6 +157,11 @@ class XHMAKNNClassifier(BaselineClassifier):
         """
         return self._map_queries(lambda queries: self._grow(queries)[1] + 1, X)
 
+    @property
+    def _numbers_per_query(self) -> int:
+        steps = min(self.n_neighbors + self.max_extra, self.n_samples_fit_)
+        return max(self.n_samples_fit_, steps * self._n_classes)
+
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         settings = tune(self, _GRIDS, X, codes)
         self.threshold_ = float(settings["threshold"])

@@ -9,6 +9,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
 from knngraph.baselines._voting import vote_shares
+from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.precision import PRECISION_SAMPLE, check_precision
 from knngraph.graph.training_set import build_training_set
 from knngraph.space import fit_space
 
@@ -91,6 +93,10 @@ class HNSWKNNClassifier(BaselineClassifier):
         "random_state": ["random_state"],
     }
 
+    # The map to the rows of the index brings any numbers into range.
+    _largest_number: ClassVar[float] = np.inf
+    _smallest_number: ClassVar[float] = 0.0
+
     def __init__(
         self,
         *,
@@ -127,6 +133,11 @@ class HNSWKNNClassifier(BaselineClassifier):
             seed=seed,
         )
         self.index_.add(training.points)
+        some = training.points[:PRECISION_SAMPLE]
+        around = nearest_others(
+            self.index_, some, training.node_counts(), self.n_neighbors
+        )
+        check_precision(self._space, X, training, around)
         self._copies = training.node_counts()
         self._first_copy = np.cumsum(self._copies) - self._copies
         self._codes_by_node = codes[np.argsort(training.node_of_row, kind="stable")]

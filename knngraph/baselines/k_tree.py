@@ -149,6 +149,9 @@ class KTreeClassifier(BaselineClassifier):
         "random_state": ["random_state"],
     }
 
+    # The tree holds single precision.
+    _largest_number: ClassVar[float] = float(np.finfo(np.float32).max)
+
     def __init__(
         self,
         *,

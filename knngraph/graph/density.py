@@ -65,8 +65,9 @@ def inverse_distances(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray
         for place, k in enumerate(scales):
             taken = neighbors.rows_taken(k, nodes)
             n_taken = taken.sum(axis=1)
-            measured = n_taken > 0
             total = np.einsum("ij,ij->i", taken, distances)
+            # Squares of tiny distances may underflow: copies in effect.
+            measured = total > 0.0
             inverse[start:stop][measured, place] = n_taken[measured] / total[measured]
     return inverse
 

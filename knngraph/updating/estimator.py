@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import check_is_fitted
 
+from knngraph.fitting import all_or_nothing
 from knngraph.inference.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.updating.arguments import (
@@ -18,6 +19,7 @@ from knngraph.updating.arguments import (
 )
 from knngraph.updating.attributes import LEARNED
 from knngraph.updating.change import Change
+from knngraph.validation import check_labels, validated
 
 
 class UpdatableMixin:
@@ -69,10 +71,8 @@ class UpdatableMixin:
         """
         if not self._has_rows():
             return self._first_rows(X, y, classes)
-        X, y = validate_data(
-            self, X, y, reset=False, accept_sparse="csr", dtype="numeric"
-        )
-        check_classification_targets(y)
+        X, y = validated(self, X, y, reset=False, accept_sparse="csr", dtype="numeric")
+        check_labels(y)
         y = column_or_1d(y, warn=True)
         if classes is not None and not np.array_equal(
             unique_labels(classes), self.classes_
@@ -163,16 +163,12 @@ class UpdatableMixin:
                 "classes must be passed on the first call to partial_fit: all labels "
                 "that there will ever be, for example numpy.unique of all of y."
             )
-        before = dict(vars(self))
-        try:
-            X, y = validate_data(self, X, y, accept_sparse="csr", dtype="numeric")
-            check_classification_targets(y)
+        with all_or_nothing(self):
+            X, y = validated(self, X, y, accept_sparse="csr", dtype="numeric")
+            check_labels(y)
             y = column_or_1d(y, warn=True)
             classes = unique_labels(classes)
             self._fit_codes(X, codes_of_labels(y, classes), classes)
-        except BaseException:
-            self.__dict__ = before
-            raise
         return self
 
     def _change_so_far(self) -> Change:

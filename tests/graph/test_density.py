@@ -78,3 +78,10 @@ def test_size_of_the_blocks_changes_no_bit(copies, monkeypatch, random):
     monkeypatch.setattr(neighbors_module, "NODES_PER_BLOCK", 7)
     assert_array_equal(local_density(found, [1, 3, 8]), whole[0])
     assert_array_equal(found.squared_distance_to(5), whole[1])
+
+
+def test_distances_whose_squares_underflow_are_no_distances():
+    points = np.array([[0.0], [1e-30], [2e-30], [1.0]], dtype=np.float32)
+    found = nearest_others(ExactIndex(points), points, np.ones(4, dtype=int), k=2)
+    density = local_density(found, [1, 2])
+    assert np.isfinite(density).all()

@@ -1,0 +1,150 @@
+"""scikit-learn's validation, with the place of what is wrong."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+# Kinds of numpy dtypes whose entries are real numbers.
+_REAL_KINDS = "biuf"
+
+
+def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """Call `validate_data`; where it refuses an entry of X, say which.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like or sparse matrix
+    y : array-like
+        At most one.
+    **options
+        Of `sklearn.utils.validation.validate_data`.
+
+    Returns
+    -------
+    What `validate_data` returns.
+
+    Examples
+    --------
+    >>> from knngraph import KNNGraphClassifier
+    >>> from knngraph.validation import validated
+    >>> validated(KNNGraphClassifier(), [[1.0, 2.0], [3.0, float("nan")]])
+    Traceback (most recent call last):
+        ...
+    ValueError: X has nan in row 1, column 1. Input X contains NaN.
+    ...
+    """
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"X has masked entries, {np.ma.count_masked(X)} of them, which would be "
+            "read as numbers. Fill them, or leave their rows out."
+        )
+    _refuse_times(getattr(X, "dtype", None))
+    try:
+        checked = validate_data(estimator, X, *y, **options)
+    except (OverflowError, TypeError, ValueError) as error:
+        place = _place_of_bad_entry(X)
+        if place is None:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{place} {error}") from error
+    rows = checked[0] if y else checked
+    if rows.dtype.kind not in _REAL_KINDS:
+        place = _place_of_bad_entry(X) or "X has entries that are no numbers."
+        raise TypeError(
+            f"{place} Columns of dtype {rows.dtype} cannot be measured: convert or "
+            "drop them."
+        )
+    return checked
+
+
+def check_labels(y: np.ndarray) -> None:
+    """Refuse targets that are no classes, and say what they are.
+
+    Parameters
+    ----------
+    y : ndarray
+        As `validated` returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.validation import check_labels
+    >>> check_labels(np.array([1, "a"], dtype=object))
+    Traceback (most recent call last):
+        ...
+    ValueError: Unknown label type: unknown. ... y holds int, str: turn ...
+    """
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        raise ValueError(f"{error} {_what_labels_are(y)}") from error
+
+
+def _what_labels_are(y: np.ndarray) -> str:
+    if y.dtype.kind == "f" and y.ndim == 1:
+        row = int(np.flatnonzero(y != np.floor(y))[0])
+        return (
+            f"y has {y[row]} in row {row}: bin it into classes first "
+            "(sklearn.preprocessing.KBinsDiscretizer)."
+        )
+    kinds = ", ".join(sorted({type(label).__name__ for label in y.ravel().tolist()}))
+    return (
+        f"y holds {kinds}: turn the labels into strings or integers, all of one kind, "
+        "for example by y.astype(str)."
+    )
+
+
+def _refuse_times(dtype: Any) -> None:
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise TypeError(
+            f"X has dtype {dtype}: distances between times need a unit. Convert them "
+            "to numbers first, for example to seconds since a date."
+        )
+
+
+def _place_of_bad_entry(X: Any) -> str | None:
+    """The first entry that is not a finite number; None where all are."""
+    if sparse.issparse(X):
+        entries = X.tocoo()
+        bad = np.flatnonzero(_not_finite(entries.data))
+        if not len(bad) or entries.ndim != 2:
+            return None
+        value, row, column = (a[bad[0]] for a in (entries.data, *entries.coords))
+        return _described(value, row, column, None)
+    names = getattr(X, "columns", None)
+    try:
+        table = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
+    except (TypeError, ValueError):
+        return None  # lists of different lengths, which the error speaks of
+    if table.ndim != 2:
+        return None
+    for column in range(table.shape[1]):
+        bad = np.flatnonzero(_not_finite(table[:, column]))
+        if len(bad):
+            value = table[bad[0], column]
+            return _described(value, bad[0], column, names)
+    return None
+
+
+def _not_finite(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind in "biufc":
+        return ~np.isfinite(values)
+    return np.array([not _is_finite_number(value) for value in values], dtype=bool)
+
+
+def _is_finite_number(value: Any) -> bool:
+    try:
+        return bool(np.isfinite(float(value)))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _described(value: Any, row: Any, column: Any, names: Any) -> str:
+    name = "" if names is None else f" ({names[column]!r})"
+    shown = str(value) if isinstance(value, float | np.floating) else repr(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:40]}..."
+    return f"X has {shown} in row {row}, column {column}{name}."

@@ -1,0 +1,129 @@
+"""Hard data for every public estimator: the right answer, or a clear refusal."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from knngraph.exceptions import KNNGraphWarning
+from tests.hostile import (
+    CASES,
+    EVERYONE,
+    GRAPHS,
+    READINGS,
+    REFUSALS,
+    TRANSFORMERS,
+    clusters,
+)
+
+_COMPARED = "answers to hard data, compared with the right ones"
+_FINITE = "answers to hard data, finite and of known classes"
+
+
+def labels_of_nearest(X, y, queries):
+    """Label of the nearest row, by extended precision and one row at a time."""
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.longdouble)
+    queries = queries.toarray() if hasattr(queries, "toarray") else queries
+    labels = []
+    for query in np.asarray(queries, dtype=np.longdouble):
+        squared = ((X - query) ** 2).sum(axis=1)
+        nearest = np.asarray(y)[squared == squared.min()]
+        values, counts = np.unique(nearest, return_counts=True)
+        labels.append(values[counts.argmax()])
+    return np.array(labels)
+
+
+@pytest.mark.parametrize("name", set(CASES) - {"a billion sparse columns"})
+def test_the_table_holds_the_right_answers(name):
+    data = CASES[name].make()
+    if name == "100000 sparse columns":
+        data = data.mapped(lambda rows: rows[:, rows.sum(axis=0).nonzero()[0]])
+    expected = labels_of_nearest(data.X, data.y, data.queries)
+    np.testing.assert_array_equal(data.answers, expected)
+
+
+def votes_of_graph(graph, y):
+    """Labels and shares that the weights of a transformed graph vote for."""
+    classes, codes = np.unique(y, return_inverse=True)
+    shares = np.zeros((graph.shape[0], len(classes)))
+    rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+    np.add.at(shares, (rows, codes[graph.indices]), graph.data)
+    total = shares.sum(axis=1, keepdims=True)
+    return classes[shares.argmax(axis=1)], shares / np.where(total > 0, total, 1.0)
+
+
+def check_valid(who, labels, shares, y):
+    assert np.isfinite(shares).all(), who
+    assert (shares >= 0.0).all(), who
+    assert set(labels) <= set(np.asarray(y).tolist()), who
+    assert len(labels) == len(shares), who
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_right_or_refused(case, tried):
+    wanted = CASES[case]
+    data = wanted.make()
+    wrong = []
+    for name in EVERYONE:
+        if name not in wanted.only:
+            continue
+        model = EVERYONE[name](**(wanted.settings or {}).get(name, {}))
+        with warnings.catch_warnings():
+            # Few rows are hard to walk, and methods may say that they are in doubt.
+            warnings.simplefilter("ignore", KNNGraphWarning)
+            warnings.filterwarnings("ignore", message="The number of unique classes")
+            if name in (wanted.refused or {}):
+                with pytest.raises((ValueError, TypeError)) as refusal:
+                    model.fit(data.X, data.y)
+                message = " ".join(str(refusal.value).split())
+                assert re.search(wanted.refused[name], message), (name, message)
+                tried["inputs refused with the reason"] += 1
+                continue
+            model.fit(data.X, data.y)
+            for who, labels, shares in all_answers(name, model, data):
+                check_valid(who, labels, shares, data.y)
+                if name in wanted.valid:
+                    tried[_FINITE] += len(labels)
+                    continue
+                if list(labels) != list(data.answers):
+                    wrong.append((who, np.mean(labels == data.answers)))
+                tried[_COMPARED] += len(labels)
+    assert not wrong
+
+
+def all_answers(name, model, data):
+    """Name, labels and shares of everything that a fitted estimator answers."""
+    if name in TRANSFORMERS:
+        yield (name, *votes_of_graph(model.transform(data.queries), data.y))
+        return
+    for reading, settings in READINGS.items() if name in GRAPHS else [("", {})]:
+        model.set_params(**settings)
+        shares = model.predict_proba(data.queries)
+        assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-9, err_msg=name)
+        yield f"{name} {reading}", model.predict(data.queries), shares
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refused_by_name(case, tried):
+    wanted = REFUSALS[case]
+    data = clusters()
+    for name in EVERYONE:
+        if name not in wanted.only:
+            continue
+        model = EVERYONE[name]()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KNNGraphWarning)
+            if wanted.queries is not None:
+                model.fit(data.X, data.y)
+                ask = model.transform if name in TRANSFORMERS else model.predict
+                with pytest.raises((ValueError, TypeError)) as refusal:
+                    ask(wanted.queries(data.queries))
+            else:
+                with pytest.raises((ValueError, TypeError)) as refusal:
+                    model.fit(wanted.X(data.X), wanted.y(data.y))
+                assert not hasattr(model, "n_features_in_"), name
+        message = " ".join(str(refusal.value).split())
+        assert re.search(wanted.message, message), (name, message)
+        tried["inputs refused with the reason"] += 1
