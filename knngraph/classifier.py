@@ -343,7 +343,6 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 n_threads=n_threads,
             )
             placing.advance(X.shape[0])
-        self.metric_ = space.metric
         index, probe = build_index(
             training.points,
             M=self.M,
@@ -357,28 +356,11 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         neighbors = self._search_neighbors(training, index, exact, n_listed, n_threads)
         check_precision(space, X, training, neighbors)
         self._select(training, neighbors, space, scales, seed, n_threads)
-        self._recipe = Recipe(
-            graph=self._graph_settings(scales, space),
-            problem=self._query_problem(sigma=0.0),
-            query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
-            tolerance=self.cascade_tolerance,
-            vote=self.vote,
-            n_listed=n_listed,
-            exact_up_to=self._exact_up_to(),
-            M=self.M,
-            ef_construction=self.ef_construction,
-            seed=seed,
-            seeded=self.random_state is not None,
-            spacing=neighbors_bandwidth(neighbors, n_listed),
-        )
+        recipe = self._recipe_of(scales, space, neighbors, seed)
         rows = SearchedRows(
             space, training, None, index, probe, neighbors, exact, solved=None
         )
-        model = LearningModel(rows, self._recipe, n_threads, self.verbose)
-        self.__dict__.update(learned_attributes(model, classes))
-        self.__dict__.pop("_change", None)  # of rows that came after an earlier fit
-        self._voted_with = float(self._setting("self_weight"))
-        self._fitted_with = self._parameters_of_learning()
+        self._keep_model(LearningModel(rows, recipe, n_threads, self.verbose))
         self._warn_of_lost_walks()
         return self
 
@@ -693,6 +675,34 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         values |= {"density_scales": scales} | changed
         values["bandwidth"] = in_mapped_units(values["bandwidth"], space)
         return GraphSettings(**values)
+
+    def _recipe_of(
+        self, scales: list[int], space: Space, neighbors: Neighbors, seed: int
+    ) -> Recipe:
+        n_listed = max(self._neighbors_needed(), *scales)
+        return Recipe(
+            graph=self._graph_settings(scales, space),
+            problem=self._query_problem(sigma=0.0),
+            query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
+            tolerance=self.cascade_tolerance,
+            vote=self.vote,
+            n_listed=n_listed,
+            exact_up_to=self._exact_up_to(),
+            M=self.M,
+            ef_construction=self.ef_construction,
+            seed=seed,
+            seeded=self.random_state is not None,
+            spacing=neighbors_bandwidth(neighbors, n_listed),
+        )
+
+    def _keep_model(self, model: LearningModel) -> None:
+        """Hold what was learned, in the place of an earlier fit."""
+        self.metric_ = model.space.metric
+        self._recipe = model.recipe
+        self.__dict__.update(learned_attributes(model, self.classes_))
+        self.__dict__.pop("_change", None)  # of rows that came after an earlier fit
+        self._voted_with = float(self._setting("self_weight"))
+        self._fitted_with = self._parameters_of_learning()
 
     def _query_problem(self, sigma: float) -> QueryProblem:
         return QueryProblem(

@@ -106,6 +106,16 @@ def test_baselines_take_the_graph_classifier_from_nowhere():
     assert not {"KNNGraphClassifier", "KNNGraphClassifierCV"} & taken
 
 
+def test_dask_is_asked_for_in_its_own_room_only():
+    found = imported_by(("knngraph",))
+    users = {m for m, name in found if belongs_to(name, ("dask", "distributed"))}
+    assert users
+    assert all(belongs_to(user, ("knngraph.distributed",)) for user in users)
+    # And the room is entered by its own door only.
+    visitors = {m for m, name in found if belongs_to(name, ("knngraph.distributed",))}
+    assert all(belongs_to(visitor, ("knngraph.distributed",)) for visitor in visitors)
+
+
 def test_one_file_imports_hnswlib():
     users = {m for m, name in imported_by(("knngraph",)) if "hnswlib" in name}
     assert users == {"knngraph.index.hnsw"}

@@ -139,7 +139,14 @@ def nearest_of_same_class(
     SameClass
     """
     place = np.full(training.n_pairs, -1, dtype=np.intp)
-    short = _pairs_short_of_own_class(training, neighbors, limit, quota)
+    class_size = np.bincount(training.pair_code, minlength=training.n_classes)
+    short = pairs_short_of_own_class(
+        training,
+        neighbors,
+        np.minimum(quota, class_size - 1),
+        limit,
+        np.arange(training.n_pairs),
+    )
     place[short] = np.arange(len(short))
     ids = np.full((len(short), quota), -1, dtype=np.intp)
     short_code = training.pair_code[short]
@@ -155,53 +162,74 @@ def nearest_of_same_class(
         members = by_class[class_starts[code] : class_starts[code + 1]]
         if len(members) > 1:
             asking = short[asking_of_class]
-            ids[asking_of_class] = _search_within(
+            found, _ = search_within(
                 training.points[training.pair_node[members]],
                 training.points[training.pair_node[asking]],
-                members,
-                asking,
-                quota,
-                seed,
-                n_threads,
+                min(quota + 1, len(members)),
+                seed=seed,
+                n_threads=n_threads,
             )
+            listed = members[found]
+            others = all_but_self(listed, asking)
+            nearest = listed[others].reshape(len(asking), -1)
+            ids[asking_of_class, : nearest.shape[1]] = nearest
     return SameClass(place, ids)
 
 
-def _pairs_short_of_own_class(
-    training: TrainingSet, neighbors: Neighbors, limit: int, quota: int
+def pairs_short_of_own_class(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    wanted: np.ndarray,
+    limit: int,
+    asking: np.ndarray,
 ) -> np.ndarray:
-    class_size = np.bincount(training.pair_code, minlength=training.n_classes)
-    short = []
+    """Pairs whose nearest neighbors hold too few of their own class.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    wanted : ndarray of shape (n_classes,)
+        Candidates of its own class that a pair of every class shall have.
+    limit : int
+        Nearest neighbors that are candidates anyway.
+    asking : ndarray of shape (n,)
+        The pairs in question.
+
+    Returns
+    -------
+    ndarray
+        Some of `asking`.
+    """
+    short = [asking[:0]]
     step = 65536
-    for start in range(0, training.n_pairs, step):
-        pairs = np.arange(start, min(start + step, training.n_pairs))
+    for start in range(0, len(asking), step):
+        pairs = asking[start : start + step]
         found = nearest_pairs(training, neighbors, pairs, limit)
         own_code = training.pair_code[pairs]
         same = (training.pair_code[found] == own_code[:, None]) & (found >= 0)
-        wanted = np.minimum(quota, class_size[own_code] - 1)
-        short.append(pairs[same.sum(axis=1) < wanted])
+        short.append(pairs[same.sum(axis=1) < wanted[own_code]])
     return np.concatenate(short)
 
 
-def _search_within(
+def search_within(
     points: np.ndarray,
     queries: np.ndarray,
-    members: np.ndarray,
-    asking: np.ndarray,
-    quota: int,
-    seed: int,
-    n_threads: int,
-) -> np.ndarray:
-    k = min(quota + 1, len(members))
+    k: int,
+    *,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest points of one class, by brute force where that is soon done.
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n_queries, k)
+    """
     index: ExactIndex | HNSWIndex
     if len(queries) * float(points.size) <= _BRUTE_FORCE_LIMIT:
         index = ExactIndex(points)
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)
         index.add(points, n_threads=n_threads)
-    found, _ = index.nearest(queries, k, ef=beam_for(k), n_threads=n_threads)
-    ids = members[found]
-    nearest = ids[all_but_self(ids, asking)].reshape(len(asking), k - 1)
-    padded = np.full((len(asking), quota), -1, dtype=np.intp)
-    padded[:, : k - 1] = nearest
-    return padded
+    return index.nearest(queries, k, ef=beam_for(k), n_threads=n_threads)

@@ -83,12 +83,12 @@ def represent_fully(
             n_threads,
         )
         weights_active = sparse.vstack([s.weights for s in solved], format="csr")
-        weights = _replace_rows(weights, active, weights_active)
+        weights = replace_rows(weights, active, weights_active)
         gaps[active] = np.concatenate([s.gaps for s in solved])
         lambda_max[active] = np.concatenate([s.lambda_max for s in solved])
         n_iter[active] = np.concatenate([s.n_iter for s in solved])
         drops += sum(s.drops for s in solved)
-        owner, violator, excess = _find_violators(
+        owner, violator, excess = find_violators(
             training, problem, active, weights_active, lambda_max[active], n_threads
         )
         np.maximum.at(gaps, active[owner], excess / lambda_max[active[owner]])
@@ -97,7 +97,7 @@ def represent_fully(
             advance(len(active) - len(unfinished))
         if not len(unfinished):
             break
-        candidates, start = _support_and_newcomers(
+        candidates, start = support_and_newcomers(
             weights_active, unfinished, owner, violator, excess
         )
         active = active[unfinished]
@@ -130,7 +130,7 @@ def _solve_active(
     return map_chunks(solve_chunk, len(active), _ROWS_PER_CHUNK, n_threads)
 
 
-def _replace_rows(weights: Any, rows: np.ndarray, new_rows: Any) -> Any:
+def replace_rows(weights: Any, rows: np.ndarray, new_rows: Any) -> Any:
     """Put new rows in the place of old ones in a CSR array."""
     if len(rows) == weights.shape[0]:
         return sparse.csr_array(new_rows)
@@ -146,15 +146,28 @@ def _replace_rows(weights: Any, rows: np.ndarray, new_rows: Any) -> Any:
     return merged
 
 
-def _find_violators(
+def find_violators(
     training: TrainingSet,
     problem: Problem,
     active: np.ndarray,
     weights: Any,
     lambda_max: np.ndarray,
     n_threads: int,
+    scanned: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Check the conditions of the active pairs against all pairs.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    problem : Problem
+    active : ndarray of shape (n,)
+    weights : CSR array of shape (n, n_pairs)
+        Solutions of the active pairs.
+    lambda_max : ndarray of shape (n,)
+    n_threads : int
+    scanned : tuple of int or None
+        First pair, and the one behind the last, to check against; None for all.
 
     Returns
     -------
@@ -178,7 +191,10 @@ def _find_violators(
     # A pair without candidates has no condition to check.
     bounds[lambda_max == 0.0] = np.inf
 
+    first, last = scanned or (0, training.n_pairs)
+
     def scan(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        start, stop = start + first, stop + first
         block = training.points[training.pair_node[start:stop]]
         features = squared_distances(used_points, block)
         features *= -gamma
@@ -215,7 +231,10 @@ def _find_violators(
         return _worst(owner[:n_found], violator[:n_found], excess[:n_found])
 
     rows_per_block = max(16, _BLOCK_BYTES // (8 * len(used)))
-    parts = map_chunks(scan, training.n_pairs, rows_per_block, n_threads)
+    parts = map_chunks(scan, last - first, rows_per_block, n_threads)
+    if not parts:
+        nobody = np.empty(0, dtype=np.int32)
+        return nobody, nobody, np.empty(0)
     owner, violator, excess = (np.concatenate(column) for column in zip(*parts))
     return owner, violator, excess
 
@@ -232,7 +251,7 @@ def _worst(
     return owner[kept], violator[kept], excess[kept]
 
 
-def _support_and_newcomers(
+def support_and_newcomers(
     weights: Any,
     unfinished: np.ndarray,
     owner: np.ndarray,

@@ -26,11 +26,15 @@ class Neighbors:
         Squared distances.
     counts : ndarray of shape (n_nodes,)
         Number of rows on every node.
+    listed_counts : ndarray of shape (n_nodes, k) or None
+        Number of rows on the listed nodes, where those are none of the nodes that
+        `counts` knows.
     """
 
     ids: np.ndarray
     squared: np.ndarray
     counts: np.ndarray
+    listed_counts: np.ndarray | None = None
 
     def rows_taken(self, k: int, nodes: slice = _EVERY_NODE) -> np.ndarray:
         """How many rows of each listed node are among the `k` nearest other rows.
@@ -47,10 +51,14 @@ class Neighbors:
         ndarray of shape (n_nodes, n_listed)
         """
         left = np.maximum(k - (self.counts[nodes] - 1), 0)[:, None]
-        if self.counts.max() == 1:
+        if self.listed_counts is not None:
+            listed_counts = self.listed_counts[nodes]
+        elif self.counts.max() == 1:
             listed = np.arange(self.ids.shape[1])[None, :]
             return (listed < left).astype(np.intp)
-        reached = np.minimum(np.cumsum(self.counts[self.ids[nodes]], axis=1), left)
+        else:
+            listed_counts = self.counts[self.ids[nodes]]
+        reached = np.minimum(np.cumsum(listed_counts, axis=1), left)
         return np.diff(reached, axis=1, prepend=0)
 
     def squared_distance_to(self, k: int) -> np.ndarray:

@@ -25,10 +25,10 @@ from knngraph.progress import stage
 from knngraph.space import Space
 
 # Agreement with exact search that ef="auto" reaches.
-_ENOUGH_SAME_LABELS = 0.99
+ENOUGH_SAME_LABELS = 0.99
 # A cascade looks at several nodes around a query: missing the nearest now and
 # then does it no harm.
-_ENOUGH_SAME_NODES = 0.95
+ENOUGH_SAME_NODES = 0.95
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,10 @@ def learn_model(
 
 def label_beam(probe: WalkProbe, stored: StoredAnswers) -> int:
     """Smallest beam whose labels agree with exact search often enough."""
-    return probe.smallest_beam(stored.codes, _ENOUGH_SAME_LABELS)
+    return probe.smallest_beam(stored.codes, ENOUGH_SAME_LABELS)
 
 
 def node_beam(probe: WalkProbe, training: TrainingSet) -> int:
     """Smallest beam that ends at the nearest node often enough."""
     own_number = np.arange(training.n_nodes)
-    return max(probe.smallest_beam(own_number, _ENOUGH_SAME_NODES), SURROUNDINGS)
+    return max(probe.smallest_beam(own_number, ENOUGH_SAME_NODES), SURROUNDINGS)

@@ -81,6 +81,12 @@ class LearningModel(FittedModel):
             _once=OnceFound(),
         )
 
+    def know(self, learned: LearnedGraph, answering: LearnedModel) -> None:
+        """Take what was learned of the rows elsewhere, if nothing was here."""
+        self._once.get("learned", lambda: learned)
+        self._once.get("answering", lambda: answering)
+        self._once.get("stored", lambda: answering.model.stored)
+
     @property
     def learned(self) -> LearnedGraph:
         """The graph over the rows."""

@@ -1,0 +1,143 @@
+"""Blocks of rows out of Dask collections, checked where they lie."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from knngraph.distributed.tasks import compute, task
+
+
+@dataclass(frozen=True)
+class Described:
+    """What one block of training rows says of itself."""
+
+    n_rows: int
+    n_features: int
+    classes: np.ndarray
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a Dask array, data frame or series."""
+    return hasattr(X, "dask") and hasattr(X, "to_delayed")
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X is a Dask data frame."""
+    return is_dask(X) and hasattr(X, "columns")
+
+
+def row_blocks(X: Any, name: str = "X") -> list[Any]:
+    """The blocks of rows of a collection, as tasks.
+
+    Parameters
+    ----------
+    X : dask Array of shape (n, d) or (n,), DataFrame or Series
+    name : str
+        For messages.
+
+    Returns
+    -------
+    list of Delayed
+    """
+    if not is_dask(X):
+        raise TypeError(
+            f"{name} must be a Dask array or data frame, got {type(X).__name__}. Put "
+            "it on the cluster with dask.array.from_array, or use "
+            "knngraph.KNNGraphClassifier for rows in memory."
+        )
+    if hasattr(X, "rechunk") and X.ndim == 2 and X.numblocks[1] > 1:
+        X = X.rechunk({1: -1})
+    return list(np.ravel(X.to_delayed()))
+
+
+def training_blocks(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
+    """Blocks of X and y that belong together.
+
+    Parameters
+    ----------
+    X : dask Array of shape (n, d) or DataFrame
+    y : dask Array of shape (n,) or Series
+        With chunks of other sizes than those of X it is cut anew, where the sizes
+        are known.
+
+    Returns
+    -------
+    X_blocks, y_blocks : list of Delayed
+    """
+    if is_dask(X) and X.ndim != 2:
+        raise ValueError(f"X must have two dimensions, got {X.ndim}.")
+    X_blocks = row_blocks(X)
+    sizes = [getattr(part, "chunks", ((np.nan,),))[0] for part in (X, y)]
+    if not any(np.isnan(part).any() for part in sizes):
+        if sum(sizes[0]) != sum(sizes[1]):
+            raise ValueError(
+                f"X has {sum(sizes[0])} rows and y has {sum(sizes[1])}; they must "
+                "have as many."
+            )
+        if sizes[0] != sizes[1]:
+            y = y.rechunk({0: sizes[0]})
+    y_blocks = row_blocks(y, "y")
+    if len(X_blocks) != len(y_blocks):
+        raise ValueError(
+            f"X has {len(X_blocks)} blocks of rows and y has {len(y_blocks)}, and "
+            "their sizes are not all known. Make the sizes known with "
+            "compute_chunk_sizes() (arrays) or to_dask_array(lengths=True) (data "
+            "frames), or cut both alike."
+        )
+    return X_blocks, y_blocks
+
+
+def describe_blocks(X_blocks: list[Any], y_blocks: list[Any]) -> list[Described]:
+    """Check all blocks in one pass; a few numbers each come back."""
+    described = [
+        task(partial(_describe, number=i), X, y, name="describe")
+        for i, (X, y) in enumerate(zip(X_blocks, y_blocks))
+    ]
+    return list(compute(*described))
+
+
+def numeric_rows(X: Any) -> np.ndarray:
+    """A block of X as finite numbers, of any number of rows."""
+    rows: np.ndarray = check_array(
+        X, dtype="numeric", ensure_min_samples=0, input_name="X"
+    )
+    return rows
+
+
+def given_labels(y: Any) -> np.ndarray:
+    """A block of y as one column."""
+    labels: np.ndarray = column_or_1d(np.asarray(y))
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("y holds NaN or infinity; every row needs a class.")
+    return labels
+
+
+def _describe(X: Any, y: Any, number: int) -> Described:
+    try:
+        rows, labels = numeric_rows(X), given_labels(y)
+        if len(labels):
+            check_classification_targets(labels)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Block {number} of the rows: {error}") from None
+    if len(rows) != len(labels):
+        raise ValueError(
+            f"Block {number} has {len(rows)} rows in X and {len(labels)} in y; cut "
+            "both alike."
+        )
+    return Described(len(rows), rows.shape[1], np.unique(labels))
+
+
+def joint_classes(described: list[Described]) -> np.ndarray:
+    """Sorted classes of all blocks; refuses rows of different widths, or none."""
+    if not sum(block.n_rows for block in described):
+        raise ValueError("X has 0 samples; at least 1 is needed to fit.")
+    widths = {block.n_features for block in described if block.n_rows}
+    if len(widths) > 1:
+        raise ValueError(f"Blocks of X differ in their columns: {sorted(widths)}.")
+    return np.unique(
+        np.concatenate([block.classes for block in described if block.n_rows])
+    )

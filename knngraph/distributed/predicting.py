@@ -1,0 +1,178 @@
+"""The tasks of predict: one block of queries asks the partitions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from knngraph.distributed.answering import (
+    First,
+    ask_stored,
+    fetch_fitted,
+    final_codes,
+    final_probabilities,
+    first_answers,
+    nobody_answered,
+    search_fitted,
+    votes_of,
+    wanted_candidates,
+)
+from knngraph.distributed.blocks import given_labels, numeric_rows
+from knngraph.distributed.layout import Layout, ask_partitions, fetch_from
+from knngraph.distributed.searching import merge_found
+from knngraph.distributed.tasks import task
+from knngraph.distributed.thresholds import Thresholds
+from knngraph.index.protocol import beam_for
+from knngraph.inference.cascade import SURROUNDINGS
+from knngraph.inference.model import Reading
+from knngraph.space import Space
+
+
+@dataclass(frozen=True)
+class DistributedModel:
+    """A fitted model whose partitions lie on the cluster.
+
+    Parameters
+    ----------
+    space : Space
+    fitted : list of Delayed
+        Persisted `FittedPartition`.
+    layout : Layout
+    thresholds : Thresholds
+    classes : ndarray of shape (n_classes,)
+    """
+
+    space: Space
+    fitted: list[Any]
+    layout: Layout
+    thresholds: Thresholds
+    classes: np.ndarray
+
+
+def labels_of_block(model: DistributedModel, reading: Reading, block: Any) -> Any:
+    """Labels of one block of the user's rows, as a task."""
+    finish = partial(_labels, classes=model.classes)
+    return _answer(model, reading, block, finish, with_shares=False)
+
+
+def probabilities_of_block(
+    model: DistributedModel, reading: Reading, block: Any
+) -> Any:
+    """Probabilities of one block of the user's rows, as a task."""
+    calibration = model.thresholds.calibration
+    cascade = reading.inference == "cascade"
+    finish = partial(
+        final_probabilities,
+        n_classes=len(model.classes),
+        adaptive_exponent=calibration.adaptive,
+        stored_exponent=calibration.decided if cascade else calibration.stored,
+    )
+    return _answer(model, reading, block, finish, with_shares=True)
+
+
+def count_right(answers: np.ndarray, given: Any) -> tuple[int, int]:
+    """Right answers of a block, and all."""
+    return int((answers == given_labels(given)).sum()), len(answers)
+
+
+def _answer(
+    model: DistributedModel,
+    reading: Reading,
+    block: Any,
+    finish: Callable[..., np.ndarray],
+    *,
+    with_shares: bool,
+) -> Any:
+    map_block = partial(_map_queries, model.space, model.layout.n_features)
+    queries = task(map_block, block, name="queries")
+    if reading.inference == "adaptive":
+        first = task(nobody_answered, queries, name="first")
+        return task(finish, first, _votes(model, reading, queries), name="answer")
+    cascade = reading.inference == "cascade"
+    k = SURROUNDINGS if cascade else 1
+    ask = partial(
+        ask_stored,
+        k=k,
+        ef=reading.ef,
+        with_shares=with_shares,
+        n_threads=reading.n_threads,
+    )
+    reached = ask_partitions(
+        lambda number: ask,
+        [(part,) for part in model.fitted],
+        queries,
+        model.layout,
+        k,
+        name="stored",
+    )
+    threshold = model.thresholds.trust if cascade else None
+    decide = partial(first_answers, k=k, threshold=threshold)
+    first = task(decide, reached, queries, name="first")
+    if not cascade:
+        return task(finish, first, name="answer")
+    slow = task(_slow_queries, queries, first, name="slow")
+    return task(finish, first, _votes(model, reading, slow), name="answer")
+
+
+def _votes(model: DistributedModel, reading: Reading, queries: Any) -> Any:
+    """Votes of the candidates that the partitions find."""
+    layout, offsets = model.layout, model.layout.offsets
+    k = reading.problem.n_neighbors
+    search = partial(
+        search_fitted,
+        offsets=offsets,
+        k=k,
+        ef=max(beam_for(k), reading.ef),
+        exact=False,
+        n_threads=reading.n_threads,
+    )
+    holders = [(part,) for part in model.fitted]
+    found = ask_partitions(
+        lambda number: partial(search, number=number),
+        holders,
+        queries,
+        layout,
+        k,
+        name="search",
+    )
+    merged = task(
+        partial(merge_found, offsets=offsets, k=k), found, queries, name="nearest"
+    )
+    wanted = task(partial(wanted_candidates, offsets=offsets), merged, name="wanted")
+    fetched = fetch_from(
+        lambda number: partial(fetch_fitted, number=number, offsets=offsets),
+        holders,
+        wanted,
+        layout,
+        name="fetch",
+    )
+    vote = partial(
+        votes_of,
+        problem=reading.problem,
+        n_classes=len(model.classes),
+        n_threads=reading.n_threads,
+    )
+    return task(vote, merged, fetched, name="vote")
+
+
+def _map_queries(space: Space, n_features: int, block: Any) -> np.ndarray:
+    rows = numeric_rows(block)
+    if rows.shape[1] != n_features:
+        raise ValueError(
+            f"X has {rows.shape[1]} features, but DaskKNNGraphClassifier is expecting "
+            f"{n_features} features as input."
+        )
+    return space.map_rows(rows)
+
+
+def _slow_queries(queries: np.ndarray, first: First) -> np.ndarray:
+    return queries[first.slow]
+
+
+def _labels(
+    first: First, votes: np.ndarray | None = None, *, classes: np.ndarray
+) -> np.ndarray:
+    labels: np.ndarray = classes[final_codes(first, votes)]
+    return labels

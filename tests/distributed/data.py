@@ -1,0 +1,20 @@
+"""Rows with everything that makes partitions differ from one machine."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+
+def rows_with_copies(n=500):
+    """Digits with copies, some of another class, and a constant column."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:n], y[:n]
+    copies = np.arange(40)
+    X = np.concatenate([X, X[copies], X[:5]])
+    y = np.concatenate([y, np.where(copies < 30, y[:40], (y[:40] + 1) % 10), y[:5]])
+    return X, y
+
+
+def queries(n=200):
+    """Rows that `rows_with_copies` does not hold."""
+    X, y = load_digits(return_X_y=True)
+    return X[-n:], y[-n:]

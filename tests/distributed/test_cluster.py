@@ -1,0 +1,203 @@
+"""Real worker processes: traffic, deaths, and clients that go away."""
+
+import os
+import signal
+import threading
+import time
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client, futures_of
+
+from knngraph import KNNGraphClassifier
+from knngraph.distributed import DaskKNNGraphClassifier, predict
+from tests.distributed.data import queries, rows_with_copies
+
+SETTINGS = {"random_state": 0, "support": "exact", "ef": 64, "n_partitions": 3}
+
+
+def collections(X, y, rows=130):
+    return da.from_array(X, chunks=(rows, -1)), da.from_array(y, chunks=rows)
+
+
+@pytest.fixture(scope="module")
+def near():
+    X, y = rows_with_copies()
+    settings = {k: v for k, v in SETTINGS.items() if k != "n_partitions"}
+    return KNNGraphClassifier(**settings).fit(X, y)
+
+
+def pids(client):
+    return client.run(os.getpid)
+
+
+def kill_one_when_busy(client, prefix, killed):
+    """SIGKILL a worker as soon as tasks of this name run."""
+
+    def wait_and_kill():
+        for _ in range(3000):
+            running = client.run_on_scheduler(
+                lambda dask_scheduler: [
+                    ts.processing_on.address
+                    for ts in dask_scheduler.tasks.values()
+                    if ts.processing_on is not None and prefix in str(ts.key)
+                ]
+            )
+            if running:
+                pid = workers.get(running[0])
+                if pid is not None:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+                    return
+            time.sleep(0.002)
+
+    workers = pids(client)
+    thread = threading.Thread(target=wait_and_kill)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("stage", ["knngraph-search", "knngraph-learn"])
+def test_a_worker_killed_during_fit_changes_nothing(client, near, stage):
+    killed = []
+    thread = kill_one_when_busy(client, stage, killed)
+    far = DaskKNNGraphClassifier(**SETTINGS).fit(*collections(*rows_with_copies()))
+    thread.join()
+    assert killed
+    assert killed[0] not in pids(client).values()
+    Q, _ = queries()
+    np.testing.assert_array_equal(far.predict(Q), near.predict(Q))
+    assert abs(far.to_local().graph_ - near.graph_).max() <= near.tol
+
+
+def test_workers_killed_before_and_during_predict_are_replaced(client, near):
+    far = DaskKNNGraphClassifier(inference="adaptive", **SETTINGS)
+    far.fit(*collections(*rows_with_copies()))
+    Q, _ = queries()
+    near = KNNGraphClassifier(**near.get_params() | {"inference": "adaptive"})
+    expected = near.fit(*rows_with_copies()).predict(Q)
+    os.kill(next(iter(pids(client).values())), signal.SIGKILL)
+    lazily = far.predict(da.from_array(np.concatenate([Q] * 10), chunks=(100, -1)))
+    killed = []
+    thread = kill_one_when_busy(client, "knngraph", killed)
+    answers = lazily.compute()
+    thread.join()
+    assert killed
+    np.testing.assert_array_equal(answers, np.tile(expected, 10))
+
+
+def test_training_rows_stay_on_the_workers(client, monkeypatch):
+    came_here = set()
+    compute = dask.compute
+
+    def watched(*args, **kwargs):
+        results = compute(*args, **kwargs)
+        came_here.update(type(result).__name__ for result in results)
+        return results
+
+    monkeypatch.setattr(dask, "compute", watched)
+    n, d = 1500, 64
+    X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    X, y = client.persist(collections(X, y, rows=250))
+    client.run_on_scheduler(start_counting)
+    far = DaskKNNGraphClassifier(
+        random_state=0, support="local", ef=16, n_partitions=3, inference="cascade"
+    ).fit(X, y)
+    largest = client.run_on_scheduler(largest_tasks)
+    del largest["knngraph-count"]  # counts of digits, whatever the number of rows
+    assert largest["knngraph-partition"] > n * d * 4 / 4
+    # Nothing but a fitted partition is as large as half of all rows with an index.
+    assert max(largest.values()) <= largest["knngraph-fitted"], largest
+    assert largest["knngraph-fitted"] < 1.3 * n * d * 4
+    # Numbers and votes come to the client, no rows and no partitions.
+    assert came_here <= {
+        *("Described", "Tally", "Summary", "Judged"),
+        *("bool", "int", "float", "tuple"),
+    }
+    assert far.partition_sizes_.sum() == n
+    assert far.partition_sizes_.max() < 1.2 * n / 3
+    homes = client.who_has(futures_of(far._model.fitted)).values()
+    assert len({worker for of_part in homes for worker in of_part}) == 3
+
+
+def start_counting(dask_scheduler):
+    from distributed.diagnostics.plugin import SchedulerPlugin
+
+    class Sizes(SchedulerPlugin):
+        name = "sizes"
+
+        def __init__(self):
+            self.largest = {}
+
+        def transition(self, key, start, finish, *args, nbytes=None, **kwargs):
+            if finish == "memory" and nbytes:
+                prefix = "-".join(str(key).split("-")[:2])
+                self.largest[prefix] = max(self.largest.get(prefix, 0), nbytes)
+
+    dask_scheduler.add_plugin(Sizes(), name="sizes")
+
+
+def largest_tasks(dask_scheduler):
+    return dask_scheduler.plugins["sizes"].largest
+
+
+def test_data_frames_with_unknown_sizes(client, near):
+    X, y = rows_with_copies()
+    names = [f"pixel {i}" for i in range(X.shape[1])]
+    table = pd.DataFrame(X, columns=names, index=np.arange(len(X)) + 1000)
+    frame = dd.from_pandas(table.assign(label=y), npartitions=4)
+    frame = frame[frame["pixel 0"] >= 0]  # sizes unknown from here on
+    rows, labels = frame[names], frame["label"]
+    far = DaskKNNGraphClassifier(**SETTINGS).fit(rows, labels)
+    assert list(far.feature_names_in_) == names
+    answers = far.predict(rows)
+    assert answers.npartitions == 4
+    computed = answers.compute()
+    assert isinstance(computed, pd.Series)
+    np.testing.assert_array_equal(computed.index, table.index)
+    np.testing.assert_array_equal(computed, near.predict(X))
+    shares = far.predict_proba(rows).compute()
+    assert list(shares.columns) == list(far.classes_)
+    np.testing.assert_allclose(shares, near.predict_proba(X), atol=1e-6)
+    assert far.score(rows, labels) == near.score(X, y)
+    with pytest.raises(ValueError, match="feature names"):
+        far.predict(rows[names[::-1]])
+
+
+def test_a_local_model_goes_once_to_every_worker(client, near):
+    Q, _ = queries()
+    client.run(count_unpickling)
+    answers = predict(near, da.from_array(Q, chunks=(10, -1)))
+    np.testing.assert_array_equal(answers.compute(), near.predict(Q))
+    assert set(client.run(unpickled).values()) == {1}
+
+
+def count_unpickling():
+    KNNGraphClassifier.unpickled = 0
+    restore = KNNGraphClassifier.__setstate__
+
+    def counting(self, state):
+        KNNGraphClassifier.unpickled += 1
+        restore(self, state)
+
+    KNNGraphClassifier.__setstate__ = counting
+
+
+def unpickled():
+    return KNNGraphClassifier.unpickled
+
+
+def test_a_client_that_goes_away_takes_the_partitions(cluster):
+    X, y = rows_with_copies(200)
+    with Client(cluster):
+        far = DaskKNNGraphClassifier(**SETTINGS).fit(*collections(X, y))
+        local = far.to_local()
+        expected = far.predict(X)
+    with pytest.raises(RuntimeError, match="as long as the client"):
+        far.predict(X)
+    np.testing.assert_array_equal(local.predict(X), expected)

@@ -1,0 +1,117 @@
+"""Partitions and inputs that are not as one would like them."""
+
+import subprocess
+import sys
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from knngraph import KNNGraphClassifier
+from knngraph.distributed import DaskKNNGraphClassifier
+from tests.distributed.data import rows_with_copies
+
+SETTINGS = {"random_state": 0, "support": "exact", "ef": 64}
+
+
+def fit_both(X, y, chunks, **settings):
+    settings = SETTINGS | settings
+    own = {"n_partitions", "routing", "n_probes"}
+    local = {k: v for k, v in settings.items() if k not in own}
+    near = KNNGraphClassifier(**local).fit(X, y)
+    far = DaskKNNGraphClassifier(**settings).fit(
+        da.from_array(X, chunks=(chunks, -1)), da.from_array(y, chunks=(chunks,))
+    )
+    return near, far
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [(0, 100, 20), (1, 118, 1), (120,)],
+    ids=["an empty block", "blocks of one row", "one block"],
+)
+def test_blocks_of_any_size(blobs, chunks):
+    X, y = blobs[0][:120], blobs[1][:120]
+    near, far = fit_both(X, y, chunks, n_partitions=2)
+    np.testing.assert_array_equal(far.predict(X), near.predict(X))
+    assert abs(far.to_local().graph_ - near.graph_).max() <= near.tol
+
+
+def test_blocks_of_one_class_each(blobs):
+    order = np.argsort(blobs[1], kind="stable")
+    X, y = blobs[0][order], blobs[1][order]
+    near, far = fit_both(X, y, tuple(np.bincount(y)), n_partitions=2)
+    np.testing.assert_array_equal(far.predict(X), near.predict(X))
+
+
+def test_more_partitions_than_rows_leaves_some_empty():
+    X, y = rows_with_copies(60)
+    X, y = X[:9], y[:9]
+    near, far = fit_both(X, y, (5, 4), n_partitions=12)
+    assert (far.partition_sizes_ == 0).any()
+    for inference in ("lookup", "adaptive", "cascade"):
+        near.set_params(inference=inference)
+        far.set_params(inference=inference)
+        np.testing.assert_allclose(far.predict_proba(X), near.predict_proba(X))
+
+
+def test_one_partition_one_class_and_one_row():
+    X = np.array([[0.0, 1.0], [0.5, 1.0], [2.0, 2.0]])
+    near, far = fit_both(X, np.array(["a", "a", "a"]), (2, 1), n_partitions=1)
+    np.testing.assert_array_equal(far.predict(X), near.predict(X))
+    near, far = fit_both(X[:1], np.array([3]), (1,), n_partitions=2)
+    np.testing.assert_array_equal(far.predict(X), [3, 3, 3])
+
+
+def test_all_rows_alike():
+    X, y = np.ones((20, 3)), np.arange(20) % 2
+    near, far = fit_both(X, y, (7, 13), n_partitions=3)
+    np.testing.assert_allclose(far.predict_proba(X[:2]), near.predict_proba(X[:2]))
+
+
+def test_chunks_that_do_not_agree(blobs):
+    X, y = blobs
+    rows = da.from_array(X, chunks=(100, 2))
+    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS)
+    far.fit(rows, da.from_array(y, chunks=77))
+    assert far.n_features_in_ == X.shape[1]
+    with pytest.raises(ValueError, match="240 rows and y has 239"):
+        far.fit(rows, da.from_array(y[:-1], chunks=77))
+    unknown = rows[rows[:, 0] > -1e9]
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
+        far.fit(unknown, da.from_array(y, chunks=240))
+    with pytest.raises(ValueError, match="Block 2 has 40 rows in X and 39 in y"):
+        far.fit(unknown, da.from_array(y[:-1], chunks=100))
+
+
+def test_what_is_refused(blobs):
+    X, y = blobs
+    rows, labels = da.from_array(X, chunks=(80, -1)), da.from_array(y, chunks=80)
+    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS)
+    with pytest.raises(TypeError, match=r"X must be a Dask array.*got ndarray"):
+        far.fit(X, y)
+    with pytest.raises(ValueError, match=r"Block 1 of the rows: .*NaN"):
+        far.fit(da.where(rows == X[100, 0], np.nan, rows), labels)
+    with pytest.raises(ValueError, match="0 samples"):
+        far.fit(rows[:0], labels[:0])
+    with pytest.raises(ValueError, match="Unknown label type"):
+        far.fit(rows, labels + 0.5)
+    with pytest.raises(ValueError, match="'routing' parameter"):
+        far.set_params(routing="some").fit(rows, labels)
+    far.set_params(routing="all").fit(rows, labels)
+    with pytest.raises(ValueError, match="2 features"):
+        far.predict(rows[:, :2]).compute()
+    with pytest.raises(ValueError, match="two dimensions"):
+        far.predict(rows[:, 0])
+
+
+def test_without_dask_the_error_says_what_to_install():
+    code = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "try:\n    import knngraph.distributed\n"
+        "except ImportError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "pip install 'knngraph[dask]'" in done.stdout
