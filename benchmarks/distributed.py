@@ -41,7 +41,13 @@ CHUNK = 12_500
 SETTINGS_OF_GRAPH = KNNGraphClassifier()._graph_settings(
     [3, 7, 15], Space("euclidean", None, 1.0)
 )
-SETTINGS = {"random_state": 0, "support": "local", "ef": 16, "inference": "adaptive"}
+SETTINGS = {
+    "vote": "labels",
+    "random_state": 0,
+    "support": "local",
+    "ef": 16,
+    "inference": "adaptive",
+}
 
 
 def chunk_of_rows(number: int, n_rows: int, n_features: int) -> np.ndarray:

@@ -97,6 +97,9 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     query_nugget, query_penalty, query_bandwidth, metric, cascade_tolerance, ef, M, \
     ef_construction, max_iter, tol, random_state, verbose
         As for `KNNGraphClassifier`.
+    vote : {"labels"}, default="labels"
+        The neighbors of a query vote for their given labels. How far labels are to
+        be trusted is learned on one machine only (`vote="trusted"` there).
     n_jobs : int or None, default=None
         Threads of one task. None is one, -1 all cores of a worker's machine.
     n_partitions : int or None, default=None
@@ -159,6 +162,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **PARAMETER_CONSTRAINTS,
+        "vote": [StrOptions({"labels"})],
         "n_partitions": [Interval(Integral, 1, None, closed="left"), None],
         "routing": [StrOptions({"all", "centroids"})],
         "n_probes": [Interval(Integral, 1, None, closed="left")],
@@ -182,6 +186,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         query_nugget: float = 0.3,
         query_penalty: float = 0.02,
         query_bandwidth: float | str = "neighbors",
+        vote: str = "labels",
         metric: str = "euclidean",
         cascade_tolerance: float = 0.002,
         ef: int | str | None = None,
@@ -211,6 +216,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.query_nugget = query_nugget
         self.query_penalty = query_penalty
         self.query_bandwidth = query_bandwidth
+        self.vote = vote
         self.metric = metric
         self.cascade_tolerance = cascade_tolerance
         self.ef = ef

@@ -133,6 +133,7 @@ def local_model(
         node_beam=node_beam(probe, training),
         calibration=thresholds.calibration,
         decisions=Decisions(support, thresholds.trust),
+        trust=None,
     )
     answering = LearnedModel(
         fitted, _left_out(gathered, model, loo_score), _decided(gathered, fitted)

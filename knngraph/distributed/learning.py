@@ -27,9 +27,8 @@ from knngraph.graph.learn import GraphSettings, problem_with, same_class_quota
 from knngraph.graph.representation import Representation, represent_pairs
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.leave_one_out import left_out_votes, take_rivals
-
-_VOTES_PER_BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -340,7 +339,7 @@ def _leave_out(
     own_share = np.empty(len(pairs))
     rival_code = np.empty(len(pairs), dtype=np.int32)
     rival_share = np.empty(len(pairs))
-    step = max(1, _VOTES_PER_BLOCK // training.n_classes)
+    step = queries_per_block(training.n_classes)
     for begin in range(0, len(pairs), step):
         some = slice(begin, begin + step)
         votes = left_out_votes(

@@ -20,6 +20,7 @@ from knngraph.graph.learn import problem_with
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
 from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
 from knngraph.inference.cascade import (
     DECISION_ROWS,
@@ -35,7 +36,6 @@ from knngraph.inference.leave_one_out import (
 )
 
 PAIRS_PER_TASK = 128
-_VOTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def sample_sizes(
     >>> sample_sizes(np.array([4000, 4000]), 10, in_order=False).tolist()
     [2500, 2500]
     """
-    limit = min(largest, max(1, _VOTES // n_classes), int(n_pairs.sum()))
+    limit = min(largest, queries_per_block(n_classes), int(n_pairs.sum()))
     if in_order:
         before = np.cumsum(n_pairs) - n_pairs
         return np.clip(limit - before, 0, n_pairs)

@@ -17,7 +17,13 @@ from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier, predict
 from tests.distributed.data import queries, rows_with_copies
 
-SETTINGS = {"random_state": 0, "support": "exact", "ef": 64, "n_partitions": 3}
+SETTINGS = {
+    "vote": "labels",
+    "random_state": 0,
+    "support": "exact",
+    "ef": 64,
+    "n_partitions": 3,
+}
 
 
 def collections(X, y, rows=130):

@@ -10,7 +10,7 @@ from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier, predict, predict_proba
 from tests.distributed.data import queries, rows_with_copies
 
-SETTINGS = {"random_state": 0, "support": "exact", "ef": 16}
+SETTINGS = {"vote": "labels", "random_state": 0, "support": "exact", "ef": 16}
 
 
 class ExactCandidates(KNNGraphClassifier):
@@ -121,9 +121,9 @@ def test_other_metrics_place_rows_as_one_machine(metric):
     np.testing.assert_array_equal(far.predict(X), near.predict(X))
 
 
-def test_parameters_are_those_of_the_classifier_and_three():
+def test_parameters_are_those_of_the_classifier_and_three_more():
     near, far = KNNGraphClassifier(), DaskKNNGraphClassifier()
-    own = {"n_partitions": None, "routing": "all", "n_probes": 4}
+    own = {"n_partitions": None, "routing": "all", "n_probes": 4, "vote": "labels"}
     assert far.get_params() == near.get_params() | own
     copy = clone(far.set_params(routing="centroids", max_neighbors=5))
     assert copy.get_params() == far.get_params()

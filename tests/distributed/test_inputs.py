@@ -11,7 +11,7 @@ from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from tests.distributed.data import rows_with_copies
 
-SETTINGS = {"random_state": 0, "support": "exact", "ef": 64}
+SETTINGS = {"vote": "labels", "random_state": 0, "support": "exact", "ef": 64}
 
 
 def fit_both(X, y, chunks, **settings):
