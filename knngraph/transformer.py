@@ -36,6 +36,7 @@ from knngraph.new_rows import represent_new_rows
 from knngraph.parallel import chunk_bounds, count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
 from knngraph.serving.checked_pickle import CheckedPickle
+from knngraph.updating.recipe import in_mapped_units
 from knngraph.validation import check_labels, validated
 
 _DENSITY_SCALES = (3, 7, 15)
@@ -304,9 +305,6 @@ class KNNGraphTransformer(
         return X, np.unique(y, return_inverse=True)[1]
 
     def _settings(self) -> GraphSettings:
-        bandwidth = self.bandwidth
-        if not isinstance(bandwidth, str):
-            bandwidth = float(bandwidth) / self._searched.space.scale
         return GraphSettings(
             max_neighbors=self.n_neighbors,
             density_scales=_DENSITY_SCALES,
@@ -314,7 +312,7 @@ class KNNGraphTransformer(
             penalty_max=self.penalty_max,
             label_weight=self.label_weight,
             label_discount=self.label_discount,
-            bandwidth=bandwidth,
+            bandwidth=in_mapped_units(self.bandwidth, self._searched.space),
             nugget=0.0,
             self_weight=1.0,
             positive=True,

@@ -300,8 +300,8 @@ CASES: dict[str, Case] = {
         partial(conflicting_copies, 500),
         only=frozenset({"graph exact", "graph local", "CV adaptive"}),
     ),
-    "1000 classes": Case(
-        partial(many_classes, 1000),
+    "400 classes": Case(
+        partial(many_classes, 400),
         valid=frozenset(
             {
                 "graph learned",

@@ -70,4 +70,7 @@ class Recipe:
 
 def in_mapped_units(bandwidth: float | str, space: Space) -> float | str:
     """A bandwidth in the units of the user, where it is a number, in those of rows."""
-    return bandwidth if isinstance(bandwidth, str) else float(bandwidth) / space.scale
+    if isinstance(bandwidth, str):
+        return bandwidth
+    # Beyond these every kernel entry is 0 or 1, and squares would leave the range.
+    return min(max(float(bandwidth) / space.scale, 1e-30), 1e30)
