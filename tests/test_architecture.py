@@ -75,6 +75,7 @@ def runs_at_import(tree: ast.Module) -> Iterator[ast.AST]:
         (("knngraph.index",), ("knngraph.inference", "knngraph.graph", *ESTIMATORS)),
         (("knngraph.inference",), ESTIMATORS),
         (("knngraph.metric",), ESTIMATORS),
+        (("knngraph.condensing",), ESTIMATORS),
         # Serving works where scikit-learn is not installed.
         (("knngraph.serving",), (*ESTIMATORS, "sklearn", "scipy.optimize")),
         (

@@ -8,11 +8,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone, is_classifier
-from sklearn.datasets import load_digits, make_moons
+from sklearn.datasets import load_digits, load_iris, make_moons
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
-from knngraph import KNNGraphClassifier, load_predictor
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.condensing.classifier import CondensedClassifier
 from knngraph.condensing.condense import condense_served
 from knngraph.condensing.left_out import make_plan
@@ -209,6 +209,27 @@ def test_a_single_row():
     assert condensed.predict([[5.0, 5.0]]).tolist() == ["a"]
     assert condensed.report_.n_left_out == 0
     assert np.isnan(condensed.report_.accuracy_before)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "learned"])
+def test_metrics_and_frames(metric):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    classifier = fit(X, y, metric=metric)
+    condensed = classifier.condense(tolerance=0.05)
+    assert condensed.report_.n_kept < 75
+    expected = classifier.predict(X)
+    assert (condensed.predict(X) == expected).mean() > 0.93
+    assert_array_equal(condensed.to_predictor().predict(X), condensed.predict(X))
+    with pytest.raises(ValueError, match="columns"):
+        condensed.predict(X.iloc[:, ::-1])
+
+
+def test_chosen_settings_condense():
+    X, y = load_iris(return_X_y=True)
+    classifier = KNNGraphClassifierCV(inference="lookup", ef=16, random_state=0)
+    condensed = classifier.fit(X, y).condense(tolerance=0.05)
+    assert condensed.report_.n_kept < 75
+    assert condensed.score(X, y) > 0.9
 
 
 def test_sparse_shares(noisy):
