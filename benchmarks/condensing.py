@@ -4,9 +4,10 @@
 
 A quarter of the rows of every set is a test set that neither fit nor `condense`
 sees. Both predictors answer it in turn, as one batch and with one thread; a time is
-the fastest of many turns, which other work on the machine disturbs least. scikit-learn's digits always run, other sets where the
-folder has them, and any of its sets by `--only`. With `--write-docs` the table goes
-between the marks of `docs/condensing.md`.
+the fastest of many turns, which other work on the machine disturbs least.
+scikit-learn's digits always run, other sets where the folder has them, and any of
+its sets by `--only`. With `--write-docs` the table goes between the marks of
+`docs/condensing.md`.
 """
 
 import argparse
