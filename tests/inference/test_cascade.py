@@ -20,7 +20,13 @@ def test_trust_by_hand():
     ids = np.array([[0, 1, 2], [2, 0, 1], [3, -1, -1], [1, 3, -1]])
     # Nodes of another class count for nothing, nodes that are not there at all
     # do not count.
-    expected = [(0.8 + 0.6) / 3, 0.9 / 3, 0.5, (0.6 + 0.5) / 2]
+    second, third = 1 / np.sqrt(2), 1 / np.sqrt(3)
+    expected = [
+        (0.9 + 0.8 * second) / (1 + second + third),
+        0.95 / (1 + second + third),
+        0.75,
+        (0.8 + 0.75 * second) / (1 + second),
+    ]
     assert_allclose(query_trust(support, codes, ids), expected)
 
 
@@ -46,17 +52,17 @@ def test_a_loss_at_the_top_trusts_nobody():
 def test_the_standard_error_is_in_the_bound():
     trust = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([0, 0, -1, 0])
-    # One of four lost, plus half of sqrt(1) / 4.
-    assert lowest_trust(trust, gain, ONES, 0.374) == 0.8
-    assert lowest_trust(trust, gain, ONES, 0.376) == 0.6
+    # One of four lost, plus three quarters of sqrt(1) / 4.
+    assert lowest_trust(trust, gain, ONES, 0.437) == 0.8
+    assert lowest_trust(trust, gain, ONES, 0.438) == 0.6
 
 
 def test_gains_make_up_for_losses():
     trust = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([1, -1, 0, 0])
-    # Level after two, with half of sqrt(2) / 4 = 0.177.
-    assert lowest_trust(trust, gain, ONES, 0.18) == 0.6
-    # After one: -1/4 + 1/8, within any tolerance.
+    # Level after two, with three quarters of sqrt(2) / 4 = 0.265.
+    assert lowest_trust(trust, gain, ONES, 0.27) == 0.6
+    # After one: -1/4 + 3/16, within any tolerance.
     assert lowest_trust(trust, gain, ONES, 0.0) == 0.9
 
 
@@ -70,8 +76,8 @@ def test_equal_trust_stands_or_falls_together():
 def test_copies_weigh_more():
     trust = np.array([0.9, 0.8])
     gain = np.array([0, -1])
-    # 1 of 100 rows and half of sqrt(1) / 100, or 99 of 100.
-    assert lowest_trust(trust, gain, np.array([99, 1]), 0.016) == 0.8
+    # 1 of 100 rows and three quarters of sqrt(1) / 100, or 99 of 100.
+    assert lowest_trust(trust, gain, np.array([99, 1]), 0.018) == 0.8
     assert lowest_trust(trust, gain, np.array([1, 99]), 0.5) == 0.9
 
 
@@ -125,11 +131,15 @@ def test_short_way_by_hand(model, split):
     ids, _ = model._model.index.nearest(queries, SURROUNDINGS, ef=model.ef_)
     trust = np.array(
         [
-            sum(decisions.support[i] for i in row if codes[i] == codes[row[0]])
+            sum(
+                (0.5 + 0.5 * decisions.support[i]) / np.sqrt(rank)
+                for rank, i in enumerate(row, start=1)
+                if codes[i] == codes[row[0]]
+            )
             for row in ids
         ]
     )
-    trust /= SURROUNDINGS
+    trust /= sum(1 / np.sqrt(rank) for rank in range(1, SURROUNDINGS + 1))
     clear = np.abs(trust - decisions.threshold) > 1e-6
     assert_array_equal(
         model.inference_report(X_test)["short_way"][clear],
