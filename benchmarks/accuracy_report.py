@@ -191,7 +191,8 @@ def report() -> str:
             m
             for m in (
                 "1-NN", "CV-kNN", "OWA, tuned", "SVC", "lookup (ef=1)",
-                "lookup (ef=auto)", "cascade", "adaptive", "adaptive, metric=auto",
+                "lookup (ef=auto)", "cascade", "adaptive, vote=labels", "adaptive",
+                "adaptive, metric=auto",
                 "KNNGraphClassifierCV",
             )
             if m in accuracy
@@ -238,8 +239,14 @@ def _median_cost(cost: Table, method: str) -> float:
     return float(np.median([np.median(values) for values in cost[method].values()]))
 
 
-def write_report(write_docs: bool) -> None:
-    """Print the tables, or put them into the documentation and the README."""
+def write_report(write_docs: bool, page: Path | None = None) -> None:
+    """Print the tables, or put them into the documentation and the README.
+
+    Or into another page alone: for a run on fewer rows that compares less.
+    """
+    if page is not None:
+        page.write_text(report())
+        return
     if not write_docs:
         print(report())
         return
