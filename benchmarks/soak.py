@@ -90,6 +90,7 @@ class Soak:
         self.model = KNNGraphClassifier(
             max_neighbors=8,
             density_scales=(3, 7),
+            vote="labels",  # as the plain model counts
             ef=4 * MOST_ROWS,
             ef_construction=60,
             random_state=0,

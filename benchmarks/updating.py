@@ -25,7 +25,9 @@ from knngraph import KNNGraphClassifier, KNNGraphWarning
 SIZES = (1, 100, 1000)
 N_FEATURES = 32
 N_QUERIES = 10
-INFERENCES = ("adaptive", "lookup", "cascade")
+# By `vote`, the inferences that answer one after the other: what the first has
+# learned the second need not learn again.
+WAYS = {"labels": ("adaptive", "lookup"), "trusted": ("adaptive", "cascade")}
 
 
 def timed(function: Callable[..., Any], *arguments: Any) -> float:
@@ -41,10 +43,10 @@ def measure(n_rows: int, n_repeats: int) -> dict[tuple[str, int], list[list[floa
     Returns
     -------
     dict
-        For ("refit", 0), ("add", size) and ("forget", size) a list of repeats:
-        seconds of the change alone, then up to the answers of each inference.
+        For ("fit", 0), ("add", size) and ("forget", size) a list of repeats: the
+        call alone, then up to the answers of every way in the order of `WAYS`.
     """
-    n_new = n_repeats * sum(SIZES)
+    n_new = (n_repeats + 1) * sum(SIZES)
     X, y = make_blobs(
         n_rows + n_new + N_QUERIES,
         N_FEATURES,
@@ -53,47 +55,66 @@ def measure(n_rows: int, n_repeats: int) -> dict[tuple[str, int], list[list[floa
         random_state=0,
     )
     queries, X, y = X[:N_QUERIES], X[N_QUERIES:], y[N_QUERIES:]
-    model = KNNGraphClassifier(random_state=0)
-    model.fit(X[:500], y[:500]).partial_fit(X[:9], y[:9]).predict_proba(queries)
-    model.fit(X[:n_rows], y[:n_rows])
+    models = {vote: KNNGraphClassifier(vote=vote, random_state=0) for vote in WAYS}
+    for model in models.values():  # compiled before anything is timed
+        model.fit(X[:400], y[:400]).partial_fit(X[:9], y[:9]).predict_proba(queries)
+        model.fit(X[:n_rows], y[:n_rows])
     first, seconds = n_rows, defaultdict(list)
     for _ in range(n_repeats):
-        refit = KNNGraphClassifier(random_state=0)
-        seconds["refit", 0].append([timed(refit.fit, X[:n_rows], y[:n_rows])])
+        fits = [0.0]
+        for vote, ways in WAYS.items():
+            fresh = KNNGraphClassifier(vote=vote, random_state=0)
+            fits += [timed(fresh.fit, X[:n_rows], y[:n_rows])] * len(ways)
+        seconds["fit", 0].append(fits)
         for size in SIZES:
             new = slice(first, first + size)
             first += size
-            for name, change in (
-                ("add", (model.partial_fit, X[new], y[new])),
-                ("forget", (model.forget, np.arange(size))),
-            ):
-                passed = [timed(*change)]
-                for inference in INFERENCES:
-                    model.set_params(inference=inference)
-                    passed.append(passed[-1] + timed(model.predict, queries))
-                seconds[name, size].append(passed)
-                _ = model.graph_  # every change starts from a model that is learned
+            seconds["add", size].append(
+                passed(
+                    models, lambda m, new=new: m.partial_fit(X[new], y[new]), queries
+                )
+            )
+            seconds["forget", size].append(
+                passed(models, lambda m, n=size: m.forget(np.arange(n)), queries)
+            )
     return seconds
+
+
+def passed(
+    models: dict[str, Any], change: Callable[[Any], Any], queries: np.ndarray
+) -> list[float]:
+    """Seconds of the call, and up to the answers of every way."""
+    calls, answers = [], []
+    for vote, ways in WAYS.items():
+        model = models[vote]
+        calls.append(timed(change, model))
+        so_far = calls[-1]
+        for inference in ways:
+            model.set_params(inference=inference)
+            so_far += timed(model.predict, queries)
+            answers.append(so_far)
+        _ = model.graph_  # every change starts from a model that has learned all
+    return [median(calls), *answers]
 
 
 def page(n_rows: int, seconds: dict[tuple[str, int], list[list[float]]]) -> str:
     """The figures as a table, with what they depend on."""
-    refit = median(repeat[0] for repeat in seconds["refit", 0])
-    lines = [
-        ["fit on all rows", "", f"{refit:.2f} s", f"{refit:.2f} s", f"{refit:.2f} s"]
-    ]
+    fits = np.median(seconds["fit", 0], axis=0)[1:]
+    lines = [["`fit` on all rows", "", *(f"{value:.2f} s" for value in fits)]]
     for (name, size), repeats in seconds.items():
-        if name == "refit":
+        if name == "fit":
             continue
-        noted, *answered = np.median(repeats, axis=0)
-        cells = [f"{value:.2f} s, 1/{refit / value:.0f}" for value in answered]
+        call, *answers = np.median(repeats, axis=0)
+        shares = [
+            f"{value:.2f} s, {value / fit:.0%}" for value, fit in zip(answers, fits)
+        ]
         rows = "row" if size == 1 else "rows"
-        lines.append([f"{name} {size} {rows}", f"{1e3 * noted:.1f} ms", *cells])
-    heads = ["", "the call", *(f"and {name} answers" for name in INFERENCES)]
+        lines.append([f"{name} {size} {rows}", f"{1e3 * call:.1f} ms", *shares])
+    ways = [f'{way}, `vote="{vote}"`' for vote in WAYS for way in WAYS[vote]]
     return (
-        table(heads, lines)
-        + f"\n\n{n_rows} rows of {N_FEATURES} features, 20 classes, one thread, medians of "
-        f"{len(seconds['refit', 0])}; seconds, and the share of a fit that they are. "
+        table(["", "the call", *(f"and {way} answers" for way in ways)], lines)
+        + f"\n\n{n_rows} rows of {N_FEATURES} features, 20 classes, one thread; medians "
+        f"of {len(seconds['fit', 0])}, timed in turn: seconds, and their share of a fit. "
         + described(conditions())
     )
 
