@@ -113,9 +113,9 @@ def page(n_rows: int, seconds: dict[tuple[str, int], list[list[float]]]) -> str:
     ways = [f'{way}, `vote="{vote}"`' for vote in WAYS for way in WAYS[vote]]
     return (
         table(["", "the call", *(f"and {way} answers" for way in ways)], lines)
-        + f"\n\n{n_rows} rows of {N_FEATURES} features, 20 classes, one thread; medians "
-        f"of {len(seconds['fit', 0])}, timed in turn: seconds, and their share of a fit. "
-        + described(conditions())
+        + f"\n\n{n_rows} rows of {N_FEATURES} features, 20 classes, one thread; "
+        f"medians of {len(seconds['fit', 0])}, timed in turn: seconds, and their share "
+        "of a fit. " + described(conditions())
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from knngraph.exceptions import (
         KNNGraphWarning,
         LookupAgreementWarning,
+        RefitWarning,
         SavedModelError,
     )
     from knngraph.selection import KNNGraphClassifierCV
@@ -56,6 +57,7 @@ _HOME_OF_NAME = {
     "OWAKNNClassifier": "knngraph.baselines",
     "OneStepKNNClassifier": "knngraph.baselines",
     "PLKNNClassifier": "knngraph.baselines",
+    "RefitWarning": "knngraph.exceptions",
     "Predictor": "knngraph.serving.predictor",
     "SavedModelError": "knngraph.exceptions",
     "SubNNClassifier": "knngraph.baselines",
@@ -79,6 +81,7 @@ __all__ = [
     "OneStepKNNClassifier",
     "PLKNNClassifier",
     "Predictor",
+    "RefitWarning",
     "SavedModelError",
     "SubNNClassifier",
     "XHMAKNNClassifier",

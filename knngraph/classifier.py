@@ -201,7 +201,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     ef_ : int
         Beam that the present parameters ask for.
     objective_path_ : ndarray
-        Mean objective after every iteration, from the zero vector on.
+        Mean objective after every iteration, from the zero vector on; after a
+        change of the rows, over those that were solved again.
     n_iter_ : int
         Largest number of iterations that a row took.
 
@@ -217,6 +218,9 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
 
     where lambda_j is small where the data is dense. Exact copies of a row share
     one node of the index, whose answer is the mean over the copies.
+
+    After `partial_fit` or `forget` every attribute is that of the rows there are,
+    found when it is looked at.
 
     References
     ----------
