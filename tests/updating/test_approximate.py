@@ -9,10 +9,10 @@ from sklearn.datasets import make_classification
 from knngraph import KNNGraphClassifier
 from tests.updating.fresh import INFERENCES
 
-N_SEEDS = 3
+N_SEEDS = 2
 
 
-def streamed_and_fresh(seed, n_rows=1600):
+def streamed_and_fresh(seed, n_rows=1300):
     """One model that rows came to and went from, one fitted on what is left."""
     X, y = make_classification(
         n_rows + 1500,
