@@ -50,7 +50,7 @@ def write_report(
     csv_path : Path
     entries : sequence of Entry
     lacking : mapping of str to str
-        Sets that could not be read, with the reason.
+        Sets that could not be read and methods that failed, with the reason.
 
     Returns
     -------
@@ -140,9 +140,12 @@ def _opening(
         Paragraph(f"Measured on: {described(dict(results.conditions))}."),
     ]
     missing = [name for name in NAMES if name not in measured]
-    if missing:
-        reasons = [f"**{n}**: {lacking.get(n, 'was not asked for')}" for n in missing]
-        blocks += [Heading("Sets that are missing"), Bullets(reasons)]
+    reasons = {name: lacking.get(name, "was not asked for") for name in missing}
+    # What failed in this run, set and method.
+    reasons |= {what: why for what, why in lacking.items() if what not in NAMES}
+    if reasons:
+        lines = [f"**{what}**: {why}" for what, why in reasons.items()]
+        blocks += [Heading("What is missing"), Bullets(lines)]
     if measured:
         blocks += [
             Heading("Where the published method loses"),

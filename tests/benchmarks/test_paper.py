@@ -8,10 +8,11 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.metrics import QUALITY
 from benchmarks.paper.comparison import comparison_blocks, losing_lines
-from benchmarks.paper.methods import OURS, REFERENCE, entries
+from benchmarks.paper.methods import OURS, REFERENCE, Entry, entries
 from benchmarks.paper.report import make_report
 from benchmarks.paper.results import Results, read_published
 from benchmarks.report.markdown import as_markdown
@@ -110,6 +111,25 @@ def test_a_missing_set_is_told_and_the_others_are_measured(folder, capsys):
             "**corel**: was not asked for" in text
         )
     assert {row["set"] for row in rows_of(folder, "out")} == {"caltech"}
+
+
+class Failing(KNeighborsClassifier):
+    """A method that some sets are too much for."""
+
+    def predict(self, X):
+        if X.shape[1] == 4:
+            raise MemoryError("too many rows")
+        return super().predict(X)
+
+
+def test_a_method_that_fails_is_told_and_the_others_are_measured(folder, monkeypatch):
+    good, bad = Entry(KNeighborsClassifier(), {"1-NN": {}}), Entry(Failing(), {"x": {}})
+    monkeypatch.setattr("benchmarks.paper.command.entries", lambda: [bad, good])
+    assert main(arguments(folder, "out", "x", "1-NN")) == 0
+    assert len({row["fold"] for row in rows_of(folder, "out")}) == 3
+    assert {row["method"] for row in rows_of(folder, "out")} == {"1-NN"}
+    text = (folder / "out" / "report.md").read_text()
+    assert text.count("- **caltech, x**: MemoryError: too many rows") == 1
 
 
 def test_a_run_without_any_set_says_so(tmp_path, capsys):
