@@ -15,7 +15,7 @@ def cluster():
         threads_per_worker=1,
         processes=True,
         memory_limit=0,
-        dashboard_address=None,
+        dashboard_address=":0",
     ) as cluster:
         yield cluster
 
