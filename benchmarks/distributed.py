@@ -233,14 +233,6 @@ def plan(figures: dict[str, float], n_rows: int, n_features: int) -> str:
     once = 4 * d + 20
     traffic = to_and_fro + fetched + once
     network = 1.25e9 * 0.5
-    # Computing a row at one partition, and what every further partition adds.
-    per_row = figures["all|1|fit computing"] / n_rows
-    most = max(int(k.split("|")[1]) for k in figures if k.startswith("all|"))
-    added = (figures[f"all|{most}|fit computing"] / n_rows - per_row) / (most - 1)
-    wider = d / n_features
-    deeper = np.log(n / partitions) / np.log(n_rows / most)
-    cpu = wider * (per_row + max(added, 0.0) * (partitions - 1) * deeper)
-    hours_cpu = cpu * n / (workers * cores) / 3600
     hours_net = traffic * n / workers / network / 3600
     patch_rows = rows_of_patch(d, SETTINGS_OF_GRAPH, n // workers)
     questions = -(-n // workers // rows_of_question(d, n // workers))
@@ -248,7 +240,6 @@ def plan(figures: dict[str, float], n_rows: int, n_features: int) -> str:
     tasks = partitions * (partitions + 3) * (questions + 2 * patches)
     probes = 8
     routed = (probes - 1) * (4 * d + 12 * (m + 1)) + fetched * 0.3 + once
-    cpu_routed = wider * (per_row + max(added, 0.0) * (probes - 1) * deeper)
     rows = [
         *(
             (f"memory: {what}", f"{size:.0f} bytes a row", f"{size * n / 1e12:.2f} TB")
@@ -266,11 +257,6 @@ def plan(figures: dict[str, float], n_rows: int, n_features: int) -> str:
             f"{traffic * n / 1e12:.0f} TB, {hours_net:.1f} h at half of 10 Gbit/s",
         ),
         (
-            'computing, `routing="all"`',
-            f"{cpu * 1e3:.1f} ms a row",
-            f"{hours_cpu:.1f} h on {workers * cores} cores",
-        ),
-        (
             "tasks of the two exchanges",
             f"{questions} and {patches} blocks a partition",
             f"{tasks / 1e6:.1f} million, {tasks * 1e-3 / 3600:.1f} h of the scheduler",
@@ -281,13 +267,35 @@ def plan(figures: dict[str, float], n_rows: int, n_features: int) -> str:
             f"{routed * n / 1e12:.0f} TB, "
             f"{routed * n / workers / network / 3600:.1f} h",
         ),
-        (
-            f'computing, `routing="centroids"`, n_probes={probes}',
-            f"{cpu_routed * 1e3:.1f} ms a row",
-            f"{cpu_routed * n / (workers * cores) / 3600:.1f} h",
-        ),
     ]
+    for name, asked in (("all", partitions), (f"centroids, n_probes={probes}", probes)):
+        seconds = computing_of_row(figures, n_rows, n_features, asked, n / partitions)
+        if seconds is not None:
+            hours = seconds * n / (workers * cores) / 3600
+            cells = (f"{seconds * 1e3:.1f} ms a row", f"{hours:.1f} h of all cores")
+            rows.append((f"computing, routing: {name}", *cells))
     return table(("what", "a row", f"{n:.0e} rows of {d} features"), rows)
+
+
+def computing_of_row(
+    figures: dict[str, float], n_rows: int, n_features: int, asked: int, n_there: float
+) -> float | None:
+    """Seconds of computing for a row of 128 features that asks some partitions.
+
+    What one partition was measured to take, and what every further one that is
+    asked was measured to add; None where that was not measured.
+    """
+    counts = sorted(
+        int(name.split("|")[1])
+        for name in figures
+        if name.startswith("all|") and name.endswith("|fit computing")
+    )
+    if len(counts) < 2:
+        return None
+    one, most = (figures[f"all|{i}|fit computing"] / n_rows for i in (1, counts[-1]))
+    added = max(most - one, 0.0) / (counts[-1] - 1)
+    deeper = np.log(n_there) / np.log(n_rows / counts[-1])
+    return float(128 / n_features * (one + added * (asked - 1) * deeper))
 
 
 def report(figures: dict[str, tuple[float, str]], n_rows: int, d: int) -> str:
@@ -298,7 +306,9 @@ def report(figures: dict[str, tuple[float, str]], n_rows: int, d: int) -> str:
         for name, (value, unit) in figures.items()
         if name.startswith("memory|")
     ]
-    parts += ["**Memory**, 200,000 rows of 64 features", table(("what", ""), memory)]
+    if memory:
+        title = "**Memory**, 200,000 rows of 64 features"
+        parts += [title, table(("what", ""), memory)]
     whats = (
         "fit",
         "fit computing",
@@ -327,18 +337,20 @@ def report(figures: dict[str, tuple[float, str]], n_rows: int, d: int) -> str:
             f'**`routing="{routing}"`**, {n_rows:,} rows of {d} features, by partitions'
         )
         parts += [title, table(("what", "unit", *map(str, counts)), rows)]
-    sets = sorted({n.split("|")[1] for n in figures if n.startswith("accuracy|")})
     rows = []
+    sets = sorted({n.split("|")[1] for n in figures if n.startswith("accuracy|")})
     for name in sets:
         for way in ("lookup", "cascade", "adaptive"):
-            near, far = (
-                figures[f"accuracy|{name}|{way}|{where}"][0]
-                for where in ("one machine", "four partitions")
-            )
+            places = ("one machine", "four partitions")
+            names = [f"accuracy|{name}|{way}|{place}" for place in places]
+            if not all(measured in figures for measured in names):
+                continue
+            near, far = (figures[measured][0] for measured in names)
             cells = (f"{near:.2f}", f"{far:.2f}", f"{far - near:+.2f}")
             rows.append((name, way, *cells))
     heads = ("set", "inference", "one machine", "four partitions", "difference")
-    parts += ["**Accuracy** in percent", table(heads, rows)]
+    if rows:
+        parts += ["**Accuracy** in percent", table(heads, rows)]
     return "\n\n".join(parts)
 
 
