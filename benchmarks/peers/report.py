@@ -35,7 +35,7 @@ _COLUMNS = (
 )
 
 # Beyond this range one label a decade is all that there is room for.
-_WIDE = 2000.0
+_WIDE = 500.0
 
 Values = dict[str, dict[str, Any]]
 
