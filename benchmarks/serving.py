@@ -28,10 +28,10 @@ from knngraph import KNNGraphClassifier, load_predictor
 
 _INFERENCES = ("lookup", "cascade", "adaptive")
 _CANDIDATES = 64  # beam of an adaptive answer with 32 neighbors
-_ROWS = 6000
-_QUERIES = 1000  # of these rows
+_ROWS = 4000
+_QUERIES = 500  # of these rows
 _BATCH_ROWS = 10_000
-_ROUNDS = 7
+_ROUNDS = 5
 
 
 def drawn(n_rows: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +130,8 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         {
             "bare": lambda: bare.knn_query(batch, k=1, num_threads=1),
             "lookup": lambda: lookup.predict(batch),
-            "adaptive 1": lambda: adaptive.predict(batch[:2000], n_jobs=1),
-            "adaptive 2": lambda: adaptive.predict(batch[:2000], n_jobs=2),
+            "adaptive 1": lambda: adaptive.predict(batch[:1000], n_jobs=1),
+            "adaptive 2": lambda: adaptive.predict(batch[:1000], n_jobs=2),
         }
     )
     return {
@@ -177,7 +177,7 @@ def report(figures: dict[str, dict[str, Any]]) -> str:
         "One row, microseconds: median, 99th percentile, and the median as a multiple "
         "of bare hnswlib's (in bold what is held against it).",
         table(["answer by", *heads], rows),
-        "Batches and files. A batch has 10,000 rows (2000 for adaptive).",
+        "Batches and files. A batch has 10,000 rows (1000 for adaptive).",
         table(["", *heads], _batch_rows(list(figures.values()))),
         f"Measured on {described(conditions())}. Other work was running on the "
         "machine: ratios of one column are comparable, microseconds no promises.",
