@@ -1,0 +1,246 @@
+"""Walks that end with one answer: accuracy against time, several ways to walk.
+
+    python -m benchmarks.walks --data-dir DIR [--only SET ...] [--write-docs]
+
+Four fifths of every set are the training rows, one fifth the queries, all answered
+one after the other by one thread; the least processor time of several repetitions
+counts. The walks are those of hnswlib (also over graphs built with more links, a
+wider beam, and in other orders), and compiled ones over the lowest layer of the
+same graph that start from the nearest of several training rows, let the nearest
+rows that they have met vote, or walk on where these do not agree.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from benchmarks import _walk
+from benchmarks.datasets import TABULAR, load, scale
+from benchmarks.machine import conditions, described
+from benchmarks.pages import DOCS, put_between, table
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw_parts import HNSWParts
+
+PAGE = DOCS / "walks.md"
+RESULTS = Path(__file__).resolve().parent / "results" / "walks.json"
+SETS = [
+    "palm",
+    "isolet1560",
+    "letter",
+    "usps_20_uni",
+    "binalpha",
+    "mnist",
+    "satimage",
+]
+MOST_ROWS, REPETITIONS, SEED = 20_000, 7, 0
+# Accuracy in percent and microseconds a query.
+Point = tuple[float, float]
+Way = Callable[[], np.ndarray]
+
+
+def build(X: np.ndarray, order: np.ndarray, M: int = 16, width: int = 200) -> Any:
+    """Graph of hnswlib, one thread, that walks with a beam as wide as asked."""
+    import hnswlib
+
+    index = hnswlib.Index(space="l2", dim=X.shape[1])
+    index.init_index(len(X), M=M, ef_construction=width, random_seed=SEED)
+    index.add_items(X[order], order, num_threads=1)
+    index.set_ef(1)
+    return index
+
+
+def links_of(index: Any) -> np.ndarray:
+    """Lowest layer as (n, most links), by training row, padded with -1."""
+    parts = HNSWParts.from_state(index.__getstate__()[0])
+    counts = np.ascontiguousarray(parts.links[:, :2]).view(np.uint16)
+    places = np.ascontiguousarray(parts.links[:, 4:]).view(np.uint32).astype(np.int64)
+    padding = np.arange(places.shape[1]) >= counts
+    rows = parts.labels.astype(np.int64)
+    places[padding] = 0
+    links = np.empty(places.shape, dtype=np.int32)
+    links[rows] = np.where(padding, -1, rows[places])
+    return links
+
+
+def timed(ways: dict[str, Way], right: np.ndarray) -> dict[str, Point]:
+    """Accuracy of the answers of every way, and the least time that they took.
+
+    The ways take turns: a machine that is slow for a while is so for all of them.
+    """
+    accuracy = {
+        name: 100 * float((way() == right).mean()) for name, way in ways.items()
+    }
+    least = dict.fromkeys(ways, np.inf)
+    for _ in range(REPETITIONS):
+        for name, way in ways.items():
+            start = time.process_time()
+            way()
+            least[name] = min(least[name], time.process_time() - start)
+    per_query = 1e6 / len(right)
+    return {name: (accuracy[name], per_query * least[name]) for name in ways}
+
+
+def orders(X: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """Orders of insertion, the random one first."""
+    from_center = ((X - X.mean(axis=0)) ** 2).sum(axis=1)
+    squared, _ = ExactIndex(X).nearest(X, 9)[::-1]
+    return {
+        "random": np.arange(len(X)),
+        "farthest from the center first": np.argsort(-from_center),
+        "densest first": np.argsort(squared[:, -1]),
+        "by class": np.argsort(y, kind="stable"),
+    }
+
+
+def medoids(X: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
+    """Rows nearest to the means of clusters within the classes."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    classes = np.unique(y)
+    of_class = max(1, count // len(classes))
+    found = []
+    for code in classes:
+        members = np.flatnonzero(y == code)
+        clusters = min(of_class, len(members))
+        means = MiniBatchKMeans(clusters, n_init=1, random_state=SEED).fit(X[members])
+        centers = means.cluster_centers_.astype(np.float32)
+        nearest, _ = ExactIndex(X[members]).nearest(centers, 1)
+        found.append(members[nearest[:, 0]])
+    return np.unique(np.concatenate(found))
+
+
+def walks(
+    X: np.ndarray, y: np.ndarray, queries: np.ndarray
+) -> Iterator[tuple[str, Way]]:
+    """Every way to walk: its name, and the walk of all queries."""
+
+    def by_hnswlib(index: Any, ef: int) -> Way:
+        def answers() -> np.ndarray:
+            ids, _ = index.knn_query(queries, k=ef, num_threads=1)
+            return y[ids[:, 0].astype(np.intp)]
+
+        return answers
+
+    inserted = orders(X, y)
+    index = build(X, inserted["random"])
+    for ef in (1, 2, 4, 8, 16):
+        yield f"hnswlib, ef={ef}", by_hnswlib(index, ef)
+    others = {
+        "M=32": build(X, inserted["random"], M=32),
+        "ef_construction=500": build(X, inserted["random"], width=500),
+    }
+    others |= {
+        f"inserted {name}": build(X, order)
+        for name, order in list(inserted.items())[1:]
+    }
+    for name, other in others.items():
+        yield f"hnswlib, ef=1, {name}", by_hnswlib(other, 1)
+    links = links_of(index)
+    random = np.random.default_rng(SEED)
+    starts = {
+        f"{count} random starts": np.sort(
+            random.choice(len(X), min(count, len(X)), replace=False)
+        )
+        for count in (1, 16, 64, 128)
+    }
+    starts["64 medoids of the classes"] = medoids(X, y, 64)
+
+    def compiled(name: str, beam: int, wide: int, k: int, ask: int) -> Way:
+        entries, found = starts[name], np.empty(len(queries), dtype=np.int64)
+        rows = X[entries]
+
+        def answers() -> np.ndarray:
+            _walk.walk(X, links, y, entries, rows, queries, beam, wide, k, ask, found)
+            return found
+
+        return answers
+
+    for name in starts:
+        yield f"compiled, {name}, beam 1", compiled(name, 1, 1, 1, 1)
+    for name in list(starts)[2:]:
+        yield f"compiled, {name}, beam 2", compiled(name, 2, 2, 1, 1)
+    yield "compiled, 64 random starts, beam 4", compiled("64 random starts", 4, 4, 1, 1)
+    for k, beam in [(3, 1), (3, 2), (5, 2)]:
+        label = f"compiled, 64 random starts, beam {beam}, {k} nearest met vote"
+        yield label, compiled("64 random starts", beam, beam, k, 1)
+    for k in (2, 3):
+        label = f"compiled, 64 random starts, beam 1, on to 4 unless {k} agree"
+        yield label, compiled("64 random starts", 1, 4, k, k)
+
+
+def measure(name: str, folder: Path | None) -> dict[str, Point]:
+    """All walks on one set."""
+    X, y = load(name, folder)
+    if len(X) > MOST_ROWS:
+        kept = np.random.default_rng(SEED).permutation(len(X))[:MOST_ROWS]
+        X, y = X[kept], y[kept]
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.2, random_state=SEED
+    )
+    X_train, y_train, X_test, y_test = scale(
+        X_train, X_test, scaled=name in TABULAR, y=(y_train, y_test)
+    )
+    X_train, X_test = (
+        np.ascontiguousarray(rows, dtype=np.float32) for rows in (X_train, X_test)
+    )
+    codes = y_train.astype(np.int64)
+    nearest, _ = ExactIndex(X_train).nearest(X_test, 1)
+    exact = 100 * float((codes[nearest[:, 0]] == y_test).mean())
+    ways = dict(walks(X_train, codes, X_test))
+    return {"exact 1-NN": (exact, np.nan)} | timed(ways, y_test)
+
+
+def report(found: dict[str, dict[str, Point]]) -> str:
+    """One line a walk, one column a set, and the gain over ef=1 beside its time."""
+    base = "hnswlib, ef=1"
+    lines = []
+    for way in next(iter(found.values())):
+        cells = [
+            f"{walked[way][0]:.1f}"
+            + ("" if np.isnan(walked[way][1]) else f" ({walked[way][1]:.1f})")
+            for walked in found.values()
+        ]
+        gain = np.mean([walked[way][0] - walked[base][0] for walked in found.values()])
+        times = [walked[way][1] / walked[base][1] for walked in found.values()]
+        ratio = "" if np.isnan(times).any() else f"{np.exp(np.mean(np.log(times))):.2f}"
+        lines.append([way, *cells, f"{gain:+.1f}", ratio])
+    heads = ["walk", *found, "points over ef=1", "time against ef=1"]
+    return "\n".join(
+        [
+            "Accuracy in percent and, in brackets, microseconds of the processor a "
+            f"query; {described(conditions())}. The last column is the geometric mean "
+            "of the ratios.",
+            "",
+            table(heads, lines),
+        ]
+    )
+
+
+def main() -> None:
+    """Measure, print, and write where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    folder = os.environ.get("KNNGRAPH_DATA")
+    parser.add_argument("--data-dir", type=Path, default=folder)
+    parser.add_argument("--only", nargs="+", default=SETS)
+    parser.add_argument("--write-docs", action="store_true")
+    options = parser.parse_args()
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.parent.mkdir(exist_ok=True)
+    for name in options.only:
+        found[name] = measure(name, options.data_dir)
+        RESULTS.write_text(json.dumps(found))
+    text = report({name: found[name] for name in SETS if name in found})
+    print(text)
+    if options.write_docs:
+        put_between(PAGE, "walks", text)
+
+
+if __name__ == "__main__":
+    main()
