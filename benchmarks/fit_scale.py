@@ -263,7 +263,7 @@ def precision(n_rows: int) -> str:
 def main() -> None:
     """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--seeded", action="store_true", help="set random_state")
     parser.add_argument("--precision", type=int, help="compare dtypes on so many rows")
     parser.add_argument("--write-docs", action="store_true")
