@@ -26,8 +26,9 @@ $(VENV)/installed-docs: pyproject.toml | $(BIN)/python
 demo: $(VENV)/installed-demo
 	$(BIN)/knngraph demo
 
+# Files are shared between two processes: what a module sets up, it sets up once.
 test: $(VENV)/installed-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests

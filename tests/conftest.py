@@ -10,10 +10,30 @@ from sklearn.datasets import load_digits, make_blobs
 _TRIED: Counter[str] = Counter()
 
 
+class _Counts:
+    """Collects the counts of the processes that share a run."""
+
+    def pytest_testnodedown(self, node):
+        """Take over the counts of a process that has finished."""
+        _TRIED.update(getattr(node, "workeroutput", {}).get("tried", {}))
+
+
+def pytest_configure(config):
+    """Processes that share the work come from a plugin that need not be there."""
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(_Counts(), "counts of the workers")
+
+
 @pytest.fixture
 def tried():
     """Counts that are shown at the end of the run."""
     return _TRIED
+
+
+def pytest_sessionfinish(session):
+    """Hand the counts of a process that shares the work to the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tried"] = dict(_TRIED)
 
 
 def pytest_terminal_summary(terminalreporter):

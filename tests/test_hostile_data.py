@@ -35,7 +35,7 @@ def labels_of_nearest(X, y, queries):
     return np.array(labels)
 
 
-@pytest.mark.parametrize("name", set(CASES) - {"a billion sparse columns"})
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"a billion sparse columns"}))
 def test_the_table_holds_the_right_answers(name):
     data = CASES[name].make()
     if name == "100000 sparse columns":
