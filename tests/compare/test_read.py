@@ -102,7 +102,11 @@ def test_text_that_is_no_table(content, message, tmp_path):
     ("name", "content", "message"),
     [
         ("data.csv.gz", b"no gzip", "damaged or no gzip"),
-        ("data.csv.gz", gzip.compress(PLAIN.encode() * 99, mtime=0)[:60], "damaged or no gzip"),
+        (
+            "data.csv.gz",
+            gzip.compress(PLAIN.encode() * 99, mtime=0)[:60],
+            "damaged or no gzip",
+        ),
         ("data.parquet", b"no parquet", "no readable Parquet"),
     ],
 )
