@@ -40,7 +40,7 @@ for name, module in sources.items():
         for part in re.split(r"[.\n]\s+", text)
         if len(part.split()) >= 8 and ">>>" not in part
     ]
-    found = sorted(set(found))[:700]
+    found = sorted(set(found))[:250]
     sentences += found
     names += [name] * len(found)
 

@@ -80,7 +80,7 @@ def accuracy_ticks(values: list[float]) -> list[float]:
     step = next((s for s in _STEPS if (high - low) / s <= 5), _STEPS[-1])
     first = math.floor(low / step + 1e-9)
     last = max(math.ceil(high / step - 1e-9), first + 2)
-    return [round(i * step, 6) for i in range(first, last + 1)]
+    return [float(round(i * step, 6)) for i in range(first, last + 1)]
 
 
 def free_places(dots: list[tuple[float, float]]) -> list[tuple[float, float]]:
