@@ -12,6 +12,8 @@ from knngraph.index.protocol import beam_for
 
 # Brute force within a class up to this many multiplications, a graph above.
 _BRUTE_FORCE_LIMIT = 5e10
+# Pairs of one class that are searched for those whose own class is far.
+LARGEST_SAMPLE_OF_CLASS = 16384
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def nearest_of_same_class(
 
     The label term of the kernel makes rows of the own class similar from any
     distance: a row in the midst of another class finds its neighbors far away.
+    They are there for their label more than for their place, so that of a large
+    class a random sample is searched, and time stays linear in the number of rows.
 
     Parameters
     ----------
@@ -138,6 +142,7 @@ def nearest_of_same_class(
     -------
     SameClass
     """
+    random = np.random.default_rng(seed)
     place = np.full(training.n_pairs, -1, dtype=np.intp)
     class_size = np.bincount(training.pair_code, minlength=training.n_classes)
     short = pairs_short_of_own_class(
@@ -160,6 +165,9 @@ def nearest_of_same_class(
         short_codes, np.split(by_short_class, short_starts[1:])
     ):
         members = by_class[class_starts[code] : class_starts[code + 1]]
+        if len(members) > LARGEST_SAMPLE_OF_CLASS:
+            sample = random.choice(members, LARGEST_SAMPLE_OF_CLASS, replace=False)
+            members = np.sort(sample)
         if len(members) > 1:
             asking = short[asking_of_class]
             found, _ = search_within(

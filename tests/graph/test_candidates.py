@@ -108,3 +108,29 @@ def test_both_searches_within_a_class_agree(limit, monkeypatch, random):
     assert len(listed) > 40  # a quarter of two neighbors is never three
     expected = np.argsort(distance[listed], axis=1)[:, :3]
     assert_array_equal(same.ids[same.place[listed]], expected)
+
+
+def test_of_a_large_class_a_sample_is_searched(monkeypatch, random):
+    # Every row of one class in the midst of the other: all ask for their own.
+    values = random.permutation(4000)[:400].astype(float)
+    training, found = train(values, np.arange(400) % 2, k=3)
+    full = nearest_of_same_class(training, found, limit=1, quota=2)
+    monkeypatch.setattr(candidates_module, "LARGEST_SAMPLE_OF_CLASS", 200)
+    same = nearest_of_same_class(training, found, limit=1, quota=2)
+    assert_array_equal(same.ids, full.ids)  # the sample is the class
+    monkeypatch.setattr(candidates_module, "LARGEST_SAMPLE_OF_CLASS", 50)
+    some = nearest_of_same_class(training, found, limit=1, quota=2)
+    asking = np.flatnonzero(some.place >= 0)
+    listed = some.ids[some.place[asking]]
+    assert (listed >= 0).all()
+    assert (listed != asking[:, None]).all()
+    assert (training.pair_code[listed] == training.pair_code[asking][:, None]).all()
+    assert all(
+        len(np.unique(listed[training.pair_code[asking] == code])) <= 50
+        for code in (0, 1)
+    )
+    place = training.points[training.pair_node, 0]
+    gaps = np.abs(place[listed] - place[asking][:, None])
+    assert (np.diff(gaps, axis=1) >= 0).all()
+    again = nearest_of_same_class(training, found, limit=1, quota=2, n_threads=2)
+    assert_array_equal(again.ids, some.ids)
