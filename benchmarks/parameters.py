@@ -1,6 +1,7 @@
 """What every parameter does to accuracy, speed and size, one at a time.
 
-    python -m benchmarks.parameters [--data-dir DIR] [--write-docs] [--only NAME ...]
+    python -m benchmarks.parameters [--data-dir DIR] [--max-rows N] [--write-docs]
+        [--only NAME ...]
 
 Each value of a parameter is compared with the default, all others at theirs, on a
 few public sets from the folder where one is named, and on sets that ship with
@@ -29,7 +30,7 @@ from benchmarks.datasets import load
 from benchmarks.pages import DOCS, put_between, table
 from knngraph import KNNGraphClassifier, LookupAgreementWarning
 
-N_FOLDS, MAX_ROWS, WRONG = 2, 2000, 0.2
+N_FOLDS, WRONG = 2, 0.2
 TABLES = ("letter", "satimage", "phoneme", "vehicle")
 IMAGES = ("binalpha", "usps_20_uni")
 # One width of the walk for all graphs, wide enough not to decide the comparison.
@@ -86,11 +87,11 @@ def sets(folder: Path | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield StandardScaler().fit_transform(X) if name in TABLES else X, y
 
 
-def folds(folder: Path | None) -> Iterator[tuple[np.ndarray, ...]]:
+def folds(folder: Path | None, max_rows: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Training rows, their labels, those labels partly wrong, test rows, labels."""
     for X, y in sets(folder):
         random = np.random.default_rng(0)
-        kept = random.permutation(len(y))[:MAX_ROWS]
+        kept = random.permutation(len(y))[:max_rows]
         classes, codes = np.unique(y[kept], return_inverse=True)
         wrong = random.random(len(kept)) < WRONG
         turned = codes + wrong * random.integers(1, len(classes), len(kept))
@@ -121,11 +122,11 @@ def measure(settings: dict[str, Any], fold: tuple[np.ndarray, ...]) -> dict[str,
     return found
 
 
-def effect_table(effect: Effect, folder: Path | None) -> list[list[str]]:
+def effect_table(effect: Effect, folder: Path | None, max_rows: int) -> list[list[str]]:
     """A row a value: mean accuracies, median ratios to the default."""
     default = DEFAULTS | {"inference": effect.inference, "random_state": 0}
     found: dict[Any, list[dict[str, float]]] = {value: [] for value in effect.values}
-    for fold in folds(folder):
+    for fold in folds(folder, max_rows):
         # The default first, so that it pays for nothing but itself.
         measured = {
             value: measure(default | {effect.name: value}, fold)
@@ -168,6 +169,7 @@ def main() -> None:
     parser.add_argument(
         "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA")
     )
+    parser.add_argument("--max-rows", type=int, default=2000)
     parser.add_argument("--write-docs", action="store_true")
     parser.add_argument(
         "--only", nargs="+", default=[effect.name for effect in EFFECTS]
@@ -178,7 +180,7 @@ def main() -> None:
     for effect in EFFECTS:
         if effect.name not in options.only:
             continue
-        rows = effect_table(effect, folder)
+        rows = effect_table(effect, folder, options.max_rows)
         text = table(
             (
                 f"`{effect.name}`, {effect.inference}",
