@@ -118,7 +118,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Class labels.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of a data frame, where all are strings.
     metric_ : {"euclidean", "cosine", "learned"}
         Metric that is used.

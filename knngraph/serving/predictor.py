@@ -35,7 +35,7 @@ class Predictor:
         Class labels.
     n_features_in_ : int
         Number of features of a row.
-    feature_names_in_ : ndarray of shape (n_features_in_,) or None
+    feature_names_in_ : ndarray of shape (`n_features_in_`,) or None
         Names of the columns, where fit has seen any.
     inference : {"lookup", "adaptive", "cascade"}
     ef : int
