@@ -91,6 +91,7 @@ class Soak:
             max_neighbors=8,
             density_scales=(3, 7),
             vote="labels",  # as the plain model counts
+            query_metric="same",  # and as it measures
             ef=4 * MOST_ROWS,
             ef_construction=60,
             random_state=0,

@@ -1,7 +1,7 @@
 """The adaptive kNN graph classifier."""
 
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +21,7 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex, beam_for
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import QueryProblem, n_listed_for
 from knngraph.inference.answer import (
     answer_codes,
     answer_probabilities,
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
+# Above so many distinct rows candidates are not searched for twice as far.
+LENS_LIMIT = 100_000
 # Agreement of walks with exact search below which a lookup warns.
 _TOO_LITTLE_AGREEMENT = 0.95
 
@@ -111,6 +113,14 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     query_bandwidth : {"neighbors", "local"} or float, default="neighbors"
         Bandwidth of the problem solved at a query: as for `bandwidth`, or the
         query's own distance to its farthest candidate.
+    query_metric : {"auto", "same"}, default="auto"
+        How candidates are compared in the problem solved at a query. "same"
+        measures as the index does. "auto" learns directions in which the labels
+        change and, where that answers held-out rows better, compares twice
+        `max_neighbors` nearest rows along these too; the nearest are the
+        candidates, and bandwidths are in the units of that comparison. Tried for up
+        to 100,000 distinct rows of up to 1000 features, and with a `metric` that is
+        not learned itself. Lookups do not change with it. See `query_metric_`.
     vote : {"trusted", "labels"}, default="trusted"
         Whose classes the neighbors of a query vote for. "labels" believes every
         given label and takes `query_nugget` as it is. "trusted" compares, on
@@ -175,6 +185,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         Bandwidth of the kernel of the graph, in the units of the data.
     query_bandwidth_ : float or None
         Bandwidth of the kernel at queries; None where it is the query's own.
+    query_metric_ : {"learned", "same"}
+        Whether candidates are compared along learned directions at queries.
     query_nugget_ : float
         Nugget that is used at queries.
     label_noise_ : float
@@ -257,6 +269,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         query_nugget: float = 0.3,
         query_penalty: float = 0.02,
         query_bandwidth: float | str = "neighbors",
+        query_metric: str = "auto",
         vote: str = "trusted",
         metric: str = "euclidean",
         cascade_tolerance: float = 0.002,
@@ -284,6 +297,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self.query_nugget = query_nugget
         self.query_penalty = query_penalty
         self.query_bandwidth = query_bandwidth
+        self.query_metric = query_metric
         self.vote = vote
         self.metric = metric
         self.cascade_tolerance = cascade_tolerance
@@ -356,11 +370,11 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             verbose=self.verbose,
         )
         exact = training.n_rows <= self._exact_up_to()
-        n_listed = max(self._neighbors_needed(), *scales)
+        n_listed = max(self._neighbors_needed(training.n_nodes), *scales)
         neighbors = self._search_neighbors(training, index, exact, n_listed, n_threads)
         check_precision(space, X, training, neighbors)
         self._select(training, neighbors, space, scales, seed, n_threads)
-        recipe = self._recipe_of(scales, space, neighbors, seed)
+        recipe = self._recipe_of(scales, space, neighbors, n_listed, seed)
         rows = SearchedRows(
             space, training, None, index, probe, neighbors, exact, solved=None
         )
@@ -584,7 +598,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         check_is_fitted(self)
         model, m = self._present_model, self._setting("max_neighbors")
         if self.inference == "adaptive":
-            least = beam_for(m)
+            n = m if self._present_model.lens is None else n_listed_for(m)
+            least = beam_for(n)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
@@ -598,6 +613,12 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         check_is_fitted(self)
         trust = self._model.trust
         return 0.0 if trust is None else trust.noise
+
+    @property
+    def query_metric_(self) -> str:
+        """Whether candidates are compared along learned directions at queries."""
+        check_is_fitted(self)
+        return "same" if self._present_model.lens is None else "learned"
 
     @property
     def query_nugget_(self) -> float:
@@ -621,9 +642,18 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         """Refuse parameters that contradict each other."""
         check_penalties(self._setting("penalty_min"), self._setting("penalty_max"))
 
-    def _neighbors_needed(self) -> int:
+    def _neighbors_needed(self, n_nodes: int) -> int:
         """Number of neighbors that learning and answering ask for."""
-        return int(self._setting("max_neighbors"))
+        m = int(self._setting("max_neighbors"))
+        return n_listed_for(m) if self._may_look_closer(n_nodes) else m
+
+    def _may_look_closer(self, n_nodes: int) -> bool:
+        """Whether it is tried to compare candidates along learned directions."""
+        return (
+            self._setting("query_metric") == "auto"
+            and self.metric in ("euclidean", "cosine")
+            and n_nodes <= LENS_LIMIT
+        )
 
     def _select(
         self,
@@ -681,15 +711,21 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         return GraphSettings(**values)
 
     def _recipe_of(
-        self, scales: list[int], space: Space, neighbors: Neighbors, seed: int
+        self,
+        scales: list[int],
+        space: Space,
+        neighbors: Neighbors,
+        n_listed: int,
+        seed: int,
     ) -> Recipe:
-        n_listed = max(self._neighbors_needed(), *scales)
+        looks_closer = self._may_look_closer(len(neighbors.ids))
         return Recipe(
             graph=self._graph_settings(scales, space),
             problem=self._query_problem(sigma=0.0),
             query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
             tolerance=self.cascade_tolerance,
             vote=self.vote,
+            query_metric="auto" if looks_closer else "same",
             n_listed=n_listed,
             exact_up_to=self._exact_up_to(),
             M=self.M,
@@ -724,14 +760,12 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 {name: getattr(self, name)},
                 caller_name=type(self).__name__,
             )
-        return Reading(
-            self.inference,
-            self.ef_,
-            self._query_problem(
-                (self.query_bandwidth_ or 0.0) / self._present_model.space.scale
-            ),
-            count_threads(self.n_jobs),
-        )
+        problem = self._query_problem(sigma=0.0)
+        if self.inference != "lookup":  # which asks for no problem
+            model = self._present_model
+            sigma = (self.query_bandwidth_ or 0.0) / model.space.scale
+            problem = replace(problem, sigma=sigma, lens=model.lens)
+        return Reading(self.inference, self.ef_, problem, count_threads(self.n_jobs))
 
     def _warn_of_lost_walks(self) -> None:
         if (

@@ -28,6 +28,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
         StrOptions({"neighbors", "local"}),
         Interval(Real, 0, None, closed="neither"),
     ],
+    "query_metric": [StrOptions({"auto", "same"})],
     "vote": [StrOptions({"trusted", "labels"})],
     "metric": [StrOptions({"euclidean", "cosine", "learned", "auto"})],
     "cascade_tolerance": [Interval(Real, 0, 1, closed="both")],

@@ -36,7 +36,8 @@ _KEPT = (
     "random_state",
     "verbose",
 )
-_DEFAULTS = KNNGraphClassifier().get_params()
+# What this class chooses is the metric of the index, for all inferences.
+_DEFAULTS = KNNGraphClassifier(query_metric="same").get_params()
 # What the values of a grid may be.
 _COUNT = Interval(Integral, 1, None, closed="left")
 _AT_LEAST_ZERO = Interval(Real, 0, np.inf, closed="left")
@@ -86,7 +87,9 @@ verbose
     Attributes
     ----------
     best_params_ : dict
-        The chosen settings, by the names they have on `KNNGraphClassifier`.
+        The chosen settings, by the names they have on `KNNGraphClassifier`. For
+        "adaptive" and "cascade" `query_metric` is "same" among them: it is `metric`
+        that is chosen here, for all inferences.
     best_score_ : float
         Their leave-one-out accuracy.
     cv_results_ : dict of ndarray
@@ -109,8 +112,8 @@ verbose
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> classifier = KNNGraphClassifierCV(random_state=0).fit(X, y)
-    >>> sorted(classifier.best_params_)
-    ['max_neighbors', 'query_bandwidth', 'query_nugget', 'query_penalty']
+    >>> classifier.best_params_["query_metric"]
+    'same'
     >>> bool(classifier.best_score_ > 0.95)
     True
     """
@@ -187,7 +190,7 @@ verbose
         _check_values(self.self_weights, "self_weights", _AT_LEAST_ZERO)
         _check_penalty_ranges(self.penalty_ranges)
 
-    def _neighbors_needed(self) -> int:
+    def _neighbors_needed(self, n_nodes: int) -> int:
         if self.inference == "lookup":
             return int(self._setting("max_neighbors"))
         return max(self.neighbor_counts)
@@ -249,6 +252,7 @@ verbose
                     "query_bandwidth": sigma * space.scale,
                     "query_nugget": float(nugget),
                     "query_penalty": float(penalty),
+                    "query_metric": "same",
                 }
             )
         with stage("comparing settings", len(pairs), self.verbose) as comparing:

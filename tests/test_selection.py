@@ -20,7 +20,13 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
 
-QUERY_KEYS = ["max_neighbors", "query_bandwidth", "query_nugget", "query_penalty"]
+QUERY_KEYS = [
+    "max_neighbors",
+    "query_bandwidth",
+    "query_metric",
+    "query_nugget",
+    "query_penalty",
+]
 STORED_KEYS = ["label_weight", "penalty_max", "penalty_min", "self_weight"]
 
 

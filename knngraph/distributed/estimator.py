@@ -100,6 +100,9 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     vote : {"labels"}, default="labels"
         The neighbors of a query vote for their given labels. How far labels are to
         be trusted is learned on one machine only (`vote="trusted"` there).
+    query_metric : {"same"}, default="same"
+        Candidates are compared as the indices do. Directions in which the labels
+        change are learned on one machine only (`query_metric="auto"` there).
     n_jobs : int or None, default=None
         Threads of one task. None is one, -1 all cores of a worker's machine.
     n_partitions : int or None, default=None
@@ -162,6 +165,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **PARAMETER_CONSTRAINTS,
+        "query_metric": [StrOptions({"same"})],
         "vote": [StrOptions({"labels"})],
         "n_partitions": [Interval(Integral, 1, None, closed="left"), None],
         "routing": [StrOptions({"all", "centroids"})],
@@ -186,6 +190,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         query_nugget: float = 0.3,
         query_penalty: float = 0.02,
         query_bandwidth: float | str = "neighbors",
+        query_metric: str = "same",
         vote: str = "labels",
         metric: str = "euclidean",
         cascade_tolerance: float = 0.002,
@@ -216,6 +221,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.query_nugget = query_nugget
         self.query_penalty = query_penalty
         self.query_bandwidth = query_bandwidth
+        self.query_metric = query_metric
         self.vote = vote
         self.metric = metric
         self.cascade_tolerance = cascade_tolerance

@@ -20,7 +20,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Representation
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.index.build import build_index
-from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.adaptive import others_around
 from knngraph.inference.cascade import (
     SURROUNDINGS,
     Decisions,
@@ -110,7 +110,8 @@ def local_model(
     gathered = _gather(model, parts)
     training, neighbors = gathered.training, gathered.neighbors
     scales = list(everything.settings.density_scales)
-    recipe = classifier._recipe_of(scales, space, neighbors, parts.seed)
+    n_listed = max(classifier.max_neighbors, *scales)
+    recipe = classifier._recipe_of(scales, space, neighbors, n_listed, parts.seed)
     graph = _learned_graph(gathered, everything)
     index, probe = build_index(
         training.points,
@@ -134,6 +135,7 @@ def local_model(
         calibration=thresholds.calibration,
         decisions=Decisions(support, thresholds.trust),
         trust=None,
+        lens=None,
     )
     answering = LearnedModel(
         fitted, _left_out(gathered, model, loo_score), _decided(gathered, fitted)
@@ -182,7 +184,7 @@ def _left_out(gathered: Gathered, model: DistributedModel, score: float) -> Leav
 
 def _decided(gathered: Gathered, fitted: FittedModel) -> np.ndarray:
     training, decisions = gathered.training, fitted.decisions
-    ids, _ = leave_one_out_candidates(
+    ids, _ = others_around(
         training, gathered.neighbors, np.arange(training.n_pairs), SURROUNDINGS
     )
     if not ids.shape[1]:

@@ -19,7 +19,7 @@ from knngraph.graph.density import normalized_density
 from knngraph.graph.learn import problem_with
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
-from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.adaptive import others_around
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
 from knngraph.inference.cascade import (
@@ -241,7 +241,7 @@ def judge(
     votes = left_out_votes(
         training, neighbors, everything.query, pairs, n_threads=everything.n_threads
     )
-    around, _ = leave_one_out_candidates(training, neighbors, pairs, SURROUNDINGS)
+    around, _ = others_around(training, neighbors, pairs, SURROUNDINGS)
     trust = shown = np.ones(len(pairs))
     if around.shape[1]:
         trust = left_out_trust(

@@ -30,16 +30,64 @@ def squared_distance(a, b):
 
 
 @njit(cache=True, nogil=True)
-def fill_column(points, nodes, a, gamma, column):
+def squared_through_lens(points, seen, floor, a, b):
+    """Squared distance of two nodes, through a lens where `seen` has columns."""
+    squared = floor * squared_distance(points[a], points[b])
+    if seen.shape[1] > 0:
+        squared += squared_distance(seen[a], seen[b])
+    return squared
+
+
+@njit(cache=True, nogil=True)
+def order_through_lens(rows, seen, floor, ids, squared, nearest, distances):
+    """Candidates of several queries in the order that a lens gives them.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_nodes, n_directions), float32
+    seen : ndarray of shape (n_queries, n_directions), float32
+        The queries along the directions.
+    floor : float
+    ids, squared : ndarray of shape (n_queries, k)
+        Candidates and squared distances without the lens; -1 ends a row.
+    nearest, distances : ndarray of shape (n_queries, m)
+        Result, of the m nearest; filled with -1 and 0 before.
+    """
+    m = nearest.shape[1]
+    for q in range(ids.shape[0]):
+        kept = 0
+        for a in range(ids.shape[1]):
+            node = ids[q, a]
+            if node < 0:
+                break
+            away = np.float32(
+                floor * squared[q, a] + squared_distance(rows[node], seen[q])
+            )
+            if kept == m and away >= distances[q, m - 1]:
+                continue
+            place = kept if kept < m else m - 1
+            while place > 0 and distances[q, place - 1] > away:
+                nearest[q, place] = nearest[q, place - 1]
+                distances[q, place] = distances[q, place - 1]
+                place -= 1
+            nearest[q, place] = node
+            distances[q, place] = away
+            kept = min(kept + 1, m)
+
+
+@njit(cache=True, nogil=True)
+def fill_column(points, seen, floor, nodes, a, gamma, column):
     """Feature kernel between candidate `a` and all candidates."""
-    row = points[nodes[a]]
     for b in range(nodes.shape[0]):
-        column[b] = np.exp(-gamma * squared_distance(points[nodes[b]], row))
+        squared = squared_through_lens(points, seen, floor, nodes[b], nodes[a])
+        column[b] = np.exp(-gamma * squared)
 
 
 @njit(cache=True, nogil=True)
 def solve_query(
     points,
+    seen,
+    floor,
     nodes,
     similarity,
     gamma,
@@ -71,7 +119,7 @@ def solve_query(
             if change != 0.0:
                 if not known[a]:
                     known[a] = True
-                    fill_column(points, nodes, a, gamma, columns[a])
+                    fill_column(points, seen, floor, nodes, a, gamma, columns[a])
                 weights[a] = moved
                 for b in range(n):
                     residual[b] -= change * columns[a, b]
@@ -120,6 +168,8 @@ def count_votes(
 @njit(cache=True, nogil=True)
 def vote_queries(
     points,
+    seen,
+    floor,
     starts,
     pair_code,
     pair_count,
@@ -140,6 +190,10 @@ def vote_queries(
     Parameters
     ----------
     points : ndarray of shape (n_nodes, n_features), float32
+    seen : ndarray of shape (n_nodes, n_directions), float32
+    floor : float
+        Squared distances are `floor` times those of `points`, plus those of `seen`;
+        without a lens `seen` has no columns and `floor` is 1.
     starts : ndarray of shape (n_nodes + 1,)
         First pair of every node.
     pair_code, pair_count : ndarray of shape (n_pairs,)
@@ -191,6 +245,8 @@ def vote_queries(
             nuggets[a] = nugget / rows
         solve_query(
             points,
+            seen,
+            floor,
             nodes,
             similarity[:n],
             gamma,
@@ -221,6 +277,8 @@ def vote_queries(
 @njit(cache=True, nogil=True)
 def vote_grid(
     points,
+    seen,
+    floor,
     starts,
     pair_code,
     pair_count,
@@ -238,7 +296,7 @@ def vote_grid(
 
     Parameters
     ----------
-    points, starts, pair_code, pair_count, ids, squared, left_out, tol
+    points, seen, floor, starts, pair_code, pair_count, ids, squared, left_out, tol
         As in `vote_queries`.
     n_classes : int
     given : ndarray of shape (n_queries,)
@@ -266,7 +324,9 @@ def vote_grid(
             n_listed += 1
         for a in range(n_listed):
             for b in range(a + 1):
-                distance = squared_distance(points[ids[q, a]], points[ids[q, b]])
+                distance = squared_through_lens(
+                    points, seen, floor, ids[q, a], ids[q, b]
+                )
                 distances[a, b] = distance
                 distances[b, a] = distance
         last_gamma = -1.0
@@ -290,6 +350,8 @@ def vote_grid(
                 nuggets[a] = settings[s, 2] / rows
             solve_query(
                 points,
+                seen,
+                floor,
                 nodes,
                 similarity[:n],
                 gamma,

@@ -1,15 +1,20 @@
 """The representation problem solved at the query, and its leave-one-out form."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import SearchIndex, beam_for
+from knngraph.lens import BlindLenses, Lens
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
+# Rows that a bandwidth behind a lens is measured on.
+_BANDWIDTH_ROWS = 5000
 # Largest change of a weight in the last sweep: votes are shares of about one.
 WEIGHT_TOLERANCE = 1e-3
 _NO_SHARES = np.empty(0)
@@ -30,12 +35,32 @@ class QueryProblem:
         Added to the diagonal of the kernel, divided by the copies of a node.
     penalty : float
         Fraction of lambda*.
+    lens : Lens or None, default=None
+        Through which candidates are compared: the nearest of twice as many.
+    blind : BlindLenses or None, default=None
+        What stands in for the lens at left-out rows that it has seen.
     """
 
     n_neighbors: int
     sigma: float
     nugget: float
     penalty: float
+    lens: Lens | None = None
+    blind: BlindLenses | None = None
+
+    @property
+    def n_searched(self) -> int:
+        """Number of rows that are searched for the candidates."""
+        n = self.n_neighbors
+        return n if self.lens is None else n_listed_for(n)
+
+    def parts(self, pairs: np.ndarray) -> Iterator[tuple["QueryProblem", np.ndarray]]:
+        """The problem of left-out pairs, lens by lens, and the places of the pairs."""
+        if self.lens is None or self.blind is None:
+            yield self, np.arange(len(pairs))
+            return
+        for lens, places in self.blind.for_pairs(self.lens, pairs):
+            yield replace(self, lens=lens, blind=None), places
 
 
 @dataclass(frozen=True)
@@ -59,6 +84,11 @@ class LabelTrust:
     rival: np.ndarray
     noise: float
     nugget_factor: float
+
+
+def n_listed_for(n_neighbors: int) -> int:
+    """Number of rows among which a lens finds so many candidates."""
+    return 2 * n_neighbors
 
 
 def candidate_votes(
@@ -144,6 +174,23 @@ def _solve(
     """Votes of every query; the weights behind them into `shares` if it has rows."""
     from knngraph.inference import _adaptive
 
+    if left_out is not None and problem.blind is not None:
+        together = np.empty((len(ids), training.n_classes))
+        for part, at in problem.parts(left_out):
+            some = shares[at] if len(shares) else shares
+            together[at] = _solve(
+                training,
+                ids[at],
+                squared[at],
+                part,
+                trust,
+                left_out[at],
+                some,
+                n_threads,
+            )
+            if len(shares):
+                shares[at] = some
+        return together
     if left_out is None:
         left_out = np.full(len(ids), -1, dtype=np.intp)
     nugget, own, rival = float(problem.nugget), _NO_SHARES, _NO_CODES
@@ -152,12 +199,15 @@ def _solve(
         if trust.noise > 0.0:
             own, rival = trust.own, trust.rival
     starts = training.node_starts()
+    seen, floor = _through(problem.lens, training.n_nodes)
     votes = np.zeros((len(ids), training.n_classes))
 
     def solve(start: int, stop: int) -> None:
         chunk = slice(start, stop)
         _adaptive.vote_queries(
             training.points,
+            seen,
+            floor,
             starts,
             training.pair_code,
             training.pair_count,
@@ -178,25 +228,151 @@ def _solve(
     return votes
 
 
+def _through(lens: Lens | None, n_nodes: int) -> tuple[np.ndarray, float]:
+    """What compiled code reads of a lens; without one nothing is added."""
+    if lens is None:
+        return np.empty((n_nodes, 0), dtype=np.float32), 1.0
+    return lens.rows, float(lens.floor)
+
+
 def search_candidates(
     index: SearchIndex,
     queries: np.ndarray,
-    n_neighbors: int,
+    problem: QueryProblem,
     *,
     ef: int | None = None,
     n_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest nodes of every query, with a beam of twice their number at least."""
-    beam = max(beam_for(n_neighbors), ef or 1)
-    return index.nearest(queries, n_neighbors, ef=beam, n_threads=n_threads)
+    """Candidates of every query: the nearest nodes, or the nearest through the lens.
+
+    The beam is at least twice as wide as the number of nodes that are searched.
+
+    Parameters
+    ----------
+    index : SearchIndex
+    queries : ndarray of shape (n_queries, n_features), float32
+    problem : QueryProblem
+    ef : int or None, default=None
+        Least width of the beam.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n_queries, m)
+        Nearest first, squared distances through the lens where there is one.
+    """
+    beam = max(beam_for(problem.n_searched), ef or 1)
+    ids, squared = index.nearest(
+        queries, problem.n_searched, ef=beam, n_threads=n_threads
+    )
+    lens = problem.lens
+    if lens is None:
+        return ids, squared
+    return nearest_through(
+        lens, lens.through(queries), ids, squared, problem.n_neighbors
+    )
+
+
+def nearest_through(
+    lens: Lens, seen: np.ndarray, ids: np.ndarray, squared: np.ndarray, m: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `m` candidates that are nearest through a lens, nearest first.
+
+    Parameters
+    ----------
+    lens : Lens
+    seen : ndarray of shape (n_queries, n_directions), float32
+        The queries along the directions of the lens.
+    ids, squared : ndarray of shape (n_queries, k)
+        Candidates and their squared distances without it; -1 ends a row.
+    m : int
+
+    Returns
+    -------
+    ids : ndarray of shape (n_queries, min(k, m)), intp
+    squared : ndarray of shape (n_queries, min(k, m)), float32
+    """
+    from knngraph.inference import _adaptive
+
+    shape = len(ids), min(ids.shape[1], m)
+    nearest = np.full(shape, -1, dtype=np.intp)
+    distances = np.zeros(shape, dtype=np.float32)
+    _adaptive.order_through_lens(
+        lens.rows, seen, float(lens.floor), ids, squared, nearest, distances
+    )
+    return nearest, distances
+
+
+def problem_bandwidth(problem: QueryProblem, neighbors: Neighbors) -> float:
+    """Typical distance of a row to its farthest candidate, through the lens.
+
+    Parameters
+    ----------
+    problem : QueryProblem
+    neighbors : Neighbors
+
+    Returns
+    -------
+    float
+        Root of the median squared distance; on the first 5000 nodes, a random
+        sample, where there is a lens.
+    """
+    if problem.lens is None:
+        return neighbors_bandwidth(neighbors, problem.n_neighbors)
+    sample = slice(0, _BANDWIDTH_ROWS)
+    ids, squared = nearest_through(
+        problem.lens,
+        problem.lens.rows[sample],
+        neighbors.ids[sample, : problem.n_searched].astype(np.intp),
+        neighbors.squared[sample, : problem.n_searched],
+        problem.n_neighbors,
+    )
+    seen = Neighbors(ids, squared, neighbors.counts[sample], neighbors.counts[ids])
+    return neighbors_bandwidth(seen, problem.n_neighbors)
 
 
 def leave_one_out_candidates(
-    training: TrainingSet, neighbors: Neighbors, pairs: np.ndarray, n_neighbors: int
+    training: TrainingSet,
+    neighbors: Neighbors,
+    pairs: np.ndarray,
+    problem: QueryProblem,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of training pairs when one row of each is left out.
 
-    The node of a pair stays a candidate, at distance zero, where other rows lie
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    pairs : ndarray of shape (n,)
+    problem : QueryProblem
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n, m)
+        As `search_candidates` gives them for queries.
+    """
+    ids, squared = others_around(training, neighbors, pairs, problem.n_searched)
+    if problem.lens is None:
+        return ids, squared
+    shape = len(ids), min(ids.shape[1], problem.n_neighbors)
+    nearest = np.empty(shape, dtype=np.intp)
+    distances = np.empty(shape, dtype=np.float32)
+    nodes = training.pair_node[pairs]
+    for part, at in problem.parts(pairs):
+        lens = part.lens
+        assert lens is not None
+        nearest[at], distances[at] = nearest_through(
+            lens, lens.rows[nodes[at]], ids[at], squared[at], problem.n_neighbors
+        )
+    return nearest, distances
+
+
+def others_around(
+    training: TrainingSet, neighbors: Neighbors, pairs: np.ndarray, n_neighbors: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes around training pairs of each of which one row is left out.
+
+    The node of a pair stays among them, at distance zero, where other rows lie
     on it.
 
     Parameters
@@ -209,6 +385,7 @@ def leave_one_out_candidates(
     Returns
     -------
     ids, squared : ndarray of shape (n, m)
+        Nearest first.
     """
     nodes = training.pair_node[pairs]
     others = neighbors.ids[nodes, :n_neighbors].astype(np.intp)

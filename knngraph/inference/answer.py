@@ -126,7 +126,7 @@ def _votes(model: FittedModel, reading: Reading, queries: np.ndarray) -> np.ndar
     ids, squared = search_candidates(
         model.index,
         queries,
-        reading.problem.n_neighbors,
+        reading.problem,
         ef=reading.ef,
         n_threads=reading.n_threads,
     )

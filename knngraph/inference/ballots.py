@@ -82,9 +82,7 @@ class Witnesses:
         n_threads: int = 1,
     ) -> "Witnesses":
         """Solve the problems of left-out pairs for the weights."""
-        ids, squared = leave_one_out_candidates(
-            training, neighbors, pairs, problem.n_neighbors
-        )
+        ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
         _, shares = candidate_shares(
             training, ids, squared, problem, left_out=pairs, n_threads=n_threads
         )

@@ -11,6 +11,7 @@ from knngraph.inference.adaptive import (
     QueryProblem,
     candidate_votes,
     leave_one_out_candidates,
+    others_around,
 )
 from knngraph.inference.blocks import queries_per_block
 
@@ -144,7 +145,7 @@ def learn_decisions(
     """
     support = node_support(training, left_out.own_share, stored_codes)
     everyone = np.arange(training.n_pairs)
-    ids, _ = leave_one_out_candidates(training, neighbors, everyone, SURROUNDINGS)
+    ids, _ = others_around(training, neighbors, everyone, SURROUNDINGS)
     if ids.shape[1] == 0:
         return Decisions(support, 0.0), np.ones(training.n_pairs, dtype=bool)
     sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
@@ -236,7 +237,7 @@ def _support_without(
         nodes = around[rows, columns]
         node_pairs = starts[nodes]
         ids, squared = leave_one_out_candidates(
-            training, neighbors, node_pairs, problem.n_neighbors
+            training, neighbors, node_pairs, problem
         )
         ids, squared = _without(ids, squared, absent[rows])
         votes = candidate_votes(

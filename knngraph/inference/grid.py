@@ -9,7 +9,7 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import (
     WEIGHT_TOLERANCE,
     QueryProblem,
-    leave_one_out_candidates,
+    others_around,
 )
 from knngraph.parallel import map_chunks
 
@@ -36,6 +36,7 @@ def leave_one_out_grid(
     neighbors : Neighbors
         As many as the largest setting asks for.
     problems : sequence of QueryProblem
+        None of them with a lens.
     pairs : ndarray of shape (n,)
     n_threads : int, default=1
     advance : callable or None
@@ -54,14 +55,17 @@ def leave_one_out_grid(
         dtype=np.float64,
     )
     starts = training.node_starts()
+    nothing = np.empty((training.n_nodes, 0), dtype=np.float32)  # no lens
     right = np.zeros((len(problems), len(pairs)), dtype=bool)
     own_share = np.zeros((len(problems), len(pairs)))
 
     def answer(start: int, stop: int) -> None:
         chunk = pairs[start:stop]
-        ids, squared = leave_one_out_candidates(training, neighbors, chunk, widest)
+        ids, squared = others_around(training, neighbors, chunk, widest)
         _adaptive.vote_grid(
             training.points,
+            nothing,
+            1.0,
             starts,
             training.pair_code,
             training.pair_count,

@@ -173,6 +173,7 @@ def learn_model(
         calibration=calibration,
         decisions=decisions,
         trust=heard.trust,
+        lens=problem.lens,
     )
     return LearnedModel(model, heard.left_out, decided)
 

@@ -116,9 +116,7 @@ def left_out_votes(
     -------
     ndarray of shape (n, n_classes)
     """
-    ids, squared = leave_one_out_candidates(
-        training, neighbors, pairs, problem.n_neighbors
-    )
+    ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
     return candidate_votes(
         training, ids, squared, problem, left_out=pairs, n_threads=n_threads
     )

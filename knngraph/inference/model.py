@@ -9,6 +9,7 @@ from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.stored import StoredAnswers
+from knngraph.lens import Lens
 from knngraph.space import Space
 
 
@@ -35,6 +36,9 @@ class FittedModel:
         What a cascade trusts.
     trust : LabelTrust or None
         How far labels are believed when they vote at a query; None believes all.
+    lens : Lens or None
+        Through which candidates are compared at a query; None looks at rows as the
+        index does.
     """
 
     space: Space
@@ -47,6 +51,7 @@ class FittedModel:
     calibration: Calibration
     decisions: Decisions
     trust: LabelTrust | None
+    lens: Lens | None
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,7 @@ def _ballots_of_nuggets(
     n_threads: int,
 ) -> dict[float, Ballots]:
     """Ballots at the sampled pairs for every multiple of the nugget."""
-    ids, squared = leave_one_out_candidates(
-        training, neighbors, sample, problem.n_neighbors
-    )
+    ids, squared = leave_one_out_candidates(training, neighbors, sample, problem)
     if ids.shape[1] == 0:
         return {}
     asked = np.zeros(training.n_nodes, dtype=bool)

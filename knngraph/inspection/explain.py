@@ -153,7 +153,7 @@ def _adaptive_answers(
         return
     problem, n_threads = reading.problem, reading.n_threads
     ids, squared = search_candidates(
-        model.index, queries, problem.n_neighbors, ef=reading.ef, n_threads=n_threads
+        model.index, queries, problem, ef=reading.ef, n_threads=n_threads
     )
     scores, shares = candidate_shares(
         model.training, ids, squared, problem, trust=model.trust, n_threads=n_threads

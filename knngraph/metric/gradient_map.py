@@ -1,15 +1,21 @@
 """A linear map from the gradients of a smooth fit to the labels."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
+from scipy.linalg import solve
 
 from knngraph.distances import squared_distances
 
-# Rows the fit is made on, and label columns it is made for.
+# Rows the fit is made on, label columns it is made for, and rows at which its
+# gradients are looked at.
 MAX_ROWS = 1500
 MAX_TARGETS = 12
+_GRADIENT_ROWS = 400
 _RIDGE = 0.1
 # Directions in which the labels do not change keep this share of the mean.
-_FLOOR = 0.02
+FLOOR = 0.02
 
 
 def gradient_maps(
@@ -37,7 +43,7 @@ def gradient_maps(
     -----
     A kernel ridge regression (Gaussian, sigma^2 half the median squared distance,
     ridge 0.1) is fitted to the centered class indicators. M is the mean outer
-    product of its gradients at the rows, scaled to mean diagonal one, and
+    product of its gradients at the first 400 rows, scaled to mean diagonal one, and
     L = (M + 0.02 I)^(1/2). The next round works on the mapped rows.
 
     References
@@ -55,21 +61,47 @@ def gradient_maps(
     >>> bool(L[0, 0] > 3 * L[1, 1])
     True
     """
+    rounds = gradient_rounds(rows, codes, n_classes, seed)
+    return [as_map(*found) for found in islice(rounds, n_rounds)]
+
+
+def gradient_rounds(
+    rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Directions in which the labels change, round by round without end.
+
+    Parameters
+    ----------
+    rows, codes, n_classes, seed
+        As in `gradient_maps`.
+
+    Yields
+    ------
+    values : ndarray of shape (n_features,)
+        Eigenvalues of M, the largest first; their mean is one.
+    vectors : ndarray of shape (n_features, n_features)
+        Its eigenvectors, a column each.
+    """
     rows = rows[:MAX_ROWS].astype(np.float64)
     targets = _targets(codes[:MAX_ROWS], n_classes, seed)
     n_features = rows.shape[1]
     linear = np.eye(n_features)
-    maps = []
-    for _ in range(n_rounds):
+    while True:
         outer = _gradient_outer_product(rows @ linear, targets)
         outer = linear @ outer @ linear.T
         trace = np.trace(outer)
         if not trace > 0.0:
-            break  # one class, or rows that are all the same
+            return  # one class, or rows that are all the same
         outer *= n_features / trace
-        linear = _square_root(outer + _FLOOR * np.eye(n_features))
-        maps.append(linear)
-    return maps
+        values, vectors = np.linalg.eigh(0.5 * (outer + outer.T))
+        values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+        yield values, vectors
+        linear = as_map(values, vectors)
+
+
+def as_map(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The map L = (M + 0.02 I)^(1/2) by the eigenvalues and eigenvectors of M."""
+    return (vectors * np.sqrt(values + FLOOR)) @ vectors.T
 
 
 def _targets(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
@@ -84,19 +116,17 @@ def _targets(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
 def _gradient_outer_product(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Mean outer product of the gradients of the fit, in the space of `rows`."""
     squared = squared_distances(rows, rows)
-    twice_variance = float(np.median(squared))
+    few = slice(0, _GRADIENT_ROWS)
+    twice_variance = float(np.median(squared[few, few]))
     if twice_variance == 0.0:
         return np.zeros((rows.shape[1], rows.shape[1]))
     kernel = np.exp(squared / -twice_variance)
-    dual = np.linalg.solve(kernel + _RIDGE * np.eye(len(rows)), targets)
+    there, pulls = rows[few], kernel[few].copy()
+    kernel[np.diag_indices(len(rows))] += _RIDGE
+    dual = solve(kernel, targets, assume_a="pos", check_finite=False)
     outer = np.zeros((rows.shape[1], rows.shape[1]))
     for column in dual.T:
-        pull = kernel * column
-        gradients = pull @ rows - pull.sum(axis=1)[:, None] * rows
+        pull = pulls * column
+        gradients = pull @ rows - pull.sum(axis=1)[:, None] * there
         outer += gradients.T @ gradients
-    return outer / (len(rows) * (0.5 * twice_variance) ** 2)
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return outer / (len(there) * (0.5 * twice_variance) ** 2)

@@ -13,6 +13,7 @@ from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import LabelTrust
 from knngraph.inference.model import FittedModel, Reading
+from knngraph.lens import Lens
 from knngraph.serving.served import Served
 from knngraph.space import Space, is_sparse
 
@@ -44,6 +45,8 @@ def check_served(served: Any) -> Served:
     _check_nodes(model)
     _check_trust(model.trust, model.training)
     _check_reading(reading)
+    _check_lens(reading.problem.lens, model.training)
+    _require(model.lens is None, "it has two lenses")
     n_nodes = model.training.n_nodes
     found = getattr(model.index, "numbers", np.arange(model.index.n_points))
     same = np.array_equal(found, np.arange(n_nodes))
@@ -116,6 +119,23 @@ def _check_reading(reading: Reading) -> None:
     _require(known, "its inference is new")
     for count in (reading.ef, reading.problem.n_neighbors, reading.n_threads):
         _require(type(count) is int and count > 0, f"it has {count} as a count")
+
+
+def _check_lens(lens: Any, training: TrainingSet) -> None:
+    if lens is None:
+        return
+    _require(isinstance(lens, Lens), "its lens is unknown")
+    n_nodes, n_features = training.points.shape
+    _require(np.ndim(lens.directions) == 2, "its lens has no directions")
+    n_directions = lens.directions.shape[1]
+    for name, dtype, array, n_rows in (
+        ("directions", np.float64, lens.directions, n_features),
+        ("rows behind a lens", np.float32, lens.rows, n_nodes),
+    ):
+        _check_array(array, name, "f", (n_rows, n_directions))
+        _require(array.dtype == dtype, f"its {name} are {array.dtype}")
+    floor = lens.floor
+    _require(type(floor) is float and floor >= 0, f"its lens counts {floor} in all")
 
 
 def _check_codes(codes: np.ndarray, n: int) -> None:

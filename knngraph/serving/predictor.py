@@ -271,5 +271,5 @@ def _load_compiled_code(served: Served) -> None:
     """So that the first answer is as quick as the next."""
     model, problem = served.model, served.reading.problem
     row = model.training.points[:1]
-    ids, squared = search_candidates(model.index, row, problem.n_neighbors)
+    ids, squared = search_candidates(model.index, row, problem)
     candidate_votes(model.training, ids, squared, problem, trust=model.trust)

@@ -71,6 +71,7 @@ def served_model(
         ),
         stored=replace(stored, row_of_node=np.arange(training.n_nodes), average=None),
         probe=WalkProbe(np.empty((len(BEAMS), 0), dtype=np.intp), nobody),
+        lens=None,  # the reading has it, where it looks through one
     )
     # Threads are a matter of the machine that answers.
     return Served(

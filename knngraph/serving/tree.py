@@ -21,6 +21,7 @@ from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.inference.stored import StoredAnswers
+from knngraph.lens import Lens
 from knngraph.serving.served import Served
 from knngraph.space import Space, is_sparse
 
@@ -32,6 +33,7 @@ _CLASSES = {
         FittedModel,
         HNSWParts,
         LabelTrust,
+        Lens,
         QueryProblem,
         Reading,
         Served,

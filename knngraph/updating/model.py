@@ -7,7 +7,7 @@ from threading import RLock
 from typing import Any
 
 from knngraph.graph.learn import LearnedGraph, learn_graph
-from knngraph.inference.adaptive import LabelTrust
+from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.learn import (
@@ -20,6 +20,8 @@ from knngraph.inference.learn import (
 )
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
+from knngraph.lens import Lens
+from knngraph.metric.choose_lens import choose_lens
 from knngraph.updating.recipe import Recipe
 from knngraph.updating.solved import Solved, represent_again
 from knngraph.updating.state import SearchedRows
@@ -129,8 +131,18 @@ class LearningModel(FittedModel):
     @property
     def query_bandwidth(self) -> float | None:
         """Bandwidth at queries, in the units of the user."""
-        sigma = self.recipe.query_sigma(self.rows.neighbors)
-        return None if sigma is None else sigma * self.space.scale
+        sigma = self.query_problem.sigma
+        return sigma * self.space.scale if sigma > 0.0 else None
+
+    @property
+    def lens(self) -> Lens | None:
+        """What the labels say of how rows are to be compared at queries."""
+        return self.query_problem.lens
+
+    @property
+    def query_problem(self) -> QueryProblem:
+        """The problem at queries, with its bandwidth and its lens."""
+        return self._once.get("problem", self._pose_problem)
 
     def learned_rows(self) -> SearchedRows:
         """The rows, with the problems that were solved last."""
@@ -154,6 +166,18 @@ class LearningModel(FittedModel):
             **self._how,
         )
 
+    def _pose_problem(self) -> QueryProblem:
+        problem, rows = self.recipe.problem, self.rows
+        if self.recipe.query_metric == "auto":
+            problem = choose_lens(
+                rows.training,
+                problem,
+                seed=self.recipe.seed,
+                n_threads=self._how["n_threads"],
+            )
+        sigma = self.recipe.query_sigma(problem, rows.neighbors)
+        return replace(problem, sigma=sigma)
+
     def _store(self) -> StoredAnswers:
         return StoredAnswers.from_consensus(self.training, self.learned.consensus)
 
@@ -162,7 +186,7 @@ class LearningModel(FittedModel):
         return leave_rows_out(
             rows.training,
             rows.neighbors,
-            self.recipe.query_problem(rows.neighbors),
+            self.query_problem,
             vote=self.recipe.vote,
             **self._how,
         )
@@ -177,7 +201,7 @@ class LearningModel(FittedModel):
             rows.neighbors,
             self.learned,
             self.recipe.graph,
-            self.recipe.query_problem(rows.neighbors),
+            self.query_problem,
             self.heard,
             self.recipe.tolerance,
             **self._how,

@@ -1,11 +1,10 @@
 """What fit was asked for, kept for the rows that come later."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import QueryProblem, problem_bandwidth
 from knngraph.space import Space
 
 
@@ -18,13 +17,15 @@ class Recipe:
     graph : GraphSettings
         In mapped units.
     problem : QueryProblem
-        Its sigma is found from the neighbors.
+        Its sigma and its lens are found from the rows.
     query_bandwidth : "neighbors", "local" or float
         In mapped units.
     tolerance : float
         Loss of accuracy that a cascade may cost.
     vote : {"trusted", "labels"}
         Whether it is learned how far labels are believed at queries.
+    query_metric : {"auto", "same"}
+        Whether a lens is learned, or queries are compared as in the index.
     n_listed : int
         Neighbors that are listed for every node.
     exact_up_to : float
@@ -43,6 +44,7 @@ class Recipe:
     query_bandwidth: float | str
     tolerance: float
     vote: str
+    query_metric: str
     n_listed: int
     exact_up_to: float
     M: int
@@ -51,17 +53,13 @@ class Recipe:
     seeded: bool
     spacing: float
 
-    def query_sigma(self, neighbors: Neighbors) -> float | None:
-        """Bandwidth at queries, in mapped units; None where it is their own."""
+    def query_sigma(self, problem: QueryProblem, neighbors: Neighbors) -> float:
+        """Bandwidth at queries, in mapped units; 0 where it is their own."""
         if self.query_bandwidth == "local":
-            return None
+            return 0.0
         if self.query_bandwidth == "neighbors":
-            return neighbors_bandwidth(neighbors, self.problem.n_neighbors)
+            return problem_bandwidth(problem, neighbors)
         return float(self.query_bandwidth)
-
-    def query_problem(self, neighbors: Neighbors) -> QueryProblem:
-        """The problem at queries, with its bandwidth."""
-        return replace(self.problem, sigma=self.query_sigma(neighbors) or 0.0)
 
     def build_threads(self, n_threads: int) -> int:
         """Threads that insert into the index."""

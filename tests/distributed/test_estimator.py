@@ -123,7 +123,8 @@ def test_other_metrics_place_rows_as_one_machine(metric):
 
 def test_parameters_are_those_of_the_classifier_and_three_more():
     near, far = KNNGraphClassifier(), DaskKNNGraphClassifier()
-    own = {"n_partitions": None, "routing": "all", "n_probes": 4, "vote": "labels"}
+    own = {"n_partitions": None, "routing": "all", "n_probes": 4}
+    own |= {"vote": "labels", "query_metric": "same"}
     assert far.get_params() == near.get_params() | own
     copy = clone(far.set_params(routing="centroids", max_neighbors=5))
     assert copy.get_params() == far.get_params()

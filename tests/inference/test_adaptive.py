@@ -56,7 +56,7 @@ def votes_of(model, queries):
     queries = model._model.space.map_rows(queries)
     reading = model._reading()
     ids, squared = adaptive.search_candidates(
-        model._model.index, queries, reading.problem.n_neighbors, ef=reading.ef
+        model._model.index, queries, reading.problem, ef=reading.ef
     )
     return candidate_votes(model._model.training, ids, squared, reading.problem)
 
@@ -230,7 +230,9 @@ def test_candidates_of_left_out_rows():
         ExactIndex(training.points), training.points, training.node_counts(), 3
     )
     pairs = np.arange(training.n_pairs)
-    ids, squared = leave_one_out_candidates(training, neighbors, pairs, 2)
+    ids, squared = leave_one_out_candidates(
+        training, neighbors, pairs, QueryProblem(2, 1.0, 0.3, 0.02)
+    )
     assert ids.shape == (4, 2)
     expected = {0.0: [0.0, 1.0], 1.0: [0.0, 3.0], 3.0: [1.0, 0.0], 7.0: [3.0, 1.0]}
     for pair in pairs:

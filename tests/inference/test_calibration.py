@@ -72,10 +72,9 @@ def test_the_exponent_of_a_fit_is_that_of_left_out_rows(digits):
         ExactIndex(training.points), training.points, training.node_counts(), 32
     )
     pairs = np.arange(training.n_pairs)
-    ids, squared = leave_one_out_candidates(training, neighbors, pairs, 32)
-    votes = candidate_votes(
-        training, ids, squared, model._reading().problem, left_out=pairs
-    )
+    problem = model._reading().problem
+    ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
+    votes = candidate_votes(training, ids, squared, problem, left_out=pairs)
     losses = [
         log_loss(training.pair_code, sharpen(votes, e), labels=range(10))
         for e in np.array([0.7, 0.9, 0.99, 1.0, 1.01, 1.1, 1.4])

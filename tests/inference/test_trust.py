@@ -83,7 +83,9 @@ def test_left_out_votes_recomputed(noise, factor, rows, monkeypatch):
     neighbors, left_out = left_out_of(training)
     pairs = np.arange(training.n_pairs)
     witnesses = Witnesses.of_pairs(training, neighbors, PROBLEM, pairs)
-    ids, squared = adaptive.leave_one_out_candidates(training, neighbors, pairs, 12)
+    ids, squared = adaptive.leave_one_out_candidates(
+        training, neighbors, pairs, PROBLEM
+    )
     scaled = QueryProblem(12, 2.0, 0.3 * factor, 0.02)
     _, shares = adaptive.candidate_shares(
         training, ids, squared, scaled, left_out=pairs
@@ -129,8 +131,9 @@ def test_queries_recomputed(random):
     X, y = make_moons(300, noise=0.25, random_state=3)
     X, y = X + random.normal(scale=1e-3, size=X.shape), y
     y = wrong_labels(y, 0.25, random, 2)
-    model = KNNGraphClassifier(inference="adaptive", ef=300, random_state=0)
-    model.fit(X[:240], y[:240])
+    model = KNNGraphClassifier(
+        inference="adaptive", query_metric="same", ef=300, random_state=0
+    ).fit(X[:240], y[:240])
     assert model.label_noise_ > 0.0
     fitted = model._model
     pair = fitted.training.pair_of_row
@@ -146,9 +149,10 @@ def test_queries_recomputed(random):
         fitted.trust.rival[pair],
     )
     queries = fitted.space.map_rows(X[240:])
-    ids, squared = adaptive.search_candidates(fitted.index, queries, 32, ef=300)
+    problem = model._reading().problem
+    ids, squared = adaptive.search_candidates(fitted.index, queries, problem, ef=300)
     counted = candidate_votes(
-        fitted.training, ids, squared, model._reading().problem, trust=fitted.trust
+        fitted.training, ids, squared, problem, trust=fitted.trust
     )
     assert_allclose(counted, votes, atol=0.01)
     clear = np.abs(votes[:, 0] - 0.5) > 0.02
