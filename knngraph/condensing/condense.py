@@ -12,6 +12,7 @@ from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import HELD_OUT, WalkProbe, build_index, probe_walks
 from knngraph.index.protocol import SearchIndex
+from knngraph.inference.cascade import Decisions
 from knngraph.inference.learn import label_beam
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
@@ -109,9 +110,7 @@ def _served_by(
         probe=WalkProbe(probe.reached[:, :0], nobody),
         label_beam=beam,
         node_beam=beam,
-        decisions=replace(
-            model.decisions, support=model.decisions.support[kept], threshold=np.inf
-        ),
+        decisions=Decisions(np.inf),
         trust=None,
     )
     return replace(

@@ -140,6 +140,31 @@ def rows_on_node(node, left_out, starts, pair_count):
 
 
 @njit(cache=True, nogil=True)
+def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
+    """Whether all rows on the nodes of several queries have the class of the query.
+
+    Parameters
+    ----------
+    starts, pair_code, pair_count, ids, left_out
+        As in `vote_queries`.
+    codes : ndarray of shape (n_queries,)
+        Class of every query.
+    agree : ndarray of shape (n_queries,), bool
+        Result.
+    """
+    for q in range(ids.shape[0]):
+        agree[q] = True
+        for a in range(ids.shape[1]):
+            node = ids[q, a]
+            if node < 0 or not agree[q]:
+                break
+            for pair in range(starts[node], starts[node + 1]):
+                count = pair_count[pair] - (1 if pair == left_out[q] else 0)
+                if count > 0 and pair_code[pair] != codes[q]:
+                    agree[q] = False
+
+
+@njit(cache=True, nogil=True)
 def count_votes(
     nodes, weights, left_out, starts, pair_code, pair_count, own, rival, votes
 ):

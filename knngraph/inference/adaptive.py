@@ -265,12 +265,34 @@ def search_candidates(
     ids, squared = index.nearest(
         queries, problem.n_searched, ef=beam, n_threads=n_threads
     )
+    return through_lens(problem, queries, ids, squared, problem.n_neighbors)
+
+
+def through_lens(
+    problem: QueryProblem,
+    queries: np.ndarray,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    m: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `m` nearest of some nodes, as the problem compares them.
+
+    Parameters
+    ----------
+    problem : QueryProblem
+    queries : ndarray of shape (n_queries, n_features), float32
+    ids, squared : ndarray of shape (n_queries, k)
+        Nodes, nearest first, and their squared distances in the index.
+    m : int
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n_queries, min(k, m))
+    """
     lens = problem.lens
     if lens is None:
-        return ids, squared
-    return nearest_through(
-        lens, lens.through(queries), ids, squared, problem.n_neighbors
-    )
+        return ids[:, :m], squared[:, :m]
+    return nearest_through(lens, lens.through(queries), ids, squared, m)
 
 
 def nearest_through(
@@ -352,9 +374,23 @@ def leave_one_out_candidates(
         As `search_candidates` gives them for queries.
     """
     ids, squared = others_around(training, neighbors, pairs, problem.n_searched)
+    return left_out_through_lens(
+        training, problem, pairs, ids, squared, problem.n_neighbors
+    )
+
+
+def left_out_through_lens(
+    training: TrainingSet,
+    problem: QueryProblem,
+    pairs: np.ndarray,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    m: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `through_lens`, for left-out pairs, through lenses that are blind to them."""
     if problem.lens is None:
-        return ids, squared
-    shape = len(ids), min(ids.shape[1], problem.n_neighbors)
+        return ids[:, :m], squared[:, :m]
+    shape = len(ids), min(ids.shape[1], m)
     nearest = np.empty(shape, dtype=np.intp)
     distances = np.empty(shape, dtype=np.float32)
     nodes = training.pair_node[pairs]
@@ -362,7 +398,7 @@ def leave_one_out_candidates(
         lens = part.lens
         assert lens is not None
         nearest[at], distances[at] = nearest_through(
-            lens, lens.rows[nodes[at]], ids[at], squared[at], problem.n_neighbors
+            lens, lens.rows[nodes[at]], ids[at], squared[at], m
         )
     return nearest, distances
 

@@ -8,7 +8,7 @@ import numpy as np
 from knngraph.inference.adaptive import candidate_votes, search_candidates
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import SURROUNDINGS
+from knngraph.inference.cascade import walk_and_decide
 from knngraph.inference.lookup import reached_nodes
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.inference.stored import favor
@@ -113,13 +113,22 @@ def walk(
     if reading.inference == "adaptive":
         everyone = np.ones(len(queries), dtype=bool)
         return np.zeros(len(queries), dtype=np.intp), everyone
-    n_nodes = SURROUNDINGS if reading.inference == "cascade" else 1
-    nodes = reached_nodes(
-        model.index, queries, n_nodes, ef=reading.ef, n_threads=reading.n_threads
-    )
     if reading.inference == "lookup":
+        nodes = reached_nodes(
+            model.index, queries, ef=reading.ef, n_threads=reading.n_threads
+        )
         return nodes[:, 0], np.zeros(len(queries), dtype=bool)
-    return nodes[:, 0], ~model.decisions.decided(model.stored.codes, nodes)
+    nodes, decided = walk_and_decide(
+        model.index,
+        model.training,
+        model.stored,
+        model.decisions,
+        queries,
+        reading.problem,
+        ef=reading.ef,
+        n_threads=reading.n_threads,
+    )
+    return nodes, ~decided
 
 
 def _votes(model: FittedModel, reading: Reading, queries: np.ndarray) -> np.ndarray:

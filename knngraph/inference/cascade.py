@@ -7,21 +7,22 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import (
     QueryProblem,
     candidate_votes,
-    leave_one_out_candidates,
+    left_out_through_lens,
     others_around,
+    through_lens,
 )
 from knngraph.inference.blocks import queries_per_block
+from knngraph.inference.stored import StoredAnswers
 
 if TYPE_CHECKING:
     # For fit only: what answers queries is to load without it.
     from knngraph.graph.stored_left_out import StoredVotes
     from knngraph.inference.leave_one_out import LeaveOneOut
 
-# Nearest nodes of a query that must agree; the beam of the walk finds them.
-SURROUNDINGS = 8
 # Rows that the threshold is learned on.
 DECISION_ROWS = 3000
 # Standard errors that the measured loss must stay below the tolerance: the lowest
@@ -31,78 +32,143 @@ MARGIN = 0.75
 
 @dataclass(frozen=True)
 class Decisions:
-    """How sure the stored labels are.
+    """How sure a stored label must be.
 
     Parameters
     ----------
-    support : ndarray of shape (n_nodes,), float32
-        Share of the left-out vote that the stored class of a node gets.
     threshold : float
-        Trust from which a query is answered at once.
+        Margin from which a query is answered at once; see `stored_margin`.
     """
 
-    support: np.ndarray
     threshold: float
 
-    def decided(self, codes: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Whether queries that reach these nodes are answered at once.
 
-        Parameters
-        ----------
-        codes : ndarray of shape (n_nodes,)
-            Stored classes.
-        ids : ndarray of shape (n_queries, k)
-            Nodes around the query, nearest first.
-
-        Returns
-        -------
-        ndarray of shape (n_queries,), bool
-        """
-        return query_trust(self.support, codes, ids) >= self.threshold
+def n_nodes_around(n_neighbors: int) -> int:
+    """Number of nodes around a query that say whether its stored label is sure."""
+    return max(1, n_neighbors // 2)
 
 
-def query_trust(support: np.ndarray, codes: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """How much the surroundings of a query speak for the class of the nearest node.
-
-    Every node of that class counts half for being there and half by its support,
-    the r-th nearest by 1 / sqrt(r).
+def walk_and_decide(
+    index: SearchIndex,
+    training: TrainingSet,
+    stored: StoredAnswers,
+    decisions: Decisions,
+    queries: np.ndarray,
+    problem: QueryProblem,
+    *,
+    ef: int,
+    n_threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Node that every query reaches, and whether its stored label answers.
 
     Parameters
     ----------
-    support, codes : ndarray of shape (n_nodes,)
-    ids : ndarray of shape (n_queries, k)
-        Nodes around the query, nearest first; -1 where there are no more.
+    index : SearchIndex
+    training : TrainingSet
+    stored : StoredAnswers
+    decisions : Decisions
+    queries : ndarray of shape (n_queries, n_features), float32
+    problem : QueryProblem
+    ef : int
+        Width of the beam.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    nodes : ndarray of shape (n_queries,), intp
+    decided : ndarray of shape (n_queries,), bool
+    """
+    k = n_nodes_around(problem.n_neighbors)
+    ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
+    nodes = ids[:, 0].copy()
+    margin = stored_margin(
+        training,
+        *through_lens(problem, queries, ids, squared, k),
+        problem,
+        stored.codes[nodes],
+        n_threads=n_threads,
+    )
+    return nodes, margin >= decisions.threshold
+
+
+def stored_margin(
+    training: TrainingSet,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    problem: QueryProblem,
+    codes: np.ndarray,
+    *,
+    left_out: np.ndarray | None = None,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """How far the nodes around queries prefer the stored class to every other.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    ids, squared : ndarray of shape (n_queries, k)
+        Nodes around the queries, as the problem compares them; -1 ends a row.
+    problem : QueryProblem
+    codes : ndarray of shape (n_queries,)
+        Stored class of the node that every query reaches.
+    left_out : ndarray of shape (n_queries,) or None
+        Pair of which one row must not vote.
+    n_threads : int, default=1
 
     Returns
     -------
     ndarray of shape (n_queries,)
-        Between 0 and 1.
+        Share of the stored class in the vote of the problem on these nodes alone,
+        minus the largest share of another; between -1 and 1. Every given label is
+        believed. Where all of them are of the stored class it is 1, and nothing is
+        solved.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.inference.cascade import query_trust
-    >>> support = np.array([1.0, 0.5, 1.0])
-    >>> codes = np.array([0, 0, 1])
-    >>> ids = np.array([[0, 1], [0, 2]])
-    >>> query_trust(support, codes, ids).round(2).tolist()
-    [0.9, 0.59]
+    >>> from knngraph.graph.training_set import build_training_set
+    >>> from knngraph.inference.adaptive import QueryProblem
+    >>> from knngraph.inference.cascade import stored_margin
+    >>> rows = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
+    >>> training = build_training_set(rows, np.array([0, 0, 1]), n_classes=2)
+    >>> around = np.argsort(training.points[:, 0])[None]
+    >>> squared = np.array([[0.01, 0.81, 8.41]])  # of a query at 0.1
+    >>> problem = QueryProblem(n_neighbors=6, sigma=1.0, nugget=0.3, penalty=0.02)
+    >>> stored_margin(training, around, squared, problem, np.array([0])).round(2)
+    array([0.96])
     """
-    return _trust_around(support[ids], codes[ids], ids)
+    from knngraph.inference import _adaptive
 
-
-def _trust_around(
-    support: np.ndarray, codes: np.ndarray, ids: np.ndarray
-) -> np.ndarray:
-    alike = (codes == codes[:, :1]) & (ids >= 0)
-    # Summed in a fixed order, whatever the number of queries.
-    trust, total = np.zeros(len(ids)), np.zeros(len(ids))
-    for column in range(ids.shape[1]):
-        weight = 1.0 / np.sqrt(column + 1.0)
-        speaks = 0.5 + 0.5 * support[:, column].astype(np.float64)
-        trust += weight * speaks * alike[:, column]
-        total += weight * (ids[:, column] >= 0)
-    return trust / np.maximum(total, 1.0)
+    if left_out is None:
+        left_out = np.full(len(ids), -1, dtype=np.intp)
+    margin = np.ones(len(ids))
+    agree = np.empty(len(ids), dtype=bool)
+    _adaptive.find_unanimous(
+        training.node_starts(),
+        training.pair_code,
+        training.pair_count,
+        ids,
+        left_out,
+        codes,
+        agree,
+    )
+    unsure = np.flatnonzero(~agree)
+    step = queries_per_block(training.n_classes)
+    for start in range(0, len(unsure), step):
+        some = unsure[start : start + step]
+        votes = candidate_votes(
+            training,
+            ids[some],
+            squared[some],
+            problem,
+            left_out=left_out[some],
+            n_threads=n_threads,
+        )
+        place = np.arange(len(some)), codes[some]
+        own = votes[place]
+        votes[place] = 0.0
+        margin[some] = own - votes.max(axis=1)
+    return margin
 
 
 def learn_decisions(
@@ -116,13 +182,12 @@ def learn_decisions(
     *,
     n_threads: int = 1,
 ) -> tuple[Decisions, np.ndarray]:
-    """Find the trust from which stored answers cost next to nothing.
+    """Find the margin from which stored answers cost next to nothing.
 
-    Sampled training rows play the query: left out, they are surrounded by their
-    nearest other nodes, whose stored answer and whose support are found again
-    without them. The threshold is the lowest trust at which, for every threshold
-    above, the loss of accuracy against adaptive inference, plus a part of its
-    standard error, stays within the tolerance.
+    Sampled training rows play the query: left out, they reach their nearest other
+    node, whose stored answer is found again without them. The threshold is the
+    lowest margin at which, for every threshold above, the loss of accuracy against
+    adaptive inference, plus a part of its standard error, stays within the tolerance.
 
     Parameters
     ----------
@@ -143,150 +208,83 @@ def learn_decisions(
     decided : ndarray of shape (n_pairs,), bool
         Whether the training pairs, left out, are answered at once.
     """
-    support = node_support(training, left_out.own_share, stored_codes)
     everyone = np.arange(training.n_pairs)
-    ids, _ = others_around(training, neighbors, everyone, SURROUNDINGS)
-    if ids.shape[1] == 0:
-        return Decisions(support, 0.0), np.ones(training.n_pairs, dtype=bool)
+    margin, reached = left_out_margin(
+        training, neighbors, problem, stored_codes, everyone, n_threads=n_threads
+    )
+    if reached is None:
+        return Decisions(-1.0), np.ones(training.n_pairs, dtype=bool)
     sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
-    around = ids[sample]
-    trust = left_out_trust(
+    honest, _ = left_out_margin(
         training,
         neighbors,
         problem,
-        support,
         stored_codes,
-        votes.codes[sample],
         sample,
-        around,
+        reached=votes.codes[sample],
         n_threads=n_threads,
     )
     at_once = votes.codes[sample] == training.pair_code[sample]
     gain = at_once.astype(np.intp) - left_out.right[sample].astype(np.intp)
-    threshold = lowest_trust(trust, gain, training.pair_count[sample], tolerance)
-    return (
-        Decisions(support, threshold),
-        query_trust(support, stored_codes, ids) >= threshold,
-    )
+    threshold = lowest_margin(honest, gain, training.pair_count[sample], tolerance)
+    return Decisions(threshold), margin >= threshold
 
 
-def left_out_trust(
+def left_out_margin(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
-    support: np.ndarray,
     stored_codes: np.ndarray,
-    reached_codes: np.ndarray,
     pairs: np.ndarray,
-    around: np.ndarray,
     *,
+    reached: np.ndarray | None = None,
     n_threads: int = 1,
-) -> np.ndarray:
-    """Trust in the stored answer that left-out pairs would get.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Margin of the stored class at pairs of each of which one row is left out.
 
     Parameters
     ----------
     training : TrainingSet
     neighbors : Neighbors
     problem : QueryProblem
-    support, stored_codes : ndarray of shape (n_nodes,)
-    reached_codes : ndarray of shape (n,)
-        Class stored on the nearest node once the pair is left out.
+    stored_codes : ndarray of shape (n_nodes,)
     pairs : ndarray of shape (n,)
-    around : ndarray of shape (n, k)
-        Nodes around the pairs, nearest first.
+    reached : ndarray of shape (n,) or None
+        Class that is stored on the node reached once the row is left out; the
+        class that is stored there now by default.
     n_threads : int, default=1
 
     Returns
     -------
-    ndarray of shape (n,)
+    margin : ndarray of shape (n,)
+    reached : ndarray of shape (n,) or None
+        None where no other node is there.
     """
-    honest = _support_without(
-        training, neighbors, problem, support, stored_codes, pairs, around, n_threads
+    k = n_nodes_around(problem.n_neighbors)
+    ids, squared = others_around(training, neighbors, pairs, k)
+    if ids.shape[1] == 0:
+        return np.ones(len(pairs)), None
+    if reached is None:
+        reached = stored_codes[ids[:, 0]]
+    margin = stored_margin(
+        training,
+        *left_out_through_lens(training, problem, pairs, ids, squared, k),
+        problem,
+        reached,
+        left_out=pairs,
+        n_threads=n_threads,
     )
-    codes = stored_codes[around]
-    codes[:, 0] = reached_codes
-    return _trust_around(honest, codes, around)
+    return margin, reached
 
 
-def _support_without(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    problem: QueryProblem,
-    support: np.ndarray,
-    stored_codes: np.ndarray,
-    pairs: np.ndarray,
-    around: np.ndarray,
-    n_threads: int,
-) -> np.ndarray:
-    """Support of the nodes around left-out pairs, without the vote of those.
-
-    Returns
-    -------
-    ndarray of shape `around.shape`
-    """
-    honest = support[around]
-    absent = training.pair_node[pairs]
-    starts = training.node_starts()
-    # Nodes with several pairs, and copies of the absent row, keep their support.
-    alone = (np.diff(starts)[around] == 1) & (neighbors.counts[absent] == 1)[:, None]
-    owner, place = np.nonzero((around >= 0) & alone)
-    step = queries_per_block(training.n_classes)
-    for start in range(0, len(owner), step):
-        rows, columns = owner[start : start + step], place[start : start + step]
-        nodes = around[rows, columns]
-        node_pairs = starts[nodes]
-        ids, squared = leave_one_out_candidates(
-            training, neighbors, node_pairs, problem
-        )
-        ids, squared = _without(ids, squared, absent[rows])
-        votes = candidate_votes(
-            training, ids, squared, problem, left_out=node_pairs, n_threads=n_threads
-        )
-        honest[rows, columns] = votes[np.arange(len(rows)), stored_codes[nodes]]
-    return honest
-
-
-def _without(
-    ids: np.ndarray, squared: np.ndarray, absent: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Candidate lists without one node, the others moved up."""
-    gone = ids == absent[:, None]
-    order = np.argsort(gone, axis=1, kind="stable")
-    ids = np.take_along_axis(np.where(gone, -1, ids), order, axis=1)
-    return ids, np.take_along_axis(squared, order, axis=1)
-
-
-def node_support(
-    training: TrainingSet, own_share: np.ndarray, stored_codes: np.ndarray
-) -> np.ndarray:
-    """Mean left-out share of the stored class over the rows of every node.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    own_share : ndarray of shape (n_pairs,)
-        Share of the left-out vote that the given class gets.
-    stored_codes : ndarray of shape (n_nodes,)
-
-    Returns
-    -------
-    ndarray of shape (n_nodes,), float32
-    """
-    agrees = training.pair_code == stored_codes[training.pair_node]
-    shares = np.where(agrees, own_share, 0.0) * training.pair_count
-    total = np.bincount(training.pair_node, weights=shares, minlength=training.n_nodes)
-    return (total / training.node_counts()).astype(np.float32)
-
-
-def lowest_trust(
-    trust: np.ndarray, gain: np.ndarray, counts: np.ndarray, tolerance: float
+def lowest_margin(
+    margin: np.ndarray, gain: np.ndarray, counts: np.ndarray, tolerance: float
 ) -> float:
-    """Lowest trust at which the expected loss stays within the tolerance.
+    """Lowest margin at which the expected loss stays within the tolerance.
 
     Parameters
     ----------
-    trust : ndarray of shape (n,)
+    margin : ndarray of shape (n,)
     gain : ndarray of shape (n,)
         1 where only the stored answer is right, -1 where only the adaptive is.
     counts : ndarray of shape (n,)
@@ -296,22 +294,22 @@ def lowest_trust(
     Returns
     -------
     float
-        Infinite where even the highest trust loses too much.
+        Infinite where even the highest margin loses too much.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.inference.cascade import lowest_trust
-    >>> trust = np.array([0.9, 0.8, 0.7, 0.6])
-    >>> lowest_trust(trust, np.array([0, 0, -1, 0]), np.ones(4, int), 0.1)
+    >>> from knngraph.inference.cascade import lowest_margin
+    >>> margin = np.array([0.9, 0.8, 0.7, 0.6])
+    >>> lowest_margin(margin, np.array([0, 0, -1, 0]), np.ones(4, int), 0.1)
     0.8
     """
-    order = np.argsort(-trust, kind="stable")
-    trust, gain, rows = trust[order], gain[order], counts[order]
+    order = np.argsort(-margin, kind="stable")
+    margin, gain, rows = margin[order], gain[order], counts[order]
     loss = np.cumsum(-gain * rows)
     changes = np.cumsum(np.abs(gain) * rows)
-    last_of_tie = np.append(trust[1:] != trust[:-1], True)
+    last_of_tie = np.append(margin[1:] != margin[:-1], True)
     bound = (loss + MARGIN * np.sqrt(changes)) / rows.sum()
     within = bound[last_of_tie] <= tolerance
     n_within = len(within) if within.all() else int(np.argmin(within))
-    return float(trust[last_of_tie][n_within - 1]) if n_within else np.inf
+    return float(margin[last_of_tie][n_within - 1]) if n_within else np.inf

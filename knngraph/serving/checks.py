@@ -91,7 +91,6 @@ def _check_nodes(model: FittedModel) -> None:
     for name, dtype, nodes in (
         ("labels", np.intp, model.stored.codes),
         ("places", np.intp, model.stored.row_of_node),
-        ("support", np.float32, model.decisions.support),
     ):
         _require(nodes.dtype == dtype, f"its {name} are {nodes.dtype}")
         _check_array(nodes, name, "if", (n_nodes,))

@@ -7,78 +7,126 @@ from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.model_selection import train_test_split
 
+import knngraph.inference.adaptive as adaptive
 from knngraph import KNNGraphClassifier
+from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.training_set import build_training_set
+from knngraph.index.exact import ExactIndex
+from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import SURROUNDINGS, lowest_trust, query_trust
+from knngraph.inference.cascade import left_out_margin, lowest_margin, stored_margin
+from tests.inference.reference import query_votes
 
 ONES = np.ones(4, dtype=int)
 
 
-def test_trust_by_hand():
-    support = np.array([0.8, 0.6, 0.9, 0.5])
-    codes = np.array([0, 0, 1, 0])
-    ids = np.array([[0, 1, 2], [2, 0, 1], [3, -1, -1], [1, 3, -1]])
-    # Nodes of another class count for nothing, nodes that are not there at all
-    # do not count.
-    second, third = 1 / np.sqrt(2), 1 / np.sqrt(3)
-    expected = [
-        (0.9 + 0.8 * second) / (1 + second + third),
-        0.95 / (1 + second + third),
-        0.75,
-        (0.8 + 0.75 * second) / (1 + second),
+def around(queries, training, k):
+    return ExactIndex(training.points).nearest(queries.astype(np.float32), k)
+
+
+def test_margin_is_that_of_a_smaller_problem(random, monkeypatch):
+    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-10)
+    X = random.normal(size=(80, 3))
+    X[40:60] = X[:20]  # copies, some of them with other labels
+    y = random.integers(3, size=80)
+    training = build_training_set(X.astype(np.float32), y, 3)
+    queries = random.normal(size=(30, 3))
+    ids, squared = around(queries, training, 9)
+    codes = random.integers(3, size=30)
+    problem = QueryProblem(18, 0.8, 0.3, 0.02)
+    margin = stored_margin(training, ids, squared, problem, codes)
+    votes = np.array([query_votes(X, y, range(3), q, 9, sigma=0.8) for q in queries])
+    own = votes[np.arange(30), codes]
+    votes[np.arange(30), codes] = -np.inf
+    assert_allclose(margin, own - votes.max(axis=1), atol=1e-6)
+
+
+def test_where_all_agree_nothing_is_solved():
+    X = np.arange(12.0)[:, None]
+    y = np.repeat([0, 1], 6)
+    training = build_training_set(X.astype(np.float32), y, 2)
+    ids, squared = around(np.array([[1.2], [9.9], [5.4]]), training, 4)
+    problem = QueryProblem(8, 2.0, 0.3, 0.02)
+    margin = stored_margin(training, ids, squared, problem, np.array([0, 0, 0]))
+    assert margin[0] == 1.0
+    assert margin[1] == -1.0
+    assert -1.0 < margin[2] < 1.0
+
+
+def test_a_left_out_row_does_not_disagree_with_itself():
+    X = np.array([[0.0], [0.0], [1.0], [2.0]], dtype=np.float32)
+    training = build_training_set(X, np.array([0, 1, 0, 0]), 2)
+    neighbors = nearest_others(
+        ExactIndex(training.points), training.points, training.node_counts(), 3
+    )
+    stored = np.zeros(training.n_nodes, dtype=np.intp)
+    pairs = np.arange(training.n_pairs)
+    margin, reached = left_out_margin(
+        training, neighbors, QueryProblem(6, 3.0, 0.3, 0.02), stored, pairs
+    )
+    assert reached.tolist() == [0, 0, 0, 0]
+    # Without the row of class 1 all others are of class 0.
+    without_other = training.pair_code[pairs] == 1
+    assert margin[without_other].tolist() == [1.0]
+    assert (margin[~without_other] < 1.0).all()
+
+
+def test_margin_of_a_query_does_not_depend_on_the_others(random):
+    points = random.normal(size=(300, 4)).astype(np.float32)
+    training = build_training_set(points, random.integers(2, size=300), 2)
+    ids, squared = around(random.normal(size=(100, 4)), training, 16)
+    codes = random.integers(2, size=100)
+    problem = QueryProblem(32, 1.0, 0.3, 0.02)
+    together = stored_margin(training, ids, squared, problem, codes, n_threads=2)
+    alone = [
+        stored_margin(
+            training, ids[i : i + 1], squared[i : i + 1], problem, codes[i:][:1]
+        )
+        for i in range(100)
     ]
-    assert_allclose(query_trust(support, codes, ids), expected)
+    assert_array_equal(together, np.concatenate(alone))
 
 
-def test_trust_of_a_query_does_not_depend_on_the_others(random):
-    support = random.random(500).astype(np.float32)
-    codes = random.integers(2, size=500)
-    ids = random.integers(500, size=(100, SURROUNDINGS))
-    together = query_trust(support, codes, ids)
-    alone = [query_trust(support, codes, row[None])[0] for row in ids]
-    assert_array_equal(together, alone)
+def test_everyone_is_believed_where_nothing_is_lost():
+    margin = np.array([0.2, 0.9, 0.5, 0.7])
+    assert lowest_margin(margin, np.zeros(4, int), ONES, 0.0) == 0.2
 
 
-def test_everyone_is_trusted_where_nothing_is_lost():
-    trust = np.array([0.2, 0.9, 0.5, 0.7])
-    assert lowest_trust(trust, np.zeros(4, int), ONES, 0.0) == 0.2
-
-
-def test_a_loss_at_the_top_trusts_nobody():
-    trust = np.array([0.9, 0.8, 0.7, 0.6])
-    assert lowest_trust(trust, np.array([-1, 0, 0, 0]), ONES, 0.3) == np.inf
+def test_a_loss_at_the_top_believes_nobody():
+    margin = np.array([0.9, 0.8, 0.7, 0.6])
+    assert lowest_margin(margin, np.array([-1, 0, 0, 0]), ONES, 0.3) == np.inf
 
 
 def test_the_standard_error_is_in_the_bound():
-    trust = np.array([0.9, 0.8, 0.7, 0.6])
+    margin = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([0, 0, -1, 0])
     # One of four lost, plus three quarters of sqrt(1) / 4.
-    assert lowest_trust(trust, gain, ONES, 0.437) == 0.8
-    assert lowest_trust(trust, gain, ONES, 0.438) == 0.6
+    assert lowest_margin(margin, gain, ONES, 0.437) == 0.8
+    assert lowest_margin(margin, gain, ONES, 0.438) == 0.6
 
 
 def test_gains_make_up_for_losses():
-    trust = np.array([0.9, 0.8, 0.7, 0.6])
+    margin = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([1, -1, 0, 0])
     # Level after two, with three quarters of sqrt(2) / 4 = 0.265.
-    assert lowest_trust(trust, gain, ONES, 0.27) == 0.6
+    assert lowest_margin(margin, gain, ONES, 0.27) == 0.6
     # After one: -1/4 + 3/16, within any tolerance.
-    assert lowest_trust(trust, gain, ONES, 0.0) == 0.9
+    assert lowest_margin(margin, gain, ONES, 0.0) == 0.9
 
 
-def test_equal_trust_stands_or_falls_together():
-    trust = np.array([0.9, 0.8, 0.8, 0.8])
+def test_equal_margins_stand_or_fall_together():
+    margin = np.array([0.9, 0.8, 0.8, 0.8])
     gain = np.array([0, 0, 0, -1])
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [0, 3, 1, 2]):
-        assert lowest_trust(trust[order], gain[order], ONES, 0.1) == 0.9
+        assert lowest_margin(margin[order], gain[order], ONES, 0.1) == 0.9
 
 
 def test_copies_weigh_more():
-    trust = np.array([0.9, 0.8])
+    margin = np.array([0.9, 0.8])
     gain = np.array([0, -1])
     # 1 of 100 rows and three quarters of sqrt(1) / 100, or 99 of 100.
-    assert lowest_trust(trust, gain, np.array([99, 1]), 0.018) == 0.8
-    assert lowest_trust(trust, gain, np.array([1, 99]), 0.5) == 0.9
+    assert lowest_margin(margin, gain, np.array([99, 1]), 0.018) == 0.8
+    assert lowest_margin(margin, gain, np.array([1, 99]), 0.5) == 0.9
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +154,10 @@ def test_short_and_long_way(model, split):
     report = model.inference_report(X_test)
     short = report["short_way"]
     assert report["inference"] == "cascade"
-    assert report["ef"] == model.ef_ >= SURROUNDINGS
+    assert report["ef"] == model.ef_ >= 16
     assert report["n_queries"] == len(X_test) == len(short)
     assert report["short_share"] == short.mean()
-    assert 0.5 < short.mean() < 0.99
+    assert 0.5 < short.mean() < 1.0
     lookup = switched(model, inference="lookup", ef=model.ef_)
     adaptive = switched(model, inference="adaptive")
     answers, shares = model.predict(X_test), model.predict_proba(X_test)
@@ -126,25 +174,25 @@ def test_short_and_long_way(model, split):
 
 def test_short_way_by_hand(model, split):
     X_test = split[1]
-    queries = model._model.space.map_rows(X_test)
-    decisions, codes = model._model.decisions, model._model.stored.codes
-    ids, _ = model._model.index.nearest(queries, SURROUNDINGS, ef=model.ef_)
-    trust = np.array(
+    fitted, problem = model._model, model._reading().problem
+    queries = fitted.space.map_rows(X_test)
+    ids, squared = fitted.index.nearest(queries, 16, ef=model.ef_)
+    codes = fitted.stored.codes[ids[:, 0]]
+    votes = np.array(
         [
-            sum(
-                (0.5 + 0.5 * decisions.support[i]) / np.sqrt(rank)
-                for rank, i in enumerate(row, start=1)
-                if codes[i] == codes[row[0]]
-            )
-            for row in ids
+            candidate_votes(fitted.training, i[None], s[None], problem)[0]
+            for i, s in zip(ids, squared)
         ]
     )
-    trust /= sum(1 / np.sqrt(rank) for rank in range(1, SURROUNDINGS + 1))
-    clear = np.abs(trust - decisions.threshold) > 1e-6
-    assert_array_equal(
-        model.inference_report(X_test)["short_way"][clear],
-        (trust >= decisions.threshold)[clear],
-    )
+    own = votes[np.arange(len(ids)), codes]
+    votes[np.arange(len(ids)), codes] = 0.0
+    margin = own - votes.max(axis=1)
+    assert fitted.lens is None  # so that nothing is ordered anew
+    threshold = fitted.decisions.threshold
+    clear = np.abs(margin - threshold) > 1e-6
+    assert clear.sum() > 0.9 * len(clear)
+    short = model.inference_report(X_test)["short_way"]
+    assert_array_equal(short[clear], (margin >= threshold)[clear])
 
 
 def test_reports_of_the_other_two(model, split):
@@ -194,15 +242,6 @@ def test_a_larger_tolerance_decides_more():
     assert shares == sorted(shares)
     assert shares[0] < 0.95
     assert shares[-1] == 1.0
-
-
-def test_the_support_of_a_node_is_its_left_out_share():
-    # Two rows far from all others, of two classes: each, left out, gets none.
-    X = np.array([[0.0], [0.1], [50.0], [50.1], [50.2], [50.3]])
-    y = np.array([0, 1, 1, 1, 1, 1])
-    model = KNNGraphClassifier(inference="cascade", query_bandwidth=1.0).fit(X, y)
-    support = model._model.decisions.support[model._model.training.node_of_row]
-    assert_allclose(support, [0, 0, 1, 1, 1, 1], atol=1e-6)
 
 
 def test_one_row_is_decided():

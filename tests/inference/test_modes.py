@@ -85,7 +85,7 @@ def test_threads_change_no_byte(metric, rows):
     assert other.metric_ == one.metric_
     if one.metric_ == "learned":
         assert_array_equal(other._model.space.linear, one._model.space.linear)
-    assert_array_equal(other._model.decisions.support, one._model.decisions.support)
+    assert other._model.decisions == one._model.decisions
     assert other._model.decisions.threshold == one._model.decisions.threshold
     assert other._model.calibration == one._model.calibration
     for inference in MODES:
