@@ -110,7 +110,7 @@ def _served_by(
         probe=WalkProbe(probe.reached[:, :0], nobody),
         label_beam=beam,
         node_beam=beam,
-        decisions=Decisions(np.inf),
+        decisions=Decisions(1, np.inf),
         trust=None,
     )
     return replace(

@@ -39,6 +39,8 @@ class QueryProblem:
         Through which candidates are compared: the nearest of twice as many.
     blind : BlindLenses or None, default=None
         What stands in for the lens at left-out rows that it has seen.
+    tol : float or None, default=None
+        Largest change of a weight in the last sweep; None is what answers need.
     """
 
     n_neighbors: int
@@ -47,6 +49,7 @@ class QueryProblem:
     penalty: float
     lens: Lens | None = None
     blind: BlindLenses | None = None
+    tol: float | None = None
 
     @property
     def n_searched(self) -> int:
@@ -219,7 +222,7 @@ def _solve(
             float(problem.sigma),
             nugget,
             float(problem.penalty),
-            WEIGHT_TOLERANCE,
+            problem.tol or WEIGHT_TOLERANCE,
             votes[chunk],
             shares[chunk],
         )

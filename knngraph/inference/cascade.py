@@ -1,6 +1,6 @@
 """Which queries a stored label may answer at once, learned from left-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +17,22 @@ from knngraph.inference.adaptive import (
 )
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.stored import StoredAnswers
+from knngraph.parallel import chunk_bounds
 
 if TYPE_CHECKING:
     # For fit only: what answers queries is to load without it.
     from knngraph.graph.stored_left_out import StoredVotes
     from knngraph.inference.leave_one_out import LeaveOneOut
 
+# Largest change of a weight in the last sweep of the small problems: a margin is
+# compared with a threshold that is no more certain than that.
+_MARGIN_TOL = 1e-2
+# A stored label may be settled by the nearest nodes alone, this part of the
+# candidates: the one that leaves least to do, where a margin costs this much of an
+# adaptive answer.
+_UNANIMOUS_PARTS = (8, 4, 2)
+_MARGIN_COST = 0.3
+_PAIRS_PER_BLOCK = 65536
 # Rows that the threshold is learned on.
 DECISION_ROWS = 3000
 # Standard errors that the measured loss must stay below the tolerance: the lowest
@@ -32,19 +42,23 @@ MARGIN = 0.75
 
 @dataclass(frozen=True)
 class Decisions:
-    """How sure a stored label must be.
+    """When a stored label is sure.
 
     Parameters
     ----------
+    n_unanimous : int
+        Number of nearest nodes whose rows settle it where they are all of its class.
     threshold : float
-        Margin from which a query is answered at once; see `stored_margin`.
+        Margin from which it is sure elsewhere; see `stored_margin`. Above 1 nothing
+        is.
     """
 
+    n_unanimous: int
     threshold: float
 
 
 def n_nodes_around(n_neighbors: int) -> int:
-    """Number of nodes around a query that say whether its stored label is sure."""
+    """Number of nodes around a query on which a margin is found."""
     return max(1, n_neighbors // 2)
 
 
@@ -78,17 +92,64 @@ def walk_and_decide(
     nodes : ndarray of shape (n_queries,), intp
     decided : ndarray of shape (n_queries,), bool
     """
-    k = n_nodes_around(problem.n_neighbors)
-    ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
-    nodes = ids[:, 0].copy()
-    margin = stored_margin(
-        training,
-        *through_lens(problem, queries, ids, squared, k),
-        problem,
-        stored.codes[nodes],
-        n_threads=n_threads,
+    ids, _ = index.nearest(queries, decisions.n_unanimous, ef=ef, n_threads=n_threads)
+    nodes = ids[:, 0]
+    if decisions.threshold > 1.0:
+        return nodes, np.zeros(len(queries), dtype=bool)
+    codes = stored.codes[nodes]
+    decided = unanimous(training, ids, codes)
+    unsure = np.flatnonzero(~decided)
+    if len(unsure):
+        k, some = n_nodes_around(problem.n_neighbors), queries[unsure]
+        ids, squared = index.nearest(some, k, ef=ef, n_threads=n_threads)
+        margin = stored_margin(
+            training,
+            *through_lens(problem, some, ids, squared, k),
+            problem,
+            codes[unsure],
+            n_threads=n_threads,
+        )
+        decided[unsure] = margin >= decisions.threshold
+    return nodes, decided
+
+
+def unanimous(
+    training: TrainingSet,
+    ids: np.ndarray,
+    codes: np.ndarray,
+    left_out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Whether all rows around queries are of a class.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    ids : ndarray of shape (n_queries, k)
+        Nodes around the queries; -1 ends a row.
+    codes : ndarray of shape (n_queries,)
+        Class of every query.
+    left_out : ndarray of shape (n_queries,) or None
+        Pair of which one row does not count.
+
+    Returns
+    -------
+    ndarray of shape (n_queries,), bool
+    """
+    from knngraph.inference import _adaptive
+
+    if left_out is None:
+        left_out = np.full(len(ids), -1, dtype=np.intp)
+    agree = np.empty(len(ids), dtype=bool)
+    _adaptive.find_unanimous(
+        training.node_starts(),
+        training.pair_code,
+        training.pair_count,
+        ids,
+        left_out,
+        codes,
+        agree,
     )
-    return nodes, margin >= decisions.threshold
+    return agree
 
 
 def stored_margin(
@@ -120,8 +181,7 @@ def stored_margin(
     ndarray of shape (n_queries,)
         Share of the stored class in the vote of the problem on these nodes alone,
         minus the largest share of another; between -1 and 1. Every given label is
-        believed. Where all of them are of the stored class it is 1, and nothing is
-        solved.
+        believed.
 
     Examples
     --------
@@ -135,36 +195,22 @@ def stored_margin(
     >>> squared = np.array([[0.01, 0.81, 8.41]])  # of a query at 0.1
     >>> problem = QueryProblem(n_neighbors=6, sigma=1.0, nugget=0.3, penalty=0.02)
     >>> stored_margin(training, around, squared, problem, np.array([0])).round(2)
-    array([0.96])
+    array([1.])
     """
-    from knngraph.inference import _adaptive
-
-    if left_out is None:
-        left_out = np.full(len(ids), -1, dtype=np.intp)
-    margin = np.ones(len(ids))
-    agree = np.empty(len(ids), dtype=bool)
-    _adaptive.find_unanimous(
-        training.node_starts(),
-        training.pair_code,
-        training.pair_count,
-        ids,
-        left_out,
-        codes,
-        agree,
-    )
-    unsure = np.flatnonzero(~agree)
+    coarse = replace(problem, tol=_MARGIN_TOL)
+    margin = np.empty(len(ids))
     step = queries_per_block(training.n_classes)
-    for start in range(0, len(unsure), step):
-        some = unsure[start : start + step]
+    for start in range(0, len(ids), step):
+        some = slice(start, start + step)
         votes = candidate_votes(
             training,
             ids[some],
             squared[some],
-            problem,
-            left_out=left_out[some],
+            coarse,
+            left_out=None if left_out is None else left_out[some],
             n_threads=n_threads,
         )
-        place = np.arange(len(some)), codes[some]
+        place = np.arange(len(votes)), codes[some]
         own = votes[place]
         votes[place] = 0.0
         margin[some] = own - votes.max(axis=1)
@@ -188,6 +234,7 @@ def learn_decisions(
     node, whose stored answer is found again without them. The threshold is the
     lowest margin at which, for every threshold above, the loss of accuracy against
     adaptive inference, plus a part of its standard error, stays within the tolerance.
+    How many unanimous nodes are a margin of 1 is what then costs queries least time.
 
     Parameters
     ----------
@@ -209,37 +256,45 @@ def learn_decisions(
         Whether the training pairs, left out, are answered at once.
     """
     everyone = np.arange(training.n_pairs)
-    margin, reached = left_out_margin(
-        training, neighbors, problem, stored_codes, everyone, n_threads=n_threads
-    )
-    if reached is None:
-        return Decisions(-1.0), np.ones(training.n_pairs, dtype=bool)
+    sizes = [max(1, problem.n_neighbors // part) for part in _UNANIMOUS_PARTS]
+    ids, _ = others_around(training, neighbors, everyone, sizes[-1])
+    if ids.shape[1] == 0:
+        return Decisions(1, 1.0), np.ones(training.n_pairs, dtype=bool)
     sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
-    honest, _ = left_out_margin(
-        training,
-        neighbors,
-        problem,
-        stored_codes,
-        sample,
-        reached=votes.codes[sample],
-        n_threads=n_threads,
-    )
-    at_once = votes.codes[sample] == training.pair_code[sample]
+    counts, now = training.pair_count[sample], stored_codes[ids[:, 0]]
+    reached = np.where(votes.codes[sample] < 0, now[sample], votes.codes[sample])
+    at_once = reached == training.pair_code[sample]
     gain = at_once.astype(np.intp) - left_out.right[sample].astype(np.intp)
-    threshold = lowest_margin(honest, gain, training.pair_count[sample], tolerance)
-    return Decisions(threshold), margin >= threshold
+    margin = left_out_margin(
+        training, neighbors, problem, sample, reached, n_threads=n_threads
+    )
+    least = np.inf
+    for n_unanimous in sizes:
+        settled = unanimous(training, ids[sample, :n_unanimous], reached, sample)
+        sure = np.where(settled, 1.0, margin)
+        threshold = lowest_margin(sure, gain, counts, tolerance)
+        unsettled = counts[~settled].sum() if threshold <= 1.0 else 0
+        cost = _MARGIN_COST * unsettled + counts[sure < threshold].sum()
+        if cost < least:
+            least, decisions = cost, Decisions(n_unanimous, threshold)
+    settled = unanimous(training, ids[:, : decisions.n_unanimous], now, everyone)
+    decided = settled & (decisions.threshold <= 1.0)
+    rest = everyone[~settled]
+    decided[rest] = decisions.threshold <= left_out_margin(
+        training, neighbors, problem, rest, now[rest], n_threads=n_threads
+    )
+    return decisions, decided
 
 
 def left_out_margin(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
-    stored_codes: np.ndarray,
     pairs: np.ndarray,
+    reached: np.ndarray,
     *,
-    reached: np.ndarray | None = None,
     n_threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> np.ndarray:
     """Margin of the stored class at pairs of each of which one row is left out.
 
     Parameters
@@ -247,34 +302,29 @@ def left_out_margin(
     training : TrainingSet
     neighbors : Neighbors
     problem : QueryProblem
-    stored_codes : ndarray of shape (n_nodes,)
     pairs : ndarray of shape (n,)
-    reached : ndarray of shape (n,) or None
-        Class that is stored on the node reached once the row is left out; the
-        class that is stored there now by default.
+    reached : ndarray of shape (n,)
+        Class that is stored on the node reached once the row is left out.
     n_threads : int, default=1
 
     Returns
     -------
-    margin : ndarray of shape (n,)
-    reached : ndarray of shape (n,) or None
-        None where no other node is there.
+    ndarray of shape (n,)
     """
     k = n_nodes_around(problem.n_neighbors)
-    ids, squared = others_around(training, neighbors, pairs, k)
-    if ids.shape[1] == 0:
-        return np.ones(len(pairs)), None
-    if reached is None:
-        reached = stored_codes[ids[:, 0]]
-    margin = stored_margin(
-        training,
-        *left_out_through_lens(training, problem, pairs, ids, squared, k),
-        problem,
-        reached,
-        left_out=pairs,
-        n_threads=n_threads,
-    )
-    return margin, reached
+    margin = np.empty(len(pairs))
+    for start, stop in chunk_bounds(len(pairs), _PAIRS_PER_BLOCK):
+        some = pairs[start:stop]
+        ids, squared = others_around(training, neighbors, some, k)
+        margin[start:stop] = stored_margin(
+            training,
+            *left_out_through_lens(training, problem, some, ids, squared, k),
+            problem,
+            reached[start:stop],
+            left_out=some,
+            n_threads=n_threads,
+        )
+    return margin
 
 
 def lowest_margin(
@@ -294,7 +344,8 @@ def lowest_margin(
     Returns
     -------
     float
-        Infinite where even the highest margin loses too much.
+        -1 where all may be answered at once, infinite where even those with the
+        highest margin lose too much.
 
     Examples
     --------
@@ -311,5 +362,7 @@ def lowest_margin(
     last_of_tie = np.append(margin[1:] != margin[:-1], True)
     bound = (loss + MARGIN * np.sqrt(changes)) / rows.sum()
     within = bound[last_of_tie] <= tolerance
-    n_within = len(within) if within.all() else int(np.argmin(within))
+    if within.all():
+        return -1.0
+    n_within = int(np.argmin(within))
     return float(margin[last_of_tie][n_within - 1]) if n_within else np.inf

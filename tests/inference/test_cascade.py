@@ -1,5 +1,7 @@
 """What a cascade trusts, and what it answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,14 +9,19 @@ from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.model_selection import train_test_split
 
-import knngraph.inference.adaptive as adaptive
+import knngraph.inference.cascade as cascade
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import left_out_margin, lowest_margin, stored_margin
+from knngraph.inference.cascade import (
+    left_out_margin,
+    lowest_margin,
+    stored_margin,
+    unanimous,
+)
 from tests.inference.reference import query_votes
 
 ONES = np.ones(4, dtype=int)
@@ -25,7 +32,7 @@ def around(queries, training, k):
 
 
 def test_margin_is_that_of_a_smaller_problem(random, monkeypatch):
-    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-10)
+    monkeypatch.setattr(cascade, "_MARGIN_TOL", 1e-10)
     X = random.normal(size=(80, 3))
     X[40:60] = X[:20]  # copies, some of them with other labels
     y = random.integers(3, size=80)
@@ -46,10 +53,11 @@ def test_where_all_agree_nothing_is_solved():
     y = np.repeat([0, 1], 6)
     training = build_training_set(X.astype(np.float32), y, 2)
     ids, squared = around(np.array([[1.2], [9.9], [5.4]]), training, 4)
+    codes = np.array([0, 0, 0])
+    assert unanimous(training, ids, codes).tolist() == [True, False, False]
     problem = QueryProblem(8, 2.0, 0.3, 0.02)
-    margin = stored_margin(training, ids, squared, problem, np.array([0, 0, 0]))
-    assert margin[0] == 1.0
-    assert margin[1] == -1.0
+    margin = stored_margin(training, ids, squared, problem, codes)
+    assert_allclose(margin[:2], [1.0, -1.0])
     assert -1.0 < margin[2] < 1.0
 
 
@@ -59,12 +67,11 @@ def test_a_left_out_row_does_not_disagree_with_itself():
     neighbors = nearest_others(
         ExactIndex(training.points), training.points, training.node_counts(), 3
     )
-    stored = np.zeros(training.n_nodes, dtype=np.intp)
     pairs = np.arange(training.n_pairs)
-    margin, reached = left_out_margin(
-        training, neighbors, QueryProblem(6, 3.0, 0.3, 0.02), stored, pairs
+    reached = np.zeros(len(pairs), dtype=np.intp)
+    margin = left_out_margin(
+        training, neighbors, QueryProblem(6, 3.0, 0.3, 0.02), pairs, reached
     )
-    assert reached.tolist() == [0, 0, 0, 0]
     # Without the row of class 1 all others are of class 0.
     without_other = training.pair_code[pairs] == 1
     assert margin[without_other].tolist() == [1.0]
@@ -89,7 +96,7 @@ def test_margin_of_a_query_does_not_depend_on_the_others(random):
 
 def test_everyone_is_believed_where_nothing_is_lost():
     margin = np.array([0.2, 0.9, 0.5, 0.7])
-    assert lowest_margin(margin, np.zeros(4, int), ONES, 0.0) == 0.2
+    assert lowest_margin(margin, np.zeros(4, int), ONES, 0.0) == -1.0
 
 
 def test_a_loss_at_the_top_believes_nobody():
@@ -102,14 +109,14 @@ def test_the_standard_error_is_in_the_bound():
     gain = np.array([0, 0, -1, 0])
     # One of four lost, plus three quarters of sqrt(1) / 4.
     assert lowest_margin(margin, gain, ONES, 0.437) == 0.8
-    assert lowest_margin(margin, gain, ONES, 0.438) == 0.6
+    assert lowest_margin(margin, gain, ONES, 0.438) == -1.0
 
 
 def test_gains_make_up_for_losses():
     margin = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([1, -1, 0, 0])
     # Level after two, with three quarters of sqrt(2) / 4 = 0.265.
-    assert lowest_margin(margin, gain, ONES, 0.27) == 0.6
+    assert lowest_margin(margin, gain, ONES, 0.27) == -1.0
     # After one: -1/4 + 3/16, within any tolerance.
     assert lowest_margin(margin, gain, ONES, 0.0) == 0.9
 
@@ -125,7 +132,7 @@ def test_copies_weigh_more():
     margin = np.array([0.9, 0.8])
     gain = np.array([0, -1])
     # 1 of 100 rows and three quarters of sqrt(1) / 100, or 99 of 100.
-    assert lowest_margin(margin, gain, np.array([99, 1]), 0.018) == 0.8
+    assert lowest_margin(margin, gain, np.array([99, 1]), 0.018) == -1.0
     assert lowest_margin(margin, gain, np.array([1, 99]), 0.5) == 0.9
 
 
@@ -154,7 +161,7 @@ def test_short_and_long_way(model, split):
     report = model.inference_report(X_test)
     short = report["short_way"]
     assert report["inference"] == "cascade"
-    assert report["ef"] == model.ef_ >= 16
+    assert report["ef"] == model.ef_ >= model._model.decisions.n_unanimous
     assert report["n_queries"] == len(X_test) == len(short)
     assert report["short_share"] == short.mean()
     assert 0.5 < short.mean() < 1.0
@@ -174,25 +181,42 @@ def test_short_and_long_way(model, split):
 
 def test_short_way_by_hand(model, split):
     X_test = split[1]
-    fitted, problem = model._model, model._reading().problem
+    fitted, problem = model._model, replace(model._reading().problem, tol=1e-2)
+    decisions, codes = fitted.decisions, fitted.stored.codes
+    labels = np.empty(fitted.training.n_nodes, dtype=int)
+    labels[fitted.training.node_of_row] = split[2]  # digits have no copies
     queries = fitted.space.map_rows(X_test)
+    near, _ = fitted.index.nearest(queries, decisions.n_unanimous, ef=model.ef_)
+    stored = codes[near[:, 0]]
+    settled = (labels[near] == stored[:, None]).all(axis=1)
     ids, squared = fitted.index.nearest(queries, 16, ef=model.ef_)
-    codes = fitted.stored.codes[ids[:, 0]]
+    assert fitted.lens is None  # so that nothing is ordered anew
     votes = np.array(
         [
             candidate_votes(fitted.training, i[None], s[None], problem)[0]
             for i, s in zip(ids, squared)
         ]
     )
-    own = votes[np.arange(len(ids)), codes]
-    votes[np.arange(len(ids)), codes] = 0.0
-    margin = own - votes.max(axis=1)
-    assert fitted.lens is None  # so that nothing is ordered anew
-    threshold = fitted.decisions.threshold
-    clear = np.abs(margin - threshold) > 1e-6
+    own = votes[np.arange(len(ids)), stored]
+    votes[np.arange(len(ids)), stored] = 0.0
+    margin = np.where(settled, 1.0, own - votes.max(axis=1))
+    clear = np.abs(margin - decisions.threshold) > 1e-6
     assert clear.sum() > 0.9 * len(clear)
+    assert 0.3 < settled.mean() < 0.95
     short = model.inference_report(X_test)["short_way"]
-    assert_array_equal(short[clear], (margin >= threshold)[clear])
+    assert_array_equal(short[clear], (margin >= decisions.threshold)[clear])
+
+
+def test_nothing_is_decided_where_unanimous_rows_are_wrong_too():
+    # Every label contradicts its own neighborhood as a whole: the stored one is never
+    # as good as the vote.
+    random = np.random.default_rng(0)
+    X = random.normal(size=(400, 2))
+    y = random.integers(2, size=400)
+    model = KNNGraphClassifier(
+        inference="cascade", cascade_tolerance=0.0, random_state=0
+    ).fit(X, y)
+    assert model.inference_report(X)["short_share"] < 0.2
 
 
 def test_reports_of_the_other_two(model, split):
