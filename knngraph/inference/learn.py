@@ -11,7 +11,7 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelTrust, QueryProblem
-from knngraph.inference.cascade import Decisions, learn_decisions
+from knngraph.inference.cascade import NARROWEST_BEAM, Decisions, learn_decisions
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     calibrate_stored,
@@ -187,4 +187,4 @@ def node_beam(probe: WalkProbe, training: TrainingSet, decisions: Decisions) -> 
     """Smallest beam that ends at the nearest node often enough."""
     own_number = np.arange(training.n_nodes)
     beam = probe.smallest_beam(own_number, ENOUGH_SAME_NODES)
-    return max(beam, decisions.n_unanimous)
+    return max(beam, decisions.n_unanimous, NARROWEST_BEAM)
