@@ -38,8 +38,6 @@ DECISION_ROWS = 3000
 # Standard errors that the measured loss must stay below the tolerance: the lowest
 # of many thresholds looks better than it is.
 MARGIN = 1.0
-# Beam that finds unanimous nodes: a narrower one ends beside the nearest too often.
-NARROWEST_BEAM = 8
 
 
 @dataclass(frozen=True)
@@ -94,22 +92,18 @@ def walk_and_decide(
     nodes : ndarray of shape (n_queries,), intp
     decided : ndarray of shape (n_queries,), bool
     """
-    ids, _ = index.nearest(queries, decisions.n_unanimous, ef=ef, n_threads=n_threads)
-    nodes = ids[:, 0].copy()
+    k = n_nodes_around(problem.n_neighbors)
+    ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
+    nodes = ids[:, 0]
     if decisions.threshold > 1.0:
         return nodes, np.zeros(len(queries), dtype=bool)
-    decided = unanimous(training, ids, stored.codes[nodes])
+    codes = stored.codes[nodes]
+    decided = unanimous(training, ids[:, : decisions.n_unanimous], codes)
     unsure = np.flatnonzero(~decided)
     if len(unsure):
-        k, some = n_nodes_around(problem.n_neighbors), queries[unsure]
-        ids, squared = index.nearest(some, k, ef=ef, n_threads=n_threads)
-        nodes[unsure] = ids[:, 0]  # the wider walk may have come nearer
+        around = through_lens(problem, queries[unsure], ids[unsure], squared[unsure], k)
         margin = stored_margin(
-            training,
-            *through_lens(problem, some, ids, squared, k),
-            problem,
-            stored.codes[nodes[unsure]],
-            n_threads=n_threads,
+            training, *around, problem, codes[unsure], n_threads=n_threads
         )
         decided[unsure] = margin >= decisions.threshold
     return nodes, decided

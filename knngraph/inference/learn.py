@@ -11,7 +11,7 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelTrust, QueryProblem
-from knngraph.inference.cascade import NARROWEST_BEAM, Decisions, learn_decisions
+from knngraph.inference.cascade import learn_decisions, n_nodes_around
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     calibrate_stored,
@@ -169,7 +169,7 @@ def learn_model(
         stored=stored,
         probe=probe,
         label_beam=label_beam(probe, stored),
-        node_beam=node_beam(probe, training, decisions),
+        node_beam=node_beam(probe, training, problem.n_neighbors),
         calibration=calibration,
         decisions=decisions,
         trust=heard.trust,
@@ -183,8 +183,8 @@ def label_beam(probe: WalkProbe, stored: StoredAnswers) -> int:
     return probe.smallest_beam(stored.codes, ENOUGH_SAME_LABELS)
 
 
-def node_beam(probe: WalkProbe, training: TrainingSet, decisions: Decisions) -> int:
+def node_beam(probe: WalkProbe, training: TrainingSet, n_neighbors: int) -> int:
     """Smallest beam that ends at the nearest node often enough."""
     own_number = np.arange(training.n_nodes)
     beam = probe.smallest_beam(own_number, ENOUGH_SAME_NODES)
-    return max(beam, decisions.n_unanimous, NARROWEST_BEAM)
+    return max(beam, n_nodes_around(n_neighbors))

@@ -116,8 +116,12 @@ def _check_trust(trust: Any, training: TrainingSet) -> None:
 def _check_reading(reading: Reading) -> None:
     known = reading.inference in ("lookup", "adaptive", "cascade")
     _require(known, "its inference is new")
-    for count in (reading.ef, reading.problem.n_neighbors, reading.n_threads):
+    problem = reading.problem
+    for count in (reading.ef, problem.n_neighbors, reading.n_threads):
         _require(type(count) is int and count > 0, f"it has {count} as a count")
+    tol = problem.tol
+    _require(tol is None or (type(tol) is float and tol > 0), f"it stops at {tol}")
+    _require(problem.blind is None, "it has lenses for left-out rows")
 
 
 def _check_lens(lens: Any, training: TrainingSet) -> None:

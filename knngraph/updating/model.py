@@ -109,7 +109,7 @@ class LearningModel(FittedModel):
 
     @property
     def node_beam(self) -> int:
-        return node_beam(self.probe, self.training, self.decisions)
+        return node_beam(self.probe, self.training, self.recipe.problem.n_neighbors)
 
     @property
     def heard(self) -> Heard:

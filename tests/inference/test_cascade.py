@@ -156,49 +156,40 @@ def switched(model, **params):
     return other
 
 
-def settled_and_reached(model, labels, X):
-    """Which queries few nodes settle, and the node that every query reaches."""
-    fitted = model._model
-    of_node = np.empty(fitted.training.n_nodes, dtype=int)
-    of_node[fitted.training.node_of_row] = labels  # digits have no copies
-    queries = fitted.space.map_rows(X)
-    near, _ = fitted.index.nearest(queries, fitted.decisions.n_unanimous, ef=model.ef_)
-    stored = fitted.stored.codes[near[:, 0]]
-    settled = (of_node[near] == stored[:, None]).all(axis=1)
-    wider, _ = fitted.index.nearest(queries, 16, ef=model.ef_)
-    return settled, np.where(settled, near[:, 0], wider[:, 0])
-
-
 def test_short_and_long_way(model, split):
     X_test = split[1]
     report = model.inference_report(X_test)
     short = report["short_way"]
     assert report["inference"] == "cascade"
-    assert report["ef"] == model.ef_ >= model._model.decisions.n_unanimous
+    assert report["ef"] == model.ef_ >= 16
     assert report["n_queries"] == len(X_test) == len(short)
     assert report["short_share"] == short.mean()
     assert 0.5 < short.mean() < 1.0
+    lookup = switched(model, inference="lookup", ef=model.ef_)
     adaptive = switched(model, inference="adaptive")
     answers, shares = model.predict(X_test), model.predict_proba(X_test)
-    fitted = model._model
-    _, nodes = settled_and_reached(model, split[2], X_test)
-    lookup = fitted.stored.codes[nodes]
-    assert_array_equal(answers[short], lookup[short])
+    assert_array_equal(answers[short], lookup.predict(X_test)[short])
     assert_array_equal(answers[~short], adaptive.predict(X_test)[~short])
     assert_array_equal(shares[~short], adaptive.predict_proba(X_test)[~short])
     # The stored shares, with an exponent of the rows that are decided.
-    stored = fitted.stored.distribution(model.label_distribution_, nodes[short])
+    fitted = model._model
+    nodes, _ = fitted.index.nearest(fitted.space.map_rows(X_test), 1, ef=model.ef_)
+    stored = fitted.stored.distribution(model.label_distribution_, nodes[short, 0])
     assert_allclose(shares[short], sharpen(stored, fitted.calibration.decided))
-    assert (adaptive.predict(X_test) != lookup).any()
+    assert (adaptive.predict(X_test) != lookup.predict(X_test)).any()
 
 
 def test_short_way_by_hand(model, split):
     X_test = split[1]
     fitted, problem = model._model, replace(model._reading().problem, tol=1e-2)
-    decisions = fitted.decisions
-    settled, nodes = settled_and_reached(model, split[2], X_test)
-    stored = fitted.stored.codes[nodes]
-    ids, squared = fitted.index.nearest(fitted.space.map_rows(X_test), 16, ef=model.ef_)
+    decisions, codes = fitted.decisions, fitted.stored.codes
+    labels = np.empty(fitted.training.n_nodes, dtype=int)
+    labels[fitted.training.node_of_row] = split[2]  # digits have no copies
+    queries = fitted.space.map_rows(X_test)
+    ids, squared = fitted.index.nearest(queries, 16, ef=model.ef_)
+    stored = codes[ids[:, 0]]
+    near = ids[:, : decisions.n_unanimous]
+    settled = (labels[near] == stored[:, None]).all(axis=1)
     assert fitted.lens is None  # so that nothing is ordered anew
     votes = np.array(
         [
