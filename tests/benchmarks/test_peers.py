@@ -146,4 +146,4 @@ def test_peers_of_a_file_of_ones_own(tmp_path, monkeypatch, capsys):
     # The second run had nothing to measure.
     assert capsys.readouterr().out.count("sklearn brute") == 1
     page = (tmp_path / "out" / "own.html").read_text()
-    assert "<strong>absent</strong>: the package no-such-package is not" in page
+    assert "<li>absent: the package no-such-package is not" in page
