@@ -95,12 +95,12 @@ def make_report(
             if metric in _WITH_PICTURE
         ]
         if panels:
-            words = in_words(metric)
-            caption = (
-                f"Measured {words}: mean over the folds and its spread; the open "
-                "diamond is the published figure."
-            )
-            report.add(Picture(f"paper-{metric.replace('_', '-')}", panels, caption))
+            caption = f"Measured {in_words(metric)}: mean over the folds and its spread"
+            known = {(score, name) for score, _, name in published}
+            if any((metric, name) in known for name in measured):
+                caption += "; the open diamond is the published figure"
+            slug = f"paper-{metric.replace('_', '-')}"
+            report.add(Picture(slug, panels, f"{caption}."))
     report.add(*_training(results, methods, columns, published))
     report.add(*_ablation(results, measured))
     report.add(*_convergence(results, measured))

@@ -198,6 +198,15 @@ def test_a_table_puts_the_published_figure_beside_the_measured():
     assert "- `news`: was not asked for" in text
 
 
+def test_a_picture_speaks_of_published_figures_where_there_are_some():
+    results = results_of({"OkNN": {"palm": 0.9}})
+    report = make_report(results, entries(), {}, read_published())
+    pictures = {b.name: b for b in report.blocks if hasattr(b, "svgs")}
+    for name, has_some in (("paper-accuracy", True), ("paper-macro-recall", False)):
+        assert ("published" in pictures[name].caption) == has_some
+        assert (">published<" in pictures[name].svgs[0]) == has_some
+
+
 def test_folds_that_are_not_there_yet_are_told():
     results = results_of({REFERENCE: {"binalpha": 0.7}})
     del results.values["accuracy"][REFERENCE]["binalpha"][1]
