@@ -5,8 +5,8 @@
 
 The folder holds `<name>.npz` (X, y) or `<name>_X.npz` and `<name>_y.npy` (sparse);
 the variable KNNGRAPH_DATA may name it instead. Results go to
-`benchmarks/results/accuracy.csv`, one row per (set, noise, method, fold); a run
-that is stopped goes on where it was.
+`benchmarks/results/accuracy.csv`, one row per (set, noise, method, fold) with
+versions and machine; a run that is stopped goes on where it was.
 """
 
 import argparse
@@ -24,7 +24,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from benchmarks.accuracy_report import N_FOLDS, RESULTS, write_report
+from benchmarks import machine
+from benchmarks.accuracy_report import CONDITIONS, N_FOLDS, RESULTS, write_report
 from benchmarks.datasets import TABULAR, Fold, load, split
 from benchmarks.rows import append_rows, read_rows
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
@@ -55,6 +56,7 @@ FIELDS = [
     "short_share",
     "ef",
     "metric",
+    *CONDITIONS,
 ]
 
 
@@ -244,12 +246,18 @@ MARKS = {
 def measured_before() -> set[tuple[str, ...]]:
     """Keys of the rows that are there."""
     key = ("set", "noise", "max_rows", "method", "fold")
-    return {tuple(row[name] for name in key) for row in read_rows(RESULTS)}
+    rows = read_rows(RESULTS)
+    if rows and list(rows[0]) != FIELDS:
+        raise SystemExit(
+            f"{RESULTS} has the columns of an older version of this benchmark; move "
+            "it away and measure anew."
+        )
+    return {tuple(row[name] for name in key) for row in rows}
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure what is asked for and not there yet."""
-    before = measured_before()
+    before, conditions = measured_before(), machine.conditions()
     for name in arguments.sets:
         for number, fold in enumerate(
             folds(name, arguments.data_dir, arguments.noise, arguments.max_rows)
@@ -259,7 +267,7 @@ def run(arguments: argparse.Namespace) -> None:
                 if (*key, MARKS[group], str(number)) in before:
                     continue
                 results = GROUPS[group](fold)
-                base = dict(zip(FIELDS, key)) | {"fold": number}
+                base = dict(zip(FIELDS, key)) | {"fold": number} | conditions
                 rows = [base | {"method": m} | r for m, r in results.items()]
                 append_rows(RESULTS, FIELDS, rows)
                 text = ", ".join(f"{m} {r['accuracy']:.3f}" for m, r in results.items())

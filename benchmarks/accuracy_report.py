@@ -5,8 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import COLUMNS as CONDITIONS
+from benchmarks.machine import described
 from benchmarks.rows import read_rows
-from benchmarks.statistics import average_ranks, signed_rank_p, win_tie_loss
+from benchmarks.statistics import (
+    LEAST_SETS,
+    average_ranks,
+    holm,
+    mean_and_spread,
+    signed_rank_p,
+    win_tie_loss,
+)
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "accuracy.csv"
@@ -28,6 +37,8 @@ SHORT_LIST = (
     "KNNGraphClassifierCV",
 )
 REFERENCE = "CV-kNN"
+# Points of accuracy up to which two means are level.
+TIE = 0.05
 N_FOLDS = 5
 
 Table = dict[str, dict[str, list[float]]]
@@ -91,21 +102,26 @@ def summary(accuracy: Table, sets: list[str], complete: list[str]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     reference = means[complete.index(REFERENCE)] if REFERENCE in complete else None
+    p_values = holm(
+        [
+            None if reference is None or m == REFERENCE else signed_rank_p(v, reference)
+            for m, v in zip(complete, means)
+        ]
+    )
     for place in np.argsort(-means.mean(axis=1)):
         row = f"| {complete[place]} | {means[place].mean():.2f} "
         row += f"| {ranks[place]:.2f} "
-        row += _against(means[place], reference, complete[place])
-        lines.append(row)
+        if reference is None or complete[place] == REFERENCE:
+            lines.append(row + "| | | |")
+        else:
+            lines.append(row + _against(means[place], reference, p_values[place]))
     return lines
 
 
-def _against(values: np.ndarray, reference: np.ndarray | None, method: str) -> str:
-    if reference is None or method == REFERENCE:
-        return "| | | |"
+def _against(values: np.ndarray, reference: np.ndarray, p: float | None) -> str:
     gain = values - reference
-    wins, ties, losses = win_tie_loss(values, reference, margin=0.05)
-    p = signed_rank_p(values, reference)
-    shown = "" if p is None else f"{p:.1g}"
+    wins, ties, losses = win_tie_loss(values, reference, margin=TIE)
+    shown = "no test" if p is None else f"{p:.1g}"
     return f"| {gain.mean():+.2f} | {wins} / {ties} / {losses} | {shown} |"
 
 
@@ -117,7 +133,10 @@ def by_set(accuracy: Table, methods: list[str]) -> list[str]:
         cells = []
         for method in methods:
             values = 100 * np.array(accuracy[method].get(name, []))
-            text = f"{values.mean():.1f} ± {values.std():.1f}" if len(values) else ""
+            text = ""
+            if len(values):
+                mean, spread = mean_and_spread(values)
+                text = f"{mean:.1f} ± {spread:.1f}"
             if 0 < len(values) < N_FOLDS:
                 text += f" ({len(values)} of {N_FOLDS} folds)"
             cells.append(text)
@@ -177,7 +196,11 @@ def report(title: str = "Measured accuracy", option: str = "--write-docs") -> st
         "rows). The grid of the SVC (C 1, 10, 100; gamma 0.3, 1, 3 times "
         "1/(d var)) is searched on 1500 training rows; that of CV-kNN is k 1 to 30 "
         "with both weightings. Our classifiers have their default settings unless "
-        "the name says otherwise.",
+        "the name says otherwise. ± is the standard deviation over the folds. Wins, "
+        f"ties and losses count sets, level within {TIE} points; p is of Wilcoxon's "
+        f"signed-rank test over the sets, Holm-adjusted, with {LEAST_SETS} sets or "
+        "more.",
+        *(f"\n{line}" for line in measured_on()),
     ]
     for (noise, max_rows), tables in sorted(read().items()):
         accuracy = tables["accuracy"]
@@ -204,6 +227,16 @@ def report(title: str = "Measured accuracy", option: str = "--write-docs") -> st
         if "CV-kNN, distance" in tables["log_loss"]:
             lines += ["", "Probabilities:", "", *log_loss_figures(tables["log_loss"])]
     return "\n".join(lines) + "\n"
+
+
+def measured_on() -> list[str]:
+    """Versions and machines of the rows, as sentences."""
+    found = {
+        tuple(row[name] for name in CONDITIONS): None
+        for row in read_rows(RESULTS)
+        if set(CONDITIONS) <= set(row)
+    }
+    return [f"Measured on: {described(dict(zip(CONDITIONS, one)))}." for one in found]
 
 
 def short_table() -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 PACKAGES = ("knngraph", "numpy", "scipy", "scikit-learn", "hnswlib", "numba")
 
+# Columns of a file that say under which conditions its rows were measured.
+COLUMNS = ("python", *PACKAGES, "cpu", "cores", "system")
+
 
 def conditions() -> dict[str, str]:
     """Versions and machine, by the names of the columns they are written to."""

@@ -69,7 +69,7 @@ def losing_lines(results: Results, sets: Sequence[str]) -> list[str]:
     for name in sets:
         own = results.mean("accuracy", REFERENCE, name)
         if own is None:
-            lines.append(f"**{name}**: `{REFERENCE}` was not measured.")
+            lines.append(f"{name}: `{REFERENCE}` was not measured.")
             continue
         means = {
             method: results.mean("accuracy", method, name)
@@ -80,7 +80,7 @@ def losing_lines(results: Results, sets: Sequence[str]) -> list[str]:
         ranked = sorted(above, key=lambda m: -above[m])
         text = "; ".join(f"{m} {above[m]:.2f}" for m in ranked) or "none"
         lines.append(
-            f"**{name}**: `{REFERENCE}` has {own:.2f}; above it are {len(above)} of "
+            f"{name}: `{REFERENCE}` has {own:.2f}; above it are {len(above)} of "
             f"{len([v for v in means.values() if v is not None])}: {text}."
         )
     return lines

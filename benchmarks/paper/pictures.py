@@ -65,10 +65,11 @@ def score_panel(
         handles = [
             ax.plot([], [], "o", color=COLORS[1], label="ours")[0],
             ax.plot([], [], "o", color=COLORS[0], label="others")[0],
-            ax.plot(
-                [], [], "D", markerfacecolor="none", color="#8a8f98", label="published"
-            )[0],
         ]
+        if any((metric, methods[m], name) in published for m in shown):
+            handles += ax.plot(
+                [], [], "D", markerfacecolor="none", color="#8a8f98", label="published"
+            )
         ax.set_yticks(range(len(shown)), shown)
         ax.invert_yaxis()
         if lowest > -np.inf:

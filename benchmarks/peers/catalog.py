@@ -14,6 +14,9 @@ from benchmarks.peers.engines import SearchVote
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
 
 Settings = dict[str, Any]
+# What all who vote choose among, once and by exact search.
+KS = (1, 3, 5, 10, 20)
+WEIGHTS = ("uniform", "distance")
 # Rows of the grid search of an SVC; the winner is fitted on all of them.
 SVC_SEARCH_ROWS = 1500
 
@@ -31,6 +34,8 @@ class Peer:
         Settings to choose among on held-out training rows.
     package : str
         What must be installed.
+    fixed : str
+        Settings that are not chosen, in words for the report; empty for defaults.
     votes : bool
         Whether k and the weights of the votes, chosen once by exact search for
         all who vote, belong to the settings.
@@ -43,6 +48,7 @@ class Peer:
     build: Callable[[Settings], Any]
     grid: tuple[Settings, ...] = ({},)
     package: str = "scikit-learn"
+    fixed: str = ""
     votes: bool = False
     search_rows: int | None = None
     is_ours: bool = False
@@ -80,6 +86,7 @@ def _approximate() -> list[Peer]:
             lambda s: _vote(engines.Faiss("HNSW32", 100, s["ef"]), s),
             beams,
             "faiss-cpu",
+            "M=32, efConstruction=100",
             votes=True,
         ),
         Peer(
@@ -87,6 +94,7 @@ def _approximate() -> list[Peer]:
             lambda s: _vote(engines.Hnswlib(16, 200, max(s["ef"], s["k"])), s),
             beams,
             "hnswlib",
+            "M=16, ef_construction=200, ef at least k",
             votes=True,
         ),
         Peer(
@@ -94,6 +102,7 @@ def _approximate() -> list[Peer]:
             lambda s: _vote(engines.PyNNDescent(30, s["epsilon"]), s),
             tuple({"epsilon": epsilon} for epsilon in (0.05, 0.1, 0.2)),
             "pynndescent",
+            "n_neighbors=30",
             votes=True,
         ),
         Peer(
@@ -101,6 +110,7 @@ def _approximate() -> list[Peer]:
             lambda s: _vote(engines.Annoy(50, s["search_k"]), s),
             tuple({"search_k": n} for n in (500, 2000, 8000)),
             "annoy",
+            "50 trees",
             votes=True,
         ),
         Peer(
@@ -108,6 +118,7 @@ def _approximate() -> list[Peer]:
             lambda s: _vote(engines.FaissLSH(s["n_bits"]), s),
             tuple({"n_bits": n} for n in (128, 512, 1024)),
             "faiss-cpu",
+            "signs of rotated projections of centered rows, all codes compared",
             votes=True,
         ),
     ]
@@ -133,12 +144,17 @@ def _others() -> list[Peer]:
                 for C in (1.0, 10.0, 100.0)
                 for gamma in (0.3, 1.0, 3.0)
             ),
+            fixed=(
+                "RBF kernel, gamma = gamma_factor / (columns x variance); chosen on "
+                f"{SVC_SEARCH_ROWS} rows, fitted on all"
+            ),
             search_rows=SVC_SEARCH_ROWS,
         ),
         Peer(
             "extra trees",
             lambda s: ExtraTreesClassifier(300, random_state=0, **s),
             ({"max_features": "sqrt"}, {"max_features": 0.3}),
+            fixed="300 trees",
         ),
     ]
 
@@ -149,6 +165,7 @@ def _ours() -> list[Peer]:
             f"ours: {name}",
             lambda _: KNNGraphClassifier(random_state=0, **parameters),
             package="knngraph",
+            fixed=_in_words(parameters),
             is_ours=True,
         )
 
@@ -176,10 +193,15 @@ def _ours() -> list[Peer]:
                 f"ours: {name}",
                 lambda _, parameters=parameters: _Served(parameters),
                 package="knngraph",
+                fixed=_in_words(parameters, "to_predictor()"),
                 is_ours=True,
             )
         )
     return found
+
+
+def _in_words(parameters: Settings, *more: str) -> str:
+    return ", ".join([*(f"{key}={value}" for key, value in parameters.items()), *more])
 
 
 def _vote(engine: Any, settings: Settings) -> SearchVote:

@@ -11,11 +11,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.isolated import peak_megabytes, reset_peak, resident_megabytes
 from benchmarks.metrics import median_seconds, quality, seconds
-from benchmarks.peers.catalog import Peer, Settings, peers
+from benchmarks.peers.catalog import KS, WEIGHTS, Peer, Settings, peers
 from knngraph.baselines._voting import count_votes, neighbor_weights
 
-KS = (1, 3, 5, 10, 20)
-WEIGHTS = ("uniform", "distance")
 # A setting this close to the best counts as as good, and the fastest is taken.
 AS_GOOD = 0.001
 HELD_OUT_AT_MOST = 2000

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import described
+from benchmarks.peers.catalog import KS, WEIGHTS, Peer, peers
 from benchmarks.report.blocks import (
     Bullets,
     Heading,
@@ -15,7 +16,7 @@ from benchmarks.report.blocks import (
     Report,
     Table,
 )
-from benchmarks.report.figures import as_svg, drawing
+from benchmarks.report.figures import COLORS, as_svg, drawing
 from benchmarks.report.markdown import write_markdown
 from benchmarks.report.page import write_page
 from benchmarks.rows import read_rows
@@ -77,7 +78,7 @@ def make_report(
     report = Report([Heading(f"Accuracy against time: {name}", 1)])
     report.add(Paragraph(_HOW))
     if problems:
-        reasons = [f"**{peer}**: {reason}" for peer, reason in problems.items()]
+        reasons = [f"{peer}: {reason}" for peer, reason in problems.items()]
         report.add(Heading("Not measured"), Bullets(reasons))
     if not rows:
         return report
@@ -96,8 +97,8 @@ def make_report(
         Picture(
             f"peers-{name}",
             panels,
-            "Accuracy against microseconds a query; ours in bold. Nobody is both "
-            "faster and more accurate than those on the line.",
+            "Accuracy against microseconds a query; the names of ours are green. "
+            "Nobody is both faster and more accurate than those on the line.",
         ),
         _table(values),
         _settings(values),
@@ -133,7 +134,7 @@ def _pareto(values: Values, metric: str, title: str) -> str:
         own = {name.removeprefix("ours: ") for name in values if _is_ours(name)}
         for label in ax.texts:
             if label.get_text() in own:
-                label.set_fontweight("bold")
+                label.set_color(COLORS[2])
         return as_svg(figure)
 
 
@@ -158,12 +159,29 @@ def _number(value: float) -> str:
 
 
 def _settings(values: Values) -> Table:
-    rows = [
-        [
-            name,
-            ", ".join(f"{key}={value}" for key, value in v["settings"].items())
-            or "defaults",
-        ]
-        for name, v in values.items()
-    ]
-    return Table(["peer", "chosen settings"], rows, "Settings")
+    """What every peer was given, what it could choose, and what it chose."""
+    known = {peer.name: peer for peer in peers()}
+    rows = []
+    for name, v in values.items():
+        fixed, grid = "", ""
+        if name in known:
+            fixed, grid = known[name].fixed, _grid(known[name])
+        chosen = ", ".join(f"{key}={value}" for key, value in v["settings"].items())
+        rows.append([name, fixed or "defaults", grid or "-", chosen or "-"])
+    return Table(["peer", "fixed", "chosen among", "chosen"], rows, "Settings")
+
+
+def _grid(peer: Peer) -> str:
+    """The values that every setting of a peer may have."""
+    offered: dict[str, list[Any]] = {}
+    if peer.votes:
+        offered = {"k": list(KS), "weights": list(WEIGHTS)}
+    if len(peer.grid) > 1:
+        for settings in peer.grid:
+            for key, value in settings.items():
+                offered.setdefault(key, [])
+                offered[key] += [value] if value not in offered[key] else []
+    return "; ".join(
+        f"{key} {', '.join(str(value) for value in values)}"
+        for key, values in offered.items()
+    )

@@ -1,6 +1,6 @@
 """What a report is made of, told to Markdown and to HTML alike.
 
-Text may carry `code`, **bold** and nothing else.
+Text may carry `code`, **bold** and nothing else. Bold is kept for what a test says.
 """
 
 from collections.abc import Sequence

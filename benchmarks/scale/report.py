@@ -83,7 +83,7 @@ def make_report(
     """All blocks of the report."""
     report = Report([Heading("Time and memory as rows grow", 1), Paragraph(_HOW)])
     if problems:
-        reasons = [f"**{size} rows**: {why}" for size, why in problems.items()]
+        reasons = [f"{size} rows: {why}" for size, why in problems.items()]
         report.add(Heading("Not measured"), Bullets(reasons))
     if not rows:
         return report

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t
 
 from knngraph.compare.measure import Measured
 from knngraph.compare.methods import MAJORITY
 
 # Times this close are noise of the machine; then accuracy decides.
 _AS_FAST = 2.0
-# Standard errors over the majority class: the best of a dozen methods is a little
-# better than chance by chance.
-_SURELY_BETTER = 2.0
+# Confidence that the best beats the majority class: of a dozen methods one is a
+# little better than chance by chance, and few folds tell little of their spread.
+_CONFIDENCE = 0.975
 
 RULE = (
     "Of the methods within one standard error of the most accurate one (of the "
@@ -56,7 +57,7 @@ def choose(measured: list[Measured]) -> Choice:
         return Choice(None, majority, "No method could be fitted.")
     best = max(methods, key=lambda m: m.mean_accuracy)
     gain = best.mean_accuracy - majority.mean_accuracy
-    if gain <= _SURELY_BETTER * _standard_error(best, majority):
+    if gain <= _least_gain(best, majority):
         return Choice(None, best, _no_better(best, majority))
     close = [
         m
@@ -73,6 +74,12 @@ def _standard_error(one: Measured, other: Measured) -> float:
     """Of the mean difference of two methods on the same folds."""
     differences = np.subtract(one.accuracy, other.accuracy)
     return float(np.std(differences, ddof=1) / np.sqrt(len(differences)))
+
+
+def _least_gain(one: Measured, other: Measured) -> float:
+    """What a mean difference must exceed, by the t distribution of the folds."""
+    quantile = t.ppf(_CONFIDENCE, len(one.accuracy) - 1)
+    return float(quantile) * _standard_error(one, other)
 
 
 def _why(
@@ -102,8 +109,8 @@ def _why(
 def _no_better(best: Measured, majority: Measured) -> str:
     text = (
         "No method is better than always saying the most frequent class "
-        f"({100 * majority.mean_accuracy:.1f} % right) by more than two standard "
-        f"errors; the best, {best.reading.name}, has "
+        f"({100 * majority.mean_accuracy:.1f} % right) by more than the folds differ "
+        f"by chance; the best, {best.reading.name}, has "
         f"{100 * best.mean_accuracy:.1f} %. "
     )
     gain = np.subtract(best.balanced_accuracy, majority.balanced_accuracy)

@@ -7,6 +7,7 @@ import numpy as np
 
 from knngraph.compare.choose import Choice
 from knngraph.compare.measure import Measured
+from knngraph.compare.problem import counted
 
 NOTE = (
     "Accuracy: mean and standard deviation over the folds, in percent. Balanced: "
@@ -95,13 +96,19 @@ def table_lines(comparison: Comparison) -> list[TableLine]:
     return lines
 
 
-def failures(comparison: Comparison) -> list[str]:
-    """What the methods said that could not be fitted."""
-    return [
-        f"{entry.reading.name} could not be fitted: {entry.failure}"
-        for entry in comparison.measured
-        if entry.failure is not None
-    ]
+def remarks(comparison: Comparison) -> list[str]:
+    """What the methods said that could not be fitted, and what others warned of."""
+    lines = []
+    for entry in comparison.measured:
+        name = entry.reading.name
+        if entry.failure is not None:
+            lines.append(f"{name} could not be fitted: {entry.failure}")
+        elif entry.warned:
+            lines.append(
+                f"{name} warned {counted(len(entry.warned), 'time')}, first: "
+                f"{entry.warned[0]}"
+            )
+    return lines
 
 
 def wrong_in_hundred(comparison: Comparison) -> list[tuple[str, float, float]]:

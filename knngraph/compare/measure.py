@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,8 @@ class Measured:
         A query, of a batch of all test rows.
     failure : str or None
         What the method said where it could not be fitted.
+    warned : list of str
+        The first warning of every fit and of every reading that gave one.
     """
 
     reading: Reading
@@ -45,6 +48,7 @@ class Measured:
     fit_seconds: list[float] = field(default_factory=list)
     microseconds: list[float] = field(default_factory=list)
     failure: str | None = None
+    warned: list[str] = field(default_factory=list)
 
     @property
     def mean_accuracy(self) -> float:
@@ -98,8 +102,7 @@ def cross_validate(
     measured = [[Measured(reading) for reading in fit.readings] for fit in fits]
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     with threadpool_limits(limits=n_jobs), warnings.catch_warnings():
-        # Classes with fewer rows than folds have been told to the user.
-        warnings.filterwarnings("ignore", message="The least populated class")
+        _ignore_what_is_told()
         for train, test in folds.split(rows, codes):
             preparation = make_preparation()
             X_train = preparation.fit_transform(rows[train])
@@ -126,7 +129,9 @@ def warm_up(
     codes = np.arange(_WARM_UP_ROWS) % 2
     for fit in fits:
         entries = [Measured(reading) for reading in fit.readings]
-        _measure_fit(fit, entries, X, codes, X, codes, 0, n_jobs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _measure_fit(fit, entries, X, codes, X, codes, 0, n_jobs)
         if advance is not None:
             advance(1)
 
@@ -145,17 +150,37 @@ def _measure_fit(
         return
     model = fit.make(seed, n_jobs)
     try:
-        start = time.perf_counter()
-        model.fit(X_train, y_train)
-        entries[0].fit_seconds.append(time.perf_counter() - start)
+        with _warnings_of(entries[0]):
+            start = time.perf_counter()
+            model.fit(X_train, y_train)
+            entries[0].fit_seconds.append(time.perf_counter() - start)
         for entry in entries:
             if entry.reading.parameters:
                 model.set_params(**entry.reading.parameters)
-            _measure_reading(model, entry, X_test, y_test)
+            with _warnings_of(entry):
+                _measure_reading(model, entry, X_test, y_test)
     except ValueError as error:
         # Five neighbors of four rows, say: a line of the table, not the end of it.
         for entry in entries:
             entry.failure = " ".join(str(error).split())
+
+
+def _ignore_what_is_told() -> None:
+    # Classes with fewer rows than folds have been told to the user.
+    warnings.filterwarnings("ignore", message="The least populated class")
+
+
+@contextmanager
+def _warnings_of(entry: Measured) -> Iterator[None]:
+    """Keep the first warning for the report, out of the way of the progress."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        _ignore_what_is_told()
+        yield
+    if told:
+        entry.warned.append(" ".join(str(told[0].message).split()))
 
 
 def _measure_reading(

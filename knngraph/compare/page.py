@@ -10,8 +10,8 @@ import knngraph
 from knngraph.compare.comparison import (
     NOTE,
     Comparison,
-    failures,
     largest_bar,
+    remarks,
     table_lines,
     wrong_in_hundred,
 )
@@ -46,7 +46,7 @@ def page(comparison: Comparison) -> str:
         scatter(_points(comparison), _chosen_name(comparison)),
         "<h2>All figures</h2>",
         _table(comparison),
-        "".join(f"<p>{escape(line)}</p>" for line in failures(comparison)),
+        "".join(f"<p>{escape(line)}</p>" for line in remarks(comparison)),
         f"<p class='note'>{escape(NOTE)}</p>",
         "<h2>What was done to the table</h2>",
         _list([*comparison.notices, *comparison.preparation]),
@@ -73,7 +73,7 @@ def _chosen_name(comparison: Comparison) -> str | None:
 
 def _choice(comparison: Comparison) -> str:
     first, *more = choice_lines(comparison)
-    paragraphs = [f"<p><strong>{escape(first)}</strong></p>"]
+    paragraphs = [f"<p>{escape(first)}</p>"]
     for line in more:
         start, _, rest = line.partition(": ")
         text = f"<code>{escape(rest)}</code>" if start == "In Python" else escape(rest)
@@ -100,7 +100,8 @@ def _bars(comparison: Comparison) -> str:
     return (
         f"<div class='bars'>{''.join(rows)}</div><p class='note'>"
         "<span class='key ours'></span> knngraph <span class='key other'></span> "
-        "others. Bars start at zero; a bar with an open end leaves the picture."
+        "others. Bars start at zero; a bar with an open end leaves the picture. "
+        "★ is the choice."
         "</p>"
     )
 

@@ -109,8 +109,11 @@ def _read_parquet(path: Path, pandas: Any) -> TableFile:
         raise TableProblem(
             f"{path} is no readable Parquet file: {_one_line(error)}."
         ) from error
+    # What pandas stored as named rows is a column like the others.
+    named = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(named).reset_index(drop=True)
     frame.columns = [str(name) for name in frame.columns]
-    return TableFile(frame.reset_index(drop=True), [])
+    return TableFile(frame, [])
 
 
 def _read_text(

@@ -19,7 +19,7 @@ body {
 main { max-width: 860px; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
-p, li, strong { overflow-wrap: anywhere; }
+p, li { overflow-wrap: anywhere; }
 code { font-size: 0.9em; }
 .lead, .note, footer { color: var(--soft); }
 .note, footer { font-size: 0.85rem; }
@@ -28,7 +28,9 @@ footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 0.5re
   background: var(--panel); border-left: 4px solid var(--mark);
   padding: 0.25rem 1rem; border-radius: 4px;
 }
-.chosen, tr.chosen th { color: var(--mark); font-weight: 700; }
+.chosen, tr.chosen th { color: var(--mark); }
+span.chosen::before, li.chosen::before, tr.chosen th::before { content: "★ "; }
+.choice p:first-child { font-size: 1.1rem; }
 .bars {
   display: grid; grid-template-columns: max-content 1fr max-content;
   gap: 0.35rem 0.75rem; align-items: center;

@@ -42,6 +42,8 @@ def find_column(names: list[str], wanted: str, option: str) -> str:
     hint = f"did you mean {quoted(near)}?" if near else f"there are {quoted(names)}."
     if names and all(_is_number(name) for name in names):
         hint = "the first line holds numbers; it has to name the columns."
+    elif len(names) == 1:
+        hint = f"the file was read as one column, {names[0]!r}: say --sep."
     raise TableProblem(f"{option}: there is no column {wanted!r}; {hint}")
 
 

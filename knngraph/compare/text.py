@@ -7,8 +7,8 @@ from knngraph.compare.choose import RULE
 from knngraph.compare.comparison import (
     NOTE,
     Comparison,
-    failures,
     largest_bar,
+    remarks,
     table_lines,
     wrong_in_hundred,
 )
@@ -34,7 +34,7 @@ def write_text(comparison: Comparison, stream: TextIO) -> None:
         *(_wrap(line, "- ") for line in comparison.preparation),
         "",
         format_table(comparison, plain=plain),
-        *(_wrap(failure) for failure in failures(comparison)),
+        *(_wrap(remark) for remark in remarks(comparison)),
         _wrap(NOTE),
         "",
         format_bars(comparison, plain=plain),

@@ -93,6 +93,11 @@ def _opened(path: Path, reader: Callable[[Path], Any]) -> Any:
 def _pick(content: Any, path: Path) -> tuple[Any, Any]:
     """X and the labels of an open file."""
     names = [name for name in content if not name.startswith("__")]
+    if {"indices", "indptr", "data"} <= set(names):
+        raise ValueError(
+            f"{path} holds sparse rows without labels: call it {path.stem}_X.npz and "
+            f"put the labels beside it in {path.stem}_y.npy (numpy.save)."
+        )
     labels = next((name for name in _LABEL_NAMES if name in names), None)
     if "X" not in names or labels is None:
         lacking = "X" if "X" not in names else "Y"

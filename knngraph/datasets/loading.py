@@ -46,9 +46,11 @@ def load(
     ----------
     name : {"binalpha", "caltech", "corel", "mpeg", "news", "palm"}
     data_dir : path or None, default=None
-        Folder with `<name>.npz` (X, y) or `<name>.mat` (X, Y). None takes the
-        variable KNNGRAPH_DATA; where that is not set either, the set is looked
-        for in the cache folder and downloaded into it.
+        Folder with `<name>.npz` (X, y), or `<name>.mat` (X, Y; X may be sparse),
+        or sparse rows in `<name>_X.npz` (`scipy.sparse.save_npz`) with their
+        labels in `<name>_y.npy`. None takes the variable KNNGRAPH_DATA; where
+        that is not set either, the set is looked for in the cache folder and
+        downloaded into it.
     download : bool, default=True
         Whether a set that the cache folder lacks may be downloaded. A folder
         that was named is never written to.

@@ -107,8 +107,8 @@ def test_a_missing_set_is_told_and_the_others_are_measured(folder, capsys):
     for page in ("report.md", "report.html"):
         text = (folder / "out" / page).read_text()
         assert "put palm.mat (X, Y) or palm.npz (X, y) there" in text
-        assert "<strong>corel</strong>: was not asked for" in text or (
-            "**corel**: was not asked for" in text
+        assert "<code>corel</code>: was not asked for" in text or (
+            "`corel`: was not asked for" in text
         )
     assert {row["set"] for row in rows_of(folder, "out")} == {"caltech"}
 
@@ -129,7 +129,7 @@ def test_a_method_that_fails_is_told_and_the_others_are_measured(folder, monkeyp
     assert len({row["fold"] for row in rows_of(folder, "out")}) == 3
     assert {row["method"] for row in rows_of(folder, "out")} == {"1-NN"}
     text = (folder / "out" / "report.md").read_text()
-    assert text.count("- **caltech, x**: MemoryError: too many rows") == 1
+    assert text.count("- `caltech, x`: MemoryError: too many rows") == 1
 
 
 def test_a_run_without_any_set_says_so(tmp_path, capsys):
@@ -194,8 +194,17 @@ def test_a_table_puts_the_published_figure_beside_the_measured():
     row = next(x for x in text.splitlines() if x.startswith(f"| {REFERENCE} |"))
     assert row.startswith(f"| {REFERENCE} | 69.00 ± 1.41 (published 69.65) | - (pub")
     assert "| CV-kNN | 49.00 ± 1.41 (published 66.74) |" in text
-    assert "- **palm**: not there" in text
-    assert "- **news**: was not asked for" in text
+    assert "- `palm`: not there" in text
+    assert "- `news`: was not asked for" in text
+
+
+def test_a_picture_speaks_of_published_figures_where_there_are_some():
+    results = results_of({"OkNN": {"palm": 0.9}})
+    report = make_report(results, entries(), {}, read_published())
+    pictures = {b.name: b for b in report.blocks if hasattr(b, "svgs")}
+    for name, has_some in (("paper-accuracy", True), ("paper-macro-recall", False)):
+        assert ("published" in pictures[name].caption) == has_some
+        assert (">published<" in pictures[name].svgs[0]) == has_some
 
 
 def test_folds_that_are_not_there_yet_are_told():

@@ -1,6 +1,12 @@
 """Peers: votes of a search, choice of settings, a process of one's own."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
+import psutil
 import pytest
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import KNeighborsClassifier
@@ -124,6 +130,36 @@ def test_a_process_that_fails_says_why():
         run_isolated("benchmarks.statistics:holm", {"p_values": []}, timeout=0.01)
 
 
+def test_a_measurement_ends_with_the_run_that_was_killed(tmp_path):
+    path = tmp_path / "number"
+    arguments = {"path": str(path), "seconds": 300}
+    program = (
+        "from benchmarks.isolated import run_isolated\n"
+        f"run_isolated('tests.benchmarks.waiting:wait', {arguments!r}, timeout=300)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as run:
+        assert wait_until(path.exists)
+        child = psutil.Process(int(path.read_text()))
+        run.send_signal(signal.SIGKILL)
+    assert wait_until(lambda: not is_alive(child))
+
+
+def is_alive(process):
+    """Whether a process still runs; one that nobody asks after does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(condition, seconds=60):
+    """Whether a condition comes true in time."""
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    return condition()
+
+
 def test_peers_of_a_file_of_ones_own(tmp_path, monkeypatch, capsys):
     X, y = make_blobs(200, n_features=3, centers=3, random_state=0)
     np.savez(tmp_path / "own.npz", X=X, y=y + 7)
@@ -146,4 +182,4 @@ def test_peers_of_a_file_of_ones_own(tmp_path, monkeypatch, capsys):
     # The second run had nothing to measure.
     assert capsys.readouterr().out.count("sklearn brute") == 1
     page = (tmp_path / "out" / "own.html").read_text()
-    assert "<strong>absent</strong>: the package no-such-package is not" in page
+    assert "<li>absent: the package no-such-package is not" in page

@@ -96,7 +96,7 @@ def test_scale_report_fits_exponents():
     ]
     text = as_markdown(make_report(rows, {1_000_000: "not done within 5 s"}))
     assert "| exponent |" + " 1.50 ± 0.00 |" * len(COSTS) in text
-    assert "- **1000000 rows**: not done within 5 s" in text
+    assert "- 1000000 rows: not done within 5 s" in text
     assert "| 10 000 | 1000 |" in text
     two = as_markdown(make_report(rows[: 2 * (len(COSTS) + len(SCORES))], {}))
     assert "| exponent | 1.50 | 1.50 |" in two
@@ -123,8 +123,25 @@ def test_peers_report_ranks_and_lists_who_is_missing():
     text = as_markdown(make_report("own", rows, {"annoy": "the package is missing"}))
     assert text.index("| ours: lookup | 75.00 |") < text.index("| slow | 50.00 |")
     assert "| slow | 50.00 | 200.00 | 1 500 |" in text
-    assert "| slow | k=3 |" in text
-    assert "- **annoy**: the package is missing" in text
+    assert "| slow | defaults | - | k=3 |" in text
+    assert "- annoy: the package is missing" in text
+
+
+def test_peers_report_states_what_was_fixed_and_what_was_chosen_among():
+    from benchmarks.peers.catalog import peers
+    from benchmarks.peers.report import _settings
+
+    table = _settings({peer.name: {"settings": {"k": 5}} for peer in peers()})
+    rows = {row[0]: row[1:] for row in table.rows}
+    votes = "k 1, 3, 5, 10, 20; weights uniform, distance"
+    assert rows["sklearn brute"] == ["defaults", votes, "k=5"]
+    assert rows["hnswlib + vote"][:2] == [
+        "M=16, ef_construction=200, ef at least k",
+        f"{votes}; ef 16, 32, 64, 128",
+    ]
+    assert rows["SVC"][1] == "C 1.0, 10.0, 100.0; gamma_factor 0.3, 1.0, 3.0"
+    assert rows["ours: lookup, ef=auto"][:2] == ["ef=auto", "-"]
+    assert rows["ours: CV"][0] == "defaults"
 
 
 def test_mixture_rows_do_not_depend_on_how_many_are_drawn():

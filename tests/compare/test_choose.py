@@ -1,5 +1,7 @@
 """The measures, and the rule that chooses."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
@@ -8,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 from knngraph.compare.choose import choose
-from knngraph.compare.measure import Measured, cross_validate, log_loss
+from knngraph.compare.measure import Measured, cross_validate, log_loss, warm_up
 from knngraph.compare.methods import MAJORITY, Fit, Reading, all_fits
 
 FOLDS = np.array([-0.01, 0.0, 0.01])
@@ -63,6 +65,18 @@ def test_no_better_than_the_majority_class():
     assert "tell the rare classes apart" in choose([MOST, balanced]).reason
 
 
+def test_two_folds_that_happen_to_agree_are_no_proof():
+    def half(accuracies):
+        return Measured(Reading("half", ""), accuracies, [0.5, 0.5], [1.0, 1.0])
+
+    majority = Measured(Reading(MAJORITY, ""), [0.5, 0.5], [0.5, 0.5])
+    majority.microseconds = [0.1, 0.1]
+    for accuracies, chosen in (([0.53, 0.54], False), ([0.83, 0.84], True)):
+        method = half(accuracies)
+        method.microseconds = [1.0, 1.0]
+        assert (choose([majority, method]).chosen is method) == chosen
+
+
 def test_failures_are_not_chosen():
     failed = Measured(Reading("failed", "failed()"), failure="too few rows")
     fine = method("fine", 0.9 + FOLDS, 1.0)
@@ -108,6 +122,29 @@ def test_cross_validation_by_hand():
     assert not fifty.accuracy
     assert len(one.fit_seconds) == len(one.microseconds) == 2
     assert done == [1] * 6
+
+
+class Warns(KNeighborsClassifier):
+    """A method that warns at fit and at every answer."""
+
+    def fit(self, X, y):
+        warnings.warn(f"{len(y)} rows\nare few", stacklevel=2)
+        return super().fit(X, y)
+
+    def predict(self, X):
+        warnings.warn("slow", stacklevel=2)
+        return super().predict(X)
+
+
+def test_warnings_are_kept_for_the_report():
+    X = np.array([[0.0], [0.1], [10.0], [10.1]])
+    own = Fit(lambda s, j: Warns(1), [Reading("own", "", {}), Reading("again", "", {})])
+    first, second = cross_validate(
+        X, np.array([0, 0, 1, 1]), FunctionTransformer, [own], n_folds=2, seed=0
+    )
+    assert first.warned == ["2 rows are few", "slow", "2 rows are few", "slow"]
+    assert second.warned == ["slow", "slow"]
+    warm_up([own])
 
 
 def test_every_method_has_a_name_and_code_of_its_own():

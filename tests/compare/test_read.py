@@ -58,6 +58,17 @@ def test_compressed_text_and_parquet(tmp_path):
     check(read_table(columns))
 
 
+def test_named_rows_of_parquet_are_a_column(tmp_path):
+    frame = pandas.DataFrame({"kind": ["a", "b"], "size": [1.5, 2.5]})
+    for names in (["kind"], ["size"], ["kind", "size"]):
+        frame.set_index(names).to_parquet(tmp_path / "data.parquet")
+        found = read_table(tmp_path / "data.parquet").frame
+        assert found["kind"].tolist() == ["a", "b"]
+        assert found["size"].tolist() == [1.5, 2.5]
+    frame.set_axis([7, 9]).to_parquet(tmp_path / "data.parquet")
+    assert list(read_table(tmp_path / "data.parquet").frame) == ["kind", "size"]
+
+
 def test_commas_in_quotes_and_decimal_commas(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text('name,size\n"Doe, Jane",1\n"Roe, Jim",2\n')

@@ -79,6 +79,11 @@ def test_a_table_without_names_is_recognized():
         find_column(["5.1", "3.5", "0"], "label", "--target")
 
 
+def test_a_separator_that_was_not_found_is_asked_for():
+    with pytest.raises(TableProblem, match=r"as one column, 'a b label': say --sep"):
+        find_column(["a b label"], "label", "--target")
+
+
 def test_folds_that_no_class_fills():
     classes = np.array(["a", "b"])
     with pytest.raises(TableProblem, match="largest class of 't' has 3 rows; use"):

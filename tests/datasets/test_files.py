@@ -36,6 +36,12 @@ def test_sparse_rows_stay_sparse(tmp_path):
         np.testing.assert_array_equal(y, Y)
 
 
+def test_sparse_rows_without_labels_say_where_these_go(tmp_path):
+    sparse.save_npz(tmp_path / "news.npz", sparse.csr_matrix(X))
+    with pytest.raises(ValueError, match=r"call it news_X.npz and .* in news_y.npy"):
+        read_set(tmp_path / "news.npz")
+
+
 def test_one_row_a_column_is_turned(tmp_path):
     savemat(tmp_path / "set.mat", {"X": X.T, "Y": Y})
     np.testing.assert_array_equal(read_set(tmp_path / "set.mat")[0], X)

@@ -7,9 +7,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.io import savemat
 
 from knngraph import datasets
+from knngraph.datasets.catalog import CATALOG
 from tests.datasets.server import Deposit
 
 X = np.random.default_rng(0).normal(size=(6, 5))
@@ -156,6 +158,47 @@ def test_a_record_that_is_unclear(claims, message):
         pytest.raises(datasets.MissingSetError, match=message),
     ):
         datasets.load("caltech", record_url=deposit.url, verbose=0)
+
+
+def test_a_download_that_is_cut_goes_on_and_a_damaged_one_is_not_kept(cache):
+    content = as_mat()
+    with Deposit({"caltech.mat": content}, cut_after=len(content) - 9) as deposit:
+        rows, _ = datasets.load("caltech", record_url=deposit.url, verbose=0)
+        np.testing.assert_array_equal(rows, X)
+        spans = [span for _, span in deposit.asked]
+    assert spans == [None, f"bytes={len(content) - 9}-"]
+    claims = {"corel.mat": {"checksum": "md5:" + 32 * "0"}}
+    with (
+        Deposit({"corel.mat": content}, claims=claims) as deposit,
+        pytest.raises(datasets.MissingSetError) as caught,
+    ):
+        datasets.load("corel", record_url=deposit.url, verbose=0)
+    assert f"but the deposit says {32 * '0'}; nothing was kept" in str(caught.value)
+    assert "put corel.mat (X, Y) or corel.npz (X, y) there" in str(caught.value)
+    assert [path.name for path in cache.iterdir()] == ["caltech.mat"]
+
+
+def test_every_published_set_from_dense_and_sparse_files(tmp_path):
+    random = np.random.default_rng(0)
+    for name, described in CATALOG.items():
+        n_classes = described.n_classes or 3
+        y = np.tile(np.arange(n_classes), 2) + 1
+        rows = random.integers(0, 2, size=(len(y), described.n_features or 5))
+        rows = rows.astype(np.float64)
+        content = {"X": sparse.csc_matrix(rows), "Y": y[:, None].astype(float)}
+        for folder in ("npz", "mat", "pair"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        np.savez(tmp_path / name / "npz" / f"{name}.npz", X=rows, y=y)
+        savemat(tmp_path / name / "mat" / f"{name.title()}_uni.mat", content)
+        pair = tmp_path / name / "pair"
+        sparse.save_npz(pair / f"{name}_X.npz", sparse.csr_matrix(rows))
+        np.save(pair / f"{name}_y.npy", y)
+        for folder in ("npz", "mat", "pair"):
+            found, labels = datasets.load(name, tmp_path / name / folder)
+            assert sparse.issparse(found) == (folder != "npz")
+            dense = found.toarray() if sparse.issparse(found) else found
+            np.testing.assert_array_equal(dense, rows)
+            np.testing.assert_array_equal(labels, y)
 
 
 def test_a_record_that_is_not_there():

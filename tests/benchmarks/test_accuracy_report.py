@@ -1,0 +1,80 @@
+"""The page of measured accuracies is made of the rows alone."""
+
+import pytest
+
+from benchmarks import accuracy, accuracy_report, machine
+from benchmarks.rows import append_rows
+
+METHODS = {"1-NN": -0.02, "CV-kNN": 0.0, "adaptive": 0.03}
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A file of results and the pages that are written from it."""
+    path = tmp_path / "accuracy.csv"
+    for module in (accuracy, accuracy_report):
+        monkeypatch.setattr(module, "RESULTS", path)
+    monkeypatch.setattr(accuracy_report, "DOCS", tmp_path / "measured.md")
+    monkeypatch.setattr(accuracy_report, "README", tmp_path / "README.md")
+    marks = f"{accuracy_report.BEGIN}\nold\n{accuracy_report.END}"
+    (tmp_path / "README.md").write_text(f"before\n{marks}\nafter\n")
+    return path
+
+
+def write(path, n_sets, conditions, fields=accuracy.FIELDS):
+    rows = [
+        {
+            "set": f"set {place}", "noise": "0.0", "max_rows": "0", "method": method,
+            "fold": fold, "accuracy": 0.5 + 0.05 * place + gain * (place + 1) + move,
+            "log_loss": 1.0, "us_per_query": 10.0,
+        }
+        | conditions
+        for place in range(n_sets)
+        for method, gain in METHODS.items()
+        for fold, move in enumerate((-0.01, -0.01, 0.0, 0.01, 0.01))
+    ]  # fmt: skip
+    append_rows(path, fields, rows)
+
+
+def test_the_page_and_the_readme_are_written_from_the_rows(results):
+    write(results, 6, machine.conditions())
+    accuracy_report.write_report(write_docs=True)
+    page = (results.parent / "measured.md").read_text()
+    # All signs agree on six sets, in two comparisons: 2 x 2 / 64.
+    assert "| adaptive | 73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.06 |" in page
+    assert "| 1-NN | 55.50 | 3.00 | -7.00 | 0 / 0 / 6 | 0.06 |" in page
+    assert "| set 0 | 48.0 ± 1.0 | 50.0 ± 1.0 | 53.0 ± 1.0 |" in page
+    assert f"{machine.conditions()['cpu']}, " in page
+    assert f"knngraph {machine.conditions()['knngraph']}" in page
+    assert "**" not in page
+    readme = (results.parent / "README.md").read_text()
+    assert readme.startswith("before\n")
+    assert readme.endswith("after\n")
+    assert "| adaptive | 73.0 |" in readme
+    accuracy_report.write_report(write_docs=True)
+    assert (results.parent / "measured.md").read_text() == page
+    assert (results.parent / "README.md").read_text() == readme
+
+
+def test_few_sets_are_not_tested(results):
+    write(results, 4, machine.conditions())
+    assert "4 / 0 / 0 | no test |" in accuracy_report.report()
+
+
+def test_rows_of_two_machines_are_told(results):
+    write(results, 5, machine.conditions())
+    write(results, 1, machine.conditions() | {"cpu": "another one"})
+    assert accuracy_report.report().count("Measured on: ") == 2
+
+
+def test_columns_of_an_older_version_are_refused(results):
+    older = [name for name in accuracy.FIELDS if name not in machine.COLUMNS]
+    write(results, 5, {}, older)
+    with pytest.raises(SystemExit, match="columns of an older version"):
+        accuracy.measured_before()
+    # What they say can be told all the same.
+    assert "Measured on" not in accuracy_report.report()
+
+
+def test_conditions_are_those_columns():
+    assert tuple(machine.conditions()) == machine.COLUMNS
