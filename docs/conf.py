@@ -15,17 +15,27 @@ project_copyright = author
 version = release = knngraph.__version__
 
 extensions = [
+    "inside_links",
     "mathml",
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_templates", "changelog.d", "gallery", "pictures"]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "changelog.d",
+    "gallery",
+    "pictures",
+    # Times of the scripts, on pages that fetch scripts from elsewhere.
+    "**sg_execution_times.rst",
+]
 nitpicky = False
 
 # A figure of a page is a script in docs/pictures, drawn when the pages are built.
@@ -60,8 +70,8 @@ sphinx_gallery_conf = {
 # Figures are shown by the gallery itself.
 warnings.filterwarnings("ignore", message=".*non-interactive.*cannot be shown")
 
-copybutton_prompt_text = ">>> "
-copybutton_exclude = ".linenos, .gp"
+# Copied is what runs: no prompts, and no answers either.
+copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "knngraph"
