@@ -6,6 +6,7 @@ Nothing is measured: figures are read from docs/measured.md and docs/paper.md, s
 that a page which repeats one cannot say another. A test holds the pages to it.
 """
 
+import argparse
 from pathlib import Path
 
 from benchmarks.pages import DOCS, between, put_between, table, tables_of
@@ -158,4 +159,5 @@ def _rows_of(text: str) -> list[list[str]]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     write()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_iris
 
+from benchmarks.measured import PAGES as MEASURED_PAGES
 from knngraph.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +44,11 @@ def commands():
             for command in line.split(" && "):
                 if command and not command.startswith(OTHERS):
                     yield pytest.param(command, id=f"{page.stem}: {command}")
+    for measured in MEASURED_PAGES:
+        for arguments in (*measured.measure, measured.write):
+            if arguments:
+                command = f"python -m {arguments}"
+                yield pytest.param(command, id=f"measured, {measured.name}: {command}")
 
 
 def help_of(module: str, subcommands: list[str], monkeypatch) -> str:
@@ -104,3 +110,15 @@ def test_the_comparison_of_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([*shlex.split(command)[1:], "--quick", "--folds", "2"]) == 0
     assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_marked_pages_are_written_by_the_command_for_all_of_them():
+    marked = {
+        page.relative_to(ROOT / "docs").as_posix()
+        for page in PAGES
+        if "begin -->" in page.read_text() and ROOT / "docs" in page.parents
+    }
+    named = {measured.name for measured in MEASURED_PAGES}
+    # Of the parameters of all stages, and excerpts of other pages.
+    of_stages = {page for page in marked if page.startswith("guide/")}
+    assert marked - of_stages - {"start.md", "inference.md"} <= named
