@@ -39,9 +39,11 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Warnings, which broken links between the pages are too, stop the build.
+# Warnings, which broken links between the pages are too, stop the build. The
+# examples of the reference are run from what the first command has read.
 docs: $(VENV)/installed-docs
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b doctest -d docs/_build/doctrees docs docs/_build/doctest
 
 format: $(VENV)/installed-tests
 	$(BIN)/ruff check --fix .

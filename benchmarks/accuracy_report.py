@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import excerpts
 from benchmarks.machine import COLUMNS as CONDITIONS
 from benchmarks.machine import described
+from benchmarks.pages import marked, table
 from benchmarks.rows import read_rows
 from benchmarks.statistics import (
     LEAST_SETS,
@@ -20,9 +22,7 @@ from benchmarks.statistics import (
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "accuracy.csv"
 DOCS = ROOT.parent / "docs" / "measured.md"
-README = ROOT.parent / "README.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-# Rows of the table in the README.
+# Rows of the table that README and guide repeat.
 SHORT_LIST = (
     "1-NN",
     "CV-kNN",
@@ -182,8 +182,10 @@ def log_loss_figures(losses: Table) -> list[str]:
     return lines
 
 
-def report(title: str = "Measured accuracy", option: str = "--write-docs") -> str:
-    """All tables as Markdown, under a title; the option that wrote them is named."""
+def report(page: Path = DOCS) -> str:
+    """All tables as Markdown, with the option that writes them to the page."""
+    title = "Measured accuracy" if page == DOCS else f"Measured {page.stem}"
+    option = "--write-docs" if page == DOCS else f"--page docs/{page.name}"
     lines = [
         f"# {title}",
         "",
@@ -202,6 +204,8 @@ def report(title: str = "Measured accuracy", option: str = "--write-docs") -> st
         "more.",
         *(f"\n{line}" for line in measured_on()),
     ]
+    if page == DOCS:
+        lines += ["", "## In short", "", marked("in short", short_table())]
     for (noise, max_rows), tables in sorted(read().items()):
         accuracy = tables["accuracy"]
         lines += ["", f"## noise {noise}, max_rows {max_rows}", ""]
@@ -240,20 +244,28 @@ def measured_on() -> list[str]:
 
 
 def short_table() -> str:
-    """The table of the README: means with and without wrong training labels."""
+    """Means with and without wrong training labels, and the time of a query."""
     tables = read()
     clean, noisy = _of_noise(tables, 0.0), _of_noise(tables, 0.2)
-    lines = [
-        "| | mean accuracy | with 20 % wrong training labels | microseconds a query |",
-        "|---|---|---|---|",
+    rows = [
+        (
+            method,
+            _mean(clean["accuracy"], method),
+            _mean(noisy["accuracy"], method) if noisy else "",
+            f"{_median_cost(clean['us_per_query'], method):.0f}",
+        )
+        for method in SHORT_LIST
+        if _mean(clean["accuracy"], method)
     ]
-    for method in SHORT_LIST:
-        if not _mean(clean["accuracy"], method):
-            continue
-        row = f"| {method} | {_mean(clean['accuracy'], method)} "
-        row += f"| {_mean(noisy['accuracy'], method)} " if noisy else "| "
-        lines.append(row + f"| {_median_cost(clean['us_per_query'], method):.0f} |")
-    return "\n".join(lines)
+    return table(
+        (
+            "method",
+            "mean accuracy, %",
+            "with 20 % wrong training labels, %",
+            "microseconds a query",
+        ),
+        rows,
+    )
 
 
 def _of_noise(tables: dict, noise: float) -> dict[str, Table]:
@@ -273,17 +285,14 @@ def _median_cost(cost: Table, method: str) -> float:
 
 
 def write_report(write_docs: bool, page: Path | None = None) -> None:
-    """Print the tables, or put them into the documentation and the README.
+    """Print the tables, or put them and their excerpts into the documentation.
 
     Or into another page alone: for a run on fewer rows that compares less.
     """
     if page is not None:
-        page.write_text(report(f"Measured {page.stem}", f"--page docs/{page.name}"))
-        return
-    if not write_docs:
+        page.write_text(report(page))
+    elif write_docs:
+        DOCS.write_text(report())
+        excerpts.write()
+    else:
         print(report())
-        return
-    DOCS.write_text(report())
-    before, rest = README.read_text().split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{short_table()}\n{END}{after}")

@@ -349,10 +349,19 @@ def main() -> None:
         for figure in PARTS[options.inside](options.data_dir):
             print(json.dumps(asdict(figure)), flush=True)
         return
+    if not options.report_only:
+        _measure(options.only, options.data_dir)
+    if options.write_docs:
+        if not RESULTS.is_file():
+            sys.exit(f"{RESULTS} is missing: leave --report-only out.")
+        DOCS.write_text(as_page())
+
+
+def _measure(parts: Iterable[str], data_dir: Path) -> None:
     figures = []
-    for part in options.only:
+    for part in parts:
         command = [sys.executable, "-m", "benchmarks.foundation"]
-        command += ["--data-dir", str(options.data_dir), "--inside", part]
+        command += ["--data-dir", str(data_dir), "--inside", part]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 figures.append(Figure(**json.loads(line)))
@@ -361,8 +370,6 @@ def main() -> None:
             sys.exit(process.returncode)
     _write(figures)
     print(f"Written to {RESULTS}")
-    if options.write_docs:
-        DOCS.write_text(as_page())
 
 
 def as_page() -> str:
@@ -392,11 +399,14 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--write-docs", action="store_true")
+    parser.add_argument(
+        "--report-only", action="store_true", help="measure nothing, write the page"
+    )
     parser.add_argument("--inside", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.data_dir is None:
+    if options.data_dir is None and not options.report_only:
         parser.error("name the folder of the data by --data-dir or KNNGRAPH_DATA")
-    options.data_dir = Path(options.data_dir)
+    options.data_dir = None if options.data_dir is None else Path(options.data_dir)
     return options
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
@@ -52,22 +53,32 @@ EFFECTS = [
     Effect("M", (8, 16, 32), "lookup", GUIDE / "search.md"),
     Effect("ef_construction", (50, 200, 400), "lookup", GUIDE / "search.md"),
     Effect("ef", (1, 4, 16, 64), "lookup", GUIDE / "search.md"),
+    Effect("penalty_min", (0.05, 0.1, 0.3), "lookup", GUIDE / "density.md"),
     Effect("penalty_max", (0.1, 0.3, 0.5, 0.9), "lookup", GUIDE / "density.md"),
     Effect(
         "density_scales", ((3,), (3, 7, 15), (15, 31)), "lookup", GUIDE / "density.md"
     ),
     Effect("label_weight", (0.0, 0.1, 0.3, 0.6), "lookup", GUIDE / "kernel.md"),
+    Effect("label_discount", (0.0, 0.1, 0.5), "lookup", GUIDE / "kernel.md"),
     Effect("bandwidth", ("median", "neighbors"), "lookup", GUIDE / "kernel.md"),
     Effect("max_neighbors", (8, 16, 32, 64), "adaptive", GUIDE / "representation.md"),
     Effect("support", ("exact", "local"), "lookup", GUIDE / "representation.md"),
     Effect("nugget", (0.0, 0.1, 0.3), "lookup", GUIDE / "representation.md"),
     Effect("tol", (1e-2, 1e-4, 1e-6), "lookup", GUIDE / "representation.md"),
+    Effect("max_iter", (10, 50, 200), "lookup", GUIDE / "representation.md"),
+    Effect("positive", (True, False), "lookup", GUIDE / "representation.md"),
     Effect("self_weight", (0.0, 0.5, 1.0, 2.0), "lookup", GUIDE / "consensus.md"),
     Effect("vote", ("trusted", "labels"), "adaptive", DOCS / "inference.md"),
     Effect("query_nugget", (0.03, 0.1, 0.3, 1.0), "adaptive", DOCS / "inference.md"),
     Effect("query_penalty", (0.0, 0.02, 0.1), "adaptive", DOCS / "inference.md"),
     Effect(
         "query_bandwidth", ("neighbors", "local"), "adaptive", DOCS / "inference.md"
+    ),
+    Effect(
+        "cascade_tolerance",
+        (0.0, 0.002, 0.01, 0.03),
+        "cascade",
+        DOCS / "inference.md",
     ),
     Effect(
         "metric", ("euclidean", "learned", "auto"), "adaptive", DOCS / "inference.md"
@@ -177,6 +188,8 @@ def main() -> None:
     options = parser.parse_args()
     folder = None if options.data_dir is None else Path(options.data_dir)
     warnings.simplefilter("ignore", LookupAgreementWarning)
+    # A few iterations are one of the values.
+    warnings.simplefilter("ignore", ConvergenceWarning)
     for effect in EFFECTS:
         if effect.name not in options.only:
             continue

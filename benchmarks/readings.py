@@ -19,6 +19,7 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
 from benchmarks.accuracy import IMAGES_AND_TEXT, TABULAR, folds
+from benchmarks.rows import read_rows
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import TrainingSet, build_training_set
@@ -178,17 +179,32 @@ def main() -> None:
     parser.add_argument("--max-rows", type=int, default=1500)
     parser.add_argument("--sets", nargs="+", default=TABULAR + IMAGES_AND_TEXT)
     parser.add_argument("--write-docs", action="store_true")
+    parser.add_argument(
+        "--report-only", action="store_true", help="measure nothing, write the page"
+    )
     options = parser.parse_args()
+    if not options.report_only:
+        _measure_all(Path(options.data_dir), options.sets, options.max_rows)
+    if not RESULTS.exists():
+        raise SystemExit(f"{RESULTS} is missing: run `python -m benchmarks.readings`.")
+    page = as_page(read_rows(RESULTS))
+    if options.write_docs:
+        DOCS.write_text(page)
+    else:
+        print(page)
+
+
+def _measure_all(folder: Path, sets: list[str], max_rows: int) -> None:
     rows = []
     for noise in (0.0, 0.2):
-        for name in options.sets:
-            scores = measure(name, Path(options.data_dir), noise, options.max_rows)
+        for name in sets:
+            scores = measure(name, folder, noise, max_rows)
             for s, value in zip(SETTINGS, scores):
                 rows.append(
                     {
                         "set": name,
                         "noise": str(noise),
-                        "max_rows": str(options.max_rows),
+                        "max_rows": str(max_rows),
                         "setting": s.label(),
                         "accuracy": f"{value:.4f}",
                     }
@@ -199,11 +215,6 @@ def main() -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    page = as_page(rows)
-    if options.write_docs:
-        DOCS.write_text(page)
-    else:
-        print(page)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,27 @@ project_copyright = author
 version = release = knngraph.__version__
 
 extensions = [
+    "inside_links",
     "mathml",
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_templates", "changelog.d", "gallery", "pictures"]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "changelog.d",
+    "gallery",
+    "pictures",
+    # Times of the scripts, on pages that fetch scripts from elsewhere.
+    "**sg_execution_times.rst",
+]
 nitpicky = False
 
 # A figure of a page is a script in docs/pictures, drawn when the pages are built.
@@ -33,7 +43,12 @@ plot_basedir = str(HERE / "pictures")
 plot_formats = [("svg", 100)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
-plot_rcparams = {"figure.figsize": (6.4, 3.6), "svg.hashsalt": "knngraph"}
+# As wide as a phone and a half, so that letters can still be read on one.
+plot_rcparams = {
+    "figure.figsize": (5.2, 3.4),
+    "font.size": 10.5,
+    "svg.hashsalt": "knngraph",
+}
 plot_apply_rcparams = True
 
 templates_path = ["_templates"]
@@ -53,6 +68,8 @@ sphinx_gallery_conf = {
     "backreferences_dir": None,
     "copyfile_regex": r".*\.rst",
     "download_all_examples": False,
+    "image_srcset": ["2x"],
+    "reset_modules": ("matplotlib", "gallery_style.reset"),
     "min_reported_time": 1e9,
     "remove_config_comments": True,
     "show_signature": False,
@@ -60,8 +77,8 @@ sphinx_gallery_conf = {
 # Figures are shown by the gallery itself.
 warnings.filterwarnings("ignore", message=".*non-interactive.*cannot be shown")
 
-copybutton_prompt_text = ">>> "
-copybutton_exclude = ".linenos, .gp"
+# Copied is what runs: no prompts, and no answers either.
+copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "knngraph"
@@ -69,6 +86,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
+# Pages without others below them have nothing to list at the side.
+html_sidebars = {name: [] for name in ("index", "start", "search", "genindex")}
 html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],

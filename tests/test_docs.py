@@ -5,8 +5,11 @@ import runpy
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+
+import knngraph
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -21,22 +24,57 @@ PAGES = [
         if not BUILT & set(page.relative_to(DOCS).parts)
     ),
 ]
-BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+# Directives of the pages, and drawings in letters; `bash` is in test_commands.py.
+NOT_RUN = {"{eval-rst}", "{toctree}", "{include}", "text", "bash"}
+PUBLIC_MODULES = [
+    "knngraph",
+    "knngraph.baselines",
+    "knngraph.datasets",
+    "knngraph.distributed",
+    "knngraph.inspection",
+]
 
 
 def blocks():
     """Every Python block with the name of its page."""
     for page in PAGES:
-        for number, block in enumerate(BLOCK.findall(page.read_text())):
+        found = [
+            b for _, kind, b in BLOCK.findall(page.read_text()) if kind == "python"
+        ]
+        for number, block in enumerate(found):
             name = page.relative_to(ROOT).with_suffix("").as_posix()
             yield pytest.param(block, id=f"{name}-{number}")
 
 
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """A folder with a set of the publication, for pages that load one."""
+    folder = tmp_path_factory.mktemp("sets")
+    X = np.random.default_rng(0).integers(0, 2, (72, 320), dtype=np.uint8)
+    np.savez(folder / "binalpha.npz", X=X, y=np.arange(72) % 36)
+    return folder
+
+
 @pytest.mark.parametrize("block", list(blocks()))
-def test_code_blocks_run(block, capsys):
+def test_code_blocks_run(block, sets, monkeypatch, capsys):
+    monkeypatch.setenv("KNNGRAPH_DATA", str(sets))
     # Blocks that show a call on the user's own data get some.
     X, y = load_iris(return_X_y=True)
     exec(compile(block, "block", "exec"), {"X": X, "y": y, "Q": X[:5]})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_block_escapes(page):
+    text = page.read_text()
+    kinds = {kind for _, kind, _ in BLOCK.findall(text)}
+    assert kinds <= NOT_RUN | {"python"}
+    # Every fence of three belongs to a block, and nothing indented is code.
+    assert text.count("```") == 2 * len(BLOCK.findall(text))
+    outside = BLOCK.sub("", text)
+    assert (
+        re.findall(r"^    (?:python|pip|knngraph|import|from) .*", outside, re.M) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,30 +105,40 @@ def test_links_into_the_gallery_name_its_scripts():
     assert named <= {script.stem for script in (DOCS / "gallery").glob("plot_*.py")}
 
 
-@pytest.mark.parametrize(
-    "module", ["knngraph", "knngraph.inspection", "knngraph.baselines"]
-)
+@pytest.mark.parametrize("module", PUBLIC_MODULES)
 def test_the_reference_lists_every_public_name(module):
-    listed = set(re.findall(r"^   (\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE))
+    sections = re.split(r"currentmodule:: ", (DOCS / "api.md").read_text())
+    listed = {
+        name
+        for section in sections[1:]
+        if section.split()[0] == module or module == "knngraph.baselines"
+        for name in re.findall(r"^(?:   |.. py:data:: )(\w+)$", section, re.MULTILINE)
+    }
     public = {
         name for name in import_module(module).__all__ if not name.startswith("_")
     }
     assert public <= listed
 
 
-def test_the_readme_repeats_the_measured_page():
-    marked = re.search(
-        r"<!-- measured: begin -->\n(.*?)<!-- measured: end -->",
-        (ROOT / "README.md").read_text(),
-        re.DOTALL,
-    )
-    measured = (DOCS / "measured.md").read_text()
-    rows = [line.split("|")[1:3] for line in marked.group(1).splitlines()[2:]]
-    assert rows
-    for name, accuracy in rows:
-        said = re.findall(
-            rf"^\|\s*{re.escape(name.strip())}\s*\|\s*([\d.]+)", measured, re.M
-        )
-        assert any(abs(float(figure) - float(accuracy)) <= 0.0501 for figure in said), (
-            name
-        )
+def test_every_folder_with_public_names_has_its_reference():
+    folders = [
+        f"knngraph.{path.parent.name}"
+        for path in sorted((ROOT / "knngraph").glob("*/__init__.py"))
+        if "__all__" in path.read_text()
+    ]
+    assert set(folders) < set(PUBLIC_MODULES)
+
+
+def test_the_house_names_every_folder_and_file():
+    house = (ROOT / "CONTRIBUTING.md").read_text()
+    package = ROOT / "knngraph"
+    rooms = [path.name for path in package.glob("*.py") if path.name[0] != "_"]
+    rooms += [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
+    assert [room for room in rooms if room not in house] == []
+
+
+def test_versions_agree():
+    version = knngraph.__version__
+    assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()

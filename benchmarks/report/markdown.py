@@ -39,7 +39,7 @@ def write_markdown(report: Report, path: Path, pictures: str = "figures") -> Non
 
 
 def copy_to_docs(page: Path, name: str, pictures: str) -> Path:
-    """Copy a written page and its pictures to the documentation.
+    """Copy a written page and its pictures to the documentation, and list it.
 
     Parameters
     ----------
@@ -60,7 +60,19 @@ def copy_to_docs(page: Path, name: str, pictures: str) -> Path:
         picture.unlink()
     for picture in sorted((page.parent / "figures").glob(pictures)):
         shutil.copy(picture, folder)
+    list_page(DOCS / "results.md", Path(name).stem)
     return Path(shutil.copy(page, DOCS / name))
+
+
+def list_page(contents: Path, name: str) -> None:
+    """Add a page to a table of contents, before its last line, unless it is there."""
+    text = contents.read_text(encoding="utf-8")
+    head, _, listed = text.rpartition("```{toctree}")
+    lines = listed.splitlines()
+    if name not in lines:
+        lines.insert(lines.index("```") - 1, name)
+        text = head + "```{toctree}" + "\n".join(lines) + "\n"
+        contents.write_text(text, encoding="utf-8")
 
 
 def as_markdown(report: Report, pictures: str = "figures") -> str:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget", type=float, default=1800.0, help="seconds for one size"
     )
     parser.add_argument(
-        "--write-docs", action="store_true", help="copy the report to docs/scale.md"
+        "--write-docs", action="store_true", help="copy the report to docs/growth.md"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "scale")
 
@@ -69,5 +69,5 @@ def run(options: argparse.Namespace) -> int:
     pages = write_report(journal.path, problems)
     print("Written:", *(str(p) for p in [journal.path, *pages]), sep="\n  ")
     if options.write_docs:
-        copy_to_docs(pages[0], "scale.md", "scale*.svg")
+        copy_to_docs(pages[0], "growth.md", "scale*.svg")
     return 0

@@ -19,7 +19,7 @@ horizontal = np.linspace(X[:, 0].min() - 0.4, X[:, 0].max() + 0.4, 240)
 vertical = np.linspace(X[:, 1].min() - 0.4, X[:, 1].max() + 0.4, 160)
 grid = np.stack(np.meshgrid(horizontal, vertical), axis=-1)
 
-figure, panels = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+figure, panels = plt.subplots(3, 1, figsize=(5.2, 8.4), layout="constrained")
 for panel, inference in zip(panels, ("lookup", "cascade", "adaptive")):
     classifier.set_params(inference=inference)
     shares = classifier.predict_proba(grid.reshape(-1, 2))[:, 1]

@@ -16,5 +16,6 @@ fidelity = neighborhood_fidelity(
     X, k=(5, 10, 20, 50, 100), ef=(10, 30, 100, 300), n_queries=200
 )
 print(fidelity)
-FidelityDisplay.from_fidelity(fidelity).plot()
+_, panels = plt.subplots(4, 1, figsize=(5.6, 12.0), layout="constrained")
+FidelityDisplay.from_fidelity(fidelity).plot(panels)
 plt.show()

@@ -14,5 +14,6 @@ from knngraph.inspection import LearnedKDisplay
 
 X, y = load_digits(return_X_y=True)
 classifier = KNNGraphClassifier(ef=32, random_state=0).fit(X, y)
-LearnedKDisplay.from_estimator(classifier).plot()
+_, panels = plt.subplots(2, 1, figsize=(5.6, 7.0), layout="constrained")
+LearnedKDisplay.from_estimator(classifier).plot(panels)
 plt.show()

@@ -23,11 +23,11 @@ suspects = classifier.suspect_labels(len(wrong))
 right = np.isin(suspects.rows, wrong)
 print(f"{right.mean():.0%} of the first {len(right)} are wrong labels")
 
-figure, panels = plt.subplots(2, 6, figsize=(9, 3.6), layout="constrained")
+figure, panels = plt.subplots(4, 3, figsize=(5.2, 7.6), layout="constrained")
 for panel, row, said, suggested in zip(
     panels.flat, suspects.rows, suspects.given, suspects.suggested
 ):
     panel.imshow(X[row].reshape(8, 8), cmap="gray_r")
-    panel.set(title=f"given {said}, others say {suggested}", xticks=[], yticks=[])
-    panel.title.set_fontsize(8)
+    panel.set(title=f"given {said}, rather {suggested}", xticks=[], yticks=[])
+    panel.title.set_fontsize(11)
 plt.show()

@@ -47,5 +47,6 @@ microseconds, accuracies = zip(*results.values())
 display = ParetoDisplay(
     names=list(results), microseconds=microseconds, accuracies=accuracies
 )
-display.plot()
+_, axes = plt.subplots(figsize=(5.6, 5.0), layout="constrained")
+display.plot(axes)
 plt.show()

@@ -44,7 +44,7 @@ for name, answer in asked.items():
         answer(row)
         seconds[name].append(time.perf_counter() - start)
 
-figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
 middle = [1e6 * np.median(times) for times in seconds.values()]
 slow = [1e6 * np.quantile(times, 0.99) for times in seconds.values()]
 axes.barh(list(seconds), slow, color="0.8", label="99 of 100 are faster")

@@ -1,4 +1,4 @@
-"""Share of walks that end at the nearest row, by beam, in three dimensions."""
+"""Share of walks that end at the nearest row, by beam, for three dimensionalities."""
 
 import matplotlib.pyplot as plt
 import numpy as np

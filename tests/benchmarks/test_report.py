@@ -16,7 +16,7 @@ from benchmarks.report.blocks import (
     Table,
 )
 from benchmarks.report.figures import as_svg, drawing, on_white
-from benchmarks.report.markdown import as_markdown, write_markdown
+from benchmarks.report.markdown import as_markdown, list_page, write_markdown
 from benchmarks.report.page import as_page
 
 MACHINE = ("cpu", "cores", "system", "python", *PACKAGES)
@@ -40,6 +40,16 @@ def test_markdown():
         "# Title\n\nSome `code`.\n\n- k\\*tree\n- **b**\n\n"
         "Numbers\n\n| x | y |\n|---|---|\n"
         "| a\\|b | 1 (two) |\n"
+    )
+
+
+def test_a_copied_page_is_listed_once(tmp_path):
+    contents = tmp_path / "results.md"
+    contents.write_text("# Measured\n\n```{toctree}\n:maxdepth: 1\n\nfit\nlast\n```\n")
+    for _ in range(2):
+        list_page(contents, "peers-letter")
+    assert contents.read_text() == (
+        "# Measured\n\n```{toctree}\n:maxdepth: 1\n\nfit\npeers-letter\nlast\n```\n"
     )
 
 

@@ -1,0 +1,45 @@
+"""Figures that a page repeats are those of the page that was measured."""
+
+import re
+
+import pytest
+
+from benchmarks.excerpts import MEASURED, excerpts, short_table
+from benchmarks.pages import between, marked, put_between, table, tables_of
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "text"), excerpts(), ids=lambda part: getattr(part, "stem", None)
+)
+def test_pages_repeat_what_was_measured(page, name, text):
+    assert between(page, name) == text.strip()
+
+
+@pytest.mark.parametrize(("noise", "column"), [("noise 0.0", 1), ("noise 0.2", 2)])
+def test_the_short_table_is_that_of_all_sets(noise, column):
+    means = {line[0]: line[1] for line in tables_of(MEASURED, noise)[0][1:]}
+    lines = [line.split("|")[1:-1] for line in short_table().splitlines()[2:]]
+    said = {cells[0].strip(): cells[column].strip() for cells in lines}
+    assert said
+    for method, mean in said.items():
+        if mean:
+            assert float(means[method]) == pytest.approx(float(mean), abs=0.0501)
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    page = tmp_path / "page.md"
+    lines = [["method", "here"], ["1-NN", "-"], ["kNN", ""]]
+    page.write_text(f"# Title\n\n## Table 1: all\n\n{table(lines[0], lines[1:])}\n")
+    assert tables_of(page, "Table 1") == [lines]
+    with pytest.raises(SystemExit, match=re.escape("no table under the heading")):
+        tables_of(page, "Table 2")
+
+
+def test_text_between_marks_is_replaced(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n\n{marked('part', 'old')}\n\nafter\n")
+    put_between(page, "part", "new")
+    assert between(page, "part") == "new"
+    assert page.read_text() == f"before\n\n{marked('part', 'new')}\n\nafter\n"
+    with pytest.raises(SystemExit, match="has no lines"):
+        put_between(page, "other", "new")
