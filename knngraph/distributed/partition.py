@@ -1,6 +1,6 @@
 """Partitions of the training rows, and nodes that travel between them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -160,6 +160,9 @@ class Nodes(Weighed):
         Class and copies of the pairs.
     points : ndarray of shape (n, n_features), float32
         Or without columns, where nobody needs them.
+    belief : ndarray of shape (n_pairs.sum(), 2), float64
+        How far the class of a pair is believed, and which class gets the rest; or
+        without columns, where nobody needs them.
     """
 
     ids: np.ndarray
@@ -168,6 +171,7 @@ class Nodes(Weighed):
     codes: np.ndarray
     counts: np.ndarray
     points: np.ndarray
+    belief: np.ndarray
 
     def take(self, order: np.ndarray) -> "Nodes":
         """These nodes in this order."""
@@ -180,6 +184,7 @@ class Nodes(Weighed):
             self.codes[pairs],
             self.counts[pairs],
             self.points[order],
+            self.belief[pairs],
         )
 
     def training_set(self, n_classes: int) -> TrainingSet:
@@ -232,8 +237,27 @@ def take_nodes(
     number: int,
     offsets: Offsets,
     with_points: bool = True,
+    belief: np.ndarray | None = None,
 ) -> Nodes:
-    """Copy some nodes of a partition, for another one."""
+    """Copy some nodes of a partition, for another one.
+
+    Parameters
+    ----------
+    partition : Partition
+    places : ndarray of shape (n,)
+        Nodes, counted from the first of the partition.
+    number : int
+        Of the partition.
+    offsets : Offsets
+    with_points : bool, default=True
+        Whether the coordinates go along.
+    belief : ndarray of shape (n_pairs, 2) or None
+        Of all pairs of the partition, where it goes along.
+
+    Returns
+    -------
+    Nodes
+    """
     training = partition.training
     starts = training.node_starts()
     first, n_pairs = starts[places], starts[places + 1] - starts[places]
@@ -246,14 +270,17 @@ def take_nodes(
         training.pair_code[pairs].astype(np.int32),
         training.pair_count[pairs].astype(np.int32),
         points if with_points else points[:, :0],
+        np.empty((len(pairs), 0)) if belief is None else belief[pairs],
     )
 
 
 def join_nodes(parts: list[Nodes]) -> Nodes:
     """All nodes of several parts, once, sorted by number."""
-    fields = ("ids", "first_pair", "n_pairs", "codes", "counts", "points")
     together = Nodes(
-        *(np.concatenate([getattr(part, f) for part in parts]) for f in fields)
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Nodes)
+        )
     )
     _, first = np.unique(together.ids, return_index=True)
     return together.take(first)

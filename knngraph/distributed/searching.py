@@ -175,6 +175,7 @@ def merge_found(
         codes.ravel()[first],
         ones,
         np.empty((len(kept), 0), dtype=np.float32),
+        np.empty((len(kept), 0)),
     )
     several = [part.several for part in found]
     # What is said of a node with several rows goes before the guess of one.

@@ -11,7 +11,12 @@ from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from tests.distributed.data import rows_with_copies
 
-SETTINGS = {"vote": "labels", "random_state": 0, "support": "exact", "ef": 64}
+SETTINGS = {
+    "query_metric": "same",
+    "random_state": 0,
+    "support": "exact",
+    "ef": 64,
+}
 
 
 def fit_both(X, y, chunks, **settings):
