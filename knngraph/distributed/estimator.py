@@ -70,6 +70,7 @@ from knngraph.distributed.tasks import (
     worker_addresses,
 )
 from knngraph.exceptions import LookupAgreementWarning
+from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import GraphSettings
 from knngraph.index.protocol import beam_for
 from knngraph.inference.cascade import SURROUNDINGS
@@ -246,14 +247,20 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : dask Array of shape (n_samples, n_features) or dask DataFrame
-            Chunk sizes may be unknown. Its blocks are read about six times:
+            Chunk sizes may be unknown. Its blocks are read about ten times:
             persist what is costly to make.
         y : dask Array of shape (n_samples,) or dask Series
 
         Returns
         -------
         self : DaskKNNGraphClassifier
+            Where fit does not end, through an error or Ctrl-C, it keeps the state
+            that it had before.
         """
+        with all_or_nothing(self):
+            return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> "DaskKNNGraphClassifier":
         local = self._local()
         scales = checked_scales(self.density_scales)
         local._check_settings()
@@ -599,7 +606,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 f"max_iter={self.max_iter} iterations; the largest optimality gap is "
                 f"{summary.gap:.1e}. Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if (
             self.inference == "lookup"
@@ -611,5 +618,5 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

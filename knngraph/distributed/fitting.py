@@ -35,11 +35,12 @@ from knngraph.distributed.thresholds import (
 from knngraph.distributed.trusting import Chosen, choose_trust
 from knngraph.graph.learn import GraphSettings, same_class_quota
 from knngraph.inference.calibration import fit_exponent
+from knngraph.inference.cascade import DECISION_ROWS
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task fetches: so many, or an eighth of the coordinates of a large
 # partition.
-_FETCHED_BYTES = 32 * 2**20
+_FETCHED_BYTES = 16 * 2**20
 _PART_FETCHED = 8
 # Pairs of the sample that one task judges.
 PAIRS_PER_TASK = 128
@@ -172,8 +173,9 @@ def learn_thresholds_on(
     holders = list(zip(partitions, around, own_class, learned, stored, heard))
     lend = partial(lend_lists, everything=everything)
     fetch = partial(fetch_nodes, offsets=everything.offsets)
-    judged = []
-    for number, (home, size) in enumerate(zip(layout.homes, sizes)):
+    judged: list[Any] = []
+    homes, before = layout.homes, np.cumsum(sizes) - sizes
+    for number, size in enumerate(sizes):
         for start, stop in chunk_bounds(int(size), PAIRS_PER_TASK):
             block: dict[str, Any] = {
                 "start": start,
@@ -181,12 +183,14 @@ def learn_thresholds_on(
                 "number": number,
                 "everything": everything,
             }
+            # Anywhere: the first partitions hold the whole sample, but not all cores.
+            home = homes[len(judged) % len(homes)]
             wanted = task(
                 partial(wanted_lists, **block),
                 partitions[number],
                 around[number],
                 name="wanted",
-                home=home,
+                home=homes[number],
             )
             lent = fetch_from(
                 lambda q: partial(lend, number=q),
@@ -206,9 +210,10 @@ def learn_thresholds_on(
                 name="fetch",
                 home=home,
             )
-            judged.append(
-                task(partial(judge, **block), lists, fetched, name="judge", home=home)
+            ask = partial(
+                judge, **block, decides=before[number] + start < DECISION_ROWS
             )
+            judged.append(task(ask, lists, fetched, name="judge", home=home))
     judged = persist(judged)
     sample = join_judged(
         list(compute(*(task(getitem, block, 0, name="judged") for block in judged)))

@@ -12,7 +12,7 @@ from knngraph.distributed.layout import Layout
 from knngraph.distributed.learning import Globals, Learned, join_learned
 from knngraph.distributed.partition import Partition, ranges
 from knngraph.distributed.predicting import DistributedModel
-from knngraph.distributed.surroundings import Surroundings
+from knngraph.distributed.surroundings import lists_of
 from knngraph.distributed.tasks import compute, task
 from knngraph.distributed.trusting import Chosen
 from knngraph.graph.candidates import SameClass
@@ -207,7 +207,7 @@ def _decided(gathered: Gathered, fitted: FittedModel) -> np.ndarray:
 
 def _gather(model: DistributedModel, parts: LocalParts) -> Gathered:
     offsets, n = model.layout.offsets, len(parts.partitions)
-    some = [task(_lists, part, name="lists") for part in parts.around]
+    some = [task(lists_of, part, name="lists") for part in parts.around]
     gathered = compute(*parts.partitions, *parts.learned, *some)
     partitions, learned, lists = gathered[:n], gathered[n : 2 * n], gathered[2 * n :]
     n_classes = len(model.classes)
@@ -236,10 +236,6 @@ def _answer_sample(
     """Pairs of the sample were answered with what is believed of the labels."""
     sizes = sizes_of_sample(layout, everything)
     learned.right[ranges(layout.offsets.pairs[:-1], sizes)] = right
-
-
-def _lists(around: Surroundings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return around.ids, around.squared, around.inverse
 
 
 def _rows_of(

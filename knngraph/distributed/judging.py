@@ -36,7 +36,7 @@ class Judged(Weighed):
     shares : CSR array of shape (n, n_classes)
         Shares of the vote there.
     trust : ndarray of shape (n,)
-        Trust in that class, found without the pair.
+        Trust in that class, found without the pair; ones where nobody needs it.
     shown_trust : ndarray of shape (n,)
         Trust as a query would see it.
     """
@@ -58,8 +58,11 @@ def judge(
     stop: int,
     number: int,
     everything: Globals,
+    decides: bool,
 ) -> tuple[Judged, dict[float, Ballots]]:
     """Leave the pairs from `start` to `stop` of a partition out.
+
+    Trust without a pair, the costly part, is found where it `decides`.
 
     Returns
     -------
@@ -104,6 +107,8 @@ def judge(
     around, _ = others_around(training, neighbors, pairs, SURROUNDINGS)
     trust = shown = np.ones(len(pairs))
     if around.shape[1]:
+        shown = query_trust(support, stored_codes, around)
+    if around.shape[1] and decides:
         trust = left_out_trust(
             training,
             neighbors,
@@ -115,7 +120,6 @@ def judge(
             around,
             n_threads=everything.n_threads,
         )
-        shown = query_trust(support, stored_codes, around)
     judged = Judged(
         training.pair_code[pairs],
         training.pair_count[pairs],

@@ -1,6 +1,7 @@
 """Partitions of the training rows, and nodes that travel between them."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -214,6 +215,11 @@ class Offsets:
     nodes: np.ndarray
     pairs: np.ndarray
 
+    @property
+    def node_type(self) -> Any:
+        """Smallest type of the numbers of all nodes."""
+        return np.int32 if self.nodes[-1] <= np.iinfo(np.int32).max else np.int64
+
     def split(self, ids: np.ndarray) -> list[np.ndarray]:
         """Sorted node numbers, by partition, counted from its first."""
         return _split(ids, self.nodes)
@@ -276,14 +282,22 @@ def take_nodes(
 
 def join_nodes(parts: list[Nodes]) -> Nodes:
     """All nodes of several parts, once, sorted by number."""
+    if len(parts) == 1 and _ascend(parts[0].ids):
+        return parts[0]
     together = Nodes(
         *(
             np.concatenate([getattr(part, field.name) for part in parts])
             for field in fields(Nodes)
         )
     )
+    if _ascend(together.ids):
+        return together  # as partitions in their order send them: no second copy
     _, first = np.unique(together.ids, return_index=True)
     return together.take(first)
+
+
+def _ascend(ids: np.ndarray) -> bool:
+    return bool((ids[1:] > ids[:-1]).all())
 
 
 def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
