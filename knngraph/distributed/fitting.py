@@ -35,15 +35,15 @@ from knngraph.distributed.thresholds import (
 from knngraph.distributed.trusting import Chosen, choose_trust
 from knngraph.graph.learn import GraphSettings, same_class_quota
 from knngraph.inference.calibration import fit_exponent
-from knngraph.inference.cascade import DECISION_ROWS
+from knngraph.inference.cascade import DECISION_ROWS, SURROUNDINGS
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task fetches: so many, or an eighth of the coordinates of a large
 # partition.
-_FETCHED_BYTES = 16 * 2**20
+_FETCHED_BYTES = 8 * 2**20
 _PART_FETCHED = 8
-# Pairs of the sample that one task judges.
-PAIRS_PER_TASK = 128
+# Pairs of the sample that one task judges, at least and at most.
+_FEWEST_JUDGED, _MOST_JUDGED = 32, 128
 
 
 def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int:
@@ -53,6 +53,13 @@ def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int
     # Coordinates, neighbor lists, and what lies on a node.
     n_bytes = max(_FETCHED_BYTES, 4 * n_features * n_nodes // _PART_FETCHED)
     return max(16, n_bytes // (listed * (4 * n_features + 8 * m + 80)))
+
+
+def pairs_to_judge(n_features: int, settings: GraphSettings) -> int:
+    """Pairs of the sample of one task, so that what it fetches stays within bounds."""
+    listed = 1 + max(settings.max_neighbors, *settings.density_scales)
+    of_pair = (1 + SURROUNDINGS) * listed * (4 * n_features + 28)
+    return min(_MOST_JUDGED, max(_FEWEST_JUDGED, _FETCHED_BYTES // of_pair))
 
 
 def ask_around_sample(
@@ -174,9 +181,10 @@ def learn_thresholds_on(
     lend = partial(lend_lists, everything=everything)
     fetch = partial(fetch_nodes, offsets=everything.offsets)
     judged: list[Any] = []
+    at_once = pairs_to_judge(layout.n_features, everything.settings)
     homes, before = layout.homes, np.cumsum(sizes) - sizes
     for number, size in enumerate(sizes):
-        for start, stop in chunk_bounds(int(size), PAIRS_PER_TASK):
+        for start, stop in chunk_bounds(int(size), at_once):
             block: dict[str, Any] = {
                 "start": start,
                 "stop": stop,

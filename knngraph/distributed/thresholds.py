@@ -1,7 +1,7 @@
 """What a cascade trusts and how votes become probabilities, from a sample.
 
-The sample is bounded, and so is what it asks for: the sampled rows, 128 at a time,
-fetch their surroundings and the candidates of those, and are answered without
+The sample is bounded, and so is what it asks for: the sampled rows, at most 128 at a
+time, fetch their surroundings and the candidates of those, and are answered without
 themselves (see `knngraph.distributed.judging`). Only votes travel on.
 """
 
