@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks.cluster.rows import (
     CHUNK,
     SETTINGS,
     chunk_of_rows,
+    computing_seconds,
     cpu_seconds,
     peak_bytes,
     received_bytes,
@@ -82,12 +84,12 @@ def measure_memory(n_rows: int, n_features: int) -> Iterator[tuple[str, float, s
     with cluster_of(4) as client:
         base = max(client.run(peak_bytes).values())
         yield "a worker that fitted 800 rows, peak", base / 2**20, "MiB"
-        before = _spent(client)
+        before = Spent.by(client)
         far = DaskKNNGraphClassifier(n_partitions=4, **SETTINGS)
         far.fit(*far_rows(n_rows, n_features))
-        spent = _spent(client)
-        yield "four workers, fit", spent[0] - before[0], "s of the processor"
-        yield "four workers, traffic", (spent[1] - before[1]) / n_rows, "bytes a row"
+        spent = Spent.by(client).since(before)
+        yield "four workers, fit", spent.computing, "s of the processor"
+        yield "four workers, traffic", spent.traffic / n_rows, "bytes a row"
         peak = max(client.run(peak_bytes).values())
     yield "four workers, largest peak", peak / 2**20, "MiB"
     yield "largest peak over one machine", peak / peak_alone, "times"
@@ -102,27 +104,28 @@ def measure_partitions(
         with cluster_of(n) as client:
             X, y = client.persist(far_rows(n_rows, n_features))
             wait([X, y])
-            before = _spent(client)
+            before = Spent.by(client)
             start = time.perf_counter()
             far = DaskKNNGraphClassifier(
                 n_partitions=n, routing=routing, n_probes=2, **SETTINGS
             ).fit(X, y)
             fit_seconds = time.perf_counter() - start
-            fitted = _spent(client)
+            fitted = Spent.by(client).since(before)
             asked = client.persist(da.from_array(Q[:, :-1], chunks=(1024, -1)))
             wait(asked)
-            arrived = _spent(client)
+            arrived = Spent.by(client)
             start = time.perf_counter()
             answers = far.predict(asked).compute()
             predict_seconds = time.perf_counter() - start
-            predicted = _spent(client)
+            predicted = Spent.by(client).since(arrived)
             yield f"{n}|fit", fit_seconds, "s of the clock"
-            yield f"{n}|fit computing", fitted[0] - before[0], "s of the processor"
-            yield f"{n}|fit traffic", (fitted[1] - before[1]) / n_rows, "bytes a row"
+            yield f"{n}|fit computing", fitted.computing, "s of the processor"
+            yield f"{n}|fit, processes", fitted.processes, "s of the processor"
+            yield f"{n}|fit traffic", fitted.traffic / n_rows, "bytes a row"
             yield f"{n}|predict", predict_seconds / len(Q) * 1e6, "us a query"
-            computing = (predicted[0] - arrived[0]) / len(Q) * 1e6
+            computing = predicted.computing / len(Q) * 1e6
             yield f"{n}|predict computing", computing, "us of the processor a query"
-            traffic = (predicted[1] - arrived[1]) / len(Q)
+            traffic = predicted.traffic / len(Q)
             yield f"{n}|predict traffic", traffic, "bytes a query"
             yield f"{n}|accuracy", 100 * float((answers == Q[:, -1]).mean()), "%"
             yield f"{n}|recall of routing", far.routing_recall_, "share"
@@ -130,11 +133,30 @@ def measure_partitions(
         gc.collect()
 
 
-def _spent(client: Client) -> tuple[float, float]:
-    return (
-        sum(client.run(cpu_seconds).values()),
-        sum(client.run(received_bytes).values()),
-    )
+@dataclass(frozen=True)
+class Spent:
+    """What the workers have spent so far."""
+
+    computing: float
+    processes: float
+    traffic: float
+
+    @classmethod
+    def by(cls, client: Client) -> "Spent":
+        """Ask all workers."""
+        return cls(
+            sum(client.run(computing_seconds).values()),
+            sum(client.run(cpu_seconds).values()),
+            sum(client.run(received_bytes).values()),
+        )
+
+    def since(self, before: "Spent") -> "Spent":
+        """What was spent in between."""
+        return Spent(
+            self.computing - before.computing,
+            self.processes - before.processes,
+            self.traffic - before.traffic,
+        )
 
 
 def measure_accuracy(

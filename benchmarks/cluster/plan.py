@@ -22,8 +22,8 @@ def plan(figures: dict[str, float], n_rows: int, n_features: int) -> str:
     of_row = {
         "coordinates, for other partitions": 4 * d,
         "index: coordinates again, 32 links, level": index,
-        "nearest rows: 32 numbers of 8 bytes and distances of 4": 12 * m,
-        "learned neighbors (7 of 16 bytes), shares, statistics": 7 * 16 + 200,
+        "nearest rows: 32 numbers and distances of 4 bytes": 8 * m,
+        "learned neighbors (7 of 16 bytes), shares, beliefs": 7 * 16 + 216,
     }
     total = sum(of_row.values())
     per_worker = total * n / workers

@@ -19,6 +19,7 @@ def report(figures: dict[str, tuple[float, str]], n_rows: int, d: int) -> str:
     whats = (
         "fit",
         "fit computing",
+        "fit, processes",
         "fit traffic",
         "predict",
         "predict computing",

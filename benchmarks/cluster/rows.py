@@ -5,6 +5,7 @@ that what it loads is in nobody's memory.
 """
 
 import resource
+import time
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,17 @@ def cpu_seconds() -> float:
     """Seconds of computing of this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def computing_seconds(dask_worker: Any) -> float:
+    """Seconds of computing of the threads that work on tasks.
+
+    What the process does besides, be it that it waits, grows with the time of the
+    clock: on a machine that others use that is a good part of all.
+    """
+    threads = dask_worker.executors["default"]._threads
+    clocks = [time.pthread_getcpuclockid(thread.ident) for thread in threads]
+    return sum(time.clock_gettime(clock) for clock in clocks)
 
 
 def received_bytes(dask_worker: Any) -> float:
