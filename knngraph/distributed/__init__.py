@@ -9,7 +9,7 @@ row, P partitions, four bytes a coordinate):
 2. *Placing.* Every row is mapped, and sent once to the partition that its hash
    (or, with ``routing="centroids"``, its nearest centroid) names: 4 d + 20 bytes
    a row. Copies meet there, partitions are of one size whatever the chunks of X
-   were, and nodes have the numbers that they have on one machine.
+   were, and follow one another in the random order of the nodes on one machine.
 3. *Indices.* One a partition, built where the partition lies, never moved.
 4. *Candidates.* Every partition asks every other (or the nearest few): 4 d bytes
    a row there, at most 12 (m + 1) back. The best of all are kept: density, median
@@ -18,8 +18,10 @@ row, P partitions, four bytes a coordinate):
 6. *Learning.* A block of rows fetches its candidates, each once: at most
    (3 m / 2)(4 d + 28) bytes a row. The problems are solved there, and every row
    is left out once.
-7. *Thresholds.* At most 5000 rows and their surroundings are solved again, 128
-   rows at a time; their votes (numbers, not rows) go to the client.
+7. *Thresholds, trust.* At most 5000 rows and their surroundings are solved again,
+   128 rows at a time at most; their votes (numbers, not rows) go to the client. How
+   far labels are believed is one choice on these rows, too; the belief in every
+   label follows where it lies.
 
 Nothing that grows with the number of rows goes to the client or to one worker.
 All of it are plain tasks that depend on each other: what a dying worker takes

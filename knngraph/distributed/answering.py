@@ -20,8 +20,9 @@ from knngraph.distributed.searching import (
     search_partition,
 )
 from knngraph.distributed.sizes import Weighed
+from knngraph.distributed.trusting import Chosen, nothing_said
 from knngraph.graph.consensus import DENSE_DISTRIBUTION_LIMIT
-from knngraph.inference.adaptive import QueryProblem, candidate_votes
+from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_votes
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import node_support, query_trust
 from knngraph.inference.stored import StoredAnswers, favor
@@ -39,6 +40,8 @@ class FittedPartition(Weighed):
     distribution : ndarray or CSR array of shape (n_rows, n_classes)
         Shares of the vote on its training rows.
     support : ndarray of shape (n_nodes,), float32
+    belief : ndarray of shape (n_pairs, 0 or 2)
+        See `knngraph.distributed.trusting.Chosen.belief`.
     """
 
     partition: Partition
@@ -46,6 +49,7 @@ class FittedPartition(Weighed):
     stored: StoredAnswers
     distribution: Any
     support: np.ndarray
+    belief: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,11 @@ class First(Weighed):
 
 
 def fit_partition(
-    partition: Partition, built: PartitionIndex, learned: Learned, n_pairs: int
+    partition: Partition,
+    built: PartitionIndex,
+    learned: Learned,
+    n_pairs: int,
+    chosen: Chosen | None,
 ) -> FittedPartition:
     """Bring what was learned to the nodes of a partition.
 
@@ -97,13 +105,17 @@ def fit_partition(
     learned : Learned
     n_pairs : int
         Of all partitions: decides whether shares stay sparse, as on one machine.
+    chosen : Chosen or None
+        How far labels are believed; None believes all.
     """
     stored, support = stored_and_support(partition, learned)
     distribution = learned.distribution
     if n_pairs * int(partition.training.n_classes) <= DENSE_DISTRIBUTION_LIMIT:
         distribution = distribution.toarray()
     by_row = distribution[partition.training.pair_of_row]
-    return FittedPartition(partition, built, stored, by_row, support)
+    unsaid = nothing_said(len(learned.codes))
+    belief = unsaid if chosen is None else chosen.belief(learned)
+    return FittedPartition(partition, built, stored, by_row, support, belief)
 
 
 def stored_and_support(
@@ -157,8 +169,8 @@ def search_fitted(
 def fetch_fitted(
     fitted: FittedPartition, wanted: np.ndarray, number: int, offsets: Offsets
 ) -> Nodes:
-    """Coordinates and classes of some nodes of a fitted partition."""
-    return take_nodes(fitted.partition, wanted, number, offsets)
+    """Coordinates and classes of some nodes, and how far these are believed."""
+    return take_nodes(fitted.partition, wanted, number, offsets, belief=fitted.belief)
 
 
 def first_answers(
@@ -232,16 +244,37 @@ def votes_of(
     fetched: list[Nodes],
     *,
     problem: QueryProblem,
+    believing: tuple[float, float] | None,
     n_classes: int,
     n_threads: int,
 ) -> np.ndarray:
-    """Votes of the candidates of every query."""
-    nodes = join_nodes(fetched)
+    """Votes of the candidates of every query.
+
+    Parameters
+    ----------
+    merged : Merged
+    fetched : list of Nodes
+    problem : QueryProblem
+    believing : tuple or None
+        Share of wrong labels and factor of the nugget; None believes every label.
+    n_classes : int
+    n_threads : int
+
+    Returns
+    -------
+    ndarray of shape (n_queries, n_classes)
+    """
+    nodes, trust = join_nodes(fetched), None
+    if believing is not None:
+        # Without columns where there are no wrong labels: then nobody reads them.
+        own, rival = nodes.belief[:, :1].ravel(), nodes.belief[:, 1:].ravel()
+        trust = LabelTrust(own, rival.astype(np.int32), *believing)
     return candidate_votes(
         nodes.training_set(n_classes),
         np.searchsorted(nodes.ids, merged.ids),
         merged.squared,
         problem,
+        trust=trust,
         n_threads=n_threads,
     )
 

@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from knngraph.distributed.tasks import compute, task
 
@@ -102,6 +100,13 @@ def describe_blocks(X_blocks: list[Any], y_blocks: list[Any]) -> list[Described]
 
 def numeric_rows(X: Any) -> np.ndarray:
     """A block of X as finite numbers, of any number of rows."""
+    if _is_plain(X, n_dimensions=2) and X.shape[1] and np.isfinite(X).all():
+        whole: np.ndarray = X
+        return whole
+    # Only for what has to be converted or refused: scikit-learn loads pandas, and
+    # both together take a worker more memory than many a partition.
+    from sklearn.utils import check_array
+
     rows: np.ndarray = check_array(
         X, dtype="numeric", ensure_min_samples=0, input_name="X"
     )
@@ -110,16 +115,29 @@ def numeric_rows(X: Any) -> np.ndarray:
 
 def given_labels(y: Any) -> np.ndarray:
     """A block of y as one column."""
-    labels: np.ndarray = column_or_1d(np.asarray(y))
+    labels = np.asarray(y)
+    if labels.ndim != 1:
+        from sklearn.utils import column_or_1d
+
+        labels = column_or_1d(labels)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError("y holds NaN or infinity; every row needs a class.")
     return labels
 
 
+def _is_plain(values: Any, n_dimensions: int, kinds: str = "iubf") -> bool:
+    """Whether values are a numpy array that needs no conversion."""
+    if type(values) is not np.ndarray or values.ndim != n_dimensions:
+        return False
+    return values.dtype.kind in kinds and values.dtype.itemsize > 0
+
+
 def _describe(X: Any, y: Any, number: int) -> Described:
     try:
         rows, labels = numeric_rows(X), given_labels(y)
-        if len(labels):
+        if len(labels) and not _is_plain(labels, n_dimensions=1, kinds="iubU"):
+            from sklearn.utils.multiclass import check_classification_targets
+
             check_classification_targets(labels)
     except (TypeError, ValueError) as error:
         raise type(error)(f"Block {number} of the rows: {error}") from None

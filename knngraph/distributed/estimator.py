@@ -30,6 +30,7 @@ from knngraph.distributed.blocks import (
 from knngraph.distributed.certifying import certify_all
 from knngraph.distributed.collections import answer_rows
 from knngraph.distributed.fitting import (
+    ask_around_sample,
     fit_partitions,
     learn_all,
     learn_thresholds_on,
@@ -69,6 +70,7 @@ from knngraph.distributed.tasks import (
     worker_addresses,
 )
 from knngraph.exceptions import LookupAgreementWarning
+from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import GraphSettings
 from knngraph.index.protocol import beam_for
 from knngraph.inference.cascade import SURROUNDINGS
@@ -94,12 +96,9 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     ----------
     inference, max_neighbors, support, density_scales, penalty_min, penalty_max, \
     label_weight, label_discount, bandwidth, nugget, self_weight, positive, \
-    query_nugget, query_penalty, query_bandwidth, metric, cascade_tolerance, ef, M, \
-    ef_construction, max_iter, tol, random_state, verbose
+    query_nugget, query_penalty, query_bandwidth, vote, metric, cascade_tolerance, \
+    ef, M, ef_construction, max_iter, tol, random_state, verbose
         As for `KNNGraphClassifier`.
-    vote : {"labels"}, default="labels"
-        The neighbors of a query vote for their given labels. How far labels are to
-        be trusted is learned on one machine only (`vote="trusted"` there).
     query_metric : {"same"}, default="same"
         Candidates are compared as the indices do. Directions in which the labels
         change are learned on one machine only (`query_metric="auto"` there).
@@ -127,8 +126,13 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Metric that is used.
     bandwidth_, query_bandwidth_ : float or None
         As for `KNNGraphClassifier`.
+    query_nugget_ : float
+        Nugget that is used at queries.
+    label_noise_ : float
+        Share of wrong labels that the votes at queries reckon with.
     loo_score_ : float
-        Accuracy of adaptive inference on the training rows, each left out.
+        Accuracy of adaptive inference on the training rows, each left out; on at
+        most 5000 of them where "trusted" chose other than the plain vote.
     lookup_agreement_ : float
         Share of held-out training rows for which the walk in their partition ends
         at the label that exact search finds there.
@@ -166,7 +170,6 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **PARAMETER_CONSTRAINTS,
         "query_metric": [StrOptions({"same"})],
-        "vote": [StrOptions({"labels"})],
         "n_partitions": [Interval(Integral, 1, None, closed="left"), None],
         "routing": [StrOptions({"all", "centroids"})],
         "n_probes": [Interval(Integral, 1, None, closed="left")],
@@ -191,7 +194,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         query_penalty: float = 0.02,
         query_bandwidth: float | str = "neighbors",
         query_metric: str = "same",
-        vote: str = "labels",
+        vote: str = "trusted",
         metric: str = "euclidean",
         cascade_tolerance: float = 0.002,
         ef: int | str | None = None,
@@ -244,14 +247,20 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : dask Array of shape (n_samples, n_features) or dask DataFrame
-            Chunk sizes may be unknown. Its blocks are read about six times:
+            Chunk sizes may be unknown. Its blocks are read about ten times:
             persist what is costly to make.
         y : dask Array of shape (n_samples,) or dask Series
 
         Returns
         -------
         self : DaskKNNGraphClassifier
+            Where fit does not end, through an error or Ctrl-C, it keeps the state
+            that it had before.
         """
+        with all_or_nothing(self):
+            return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> "DaskKNNGraphClassifier":
         local = self._local()
         scales = checked_scales(self.density_scales)
         local._check_settings()
@@ -287,8 +296,12 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         everything = self._globals(
             partitions, around, layout, settings, space, n_threads
         )
-        learned = learn_all(
-            partitions, around, own_class, layout, everything, strictly=exact
+        trusted = self.vote == "trusted"
+        asked: list[Any] = [()] * len(partitions)
+        if trusted:
+            asked = ask_around_sample(partitions, around, layout, everything)
+        learned, witnessed = learn_all(
+            partitions, around, own_class, layout, everything, asked, strictly=exact
         )
         if exact:
             learned = certify_all(partitions, learned, layout, everything)
@@ -297,12 +310,14 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             around,
             own_class,
             learned,
+            witnessed if trusted else None,
             layout,
             everything,
             self.cascade_tolerance,
         )
+        del witnessed
         self._summary = summarize(partitions, built, learned, layout, self.tol)
-        fitted = fit_partitions(partitions, built, learned, layout)
+        fitted = fit_partitions(partitions, built, learned, layout, thresholds.chosen)
         finish(fitted)
         self._model = DistributedModel(space, fitted, layout, thresholds, self.classes_)
         self._parts = LocalParts(
@@ -424,6 +439,21 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         return 1
 
     @property
+    def label_noise_(self) -> float:
+        """Share of wrong labels that the votes at queries reckon with."""
+        check_is_fitted(self)
+        chosen = self._model.thresholds.chosen
+        return 0.0 if chosen is None else chosen.noise
+
+    @property
+    def query_nugget_(self) -> float:
+        """Nugget that is used at queries."""
+        check_is_fitted(self)
+        chosen = self._model.thresholds.chosen
+        factor = 1.0 if chosen is None else chosen.nugget_factor
+        return float(factor * self.query_nugget)
+
+    @property
     def lookup_agreement_(self) -> float:
         """Share of held-out rows whose walk ends at the label of exact search."""
         return self._summary.agreement(self.ef_)
@@ -520,7 +550,10 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         if self.query_bandwidth != "local":
             self.query_bandwidth_ = everything.query.sigma * space.scale
         self.partition_sizes_ = layout.n_rows
+        chosen = self._model.thresholds.chosen
         self.loo_score_ = self._summary.n_right / int(layout.n_rows.sum())
+        if chosen is not None:
+            self.loo_score_ = chosen.score
         self.n_relabeled_ = self._summary.n_relabeled
         self.n_iter_ = self._summary.n_iter
         self.optimality_gap_ = self._summary.gap
@@ -573,7 +606,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 f"max_iter={self.max_iter} iterations; the largest optimality gap is "
                 f"{summary.gap:.1e}. Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if (
             self.inference == "lookup"
@@ -585,5 +618,5 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

@@ -2,39 +2,48 @@
 
 from dataclasses import replace
 from functools import partial
+from operator import getitem
 from typing import Any
 
 import numpy as np
 
 from knngraph.distributed.answering import fit_partition, stored_and_support
+from knngraph.distributed.judging import join_judged, judge
 from knngraph.distributed.layout import Layout, fetch_from
 from knngraph.distributed.learning import (
     Globals,
     fetch_nodes,
-    join_learned,
+    join_blocks,
+    join_witnessed,
     learn_block,
     wanted_nodes,
 )
-from knngraph.distributed.partition import Partition
-from knngraph.distributed.tasks import compute, persist, task
-from knngraph.distributed.thresholds import (
-    PAIRS_PER_TASK,
-    Thresholds,
+from knngraph.distributed.lists import (
     join_lists,
-    judge,
-    learn_thresholds,
     lend_lists,
-    sample_sizes,
     wanted_by_lists,
     wanted_lists,
 )
+from knngraph.distributed.partition import Partition
+from knngraph.distributed.tasks import compute, items, persist, task
+from knngraph.distributed.testimony import join_asked, nodes_around
+from knngraph.distributed.thresholds import (
+    Thresholds,
+    learn_thresholds,
+    sample_sizes,
+)
+from knngraph.distributed.trusting import Chosen, choose_trust
 from knngraph.graph.learn import GraphSettings, same_class_quota
+from knngraph.inference.calibration import fit_exponent
+from knngraph.inference.cascade import DECISION_ROWS, SURROUNDINGS
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task fetches: so many, or an eighth of the coordinates of a large
 # partition.
-_FETCHED_BYTES = 32 * 2**20
+_FETCHED_BYTES = 8 * 2**20
 _PART_FETCHED = 8
+# Pairs of the sample that one task judges, at least and at most.
+_FEWEST_JUDGED, _MOST_JUDGED = 32, 128
 
 
 def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int:
@@ -46,24 +55,62 @@ def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int
     return max(16, n_bytes // (listed * (4 * n_features + 8 * m + 80)))
 
 
+def pairs_to_judge(n_features: int, settings: GraphSettings) -> int:
+    """Pairs of the sample of one task, so that what it fetches stays within bounds."""
+    listed = 1 + max(settings.max_neighbors, *settings.density_scales)
+    of_pair = (1 + SURROUNDINGS) * listed * (4 * n_features + 28)
+    return min(_MOST_JUDGED, max(_FEWEST_JUDGED, _FETCHED_BYTES // of_pair))
+
+
+def ask_around_sample(
+    partitions: list[Any], around: list[Any], layout: Layout, everything: Globals
+) -> list[Any]:
+    """Nodes of every partition that vote on the sample, as tasks."""
+    by_asking = []
+    sizes = sizes_of_sample(layout, everything)
+    for number, (home, size) in enumerate(zip(layout.homes, sizes)):
+        if not size:
+            continue
+        ask = partial(
+            nodes_around,
+            start=0,
+            stop=int(size),
+            k=everything.query.n_neighbors,
+            number=number,
+            everything=everything,
+        )
+        asked = task(ask, partitions[number], around[number], name="asked", home=home)
+        by_asking.append(items(asked, len(partitions), name="asked", home=home))
+    return [
+        task(join_asked, list(parts), name="asked", home=home)
+        for parts, home in zip(zip(*by_asking), layout.homes)
+    ]
+
+
 def learn_all(
     partitions: list[Any],
     around: list[Any],
     own_class: list[Any],
     layout: Layout,
     everything: Globals,
+    asked: list[Any],
     *,
     strictly: bool,
-) -> list[Any]:
-    """What is learned of every partition, persisted.
+) -> tuple[list[Any], list[Any]]:
+    """What is learned of every partition, and who voted where that is asked.
 
     Solutions that are to be certified are found to half the tolerance.
+
+    Returns
+    -------
+    learned, witnessed : list of Delayed
+        Persisted.
     """
     if strictly:
         tol = 0.5 * everything.settings.tol
         settings = replace(everything.settings, tol=tol)
         everything = replace(everything, settings=settings)
-    learned = []
+    learned, witnessed = [], []
     fetch = partial(fetch_nodes, offsets=everything.offsets)
     rows = rows_of_patch(
         layout.n_features, everything.settings, int(layout.n_nodes.max())
@@ -94,17 +141,20 @@ def learn_all(
                     partial(learn_block, **block),
                     *mine,
                     fetched,
+                    asked[number],
                     name="learn",
                     home=home,
                 )
             )
         join = partial(
-            join_learned,
+            join_blocks,
             n_classes=everything.n_classes,
             n_pairs=int(layout.n_pairs.sum()),
         )
         learned.append(task(join, parts, name="learned", home=home))
-    return persist(learned)
+        witnessed.append(task(join_witnessed, parts, name="witnessed", home=home))
+    persisted = persist([*learned, *witnessed])
+    return persisted[: len(learned)], persisted[len(learned) :]
 
 
 def learn_thresholds_on(
@@ -112,35 +162,43 @@ def learn_thresholds_on(
     around: list[Any],
     own_class: list[Any],
     learned: list[Any],
+    witnessed: list[Any] | None,
     layout: Layout,
     everything: Globals,
     tolerance: float,
 ) -> Thresholds:
-    """Threshold and exponents from the bounded sample."""
-    in_order = layout.router.centroids is None
-    sizes = sample_sizes(layout.n_pairs, everything.n_classes, in_order)
+    """What is believed, threshold and exponents from the bounded sample.
+
+    Without `witnessed` every label is believed.
+    """
+    sizes = sizes_of_sample(layout, everything)
     stored = [
         task(stored_of_partition, part, of_part, name="stored", home=home)
         for part, of_part, home in zip(partitions, learned, layout.homes)
     ]
-    holders = list(zip(partitions, around, own_class, learned, stored))
+    heard = witnessed or [None] * len(partitions)
+    holders = list(zip(partitions, around, own_class, learned, stored, heard))
     lend = partial(lend_lists, everything=everything)
     fetch = partial(fetch_nodes, offsets=everything.offsets)
-    judged = []
-    for number, (home, size) in enumerate(zip(layout.homes, sizes)):
-        for start, stop in chunk_bounds(int(size), PAIRS_PER_TASK):
+    judged: list[Any] = []
+    at_once = pairs_to_judge(layout.n_features, everything.settings)
+    homes, before = layout.homes, np.cumsum(sizes) - sizes
+    for number, size in enumerate(sizes):
+        for start, stop in chunk_bounds(int(size), at_once):
             block: dict[str, Any] = {
                 "start": start,
                 "stop": stop,
                 "number": number,
                 "everything": everything,
             }
+            # Anywhere: the first partitions hold the whole sample, but not all cores.
+            home = homes[len(judged) % len(homes)]
             wanted = task(
                 partial(wanted_lists, **block),
                 partitions[number],
                 around[number],
                 name="wanted",
-                home=home,
+                home=homes[number],
             )
             lent = fetch_from(
                 lambda q: partial(lend, number=q),
@@ -160,17 +218,38 @@ def learn_thresholds_on(
                 name="fetch",
                 home=home,
             )
-            judged.append(
-                task(partial(judge, **block), lists, fetched, name="judge", home=home)
+            ask = partial(
+                judge, **block, decides=before[number] + start < DECISION_ROWS
             )
-    return learn_thresholds(list(compute(*judged)), tolerance)
+            judged.append(task(ask, lists, fetched, name="judge", home=home))
+    judged = persist(judged)
+    sample = join_judged(
+        list(compute(*(task(getitem, block, 0, name="judged") for block in judged)))
+    )
+    exponent = fit_exponent(sample.votes, sample.codes, sample.counts)
+    chosen = None
+    if witnessed is not None:
+        chosen = choose_trust(judged, sample.counts, exponent, everything.n_classes)
+    return learn_thresholds(sample, exponent, chosen, tolerance)
+
+
+def sizes_of_sample(layout: Layout, everything: Globals) -> np.ndarray:
+    """How many of its first pairs every partition gives to the sample."""
+    in_order = layout.router.centroids is None
+    return sample_sizes(layout.n_pairs, everything.n_classes, in_order)
 
 
 def fit_partitions(
-    partitions: list[Any], built: list[Any], learned: list[Any], layout: Layout
+    partitions: list[Any],
+    built: list[Any],
+    learned: list[Any],
+    layout: Layout,
+    chosen: Chosen | None,
 ) -> list[Any]:
     """Partitions that answer, persisted."""
-    finish = partial(fit_partition, n_pairs=int(layout.n_pairs.sum()))
+    if chosen is not None:  # without what a task need not carry
+        chosen = replace(chosen, votes=np.empty((0, 0)))
+    finish = partial(fit_partition, n_pairs=int(layout.n_pairs.sum()), chosen=chosen)
     return persist(
         [
             task(finish, *parts, name="fitted", home=home)

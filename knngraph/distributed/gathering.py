@@ -7,11 +7,14 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.classifier import KNNGraphClassifier
+from knngraph.distributed.fitting import sizes_of_sample
+from knngraph.distributed.layout import Layout
 from knngraph.distributed.learning import Globals, Learned, join_learned
-from knngraph.distributed.partition import Partition
+from knngraph.distributed.partition import Partition, ranges
 from knngraph.distributed.predicting import DistributedModel
-from knngraph.distributed.surroundings import Surroundings
+from knngraph.distributed.surroundings import lists_of
 from knngraph.distributed.tasks import compute, task
+from knngraph.distributed.trusting import Chosen
 from knngraph.graph.candidates import SameClass
 from knngraph.graph.consensus import DENSE_DISTRIBUTION_LIMIT, Consensus
 from knngraph.graph.density import normalized_density
@@ -20,7 +23,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Representation
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.index.build import build_index
-from knngraph.inference.adaptive import others_around
+from knngraph.inference.adaptive import LabelTrust, others_around
 from knngraph.inference.cascade import (
     SURROUNDINGS,
     Decisions,
@@ -134,7 +137,7 @@ def local_model(
         node_beam=node_beam(probe, training),
         calibration=thresholds.calibration,
         decisions=Decisions(support, thresholds.trust),
-        trust=None,
+        trust=_label_trust(gathered.learned, thresholds.chosen),
         lens=None,
     )
     answering = LearnedModel(
@@ -170,6 +173,15 @@ def _learned_graph(gathered: Gathered, everything: Globals) -> LearnedGraph:
     return LearnedGraph(problem, nobody, representation, consensus)
 
 
+def _label_trust(learned: Learned, chosen: Chosen | None) -> LabelTrust | None:
+    if chosen is None:
+        return None
+    own = np.ones(len(learned.codes))
+    if chosen.noise > 0.0:
+        own = chosen.belief(learned)[:, 0]
+    return LabelTrust(own, learned.rival_code, chosen.noise, chosen.nugget_factor)
+
+
 def _left_out(gathered: Gathered, model: DistributedModel, score: float) -> LeaveOneOut:
     learned = gathered.learned
     return LeaveOneOut(
@@ -195,7 +207,7 @@ def _decided(gathered: Gathered, fitted: FittedModel) -> np.ndarray:
 
 def _gather(model: DistributedModel, parts: LocalParts) -> Gathered:
     offsets, n = model.layout.offsets, len(parts.partitions)
-    some = [task(_lists, part, name="lists") for part in parts.around]
+    some = [task(lists_of, part, name="lists") for part in parts.around]
     gathered = compute(*parts.partitions, *parts.learned, *some)
     partitions, learned, lists = gathered[:n], gathered[n : 2 * n], gathered[2 * n :]
     n_classes = len(model.classes)
@@ -209,6 +221,7 @@ def _gather(model: DistributedModel, parts: LocalParts) -> Gathered:
     pair_was, pair_now = _renumbering(training.pair_of_row, old_pair, n_pairs)
     ids, squared, inverse = (np.concatenate(part)[node_was] for part in zip(*lists))
     joined = join_learned(list(learned), n_classes, n_pairs)
+    _answer_sample(joined, model.layout, parts.everything, model.thresholds.right)
     return Gathered(
         training,
         Neighbors(node_now[ids].astype(np.int32), squared, training.node_counts()),
@@ -217,8 +230,12 @@ def _gather(model: DistributedModel, parts: LocalParts) -> Gathered:
     )
 
 
-def _lists(around: Surroundings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return around.ids, around.squared, around.inverse
+def _answer_sample(
+    learned: Learned, layout: Layout, everything: Globals, right: np.ndarray
+) -> None:
+    """Pairs of the sample were answered with what is believed of the labels."""
+    sizes = sizes_of_sample(layout, everything)
+    learned.right[ranges(layout.offsets.pairs[:-1], sizes)] = right
 
 
 def _rows_of(

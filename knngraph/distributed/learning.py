@@ -20,15 +20,20 @@ from knngraph.distributed.surroundings import (
     neighbors_in,
     pairs_in_patch,
 )
+from knngraph.distributed.witnesses import Witnessed
 from knngraph.graph.candidates import SameClass
 from knngraph.graph.consensus import Consensus, vote
 from knngraph.graph.density import normalized_density
 from knngraph.graph.learn import GraphSettings, problem_with, same_class_quota
 from knngraph.graph.representation import Representation, represent_pairs
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import (
+    QueryProblem,
+    candidate_shares,
+    leave_one_out_candidates,
+)
 from knngraph.inference.blocks import queries_per_block
-from knngraph.inference.leave_one_out import left_out_votes, take_rivals
+from knngraph.inference.leave_one_out import take_rivals
 
 
 @dataclass(frozen=True)
@@ -135,13 +140,34 @@ def learn_block(
     around: Surroundings,
     own_class: OwnClass | None,
     fetched: list[Nodes],
+    asked: np.ndarray,
     *,
     start: int,
     stop: int,
     number: int,
     everything: Globals,
-) -> Learned:
-    """Represent the pairs of some nodes, let their neighbors vote, leave them out."""
+) -> tuple[Learned, Witnessed]:
+    """Represent the pairs of some nodes, let their neighbors vote, leave them out.
+
+    Parameters
+    ----------
+    partition : Partition
+    around : Surroundings
+    own_class : OwnClass or None
+    fetched : list of Nodes
+        All candidates.
+    asked : ndarray
+        Nodes of the partition, ascending, of which is kept whose votes they heard.
+    start, stop : int
+        The nodes.
+    number : int
+        Of the partition.
+    everything : Globals
+
+    Returns
+    -------
+    Learned, Witnessed
+    """
     settings, offsets = everything.settings, everything.offsets
     starts = partition.training.node_starts()
     own_nodes = offsets.nodes[number] + np.arange(start, stop)
@@ -180,7 +206,9 @@ def learn_block(
         settings.self_weight,
         neighbor_codes=training.pair_code,
     )
-    return Learned(
+    here = np.isin(partition.training.pair_node[starts[start] : starts[stop]], asked)
+    left_out, witnessed = _leave_out(patch, pairs, here, own_pairs, everything)
+    learned = Learned(
         own_density,
         _over_all_pairs(representation, patch.nodes, offsets),
         representation.gaps,
@@ -190,8 +218,9 @@ def learn_block(
         sparse.csr_array(consensus.distribution),
         consensus.codes,
         consensus.margin,
-        *_leave_out(patch, pairs, everything),
+        *left_out,
     )
+    return learned, witnessed
 
 
 def build_patch(
@@ -235,6 +264,20 @@ def build_patch(
     wanted = np.searchsorted(nodes.ids, own_class) * n_classes + codes[:, None]
     pairs = np.where(own_class >= 0, np.searchsorted(keys, wanted), -1)
     return Patch(nodes, training, neighbors, SameClass(place, pairs))
+
+
+def join_blocks(
+    blocks: list[tuple[Learned, Witnessed]], n_classes: int, n_pairs: int
+) -> Learned:
+    """As `join_learned`, of what `learn_block` gives."""
+    return join_learned([learned for learned, _ in blocks], n_classes, n_pairs)
+
+
+def join_witnessed(blocks: list[tuple[Learned, Witnessed]]) -> Witnessed:
+    """Whose votes the pairs of a partition heard, from its blocks."""
+    if not blocks:
+        return Witnessed.nobody()
+    return Witnessed.join([witnessed for _, witnessed in blocks])
 
 
 def join_learned(parts: list[Learned], n_classes: int, n_pairs: int) -> Learned:
@@ -332,9 +375,15 @@ def _over_all_pairs(
 
 
 def _leave_out(
-    patch: Patch, pairs: np.ndarray, everything: Globals
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    training = patch.training
+    patch: Patch,
+    pairs: np.ndarray,
+    asked: np.ndarray,
+    numbers: np.ndarray,
+    everything: Globals,
+) -> tuple[tuple[np.ndarray, ...], Witnessed]:
+    """Answers without the pairs, and whose votes they heard where that is asked."""
+    training, problem = patch.training, everything.query
+    heard = []
     right = np.empty(len(pairs), dtype=bool)
     own_share = np.empty(len(pairs))
     rival_code = np.empty(len(pairs), dtype=np.int32)
@@ -342,15 +391,30 @@ def _leave_out(
     step = queries_per_block(training.n_classes)
     for begin in range(0, len(pairs), step):
         some = slice(begin, begin + step)
-        votes = left_out_votes(
+        ids, squared = leave_one_out_candidates(
+            training, patch.neighbors, pairs[some], problem
+        )
+        votes, shares = candidate_shares(
             training,
-            patch.neighbors,
-            everything.query,
-            pairs[some],
+            ids,
+            squared,
+            problem,
+            left_out=pairs[some],
             n_threads=everything.n_threads,
         )
         given = training.pair_code[pairs[some]]
+        keep = asked[some]
+        heard.append(
+            Witnessed.of_votes(
+                training,
+                pairs[some][keep],
+                ids[keep],
+                shares[keep],
+                pair_numbers=numbers[some][keep],
+                node_numbers=patch.nodes.ids,
+            )
+        )
         right[some] = votes.argmax(axis=1) == given
         own_share[some] = votes[np.arange(len(given)), given]
         rival_code[some], rival_share[some] = take_rivals(votes, given)
-    return right, own_share, rival_code, rival_share
+    return (right, own_share, rival_code, rival_share), Witnessed.join(heard)

@@ -29,7 +29,7 @@ from knngraph.parallel import chunk_bounds
 
 # Bytes that one task asks with: so many, or a 64th of a large partition, so that
 # the number of tasks stays within what a scheduler can handle.
-_ASKING_BYTES = 4 * 2**20
+_ASKING_BYTES = 2 * 2**20
 _QUESTIONS = 64
 
 

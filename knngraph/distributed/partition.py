@@ -1,6 +1,7 @@
 """Partitions of the training rows, and nodes that travel between them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -160,6 +161,9 @@ class Nodes(Weighed):
         Class and copies of the pairs.
     points : ndarray of shape (n, n_features), float32
         Or without columns, where nobody needs them.
+    belief : ndarray of shape (n_pairs.sum(), 2), float64
+        How far the class of a pair is believed, and which class gets the rest; or
+        without columns, where nobody needs them.
     """
 
     ids: np.ndarray
@@ -168,6 +172,7 @@ class Nodes(Weighed):
     codes: np.ndarray
     counts: np.ndarray
     points: np.ndarray
+    belief: np.ndarray
 
     def take(self, order: np.ndarray) -> "Nodes":
         """These nodes in this order."""
@@ -180,6 +185,7 @@ class Nodes(Weighed):
             self.codes[pairs],
             self.counts[pairs],
             self.points[order],
+            self.belief[pairs],
         )
 
     def training_set(self, n_classes: int) -> TrainingSet:
@@ -209,6 +215,11 @@ class Offsets:
     nodes: np.ndarray
     pairs: np.ndarray
 
+    @property
+    def node_type(self) -> Any:
+        """Smallest type of the numbers of all nodes."""
+        return np.int32 if self.nodes[-1] <= np.iinfo(np.int32).max else np.int64
+
     def split(self, ids: np.ndarray) -> list[np.ndarray]:
         """Sorted node numbers, by partition, counted from its first."""
         return _split(ids, self.nodes)
@@ -232,8 +243,27 @@ def take_nodes(
     number: int,
     offsets: Offsets,
     with_points: bool = True,
+    belief: np.ndarray | None = None,
 ) -> Nodes:
-    """Copy some nodes of a partition, for another one."""
+    """Copy some nodes of a partition, for another one.
+
+    Parameters
+    ----------
+    partition : Partition
+    places : ndarray of shape (n,)
+        Nodes, counted from the first of the partition.
+    number : int
+        Of the partition.
+    offsets : Offsets
+    with_points : bool, default=True
+        Whether the coordinates go along.
+    belief : ndarray of shape (n_pairs, 2) or None
+        Of all pairs of the partition, where it goes along.
+
+    Returns
+    -------
+    Nodes
+    """
     training = partition.training
     starts = training.node_starts()
     first, n_pairs = starts[places], starts[places + 1] - starts[places]
@@ -246,17 +276,28 @@ def take_nodes(
         training.pair_code[pairs].astype(np.int32),
         training.pair_count[pairs].astype(np.int32),
         points if with_points else points[:, :0],
+        np.empty((len(pairs), 0)) if belief is None else belief[pairs],
     )
 
 
 def join_nodes(parts: list[Nodes]) -> Nodes:
     """All nodes of several parts, once, sorted by number."""
-    fields = ("ids", "first_pair", "n_pairs", "codes", "counts", "points")
+    if len(parts) == 1 and _ascend(parts[0].ids):
+        return parts[0]
     together = Nodes(
-        *(np.concatenate([getattr(part, f) for part in parts]) for f in fields)
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Nodes)
+        )
     )
+    if _ascend(together.ids):
+        return together  # as partitions in their order send them: no second copy
     _, first = np.unique(together.ids, return_index=True)
     return together.take(first)
+
+
+def _ascend(ids: np.ndarray) -> bool:
+    return bool((ids[1:] > ids[:-1]).all())
 
 
 def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

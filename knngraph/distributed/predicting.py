@@ -119,7 +119,7 @@ def _answer(
 def _votes(model: DistributedModel, reading: Reading, queries: Any) -> Any:
     """Votes of the candidates that the partitions find."""
     layout, offsets = model.layout, model.layout.offsets
-    k = reading.problem.n_neighbors
+    k, chosen = reading.problem.n_neighbors, model.thresholds.chosen
     search = partial(
         search_fitted,
         offsets=offsets,
@@ -151,6 +151,7 @@ def _votes(model: DistributedModel, reading: Reading, queries: Any) -> Any:
     vote = partial(
         votes_of,
         problem=reading.problem,
+        believing=None if chosen is None else (chosen.noise, chosen.nugget_factor),
         n_classes=len(model.classes),
         n_threads=reading.n_threads,
     )

@@ -64,7 +64,7 @@ class Merged(Weighed):
 
     Parameters
     ----------
-    ids : ndarray of shape (n_queries, k), int64
+    ids : ndarray of shape (n_queries, k), int32, or int64 where there are so many
         Numbers among the nodes of all partitions, nearest first.
     squared : ndarray of shape (n_queries, k)
     nodes : Nodes
@@ -148,14 +148,14 @@ def merge_found(
     """Keep the `k` nearest nodes of every query; equals in the order of numbers."""
     n_queries = len(queries)
     width = sum(part.ids.shape[1] for part in found)
-    ids = np.full((n_queries, width), -1, dtype=np.int64)
+    ids = np.full((n_queries, width), -1, dtype=offsets.node_type)
     squared = np.full((n_queries, width), np.inf, dtype=_widest(found))
     codes = np.zeros((n_queries, width), dtype=np.int32)
     begin = 0
     for number, part in enumerate(found):
         columns = slice(begin, begin + part.ids.shape[1])
         rows = slice(None) if part.asked is None else part.asked
-        ids[rows, columns] = offsets.nodes[number] + part.ids.astype(np.int64)
+        ids[rows, columns] = part.ids + offsets.nodes[number].astype(ids.dtype)
         squared[rows, columns] = part.squared
         codes[rows, columns] = part.codes
         begin = columns.stop
@@ -168,13 +168,14 @@ def merge_found(
     kept, first = np.unique(ids, return_index=True)
     ones = np.ones(len(kept), dtype=np.int32)
     single = Nodes(
-        kept,
+        kept.astype(np.int64),
         # Whoever needs the number of a pair asks for its node.
         np.full(len(kept), -1, dtype=np.int64),
         ones,
         codes.ravel()[first],
         ones,
         np.empty((len(kept), 0), dtype=np.float32),
+        np.empty((len(kept), 0)),
     )
     several = [part.several for part in found]
     # What is said of a node with several rows goes before the guess of one.

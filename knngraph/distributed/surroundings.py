@@ -26,7 +26,7 @@ class Surroundings(Weighed):
 
     Parameters
     ----------
-    ids : ndarray of shape (n, k), int64
+    ids : ndarray of shape (n, k), int32, or int64 where there are so many
         Numbers among the nodes of all partitions.
     squared : ndarray of shape (n, k), float32
     to_farthest : ndarray of shape (n,)
@@ -109,6 +109,11 @@ def join_surroundings(parts: list[Surroundings]) -> Surroundings:
     return Surroundings(
         *(np.concatenate([getattr(part, f) for part in parts]) for f in fields)
     )
+
+
+def lists_of(around: Surroundings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a plain classifier keeps of the surroundings."""
+    return around.ids, around.squared, around.inverse
 
 
 def pairs_in_patch(nodes: Nodes, pair_numbers: np.ndarray) -> np.ndarray:

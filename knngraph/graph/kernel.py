@@ -65,8 +65,10 @@ def median_bandwidth(points: np.ndarray) -> float:
     if len(sample) < 2:
         return 1.0
     squared = squared_distances(sample, sample)
-    pairs = squared[np.triu_indices(len(sample), k=1)]
-    return _positive_root(float(np.median(pairs)), pairs)
+    # Row by row: the places of all pairs would take more memory than the distances.
+    pairs = np.concatenate([row[place + 1 :] for place, row in enumerate(squared)])
+    del squared
+    return _positive_root(float(np.median(pairs, overwrite_input=True)), pairs)
 
 
 def neighbors_bandwidth(neighbors: Neighbors, k: int) -> float:

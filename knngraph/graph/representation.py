@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 
 from knngraph.graph.candidates import SameClass, nearest_pairs, union
 from knngraph.graph.kernel import CompositeKernel
@@ -282,6 +281,9 @@ def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
     """Say how many rows the solver did not bring to the tolerance."""
     unsolved = int((gaps > problem.tol).sum())
     if unsolved:
+        # Loaded here: workers of a cluster learn without scikit-learn.
+        from sklearn.exceptions import ConvergenceWarning
+
         warnings.warn(
             f"{unsolved} of {len(gaps)} rows did not reach tol={problem.tol} within "
             f"max_iter={problem.max_iter} iterations; the largest optimality gap is "

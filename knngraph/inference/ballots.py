@@ -86,10 +86,9 @@ class Witnesses:
         _, shares = candidate_shares(
             training, ids, squared, problem, left_out=pairs, n_threads=n_threads
         )
-        there = training.node_counts()[ids] - (training.pair_node[pairs, None] == ids)
         place = np.full(training.n_pairs, -1, dtype=np.intp)
         place[pairs] = np.arange(len(pairs))
-        return cls(place, ids, shares / np.maximum(there, 1))
+        return cls(place, ids, share_of_every_row(training, pairs, ids, shares))
 
     def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Share that one row on each of some nodes had in the vote on a pair."""
@@ -97,6 +96,27 @@ class Witnesses:
         return np.where(self.ids[place] == nodes[:, None], self.per_row[place], 0).sum(
             axis=1
         )
+
+
+def share_of_every_row(
+    training: TrainingSet, pairs: np.ndarray, ids: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Divide the shares that nodes have in left-out votes among their rows.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    pairs : ndarray of shape (n,)
+        Of which one row is left out.
+    ids, shares : ndarray of shape (n, m)
+        Candidate nodes of these, and their shares of the vote.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+    """
+    there = training.node_counts()[ids] - (training.pair_node[pairs, None] == ids)
+    return shares / np.maximum(there, 1)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def learn_trust(
     """
     sample = calibration_sample(training)
     given, counts = training.pair_code[sample], training.pair_count[sample]
-    ballots = _ballots_of_nuggets(
+    ballots = _ballots_of_sample(
         training, neighbors, problem, left_out, sample, n_threads
     )
     best_score, best_votes, choice = -1.0, np.empty(0), (1.0, 0.0)
@@ -87,7 +87,7 @@ def learn_trust(
     )
 
 
-def _ballots_of_nuggets(
+def _ballots_of_sample(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
@@ -96,9 +96,7 @@ def _ballots_of_nuggets(
     n_threads: int,
 ) -> dict[float, Ballots]:
     """Ballots at the sampled pairs for every multiple of the nugget."""
-    ids, squared = leave_one_out_candidates(training, neighbors, sample, problem)
-    if ids.shape[1] == 0:
-        return {}
+    ids, _ = leave_one_out_candidates(training, neighbors, sample, problem)
     asked = np.zeros(training.n_nodes, dtype=bool)
     asked[ids[ids >= 0]] = True
     witnesses = Witnesses.of_pairs(
@@ -108,6 +106,44 @@ def _ballots_of_nuggets(
         np.flatnonzero(asked[training.pair_node]),
         n_threads=n_threads,
     )
+    return ballots_of_nuggets(
+        training, neighbors, problem, left_out, witnesses, sample, n_threads=n_threads
+    )
+
+
+def ballots_of_nuggets(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    left_out: LeaveOneOut,
+    witnesses: Witnesses,
+    sample: np.ndarray,
+    *,
+    n_threads: int = 1,
+) -> dict[float, Ballots]:
+    """Ballots at some pairs for every multiple of the nugget.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    left_out : LeaveOneOut
+        What is said of the labels around the pairs.
+    witnesses : Witnesses
+        By whom.
+    sample : ndarray of shape (n,)
+        The pairs.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    dict
+        Empty where no row has another to be answered by.
+    """
+    ids, squared = leave_one_out_candidates(training, neighbors, sample, problem)
+    if ids.shape[1] == 0:
+        return {}
     ballots = {}
     for factor in NUGGET_FACTORS:
         scaled = replace(problem, nugget=factor * problem.nugget)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import KFold
 
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.neighbors import nearest_others
@@ -63,6 +62,9 @@ def held_out_answers(
     right = np.zeros((1 + N_ROUNDS, len(rows)), dtype=bool)
     if len(rows) < _N_FOLDS:
         return right  # too few to hold any out: nothing speaks for a map
+    # Loaded here: workers of a cluster learn without scikit-learn.
+    from sklearn.model_selection import KFold
+
     for fitted, held_out in KFold(_N_FOLDS).split(rows):
         maps = gradient_maps(rows[fitted], codes[fitted], n_classes, N_ROUNDS, seed)
         for place in range(1 + N_ROUNDS):

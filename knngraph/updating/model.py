@@ -88,6 +88,8 @@ class LearningModel(FittedModel):
         self._once.get("learned", lambda: learned)
         self._once.get("answering", lambda: answering)
         self._once.get("stored", lambda: answering.model.stored)
+        heard = Heard(answering.left_out, answering.model.trust)
+        self._once.get("heard", lambda: heard)
 
     @property
     def learned(self) -> LearnedGraph:

@@ -14,6 +14,13 @@ def rows_with_copies(n=500):
     return X, y
 
 
+def wrong_labels(y, share=0.2):
+    """Labels of which a share is replaced by another."""
+    random = np.random.default_rng(1)
+    wrong = random.random(len(y)) < share
+    return np.where(wrong, (y + random.integers(1, 10, len(y))) % 10, y)
+
+
 def queries(n=200):
     """Rows that `rows_with_copies` does not hold."""
     X, y = load_digits(return_X_y=True)

@@ -18,7 +18,7 @@ from knngraph.distributed import DaskKNNGraphClassifier, predict
 from tests.distributed.data import queries, rows_with_copies
 
 SETTINGS = {
-    "vote": "labels",
+    "query_metric": "same",
     "random_state": 0,
     "support": "exact",
     "ef": 64,

@@ -8,9 +8,14 @@ from sklearn.base import clone
 
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier, predict, predict_proba
-from tests.distributed.data import queries, rows_with_copies
+from tests.distributed.data import queries, rows_with_copies, wrong_labels
 
-SETTINGS = {"vote": "labels", "random_state": 0, "support": "exact", "ef": 16}
+SETTINGS = {
+    "query_metric": "same",
+    "random_state": 0,
+    "support": "exact",
+    "ef": 16,
+}
 
 
 class ExactCandidates(KNNGraphClassifier):
@@ -26,12 +31,13 @@ def collections(X, y, rows=130):
     return da.from_array(X, chunks=(rows, -1)), da.from_array(y, chunks=rows)
 
 
-@pytest.fixture(scope="module")
-def pair():
+@pytest.fixture(scope="module", params=["trusted", "labels"])
+def pair(request):
     X, y = rows_with_copies()
+    y, settings = wrong_labels(y), SETTINGS | {"vote": request.param}
     with dask.config.set(scheduler="threads", num_workers=2):
-        far = DaskKNNGraphClassifier(n_partitions=3, **SETTINGS).fit(*collections(X, y))
-    return KNNGraphClassifier(**SETTINGS).fit(X, y), far
+        far = DaskKNNGraphClassifier(n_partitions=3, **settings).fit(*collections(X, y))
+    return KNNGraphClassifier(**settings).fit(X, y), far
 
 
 def gap_between(one, other):
@@ -60,6 +66,35 @@ def test_global_quantities_are_those_of_one_machine(pair):
     assert far.loo_score_ == near.loo_score_
     assert far._model.thresholds.trust == near._model.decisions.threshold
     assert far._model.thresholds.calibration == near._model.calibration
+    assert far.query_nugget_ == near.query_nugget_
+    assert far.label_noise_ == near.label_noise_
+    assert (far.label_noise_ > 0) == (far.vote == "trusted")
+
+
+# With centroids the sample comes in another order, and sums are rounded otherwise.
+@pytest.mark.parametrize(
+    ("share", "routing", "tolerance"),
+    [(0.0, "all", 1e-12), (0.4, "all", 1e-12), (0.4, "centroids", 0.01)],
+)
+def test_labels_are_believed_as_on_one_machine(share, routing, tolerance):
+    X, y = rows_with_copies(300)
+    y, settings = wrong_labels(y, share), SETTINGS | {"inference": "adaptive"}
+    near = KNNGraphClassifier(**settings).fit(X, y)
+    far = DaskKNNGraphClassifier(
+        n_partitions=3, routing=routing, n_probes=3, **settings
+    ).fit(*collections(X, y))
+    assert far.label_noise_ == near.label_noise_
+    assert far.query_nugget_ == near.query_nugget_
+    assert far.loo_score_ == near.loo_score_
+    trust, local = near._model.trust, far.to_local()
+    if trust is not None:
+        np.testing.assert_allclose(local._model.trust.own, trust.own, atol=tolerance)
+        np.testing.assert_array_equal(local._model.trust.rival, trust.rival)
+    np.testing.assert_array_equal(local._left_out.right, near._left_out.right)
+    Q, _ = queries()
+    expected = near.set_params(ef=400).predict_proba(Q)
+    answered = far.set_params(ef=400).predict_proba(Q)
+    np.testing.assert_allclose(answered, expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
@@ -124,7 +159,7 @@ def test_other_metrics_place_rows_as_one_machine(metric):
 def test_parameters_are_those_of_the_classifier_and_three_more():
     near, far = KNNGraphClassifier(), DaskKNNGraphClassifier()
     own = {"n_partitions": None, "routing": "all", "n_probes": 4}
-    own |= {"vote": "labels", "query_metric": "same"}
+    own |= {"query_metric": "same"}
     assert far.get_params() == near.get_params() | own
     copy = clone(far.set_params(routing="centroids", max_neighbors=5))
     assert copy.get_params() == far.get_params()
@@ -151,7 +186,7 @@ def test_a_model_that_came_home_goes_on_learning(pair):
     Q, classes = queries(30)
     grown = far.to_local().partial_fit(Q, classes)
     X, y = rows_with_copies()
-    again = KNNGraphClassifier(**SETTINGS)
+    y, again = wrong_labels(y), KNNGraphClassifier(**near.get_params())
     again.fit(np.concatenate([X, Q]), np.concatenate([y, classes]))
     np.testing.assert_array_equal(grown.predict(X), again.predict(X))
     assert gap_between(grown.graph_, again.graph_) <= near.tol

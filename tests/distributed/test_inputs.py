@@ -11,7 +11,12 @@ from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from tests.distributed.data import rows_with_copies
 
-SETTINGS = {"vote": "labels", "random_state": 0, "support": "exact", "ef": 64}
+SETTINGS = {
+    "query_metric": "same",
+    "random_state": 0,
+    "support": "exact",
+    "ef": 64,
+}
 
 
 def fit_both(X, y, chunks, **settings):
@@ -42,6 +47,51 @@ def test_blocks_of_one_class_each(blobs):
     X, y = blobs[0][order], blobs[1][order]
     near, far = fit_both(X, y, tuple(np.bincount(y)), n_partitions=2)
     np.testing.assert_array_equal(far.predict(X), near.predict(X))
+
+
+def test_arrays_of_unknown_sizes(blobs):
+    X, y = blobs
+    rows, labels = da.from_array(X, chunks=(90, -1)), da.from_array(y, chunks=90)
+    kept = X[:, 0] > np.median(X[:, 0])
+    lazily = rows[:, 0] > np.median(X[:, 0])
+    near = KNNGraphClassifier(**SETTINGS).fit(X[kept], y[kept])
+    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS)
+    far.fit(rows[lazily], labels[lazily])
+    answers = far.predict(rows[lazily])
+    assert np.isnan(answers.chunks[0]).all()
+    np.testing.assert_array_equal(answers.compute(), near.predict(X[kept]))
+    shares = far.predict_proba(rows[lazily]).compute()
+    np.testing.assert_allclose(shares, near.predict_proba(X[kept]))
+
+
+@pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
+def test_unequal_partitions_of_one_class_each(inference):
+    random = np.random.default_rng(0)
+    centers, sizes = np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0]]), [150, 30, 6]
+    y = np.repeat([0, 1, 2], sizes)
+    X = centers[y] + random.normal(size=(len(y), 2))
+    near, far = fit_both(
+        X,
+        y,
+        (100, 86),
+        n_partitions=3,
+        routing="centroids",
+        n_probes=1,
+        inference=inference,
+    )
+    assert sorted(far.partition_sizes_) == sorted(sizes)
+    Q = centers.repeat(10, axis=0) + random.normal(size=(30, 2))
+    np.testing.assert_allclose(far.predict_proba(Q), near.predict_proba(Q), atol=1e-6)
+
+
+def test_a_fit_that_fails_leaves_the_model(blobs):
+    X, y = blobs
+    rows, labels = da.from_array(X, chunks=(80, -1)), da.from_array(y, chunks=80)
+    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS).fit(rows, labels)
+    expected = far.predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        far.fit(da.where(rows == X[100, 0], np.nan, rows)[:, :2], labels + 5)
+    np.testing.assert_array_equal(far.predict(X), expected)
 
 
 def test_more_partitions_than_rows_leaves_some_empty():
@@ -115,3 +165,24 @@ def test_without_dask_the_error_says_what_to_install():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert "pip install 'knngraph[dask]'" in done.stdout
+
+
+def test_what_runs_on_workers_loads_no_data_frames():
+    stages = (
+        *("answering", "blocks", "certificate", "fitting", "global_values", "judging"),
+        *("learning", "lists", "neighborhoods", "placing", "predicting", "searching"),
+        *("summary", "surroundings", "testimony", "thresholds", "trusting"),
+    )
+    code = (
+        "import sys, importlib\n"
+        f"for stage in {stages}:\n"
+        "    importlib.import_module('knngraph.distributed.' + stage)\n"
+        "import numpy as np\n"
+        "from knngraph.distributed.blocks import _describe\n"
+        "_describe(np.ones((3, 2)), np.array(['a', 'b', 'a']), 0)\n"
+        "print(sorted({'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
