@@ -94,15 +94,11 @@ def query_trust(support: np.ndarray, codes: np.ndarray, ids: np.ndarray) -> np.n
 def _trust_around(
     support: np.ndarray, codes: np.ndarray, ids: np.ndarray
 ) -> np.ndarray:
-    alike = (codes == codes[:, :1]) & (ids >= 0)
-    # Summed in a fixed order, whatever the number of queries.
-    trust, total = np.zeros(len(ids)), np.zeros(len(ids))
-    for column in range(ids.shape[1]):
-        weight = 1.0 / np.sqrt(column + 1.0)
-        speaks = 0.5 + 0.5 * support[:, column].astype(np.float64)
-        trust += weight * speaks * alike[:, column]
-        total += weight * (ids[:, column] >= 0)
-    return trust / np.maximum(total, 1.0)
+    from knngraph.inference import _surroundings
+
+    trust = np.empty(len(ids))
+    _surroundings.trust_around(support, codes, ids, trust)
+    return trust
 
 
 def learn_decisions(

@@ -89,6 +89,13 @@ class LearningModel(FittedModel):
         self._once.get("answering", lambda: answering)
         self._once.get("stored", lambda: answering.model.stored)
 
+    def walking_from_medoids(self) -> "LearningModel":
+        """The same model, whose queries walk from the nearest of few medoids."""
+        twin = LearningModel.__new__(LearningModel)
+        # What one of the two finds, both have found.
+        twin.__dict__.update(vars(self), index=self._medoid_walk())
+        return twin
+
     @property
     def learned(self) -> LearnedGraph:
         """The graph over the rows."""
