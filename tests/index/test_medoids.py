@@ -68,6 +68,16 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
     assert_array_equal([step(query)[1] for query in queries], beam[1][:, 0])
 
 
+@pytest.mark.parametrize(("beam", "end"), [(1, 1), (2, 3)])
+def test_a_walk_on_a_line_stops_where_it_goes_up_again(beam, end):
+    points = np.array([[0.0], [1.0], [3.0], [2.6]], dtype=np.float32)
+    links = np.array([[1, -1], [0, 2], [1, 3], [2, -1]], dtype=np.int32)
+    walk = MedoidWalk(points, points[:0], links, np.array([0], dtype=np.int32))
+    # From 0 over 1: row 2 is farther than row 1, so that a beam of 1 does not meet 3.
+    ids, _ = walk.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=beam)
+    assert ids.item() == end
+
+
 def test_equal_distances_are_ordered_by_number():
     corners = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1).T.astype(np.float32)
     walk = graph_of(corners).from_medoids(corners)
