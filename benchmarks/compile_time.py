@@ -41,6 +41,7 @@ def estimators() -> Iterator[Any]:
     for support in ("exact", "local"):
         yield knngraph.KNNGraphClassifier(support=support, inference="adaptive")
     yield knngraph.KNNGraphClassifier(inference="cascade", metric="learned")
+    yield knngraph.KNNGraphClassifier(walk="medoids")
 
 
 def inputs(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:

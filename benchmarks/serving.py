@@ -110,7 +110,13 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         inference: classifier.set_params(inference=inference).to_predictor()
         for inference in _INFERENCES
     }
-    estimator = classifier.set_params(inference="lookup", n_jobs=None)
+    from_medoids = {
+        inference: classifier.set_params(
+            inference=inference, walk="medoids"
+        ).to_predictor()
+        for inference in _INFERENCES
+    }
+    estimator = classifier.set_params(inference="lookup", walk="hnsw", n_jobs=None)
 
     ways = {
         "hnswlib, nearest": lambda x: bare.knn_query(x, k=1, num_threads=1),
@@ -120,6 +126,10 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         "scikit-learn, 5 nearest": lambda x: plain.predict(x[None]),
         "estimator, lookup": lambda x: estimator.predict(x[None]),
         **{f"predictor, {name}": made for name, made in predictors.items()},
+        **{
+            f'predictor, {name}, walk="medoids"': made
+            for name, made in from_medoids.items()
+        },
     }
     one_by_one(ways, queries[:20])
     single = one_by_one(ways, queries)
@@ -130,6 +140,7 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         {
             "bare": lambda: bare.knn_query(batch, k=1, num_threads=1),
             "lookup": lambda: lookup.predict(batch),
+            "from medoids": lambda: from_medoids["lookup"].predict(batch),
             "adaptive 1": lambda: adaptive.predict(batch[:1000], n_jobs=1),
             "adaptive 2": lambda: adaptive.predict(batch[:1000], n_jobs=2),
         }
@@ -202,6 +213,10 @@ def _batch_rows(figures: list[dict[str, Any]]) -> list[list[str]]:
         line(
             "lookup, time against bare hnswlib",
             lambda f: f"{f['batch']['lookup'] / f['batch']['bare']:.2f}x",
+        ),
+        line(
+            'lookup with walk="medoids", time against bare hnswlib',
+            lambda f: f"{f['batch']['from medoids'] / f['batch']['bare']:.2f}x",
         ),
         line(
             "adaptive, two threads against one",

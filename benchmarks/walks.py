@@ -5,9 +5,9 @@
 Four fifths of every set are the training rows, one fifth the queries, all answered
 one after the other by one thread; the least processor time of several repetitions
 counts. The walks are those of hnswlib (also over graphs built with more links, a
-wider beam, and in other orders), and compiled ones over the lowest layer of the
-same graph that start from the nearest of several training rows, let the nearest
-rows that they have met vote, or walk on where these do not agree.
+wider beam, and in other orders), and that of `walk="medoids"` over the same links:
+as the library has it, from other starts, with a vote of the nearest rows that it has
+met, and going on where these do not agree.
 """
 
 import argparse
@@ -15,18 +15,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from benchmarks import _walk
 from benchmarks.datasets import TABULAR, load, scale
 from benchmarks.machine import conditions, described
 from benchmarks.pages import DOCS, put_between, table
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
+from knngraph.index.medoids import MedoidWalk
 
 PAGE = DOCS / "walks.md"
 RESULTS = Path(__file__).resolve().parent / "results" / "walks.json"
@@ -56,17 +57,10 @@ def build(X: np.ndarray, order: np.ndarray, M: int = 16, width: int = 200) -> An
     return index
 
 
-def links_of(index: Any) -> np.ndarray:
-    """Lowest layer as (n, most links), by training row, padded with -1."""
-    parts = HNSWParts.from_state(index.__getstate__()[0])
-    counts = np.ascontiguousarray(parts.links[:, :2]).view(np.uint16)
-    places = np.ascontiguousarray(parts.links[:, 4:]).view(np.uint32).astype(np.int64)
-    padding = np.arange(places.shape[1]) >= counts
-    rows = parts.labels.astype(np.int64)
-    places[padding] = 0
-    links = np.empty(places.shape, dtype=np.int32)
-    links[rows] = np.where(padding, -1, rows[places])
-    return links
+def voted(codes: np.ndarray) -> np.ndarray:
+    """Most frequent class of every row; of equals that of the nearest."""
+    counts = (codes[:, :, None] == codes[:, None, :]).sum(axis=2)
+    return np.take_along_axis(codes, counts.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
 def timed(ways: dict[str, Way], right: np.ndarray) -> dict[str, Point]:
@@ -142,37 +136,33 @@ def walks(
     }
     for name, other in others.items():
         yield f"hnswlib, ef=1, {name}", by_hnswlib(other, 1)
-    links = links_of(index)
-    random = np.random.default_rng(SEED)
-    starts = {
-        f"{count} random starts": np.sort(
-            random.choice(len(X), min(count, len(X)), replace=False)
-        )
-        for count in (1, 16, 64, 128)
-    }
-    starts["64 medoids of the classes"] = medoids(X, y, 64)
+    walk = MedoidWalk.of_graph(HNSWParts.from_state(index.__getstate__()[0]), X)
 
-    def compiled(name: str, beam: int, wide: int, k: int, ask: int) -> Way:
-        entries, found = starts[name], np.empty(len(queries), dtype=np.int64)
-        rows = X[entries]
+    def ended(walk: MedoidWalk, beam: int) -> Way:
+        return lambda: y[walk.nearest(queries, 1, ef=beam)[0][:, 0]]
 
-        def answers() -> np.ndarray:
-            _walk.walk(X, links, y, entries, rows, queries, beam, wide, k, ask, found)
-            return found
+    for beam in (1, 2, 4, 8, 16):
+        yield f'walk="medoids", ef={beam}', ended(walk, beam)
+    random = np.random.default_rng(SEED).permutation(len(X)).astype(np.int32)
+    for count in (1, 16, 64, 128):
+        started = replace(walk, entries=np.sort(random[:count]))
+        yield f"from {count} random rows, ef=2", ended(started, 2)
+    for count in (64, 128):
+        started = replace(walk, entries=medoids(X, y, count).astype(np.int32))
+        yield f"from {count} medoids of the classes, ef=2", ended(started, 2)
 
+    def of_three() -> np.ndarray:
+        return voted(y[walk.nearest(queries, 3, ef=4)[0]])
+
+    def going_on() -> np.ndarray:
+        codes = y[walk.nearest(queries, 2, ef=2)[0]]
+        unsure = codes[:, 0] != codes[:, 1]
+        answers = codes[:, 0]
+        answers[unsure] = y[walk.nearest(queries[unsure], 1, ef=8)[0][:, 0]]
         return answers
 
-    for name in starts:
-        yield f"compiled, {name}, beam 1", compiled(name, 1, 1, 1, 1)
-    for name in list(starts)[2:]:
-        yield f"compiled, {name}, beam 2", compiled(name, 2, 2, 1, 1)
-    yield "compiled, 64 random starts, beam 4", compiled("64 random starts", 4, 4, 1, 1)
-    for k, beam in [(3, 1), (3, 2), (5, 2)]:
-        label = f"compiled, 64 random starts, beam {beam}, {k} nearest met vote"
-        yield label, compiled("64 random starts", beam, beam, k, 1)
-    for k in (2, 3):
-        label = f"compiled, 64 random starts, beam 1, on to 4 unless {k} agree"
-        yield label, compiled("64 random starts", 1, 4, k, k)
+    yield 'walk="medoids", ef=4, 3 nearest vote', of_three
+    yield 'walk="medoids", ef=2, again with 8 where the 2 nearest disagree', going_on
 
 
 def measure(name: str, folder: Path | None) -> dict[str, Point]:

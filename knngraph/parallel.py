@@ -80,6 +80,8 @@ def map_chunks(
     list
         The results in the order of the chunks.
     """
+    if 0 < n_rows <= rows_per_chunk and advance is None and not limit_blas:
+        return [function(0, n_rows)]  # a single row counts every microsecond
     bounds = chunk_bounds(n_rows, rows_per_chunk)
     limit = one_blas_thread() if limit_blas else nullcontext()
     with limit:

@@ -29,6 +29,7 @@ _KEPT = (
     "vote",
     "metric",
     "cascade_tolerance",
+    "walk",
     "ef",
     "M",
     "ef_construction",
@@ -80,8 +81,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
         other settings are chosen: in a space that has seen the labels,
         leave-one-out is no judge of the space.
-    vote, support, cascade_tolerance, ef, M, ef_construction, n_jobs, random_state, \
-verbose
+    vote, support, cascade_tolerance, walk, ef, M, ef_construction, n_jobs, \
+random_state, verbose
         As on `KNNGraphClassifier`. All other settings have its defaults.
 
     Attributes
@@ -146,6 +147,7 @@ verbose
         metric: str = "auto",
         support: str = "auto",
         cascade_tolerance: float = 0.002,
+        walk: str = "hnsw",
         ef: int | str | None = None,
         M: int = 16,
         ef_construction: int = 200,
@@ -167,6 +169,7 @@ verbose
         self.metric = metric
         self.support = support
         self.cascade_tolerance = cascade_tolerance
+        self.walk = walk
         self.ef = ef
         self.M = M
         self.ef_construction = ef_construction

@@ -15,11 +15,14 @@ from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, KNNGraphTransform
 
 # Every way to read a fitted graph classifier; one fit serves them all.
 READINGS = {
-    "lookup ef=1": {"inference": "lookup", "ef": 1},
-    "lookup ef=16": {"inference": "lookup", "ef": 16},
-    "lookup ef=auto": {"inference": "lookup", "ef": "auto"},
-    "adaptive": {"inference": "adaptive", "ef": None},
-    "cascade": {"inference": "cascade", "ef": None},
+    "lookup ef=1": {"inference": "lookup", "ef": 1, "walk": "hnsw"},
+    "lookup ef=16": {"inference": "lookup", "ef": 16, "walk": "hnsw"},
+    "lookup ef=auto": {"inference": "lookup", "ef": "auto", "walk": "hnsw"},
+    "lookup medoids": {"inference": "lookup", "ef": None, "walk": "medoids"},
+    "adaptive": {"inference": "adaptive", "ef": None, "walk": "hnsw"},
+    "adaptive medoids": {"inference": "adaptive", "ef": None, "walk": "medoids"},
+    "cascade": {"inference": "cascade", "ef": None, "walk": "hnsw"},
+    "cascade medoids": {"inference": "cascade", "ef": None, "walk": "medoids"},
 }
 
 GRAPHS: dict[str, Callable[..., BaseEstimator]] = {

@@ -10,6 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from knngraph.condensing.condense import WAYS, condense_served
 from knngraph.condensing.report import CondensingReport
+from knngraph.index.build import LOOKUP_BEAMS
+from knngraph.index.medoids import MedoidWalk
 from knngraph.inference.answer import answer_codes, answer_probabilities
 from knngraph.inference.model import Reading
 from knngraph.parallel import count_threads
@@ -32,7 +34,8 @@ class CondensedClassifier(ClassifierMixin, BaseEstimator):
     ef : int, "auto" or None, default="auto"
         Width of the beam of the walk: "auto" is the smallest whose labels agree
         with exact search for 99 % of rows that were not in the index, None the
-        greedy walk, `ef=1`. May be changed at any time.
+        beam that a lookup has with the `walk` of the classifier it came from. May be
+        changed at any time.
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.
 
@@ -161,7 +164,8 @@ class CondensedClassifier(ClassifierMixin, BaseEstimator):
     def ef_(self) -> int:
         """Beam of the walk that the parameters ask for."""
         if self.ef is None:
-            return 1
+            from_medoids = isinstance(self._served.model.index, MedoidWalk)
+            return LOOKUP_BEAMS["medoids" if from_medoids else "hnsw"]
         if isinstance(self.ef, Integral) and self.ef > 0:
             return int(self.ef)
         if self.ef == "auto":

@@ -10,7 +10,14 @@ from knngraph.condensing.outvoted import find_outvoted, nearest_nodes
 from knngraph.condensing.report import CondensingReport
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import HELD_OUT, WalkProbe, build_index, probe_walks
+from knngraph.index.build import (
+    HELD_OUT,
+    WalkProbe,
+    build_index,
+    probe_walks,
+    walked_by,
+)
+from knngraph.index.medoids import MedoidWalk
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.cascade import Decisions
 from knngraph.inference.learn import label_beam
@@ -86,7 +93,9 @@ def _served_by(
     model = served.model
     points = model.training.points[kept]
     codes = model.stored.codes[kept]
-    index, probe = build_index(points, M=M, ef_construction=ef_construction)
+    walk = "medoids" if isinstance(model.index, MedoidWalk) else "hnsw"
+    graph, probe = build_index(points, M=M, ef_construction=ef_construction, walk=walk)
+    index = walked_by(walk, graph, points)
     probe = _with_dropped(probe, index, model, kept, points, n_threads)
     nobody = np.empty(0, dtype=np.intp)
     everyone = np.arange(len(kept))

@@ -168,7 +168,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **PARAMETER_CONSTRAINTS,
+        **{n: c for n, c in PARAMETER_CONSTRAINTS.items() if n != "walk"},
         "query_metric": [StrOptions({"same"})],
         "n_partitions": [Interval(Integral, 1, None, closed="left"), None],
         "routing": [StrOptions({"all", "centroids"})],

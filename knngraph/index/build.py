@@ -10,6 +10,9 @@ from knngraph.index.protocol import SearchIndex
 from knngraph.progress import stage
 
 _ROWS_PER_CALL = 16384
+# Beam of a lookup that asks for none: the greedy walk of the publication, and the
+# beam with which the walk from medoids takes no longer (`benchmarks/walks.py`).
+LOOKUP_BEAMS = {"hnsw": 1, "medoids": 2}
 # Nodes that are held out to measure the walk, and the beams that are tried.
 HELD_OUT = 500
 BEAMS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -65,6 +68,7 @@ def build_index(
     M: int = 16,
     ef_construction: int = 200,
     seed: int = 0,
+    walk: str = "hnsw",
     n_threads: int = 1,
     verbose: int = 0,
 ) -> tuple[HNSWIndex, WalkProbe]:
@@ -81,6 +85,8 @@ def build_index(
     M, ef_construction : int
         See `HNSWIndex`.
     seed : int, default=0
+    walk : {"hnsw", "medoids"}, default="hnsw"
+        Which walk is measured.
     n_threads : int, default=1
         The graph is reproducible with one thread only.
     verbose : int, default=0
@@ -104,10 +110,25 @@ def build_index(
             index.add(rows, n_threads=n_threads)
             building.advance(len(rows))
         held_out = points[n_first:]
-        probe = probe_walks(index, points[:n_first], held_out, n_threads)
+        first = points[:n_first]
+        walked = walked_by(walk, index, first)
+        probe = probe_walks(walked, first, held_out, n_threads)
         index.add(held_out, n_threads=n_threads)
         building.advance(len(held_out))
     return index, probe
+
+
+def walked_by(walk: str, index: HNSWIndex, points: np.ndarray) -> SearchIndex:
+    """The index, or the walk from medoids over its links.
+
+    Parameters
+    ----------
+    walk : {"hnsw", "medoids"}
+    index : HNSWIndex
+    points : ndarray of shape (n_points, n_features), float32
+        The points in the order of their numbers.
+    """
+    return index.from_medoids(points) if walk == "medoids" else index
 
 
 def probe_walks(

@@ -1,13 +1,16 @@
 """HNSW search; the only file that imports hnswlib."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from knngraph.exceptions import SavedModelError
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
+
+if TYPE_CHECKING:
+    from knngraph.index.medoids import MedoidWalk
 
 # Of the pickle; format 1 held hnswlib's own, which is not checked on load.
 STATE_VERSION = 2
@@ -82,6 +85,7 @@ class HNSWIndex:
         # had by asking for more neighbors, and no call changes shared state.
         self._graph.set_ef(1)
         self._graph.set_num_threads(1)
+        self._medoid_walk: MedoidWalk | None = None
 
     @property
     def n_points(self) -> int:
@@ -128,6 +132,7 @@ class HNSWIndex:
         if wanted > self._graph.get_max_elements():
             self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
         self._graph.add_items(points, numbers, num_threads=n_threads)
+        self._medoid_walk = None
         self._numbers = np.sort(np.concatenate([self._numbers, numbers]))
 
     def renumbered(self, number_now: np.ndarray) -> "HNSWIndex":
@@ -252,6 +257,25 @@ class HNSWIndex:
             return ids.item(0), squared.item(0)
 
         return walk
+
+    def from_medoids(self, points: np.ndarray) -> "MedoidWalk":
+        """Another walk over the same links; made when it is first asked for.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, n_features), float32
+            The points in the order of their numbers.
+
+        Returns
+        -------
+        MedoidWalk
+            Names points by their place in `points`; does not follow a later `add`.
+        """
+        from knngraph.index.medoids import MedoidWalk
+
+        if self._medoid_walk is None:
+            self._medoid_walk = MedoidWalk.of_graph(self.parts(), points)
+        return self._medoid_walk
 
     def parts(self) -> HNSWParts:
         """The graph as arrays; rows must not be added meanwhile."""

@@ -1,6 +1,7 @@
 """What fit leaves behind for the queries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
@@ -52,6 +53,14 @@ class FittedModel:
     decisions: Decisions
     trust: LabelTrust | None
     lens: Lens | None
+
+    def walking_from_medoids(self) -> "FittedModel":
+        """The same model, whose queries walk from the nearest of few medoids."""
+        return replace(self, index=self._medoid_walk())
+
+    def _medoid_walk(self) -> SearchIndex:
+        index: Any = self.index
+        return index.from_medoids(self.training.points)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.medoids import MedoidWalk
 from knngraph.inference.adaptive import LabelTrust
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.lens import Lens
@@ -48,6 +49,8 @@ def check_served(served: Any) -> Served:
     _check_lens(reading.problem.lens, model.training)
     _require(model.lens is None, "it has two lenses")
     n_nodes = model.training.n_nodes
+    if isinstance(model.index, MedoidWalk):
+        _check_walk(model.index, model.training)
     found = getattr(model.index, "numbers", np.arange(model.index.n_points))
     same = np.array_equal(found, np.arange(n_nodes))
     _require(same, "its index holds other points")
@@ -99,6 +102,21 @@ def _check_nodes(model: FittedModel) -> None:
     _require(model.stored.average is None, "it averages rows that it has not")
 
 
+def _check_walk(walk: MedoidWalk, training: TrainingSet) -> None:
+    n_points, n_features = training.points.shape
+    _require(walk.points is training.points, "its walk is over other rows")
+    n_stations, width = _length(walk.stations), _length(walk.links.T)
+    _require(walk.stations.dtype == np.float32, "its stations are not float32")
+    _check_array(walk.stations, "stations", "f", (n_stations, n_features))
+    _require(walk.links.dtype == np.int32, "its links are not int32")
+    _check_array(walk.links, "links", "i", (n_points + n_stations, width))
+    _require(width > 0 and walk.links.min() >= -1, "a link is wild")
+    _require(walk.links.max() < n_points + n_stations, "a link is wild")
+    _require(walk.entries.dtype == np.int32, "its entries are not int32")
+    _check_array(walk.entries, "entries", "i", (_length(walk.entries),))
+    _check_codes(walk.entries, n_points)
+
+
 def _check_trust(trust: Any, training: TrainingSet) -> None:
     if trust is None:
         return
@@ -139,6 +157,10 @@ def _check_lens(lens: Any, training: TrainingSet) -> None:
         _require(array.dtype == dtype, f"its {name} are {array.dtype}")
     floor = lens.floor
     _require(type(floor) is float and floor >= 0, f"its lens counts {floor} in all")
+
+
+def _length(array: np.ndarray) -> int:
+    return array.shape[0] if array.ndim else 0
 
 
 def _check_codes(codes: np.ndarray, n: int) -> None:

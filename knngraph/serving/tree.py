@@ -16,6 +16,7 @@ from knngraph.index.build import WalkProbe
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.hnsw_parts import HNSWParts
+from knngraph.index.medoids import MedoidWalk
 from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import Decisions
@@ -34,6 +35,7 @@ _CLASSES = {
         HNSWParts,
         LabelTrust,
         Lens,
+        MedoidWalk,
         QueryProblem,
         Reading,
         Served,

@@ -31,7 +31,7 @@ class UpdatableMixin:
     """
 
     # Parameters that may differ from those of the fit.
-    _FREE = frozenset({"inference", "ef", "n_jobs", "verbose", "random_state"})
+    _FREE = frozenset({"inference", "walk", "ef", "n_jobs", "verbose", "random_state"})
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Any:

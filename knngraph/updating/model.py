@@ -91,6 +91,13 @@ class LearningModel(FittedModel):
         heard = Heard(answering.left_out, answering.model.trust)
         self._once.get("heard", lambda: heard)
 
+    def walking_from_medoids(self) -> "LearningModel":
+        """The same model, whose queries walk from the nearest of few medoids."""
+        twin = LearningModel.__new__(LearningModel)
+        # What one of the two finds, both have found.
+        twin.__dict__.update(vars(self), index=self._medoid_walk())
+        return twin
+
     @property
     def learned(self) -> LearnedGraph:
         """The graph over the rows."""

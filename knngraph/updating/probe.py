@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from knngraph.index.build import HELD_OUT, WalkProbe, probe_walks
-from knngraph.index.protocol import SearchIndex
+from knngraph.index.build import HELD_OUT, WalkProbe, probe_walks, walked_by
+from knngraph.index.hnsw import HNSWIndex
 
 
 def renumber_probe(probe: WalkProbe, node_now: np.ndarray) -> WalkProbe:
@@ -17,10 +17,11 @@ def renumber_probe(probe: WalkProbe, node_now: np.ndarray) -> WalkProbe:
 
 def extend_probe(
     probe: WalkProbe,
-    index: SearchIndex,
+    index: HNSWIndex,
     stored: np.ndarray,
     nodes: np.ndarray,
     rows: np.ndarray,
+    walk: str,
     n_threads: int,
 ) -> WalkProbe:
     """Let rows that are about to be inserted walk, as fit lets its held-out rows.
@@ -28,7 +29,7 @@ def extend_probe(
     Parameters
     ----------
     probe : WalkProbe
-    index : SearchIndex
+    index : HNSWIndex
         Without the rows.
     stored : ndarray of shape (n_stored, n_features), float32
         The points of the index.
@@ -37,6 +38,8 @@ def extend_probe(
     rows : ndarray of shape (n_rows, n_features), float32
         Of more than 500, every second, third ... walks: nodes are ordered in
         space.
+    walk : {"hnsw", "medoids"}
+        Which walk is measured.
     n_threads : int
 
     Returns
@@ -45,8 +48,12 @@ def extend_probe(
         Of the last 500 walks.
     """
     walked = probe_walks(
-        index, stored, rows[:: max(1, -(-len(rows) // HELD_OUT))], n_threads
+        walked_by(walk, index, stored),
+        stored,
+        rows[:: max(1, -(-len(rows) // HELD_OUT))],
+        n_threads,
     )
-    reached = np.concatenate([probe.reached, walked.reached], axis=1)
+    ends = nodes[walked.reached] if walk == "medoids" else walked.reached
+    reached = np.concatenate([probe.reached, ends], axis=1)
     nearest = np.concatenate([probe.nearest, nodes[walked.nearest]])
     return WalkProbe(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])

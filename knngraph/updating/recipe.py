@@ -30,6 +30,8 @@ class Recipe:
         Neighbors that are listed for every node.
     exact_up_to : float
         Number of rows up to which the graph is certified against all.
+    walk : {"hnsw", "medoids"}
+        Of which it is measured how well it finds rows that come in.
     M, ef_construction : int
         Of the index.
     seed : int
@@ -47,6 +49,7 @@ class Recipe:
     query_metric: str
     n_listed: int
     exact_up_to: float
+    walk: str
     M: int
     ef_construction: int
     seed: int

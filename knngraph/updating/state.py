@@ -116,6 +116,7 @@ def _change_index(
             M=recipe.M,
             ef_construction=recipe.ef_construction,
             seed=recipe.seed,
+            walk=recipe.walk,
             n_threads=build_threads,
         )
     index = index.renumbered(change.node_now)
@@ -123,7 +124,9 @@ def _change_index(
     if len(new):
         points = change.training.points
         old = np.flatnonzero(change.old_node >= 0)
-        probe = extend_probe(probe, index, points[old], old, points[new], n_threads)
+        probe = extend_probe(
+            probe, index, points[old], old, points[new], recipe.walk, n_threads
+        )
         index.add(points[new], new, n_threads=build_threads)
     return index, probe
 

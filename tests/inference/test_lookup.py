@@ -37,6 +37,7 @@ def test_one_warning_with_both_remedies(lost):
     message = str(warning.message)
     assert 'ef="auto"' in message
     assert 'inference="cascade"' in message
+    assert 'walk="medoids"' in message
     assert "ef=1 " in message
     assert f"{model.lookup_agreement_:.0%}" in message
     assert model.lookup_agreement_ < 0.95

@@ -1,0 +1,186 @@
+"""Compiled walk over the links of the lowest layer of a navigable graph.
+
+The walk keeps the nearest points that it has met, as many as the beam is wide, and
+goes on from the nearest of them that it has not gone on from, until there is none.
+Distances are measured for all new neighbors of a point at once: the processor then
+waits for their coordinates together, not one after the other.
+
+Every function here is compiled; none calls a compiled function of another file
+(see `knngraph.graph._fista`).
+"""
+
+import numpy as np
+from numba import njit
+
+_REORDER = {"reassoc", "contract", "nsz"}
+# Spreads the points over the table of those that were met.
+_SPREAD = np.uint32(2654435761)
+# A point in the list is one number: the bits of its squared distance, which order
+# as the distance does, then its place, then whether the walk went on from it. So
+# equal distances are ordered by place.
+_PLACE = 0x7FFFFFFF
+_SMALLEST_TABLE = 1024
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDER)
+def squared_distance(points, place, query):
+    """Squared Euclidean distance in single precision, from differences."""
+    total = np.float32(0.0)
+    for f in range(query.shape[0]):
+        difference = points[place, f] - query[f]
+        total += difference * difference
+    return total
+
+
+@njit(cache=True, nogil=True)
+def spot_of(met, marks, mark, place):
+    """Where in the table of those met a point is, or where it is missing."""
+    last = np.uint32(met.shape[0] - 1)
+    spot = ((np.uint32(place) * _SPREAD) >> np.uint32(7)) & last
+    while marks[spot] == mark and met[spot] != place:
+        spot = (spot + np.uint32(1)) & last
+    return spot
+
+
+@njit(cache=True, nogil=True)
+def is_new(met, marks, mark, place):
+    """Whether a point had not been met; now it has."""
+    spot = spot_of(met, marks, mark, place)
+    if marks[spot] == mark:
+        return False
+    met[spot], marks[spot] = place, mark
+    return True
+
+
+@njit(cache=True, nogil=True)
+def in_more_room(met, marks, mark):
+    """The table of those met with twice the room."""
+    larger = np.empty(2 * met.shape[0], dtype=np.int32)
+    its_marks = np.full(2 * met.shape[0], -1, dtype=np.int32)
+    for old in range(met.shape[0]):
+        if marks[old] == mark:
+            spot = spot_of(larger, its_marks, mark, met[old])
+            larger[spot], its_marks[spot] = met[old], mark
+    return larger, its_marks
+
+
+@njit(cache=True, nogil=True)
+def put_in(nearest, size, key):
+    """Put a point into the sorted list; returns where it is."""
+    spot = size
+    while spot > 0 and nearest[spot - 1] > key:
+        nearest[spot] = nearest[spot - 1]
+        spot -= 1
+    nearest[spot] = key
+    return spot
+
+
+@njit(cache=True, nogil=True)
+def walk_queries(
+    points,
+    links,
+    entries,
+    entry_points,
+    stations,
+    queries,
+    beam,
+    spare,
+    ids,
+    squared,
+):
+    """Walk to every query from the nearest of several entries.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32
+    links : ndarray of shape (n_points + n_stations, most), int32
+        Places that every place leads to; -1 ends a row early.
+    entries : ndarray of shape (n_entries,), int32
+        Places where a walk may start.
+    entry_points : ndarray of shape (n_entries, n_features), float32
+    stations : ndarray of shape (n_stations, n_features), float32
+        Places after those of the points: walked through, and never found.
+    queries : ndarray of shape (n_queries, n_features), float32
+    beam : int
+        Number of points that are kept in mind.
+    spare : int
+        Number of stations that are kept in mind beside them.
+    ids : ndarray of shape (n_queries, k), intp
+        Result: the nearest points met, nearest first; -1 in the first place where
+        the walk has met fewer than `beam`.
+    squared : ndarray of shape (n_queries, k), float32
+        Result: their squared distances.
+    """
+    n_points = points.shape[0]
+    nearest = np.empty(beam + spare + 1, dtype=np.int64)
+    n_spots = _SMALLEST_TABLE
+    while n_spots < max(32 * beam, 4 * links.shape[1] + 8):
+        n_spots *= 2
+    met = np.empty(n_spots, dtype=np.int32)
+    marks = np.full(n_spots, -1, dtype=np.int32)
+    room = max(links.shape[1], entries.shape[0])
+    ahead = np.empty(room, dtype=np.int32)
+    distances = np.empty(room, dtype=np.float32)
+    bits = distances.view(np.int32)
+    for q in range(queries.shape[0]):
+        query = queries[q]
+        start = 0
+        for e in range(entries.shape[0]):
+            distances[e] = squared_distance(entry_points, e, query)
+            if distances[e] < distances[start]:
+                start = e
+        nearest[0] = np.int64(bits[start]) << 32 | np.int64(entries[start]) << 1
+        size, n_found, next_up, n_met = 1, 1, 0, 1
+        is_new(met, marks, q, entries[start])
+        while next_up < size:
+            if nearest[next_up] & 1:
+                next_up += 1
+                continue
+            nearest[next_up] |= 1
+            place = (nearest[next_up] >> 1) & _PLACE
+            n_ahead = 0
+            for link in range(links.shape[1]):
+                other = links[place, link]
+                if other < 0:
+                    break
+                if is_new(met, marks, q, other):
+                    ahead[n_ahead] = other
+                    n_ahead += 1
+            n_met += n_ahead
+            # Room for all that the next point can lead to.
+            while 2 * (n_met + links.shape[1]) > met.shape[0]:
+                met, marks = in_more_room(met, marks, q)
+            for i in range(n_ahead):
+                if ahead[i] < n_points:
+                    distances[i] = squared_distance(points, ahead[i], query)
+                else:
+                    station = ahead[i] - n_points
+                    distances[i] = squared_distance(stations, station, query)
+            for i in range(n_ahead):
+                key = np.int64(bits[i]) << 32 | np.int64(ahead[i]) << 1
+                if n_found == beam and key > nearest[size - 1]:
+                    continue
+                if ahead[i] < n_points:
+                    next_up = min(next_up, put_in(nearest, size, key))
+                    size += 1
+                    n_found += 1
+                    if n_found > beam:
+                        n_found -= 1
+                        size -= 1
+                    if n_found == beam:
+                        # The list ends with a point, not with a station.
+                        while (nearest[size - 1] >> 1) & _PLACE >= n_points:
+                            size -= 1
+                elif size - n_found < spare:
+                    next_up = min(next_up, put_in(nearest, size, key))
+                    size += 1
+        ids[q, 0] = -1
+        if n_found < beam:
+            continue
+        found = 0
+        for i in range(size):
+            place = (nearest[i] >> 1) & _PLACE
+            if place < n_points and found < ids.shape[1]:
+                bits[0] = nearest[i] >> 32
+                ids[q, found], squared[q, found] = place, distances[0]
+                found += 1

@@ -1,0 +1,189 @@
+"""Walks that start at the nearest of a few medoids of the stored points."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from knngraph.distances import squared_distances
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw_parts import HNSWParts
+from knngraph.parallel import map_chunks, one_blas_thread
+
+# More entries take longer to measure than they shorten the walk, up to a hundred
+# thousand points at least (`benchmarks/walks.py`).
+N_ENTRIES = 64
+_QUERIES_PER_CHUNK = 256
+# Sampled points that entries are chosen from, and numbers that these may be.
+_SAMPLE, _SAMPLE_NUMBERS = 4096, 2**22
+_ROUNDS = 5
+# Stations are kept in mind up to so many times the beam.
+_SPARE_BEAMS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class MedoidWalk:
+    """Approximate nearest points by a compiled walk over the links of an HNSW graph.
+
+    A walk of hnswlib comes down through thinner and thinner layers. This one knows
+    the lowest layer only and starts at the nearest of 64 medoids. Both then go the
+    same way: the beam is as wide, and the walk ends when nothing in it leads on.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32
+    stations : ndarray of shape (n_stations, n_features), float32
+        Points that were removed: a walk may step on them and does not find them.
+    links : ndarray of shape (n_points + n_stations, 2 * M), int32
+        Where the points and then the stations lead to, on the lowest layer; -1
+        ends a row early.
+    entries : ndarray of shape (n_entries,), int32
+        Points that a walk may start at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.index.hnsw import HNSWIndex
+    >>> points = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
+    >>> index = HNSWIndex(n_features=1, capacity=3)
+    >>> index.add(points)
+    >>> walk = index.from_medoids(points)
+    >>> ids, squared = walk.nearest(np.array([[4.0]], dtype=np.float32), k=2)
+    >>> ids.tolist(), squared.tolist()
+    ([[2, 1]], [[1.0, 9.0]])
+    """
+
+    points: np.ndarray
+    stations: np.ndarray
+    links: np.ndarray
+    entries: np.ndarray
+
+    @classmethod
+    def of_graph(cls, parts: HNSWParts, points: np.ndarray) -> "MedoidWalk":
+        """The walk over a graph of hnswlib.
+
+        Parameters
+        ----------
+        parts : HNSWParts
+        points : ndarray of shape (n_points, n_features), float32
+            The points in the order of their numbers; shared.
+        """
+        removed = parts.removed
+        number = np.empty(parts.n_points, dtype=np.int32)
+        number[~removed] = parts.labels[~removed].argsort().argsort()
+        number[removed] = np.arange(len(points), parts.n_points)
+        counts, targets = parts.linked()
+        links = np.empty(targets.shape, dtype=np.int32)
+        there = np.arange(targets.shape[1]) < counts[:, None]
+        links[number] = np.where(there, number[np.where(there, targets, 0)], -1)
+        return cls(points, parts.vectors[removed], links, choose_entries(points))
+
+    @property
+    def n_points(self) -> int:
+        """Number of points that a search can find."""
+        return len(self.points)
+
+    def nearest(
+        self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
+        k = min(k, self.n_points)
+        ids, squared = self._walk(queries, k, ef, n_threads)
+        lost = ids[:, 0] < 0
+        if lost.any():
+            # Fewer than `beam` points are reachable: brute force, just for these.
+            exact = ExactIndex(self.points)
+            ids[lost], squared[lost] = exact.nearest(queries[lost], k)
+        return ids, squared
+
+    def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
+        """A function that walks from one row; see `HNSWIndex.walker`."""
+        from knngraph.index import _walk
+
+        beam, spare = self._beam(ef, 1)
+        graph = (self.points, self.links, self.entries, self._entry_points)
+
+        def walk(row: np.ndarray) -> tuple[int, float]:
+            ids, squared = np.empty((1, 1), np.intp), np.empty((1, 1), np.float32)
+            _walk.walk_queries(
+                *graph, self.stations, row[None], beam, spare, ids, squared
+            )
+            node = ids.item(0)
+            if node < 0:
+                ids, squared = self.nearest(row[None], 1, ef=ef)
+                node = ids.item(0)
+            return node, squared.item(0)
+
+        return walk
+
+    @cached_property
+    def _entry_points(self) -> np.ndarray:
+        return self.points[self.entries]
+
+    def _beam(self, ef: int, k: int) -> tuple[int, int]:
+        """Width of the beam, and how many stations are kept in mind beside it."""
+        beam = min(max(ef, k), self.n_points)
+        return beam, min(_SPARE_BEAMS * beam, len(self.stations))
+
+    def _walk(
+        self, queries: np.ndarray, k: int, ef: int, n_threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        from knngraph.index import _walk
+
+        graph = (self.points, self.links, self.entries, self._entry_points)
+        beam, spare = self._beam(ef, k)
+        ids = np.empty((len(queries), k), dtype=np.intp)
+        squared = np.empty((len(queries), k), dtype=np.float32)
+
+        def walk(start: int, stop: int) -> None:
+            chunk = slice(start, stop)
+            _walk.walk_queries(
+                *graph,
+                self.stations,
+                queries[chunk],
+                beam,
+                spare,
+                ids[chunk],
+                squared[chunk],
+            )
+
+        map_chunks(walk, len(queries), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
+        return ids, squared
+
+
+def choose_entries(points: np.ndarray) -> np.ndarray:
+    """Points in the middle of 64 clusters of a sample.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32
+
+    Returns
+    -------
+    ndarray of shape (n_entries,), int32
+        Ascending. A few rounds of Lloyd's algorithm find the clusters; the sample
+        is every so many-th point, so that no seed is needed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.index.medoids import choose_entries
+    >>> choose_entries(np.array([[0.0], [1.0], [5.0]], dtype=np.float32)).tolist()
+    [0, 1, 2]
+    """
+    n_sampled = min(_SAMPLE, max(4 * N_ENTRIES, _SAMPLE_NUMBERS // points.shape[1]))
+    sampled = np.arange(0, len(points), -(-len(points) // n_sampled), dtype=np.int32)
+    rows = points[sampled]
+    n_entries = min(N_ENTRIES, len(rows))
+    centers = rows[np.arange(n_entries) * len(rows) // n_entries].astype(np.float64)
+    with one_blas_thread():
+        for _ in range(_ROUNDS):
+            home = squared_distances(rows, centers).argmin(axis=1)
+            belongs = (home == np.arange(n_entries)[:, None]).astype(np.float64)
+            size = belongs.sum(axis=1)[:, None]
+            # An empty cluster stays where it is.
+            means = belongs @ rows.astype(np.float64) / np.maximum(size, 1.0)
+            centers = np.where(size > 0, means, centers)
+        middle = squared_distances(rows, centers).argmin(axis=0)
+    return np.unique(sampled[middle])

@@ -1,0 +1,147 @@
+"""The walk from medoids: its answers, its stations, and what it must not depend on."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.medoids import N_ENTRIES, MedoidWalk, choose_entries
+
+
+def graph_of(points, M=16):
+    index = HNSWIndex(points.shape[1], len(points), M=M)
+    index.add(points)
+    return index
+
+
+@pytest.fixture(scope="module")
+def points():
+    """Points without copies, near a sheet: a walk has to go around."""
+    random = np.random.default_rng(3)
+    sheet = np.tanh(random.normal(size=(3000, 4)) @ random.normal(size=(4, 12)))
+    return (sheet + 0.05 * random.normal(size=sheet.shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def queries(points):
+    noise = np.random.default_rng(4).normal(scale=0.1, size=(700, points.shape[1]))
+    return (points[:700] + noise).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def graph(points):
+    return graph_of(points)
+
+
+@pytest.mark.parametrize("k", [1, 40])
+def test_a_wide_beam_finds_what_brute_force_finds(k, graph, points, queries):
+    # So wide that the table of the points met has to grow many times.
+    ids, squared = graph.from_medoids(points).nearest(queries[:50], k, ef=len(points))
+    exact_ids, exact_squared = ExactIndex(points).nearest(queries[:50], k)
+    assert_array_equal(ids, exact_ids)
+    assert_allclose(squared, exact_squared, rtol=1e-5)
+
+
+def test_a_beam_of_two_finds_more_than_the_greedy_walk(graph, points, queries):
+    exact, _ = ExactIndex(points).nearest(queries, 1)
+    greedy, _ = graph.nearest(queries, 1, ef=1)
+    found, _ = graph.from_medoids(points).nearest(queries, 1, ef=2)
+    assert 0 < (found != exact).mean() < 0.5 * (greedy != exact).mean()
+
+
+@pytest.mark.parametrize("ef", [1, 2, 8, 64])
+def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
+    ef, graph, points, queries
+):
+    frozen = points.copy()
+    frozen.flags.writeable = False
+    walk, another = graph.from_medoids(points), graph_of(points).from_medoids(frozen)
+    together = walk.nearest(queries, 3, ef=ef)
+    assert_array_equal(walk.nearest(queries, 3, ef=ef, n_threads=2), together)
+    assert_array_equal(another.nearest(queries, 3, ef=ef), together)
+    alone = [walk.nearest(query[None], 3, ef=ef) for query in queries[:60]]
+    assert_array_equal(np.concatenate([ids for ids, _ in alone]), together[0][:60])
+    step = walk.walker(max(ef, 3))
+    beam = walk.nearest(queries, 1, ef=max(ef, 3))
+    assert_array_equal([step(query)[0] for query in queries], beam[0][:, 0])
+    assert_array_equal([step(query)[1] for query in queries], beam[1][:, 0])
+
+
+@pytest.mark.parametrize(("beam", "end"), [(1, 1), (2, 3)])
+def test_a_walk_on_a_line_stops_where_it_goes_up_again(beam, end):
+    points = np.array([[0.0], [1.0], [3.0], [2.6]], dtype=np.float32)
+    links = np.array([[1, -1], [0, 2], [1, 3], [2, -1]], dtype=np.int32)
+    walk = MedoidWalk(points, points[:0], links, np.array([0], dtype=np.int32))
+    # From 0 over 1: row 2 is farther than row 1, so that a beam of 1 does not meet 3.
+    ids, _ = walk.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=beam)
+    assert ids.item() == end
+
+
+def test_equal_distances_are_ordered_by_number():
+    corners = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1).T.astype(np.float32)
+    walk = graph_of(corners).from_medoids(corners)
+    ids, _ = walk.nearest(np.zeros((1, 6), np.float32), 64, ef=64)
+    assert_array_equal(ids[0], np.arange(64))
+
+
+def test_removed_points_are_walked_through_and_never_found(graph, points, queries):
+    gone = np.arange(len(points)) % 4 == 0
+    number_now = np.where(gone, -1, np.cumsum(~gone) - 1)
+    left = points[~gone]
+    walk = graph.renumbered(number_now).from_medoids(left)
+    assert walk.n_points == len(left)
+    assert_array_equal(walk.stations, points[gone])
+    exact, _ = ExactIndex(left).nearest(queries, 5)
+    assert_array_equal(walk.nearest(queries, 5, ef=500)[0], exact)
+    # With so narrow a beam the stations have to hold the walk together.
+    found, _ = walk.nearest(queries, 1, ef=8)
+    assert (found[:, 0] == exact[:, 0]).mean() > 0.95
+
+
+def test_points_are_named_by_place_whatever_their_numbers(points, queries):
+    index = HNSWIndex(points.shape[1], 400)
+    numbers = 7 + 3 * np.arange(400)
+    order = np.random.default_rng(0).permutation(400)
+    index.add(points[:400][order], numbers[order])
+    ids, _ = index.from_medoids(points[:400]).nearest(queries, 1, ef=100)
+    assert_array_equal(ids, ExactIndex(points[:400]).nearest(queries, 1)[0])
+
+
+def test_what_cannot_be_reached_is_found_by_brute_force(graph, points, queries):
+    whole = graph.from_medoids(points)
+    torn = MedoidWalk(
+        points, whole.stations, np.full_like(whole.links, -1), whole.entries
+    )
+    exact, _ = ExactIndex(points).nearest(queries, 3)
+    assert_array_equal(torn.nearest(queries, 3)[0], exact)
+    assert torn.walker(2)(queries[0])[0] == exact[0, 0]
+
+
+def test_many_links_and_few_points(points, queries):
+    walk = graph_of(points[:5], M=700).from_medoids(points[:5])
+    ids, _ = walk.nearest(queries, 9, ef=50)
+    assert_array_equal(ids, ExactIndex(points[:5]).nearest(queries, 9)[0])
+    one = graph_of(points[:1]).from_medoids(points[:1])
+    assert one.nearest(queries[:2], 3)[0].tolist() == [[0], [0]]
+
+
+def test_it_is_made_once_and_anew_after_a_change(points):
+    index = graph_of(points[:200])
+    walk = index.from_medoids(points[:200])
+    assert index.from_medoids(points[:200]) is walk
+    assert walk.points.base is points or walk.points is points
+    index.add(points[200:201])
+    ids, _ = index.from_medoids(points[:201]).nearest(points[200:201], 1, ef=50)
+    assert ids.item() == 200
+
+
+def test_entries_are_in_the_middle_of_clusters(points):
+    entries = choose_entries(points)
+    assert len(entries) <= N_ENTRIES
+    assert_array_equal(entries, choose_entries(points.copy()))
+    to_entry, _ = ExactIndex(points[entries]).nearest(points, 1)[::-1]
+    first, _ = ExactIndex(points[: len(entries)]).nearest(points, 1)[::-1]
+    assert to_entry.mean() < 0.8 * first.mean()
+    few = choose_entries(points[:10])
+    assert set(few.tolist()) <= set(range(10))
