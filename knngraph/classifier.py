@@ -150,9 +150,9 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         often and takes longer. For "lookup" None is the greedy walk of the
         publication, `ef=1` (2 with `walk="medoids"`), and "auto" the smallest beam
         whose labels agree with exact search on 99 % of held-out training rows; for
-        "cascade" both mean the smallest beam, of half `max_neighbors` at least, that ends at the nearest
-        node for 95 % of them. "adaptive" searches with a beam of twice the nodes that
-        it asks for at least. May be changed after `fit`.
+        "cascade" both mean the smallest beam, of half `max_neighbors` at least, that
+        ends at the nearest node for 95 % of them. "adaptive" searches with a beam of
+        twice the nodes that it asks for at least. May be changed after `fit`.
     M : int, default=16
         Links of a node in the graph of the index.
     ef_construction : int, default=200
