@@ -32,7 +32,7 @@ _N_FOLDS = 3
 _ROWS_PER_BLOCK = 4096
 # Standard errors by which a lens must win, and by which it may fall behind in the
 # first fold before it is given up.
-_LEAD = 1.0
+_LEAD = 0.5
 _GIVE_UP = 2.0
 
 
