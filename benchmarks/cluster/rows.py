@@ -14,6 +14,7 @@ N_CLASSES = 20
 CHUNK = 12_500
 # Of all fits that are measured.
 SETTINGS: dict[str, Any] = {
+    "query_metric": "same",
     "random_state": 0,
     "support": "local",
     "ef": 16,

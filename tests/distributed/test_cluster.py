@@ -97,12 +97,13 @@ def test_workers_killed_before_and_during_predict_are_replaced(client, near):
 
 
 def test_training_rows_stay_on_the_workers(client, monkeypatch):
-    came_here = set()
+    came_here, sizes = set(), [0]
     compute = dask.compute
 
     def watched(*args, **kwargs):
         results = compute(*args, **kwargs)
         came_here.update(type(result).__name__ for result in results)
+        sizes.extend(r.size for r in results if isinstance(r, np.ndarray))
         return results
 
     monkeypatch.setattr(dask, "compute", watched)
@@ -116,6 +117,9 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     ).fit(X, y)
     largest = client.run_on_scheduler(largest_tasks)
     del largest["knngraph-count"]  # counts of digits, whatever the number of rows
+    # What 128 rows of the sample ask of those around them, as docs/dask.md bounds it.
+    of_row = 9 * (33 * 8 + 64) + 33 * (12 * 32 + 28)
+    assert largest.pop("knngraph-lists") < 128 * of_row
     assert largest["knngraph-partition"] > n * d * 4 / 4
     # Nothing but a fitted partition is as large as half of all rows with an index.
     assert max(largest.values()) <= largest["knngraph-fitted"], largest
@@ -123,8 +127,10 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     # Numbers and votes come to the client, no rows and no partitions.
     assert came_here <= {
         *("Described", "Tally", "Summary", "Judged"),
-        *("bool", "int", "float", "tuple"),
+        *("bool", "int", "float", "tuple", "ndarray"),
     }
+    # Arrays are votes on a block of the sample: no coordinates.
+    assert max(sizes) <= 128 * 12
     assert far.partition_sizes_.sum() == n
     assert far.partition_sizes_.max() < 1.2 * n / 3
     homes = client.who_has(futures_of(far._model.fitted)).values()
