@@ -96,7 +96,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     label_weight, label_discount, bandwidth, nugget, self_weight, positive, \
     query_nugget, query_penalty, query_bandwidth, metric, cascade_tolerance, ef, M, \
     ef_construction, max_iter, tol, random_state, verbose
-        As for `KNNGraphClassifier`.
+        As for `KNNGraphClassifier`; its `walk` is not offered here.
     vote : {"labels"}, default="labels"
         The neighbors of a query vote for their given labels. How far labels are to
         be trusted is learned on one machine only (`vote="trusted"` there).
