@@ -140,8 +140,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     walk : {"hnsw", "medoids"}, default="hnsw"
         Where the walk to a query starts. "hnsw" is the walk of hnswlib, down
         through the layers of the graph. "medoids" starts on the lowest layer, at
-        the nearest of 64 rows in the middle of clusters: no slower at a beam of 2
-        than "hnsw" at 1, and lookups agree with exact search clearly more often;
+        the nearest of 64 rows in the middle of clusters: a beam of 2 takes about
+        as long as 1 of "hnsw", and lookups agree with exact search more often;
         at equal beams both find alike, so that beams which `fit` has measured for
         one are taken for the other where it is changed after `fit`. It holds the
         links once more (8 `M` bytes a row), from its first use on.
@@ -791,7 +791,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             self.inference == "lookup"
             and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
         ):
-            better_start = 'walk="medoids" finds more in the same time; '
+            better_start = 'walk="medoids" finds more in about the same time; '
             warnings.warn(
                 f"A walk with ef={self.ef_} ends at the label that exact search finds "
                 f"for {self.lookup_agreement_:.0%} of held-out training rows. "

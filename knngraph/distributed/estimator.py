@@ -98,7 +98,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     label_weight, label_discount, bandwidth, nugget, self_weight, positive, \
     query_nugget, query_penalty, query_bandwidth, vote, metric, cascade_tolerance, \
     ef, M, ef_construction, max_iter, tol, random_state, verbose
-        As for `KNNGraphClassifier`.
+        As for `KNNGraphClassifier`; its `walk` is not offered here.
     query_metric : {"same"}, default="same"
         Candidates are compared as the indices do. Directions in which the labels
         change are learned on one machine only (`query_metric="auto"` there).

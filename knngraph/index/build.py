@@ -11,7 +11,7 @@ from knngraph.progress import stage
 
 _ROWS_PER_CALL = 16384
 # Beam of a lookup that asks for none: the greedy walk of the publication, and the
-# beam with which the walk from medoids takes no longer (`benchmarks/walks.py`).
+# beam with which the walk from medoids takes about as long (`benchmarks/walks.py`).
 LOOKUP_BEAMS = {"hnsw": 1, "medoids": 2}
 # Nodes that are held out to measure the walk, and the beams that are tried.
 HELD_OUT = 500

@@ -102,13 +102,12 @@ class MedoidWalk:
         from knngraph.index import _walk
 
         beam, spare = self._beam(ef, 1)
-        graph = (self.points, self.links, self.entries, self._entry_points)
+        graph = self._graph
 
         def walk(row: np.ndarray) -> tuple[int, float]:
             ids, squared = np.empty((1, 1), np.intp), np.empty((1, 1), np.float32)
-            _walk.walk_queries(
-                *graph, self.stations, row[None], beam, spare, ids, squared
-            )
+            query = _read_only(row[None])
+            _walk.walk_queries(*graph, query, beam, spare, ids, squared)
             node = ids.item(0)
             if node < 0:
                 ids, squared = self.nearest(row[None], 1, ef=ef)
@@ -118,8 +117,15 @@ class MedoidWalk:
         return walk
 
     @cached_property
-    def _entry_points(self) -> np.ndarray:
-        return self.points[self.entries]
+    def _graph(self) -> tuple[np.ndarray, ...]:
+        arrays = (
+            self.points,
+            self.links,
+            self.entries,
+            self.points[self.entries],
+            self.stations,
+        )
+        return tuple(_read_only(array) for array in arrays)
 
     def _beam(self, ef: int, k: int) -> tuple[int, int]:
         """Width of the beam, and how many stations are kept in mind beside it."""
@@ -131,7 +137,7 @@ class MedoidWalk:
     ) -> tuple[np.ndarray, np.ndarray]:
         from knngraph.index import _walk
 
-        graph = (self.points, self.links, self.entries, self._entry_points)
+        queries = _read_only(queries)
         beam, spare = self._beam(ef, k)
         ids = np.empty((len(queries), k), dtype=np.intp)
         squared = np.empty((len(queries), k), dtype=np.float32)
@@ -139,8 +145,7 @@ class MedoidWalk:
         def walk(start: int, stop: int) -> None:
             chunk = slice(start, stop)
             _walk.walk_queries(
-                *graph,
-                self.stations,
+                *self._graph,
                 queries[chunk],
                 beam,
                 spare,
@@ -150,6 +155,13 @@ class MedoidWalk:
 
         map_chunks(walk, len(queries), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
         return ids, squared
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The array as compiled code always sees it: another kind is compiled anew."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def choose_entries(points: np.ndarray) -> np.ndarray:
