@@ -134,6 +134,14 @@ def graph_labels(fold: Fold) -> dict[str, dict[str, Any]]:
     return {"adaptive, vote=labels": measure(model, fold)}
 
 
+def graph_same(fold: Fold) -> dict[str, dict[str, Any]]:
+    """Adaptive when candidates are compared as the index compares them."""
+    model = KNNGraphClassifier(
+        inference="adaptive", query_metric="same", random_state=0
+    )
+    return {"adaptive, query_metric=same": measure(model, fold)}
+
+
 def graph_auto(fold: Fold) -> dict[str, dict[str, Any]]:
     """Adaptive and cascade in the metric that wins on held-out rows."""
     model = KNNGraphClassifier(inference="adaptive", metric="auto", random_state=0)
@@ -224,6 +232,7 @@ def siblings(fold: Fold) -> dict[str, dict[str, Any]]:
 GROUPS: dict[str, Callable[[Fold], dict[str, dict[str, Any]]]] = {
     "graph": graph,
     "graph_labels": graph_labels,
+    "graph_same": graph_same,
     "graph_auto": graph_auto,
     "graph_cv": graph_cv,
     "nearest": nearest,
@@ -235,6 +244,7 @@ GROUPS: dict[str, Callable[[Fold], dict[str, dict[str, Any]]]] = {
 MARKS = {
     "graph": "cascade",
     "graph_labels": "adaptive, vote=labels",
+    "graph_same": "adaptive, query_metric=same",
     "graph_auto": "cascade, metric=auto",
     "graph_cv": "KNNGraphClassifierCV",
     "nearest": "CV-kNN, distance",
