@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
 # Above so many distinct rows candidates are not searched for twice as far.
-LENS_LIMIT = 100_000
+LENS_LIMIT = 50_000
 # Agreement of walks with exact search below which a lookup warns.
 _TOO_LITTLE_AGREEMENT = 0.95
 
@@ -119,7 +119,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         change and, where that answers held-out rows better, compares twice
         `max_neighbors` nearest rows along these too; the nearest are the
         candidates, and bandwidths are in the units of that comparison. Tried for up
-        to 100,000 distinct rows of up to 1000 features, and with a `metric` that is
+        to 50,000 distinct rows of up to 1000 features, and with a `metric` that is
         not learned itself. Lookups do not change with it. See `query_metric_`.
     vote : {"trusted", "labels"}, default="trusted"
         Whose classes the neighbors of a query vote for. "labels" believes every
