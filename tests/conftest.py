@@ -24,7 +24,7 @@ def pytest_configure(config):
         config.pluginmanager.register(_Counts(), "counts of the workers")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tried():
     """Counts that are shown at the end of the run."""
     return _TRIED
@@ -40,7 +40,7 @@ def pytest_terminal_summary(terminalreporter):
     """Say how much was tried, beside how many tests passed."""
     if _TRIED:
         terminalreporter.section("tried")
-        for name, count in _TRIED.items():
+        for name, count in sorted(_TRIED.items()):
             terminalreporter.write_line(f"{count:>8}  {name}")
 
 

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 N_THREADS = 8
-WATCHDOG_SECONDS = 120
+# Only a hang takes so long, also where many share the machine.
+WATCHDOG_SECONDS = 600
 
 
 def overlapping(n_rows: int = 600) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +76,7 @@ def run_guarded(code: str, *arguments: str, seconds: int = WATCHDOG_SECONDS):
     )
 
 
-def test_eight_threads_read_while_another_fits(fitted, record_property):
+def test_eight_threads_read_while_another_fits(fitted, tried):
     model, queries, expected = fitted
     X, y = overlapping()
     start = threading.Barrier(N_THREADS + 1, timeout=WATCHDOG_SECONDS)
@@ -108,7 +109,9 @@ def test_eight_threads_read_while_another_fits(fitted, record_property):
     assert numbers == list(range(N_THREADS))
     assert_array_equal(refitted, expected["lookup ef=1"])
     assert set(answered) == set(READINGS)
-    print(f"\n{sum(answered.values())} answers by {N_THREADS} threads, 0 differ")
+    tried[f"answers by {N_THREADS} threads while another fits: none differs"] += sum(
+        answered.values()
+    )
 
 
 def predict_in_child(model, queries, connection):
@@ -118,7 +121,7 @@ def predict_in_child(model, queries, connection):
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_child_process_answers_alike(method, fitted):
+def test_a_child_process_answers_alike(method, fitted, tried):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
     model, queries, expected = fitted
@@ -137,6 +140,7 @@ def test_a_child_process_answers_alike(method, fitted):
     assert child.exitcode == 0
     for name, shares in answers.items():
         assert_array_equal(shares, expected[name])
+        tried["answers by a forked or spawned child: none differs"] += len(shares)
 
 
 INTERRUPTED = """
@@ -193,12 +197,12 @@ INTERRUPTED = """
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_ctrl_c_leaves_the_estimator_as_it_was(n_jobs):
+def test_ctrl_c_leaves_the_estimator_as_it_was(n_jobs, tried):
     n_moments = 8
     done = run_guarded(INTERRUPTED, str(n_jobs), str(n_moments))
     assert done.returncode == 0, done.stderr
     stopped = int(done.stdout)
-    print(f"\n{stopped} fits stopped with {n_jobs} threads, each whole or as before")
+    tried["fits stopped by Ctrl-C: each estimator as before"] += stopped
     # The last moments may come after the end, if the machine is busy meanwhile.
     assert stopped >= 2
 
@@ -264,8 +268,7 @@ def test_workers_of_a_search_share_the_cores(monkeypatch):
         search.fit(X, y)
     most = int(search.cv_results_["mean_test_score"].max())
     share = max(1, cpu_count() // 2)
-    print(f"\n2 workers of at most {most} threads on {cpu_count()} cores")
-    assert most <= share
+    assert most <= share, f"{most} threads a worker on {cpu_count()} cores"
 
 
 def test_all_cores_are_those_of_the_worker(monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import knngraph
 from knngraph import KNNGraphClassifier, SavedModelError, load_predictor
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
@@ -18,14 +19,25 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 # has begun.
 WRITER = """
 import sys
-from knngraph import load_predictor
-predictors = [load_predictor(path, mmap=False) for path in sys.argv[2:]]
+import knngraph
+kind, target, *paths = sys.argv[1:]
+if kind == "predictor":
+    models = [knngraph.load_predictor(path, mmap=False) for path in paths]
+    save = knngraph.Predictor.save
+else:
+    models = [knngraph.load(path) for path in paths]
+    save = knngraph.save
 print("begun", flush=True)
 while True:
-    for predictor in predictors:
-        predictor.save(sys.argv[1])
+    for model in models:
+        save(model, target)
 """
-KILLS = 12
+# How each kind of file is written and read, and how often its writer is killed.
+KINDS = {
+    "predictor": (lambda model, path: model.to_predictor().save(path), load_predictor),
+    "estimator": (knngraph.save, knngraph.load),
+}
+KILLS = {"predictor": 12, "estimator": 6}
 
 
 def wait_for_more_than(path):
@@ -35,29 +47,42 @@ def wait_for_more_than(path):
         pass
 
 
-def test_the_old_file_or_the_new_one_is_there(tmp_path):
-    random = np.random.default_rng(6)
-    X = random.normal(size=(4000, 20)).astype(np.float32)
-    shares, paths = [], []
+@pytest.fixture(scope="module")
+def models():
+    """Two models of the same size that answer otherwise, and queries."""
+    X = np.random.default_rng(6).normal(size=(4000, 20)).astype(np.float32)
+    made = []
     for number in range(2):
-        y = (X[:, number] > 0).astype(int)
         model = KNNGraphClassifier(
             inference="cascade", support="local", max_neighbors=8, random_state=0
-        )
-        predictor = model.fit(X, y).set_params(inference="lookup", ef=8).to_predictor()
-        shares.append(predictor.predict_proba(X[:50]))
-        paths.append(tmp_path / f"model-{number}")
-        predictor.save(paths[-1])
+        ).fit(X, (X[:, number] > 0).astype(int))
+        made.append(model.set_params(inference="lookup", ef=8))
+    return made, X[:50]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_old_file_or_the_new_one_is_there(kind, models, tmp_path, tried):
+    models, queries = models
+    save, load = KINDS[kind]
+    shares = [model.predict_proba(queries) for model in models]
     assert (shares[0] != shares[1]).any()
+    paths = [tmp_path / f"model-{number}" for number in range(2)]
     folder = tmp_path / "served"
     folder.mkdir()
     path = folder / "model"
-    load_predictor(paths[0]).save(path)
-    size = path.stat().st_size
+    for model, place in zip([*models, models[0]], [*paths, path]):
+        save(model, place)
+    size = min(place.stat().st_size for place in paths)
+
+    def is_whole(place):
+        found = load(place).predict_proba(queries)
+        return any(np.array_equal(found, expected) for expected in shares)
+
+    random = np.random.default_rng(7)
     cut_short = left_whole = 0
-    for kill in range(KILLS):
+    for kill in range(KILLS[kind]):
         writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), *map(str, paths)],
+            [sys.executable, "-c", WRITER, kind, str(path), *map(str, paths)],
             stdout=subprocess.PIPE,
         )
         assert writer.stdout.readline() == b"begun\n"
@@ -67,8 +92,7 @@ def test_the_old_file_or_the_new_one_is_there(tmp_path):
         os.kill(writer.pid, signal.SIGKILL)
         assert writer.wait() == -signal.SIGKILL
         writer.stdout.close()
-        found = load_predictor(path).predict_proba(X[:50])
-        assert any(np.array_equal(found, expected) for expected in shares)
+        assert is_whole(path)
         for left in folder.iterdir():
             if left == path:
                 continue
@@ -78,13 +102,14 @@ def test_the_old_file_or_the_new_one_is_there(tmp_path):
             if left.stat().st_size < size:
                 cut_short += 1
                 with pytest.raises(SavedModelError):
-                    load_predictor(left)
+                    load(left)
             else:
                 left_whole += 1
-                found = load_predictor(left).predict_proba(X[:50])
-                assert any(np.array_equal(found, expected) for expected in shares)
+                assert is_whole(left)
             left.unlink()
-    print(f"\n{KILLS} kills: {cut_short} parts and {left_whole} whole files left over")
     assert cut_short + left_whole > 0
-    load_predictor(paths[1]).save(path)
-    assert_array_equal(load_predictor(path).predict_proba(X[:50]), shares[1])
+    save(models[1], path)
+    assert_array_equal(load(path).predict_proba(queries), shares[1])
+    tried["kill -9 while a file was written: the old or the new one was there"] += (
+        KILLS[kind]
+    )

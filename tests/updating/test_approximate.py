@@ -1,11 +1,14 @@
 """Changes under an approximate search: as accurate as a fit, in bounded memory."""
 
 import gc
+import os
 import tracemalloc
 
 import numpy as np
+import psutil
 from sklearn.datasets import make_classification
 
+from benchmarks.soak import GROWTH_LIMIT, Findings
 from knngraph import KNNGraphClassifier
 from tests.updating.fresh import INFERENCES
 
@@ -96,3 +99,30 @@ def test_memory_does_not_creep_over_cycles():
     # The graph of hnswlib has room for the rows, the removed and some growth.
     assert model._rows.index.n_places < 300 / 0.75 + 20
     assert model._rows.index.n_bytes < 2 * len(X) * (4 * 4 + 300)
+
+
+def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
+    # What Python does not see, the graphs of hnswlib, counts here too: every change
+    # makes one, of some 2 MB with its locks.
+    random = np.random.default_rng(1)
+    n_rows, process, seen = 60, psutil.Process(os.getpid()), Findings()
+    model = KNNGraphClassifier(
+        max_neighbors=8, ef_construction=20, support="local", vote="labels", ef=8
+    )
+    X, y = random.normal(size=(n_rows, 3)), random.integers(0, 2, n_rows)
+    model.set_params(random_state=0).fit(X, y)
+    for cycle in range(1000):
+        model.partial_fit(random.normal(size=(5, 3)), random.integers(0, 2, 5))
+        model.forget(np.arange(5))
+        if cycle % 3 == 0:  # carried out; many small changes in a row are one
+            model.set_params(inference="adaptive").predict(X[:2])
+        if cycle % 50 == 0:
+            inference = INFERENCES[cycle // 50 % 3]
+            model.set_params(inference=inference).predict_proba(X[:2])
+            gc.collect()
+            seen.operation.append(cycle)
+            seen.resident.append(process.memory_info().rss)
+    assert model.graph_.shape == (n_rows, n_rows)
+    assert model._rows.index.n_places < n_rows / 0.75 + 20
+    assert seen.growth() < GROWTH_LIMIT, seen.resident
+    tried["cycles of adding and forgetting: the process does not grow"] += 1000

@@ -19,6 +19,7 @@ from tests.updating.fresh import (
 )
 
 CLASSES = np.array(["a", "b", "c"])
+_LIKE_FRESH = "operations on changing models: answers are those of a fresh fit"
 QUICK = {
     "deadline": None,
     "derandomize": True,
@@ -77,7 +78,7 @@ def carry_out(model, rows, operations, random, queries):
     operations=OPERATIONS,
 )
 def test_exact_search_to_the_last_bit(
-    seed, n_rows, bandwidth, query_bandwidth, operations
+    seed, n_rows, bandwidth, query_bandwidth, operations, tried
 ):
     random = np.random.default_rng(seed)
     rows = Rows(*draw_rows(random, n_rows))
@@ -99,11 +100,12 @@ def test_exact_search_to_the_last_bit(
         # A class without rows stays, and wins nowhere.
         assert_array_equal(model.predict(queries), fresh.predict(queries))
         assert model.predict_proba(queries)[:, ~present].max() < 0.1
+    tried[_LIKE_FRESH] += len(operations)
 
 
 @settings(max_examples=15, **QUICK)
 @given(seed=st.integers(0, 2**32 - 1), operations=OPERATIONS)
-def test_local_support_up_to_rounding_of_distances(seed, operations):
+def test_local_support_up_to_rounding_of_distances(seed, operations, tried):
     # The graph measures a distance in single precision, a list that takes a new
     # row in is measured in double.
     random = np.random.default_rng(seed)
@@ -133,6 +135,7 @@ def test_local_support_up_to_rounding_of_distances(seed, operations):
         model.set_params(inference=inference)
         fresh.set_params(inference=inference)
         assert_array_equal(model.predict(queries), fresh.predict(queries))
+    tried[_LIKE_FRESH] += len(operations)
 
 
 @pytest.mark.parametrize("seed", range(3))
