@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
 # Kinds of numpy dtypes whose entries are real numbers.
@@ -43,6 +43,9 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
             "read as numbers. Fill them, or leave their rows out."
         )
     _refuse_times(getattr(X, "dtype", None))
+    _refuse_sparse_columns_without_zeros(X)
+    if y:
+        _refuse_missing_labels(y[0])
     try:
         checked = validate_data(estimator, X, *y, **options)
     except (OverflowError, TypeError, ValueError) as error:
@@ -84,6 +87,36 @@ def check_labels(y: np.ndarray) -> None:
         raise ValueError(f"{error} {_what_labels_are(y)}") from error
 
 
+def check_classes(classes: Any) -> np.ndarray:
+    """The distinct classes that a first call of `partial_fit` names, sorted.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+
+    Examples
+    --------
+    >>> from knngraph.validation import check_classes
+    >>> check_classes(["b", "a", "b"]).tolist()
+    ['a', 'b']
+    """
+    try:
+        with np.errstate(invalid="ignore"):  # of NaN, which is refused
+            known = unique_labels(classes)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"classes={classes!r} is no list of classes. {str(error).rstrip('.')}. "
+            "Name every class once, all of one kind, for example "
+            "classes=numpy.unique(y)."
+        ) from error
+    if not len(known):
+        raise ValueError(
+            "classes is empty: name every class that there will ever be, for example "
+            "classes=numpy.unique(y)."
+        )
+    return known
+
+
 def _what_labels_are(y: np.ndarray) -> str:
     if y.dtype.kind == "f" and y.ndim == 1:
         row = int(np.flatnonzero(y != np.floor(y))[0])
@@ -103,6 +136,33 @@ def _refuse_times(dtype: Any) -> None:
         raise TypeError(
             f"X has dtype {dtype}: distances between times need a unit. Convert them "
             "to numbers first, for example to seconds since a date."
+        )
+
+
+def _refuse_sparse_columns_without_zeros(X: Any) -> None:
+    """Of a data frame whose sparse columns leave another number out than zero."""
+    dtypes: Any = getattr(X, "dtypes", None)
+    if not hasattr(dtypes, "items"):
+        return
+    for name, dtype in dtypes.items():
+        left_out = getattr(dtype, "fill_value", 0)
+        if hasattr(dtype, "subtype") and left_out != 0:
+            raise ValueError(
+                f"X has a sparse column {name!r} that leaves {left_out} out, and not "
+                "zeros. Make it dense, with X.sparse.to_dense() where all are sparse."
+            )
+
+
+def _refuse_missing_labels(y: Any) -> None:
+    """Of a series, where a missing label need be neither NaN nor None."""
+    if not hasattr(y, "isna") or getattr(y, "ndim", 0) != 1:
+        return
+    missing = np.flatnonzero(np.asarray(y.isna()))
+    if len(missing):
+        raise ValueError(
+            f"Input y contains NaN: {len(missing)} rows have no label, row "
+            f"{missing[0]} is the first. Leave these rows out, or give them a class "
+            "of their own with y.fillna(...)."
         )
 
 

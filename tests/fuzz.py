@@ -9,6 +9,7 @@ longer than a minute.
 
 import argparse
 import faulthandler
+import pickle
 import subprocess
 import sys
 import warnings
@@ -131,11 +132,31 @@ def run_case(number: int, seed: int) -> str:
             if len(str(refusal)) < 30 or "ufunc" in str(refusal):
                 raise AssertionError(f"no clear message: {refusal!r}") from refusal
             return "refused"
+        if name in GRAPHS:
+            check_beyond_answers(model, X, y, queries, random)
     assert np.isfinite(values).all(), "not finite"
     if name not in TRANSFORMERS:
         assert np.allclose(values.sum(axis=1), 1.0), "shares do not sum to one"
         assert set(labels) <= set(y), "an unknown class"
     return "answered"
+
+
+def check_beyond_answers(
+    model: Any, X: Any, y: np.ndarray, queries: Any, random: np.random.Generator
+) -> None:
+    """What comes of a fitted classifier: predictor, pickle, rows that come and go."""
+    shares = model.predict_proba(queries)
+    for other in (model.to_predictor(), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(other.predict_proba(queries), shares), repr(other)
+    some = random.permutation(len(y))[: random.integers(1, len(y) + 1)]
+    changed = model.partial_fit(X[some], y[some])
+    if random.random() < 0.5:
+        changed.predict(queries)
+    changed.forget(random.permutation(len(y) + len(some))[: len(some)])
+    shares = changed.predict_proba(queries)
+    assert np.isfinite(shares).all(), "not finite after a change"
+    assert np.allclose(shares.sum(axis=1), 1.0), "shares after a change"
+    assert changed.graph_.shape == (len(y), len(y)), "rows after a change"
 
 
 def run_cases(first: int, stop: int, seed: int) -> Counter[str]:

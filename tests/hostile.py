@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,14 @@ def _read_only(rows: np.ndarray) -> np.ndarray:
     return rows
 
 
+def _memory_mapped(order: Any, rows: np.ndarray) -> np.ndarray:
+    with TemporaryFile() as file:
+        file.write(rows.tobytes(order=order))
+        file.flush()
+        # The map outlives the file.
+        return np.memmap(file, rows.dtype, mode="r", shape=rows.shape, order=order)
+
+
 def _explicit_zeros(rows: np.ndarray) -> Any:
     stored = sparse.csr_array(np.column_stack([rows, np.ones(len(rows))]))
     stored.data[3::4] = 0.0
@@ -336,6 +345,8 @@ CASES: dict[str, Case] = {
     "strided": Case(_changed(_strided)),
     "reversed": Case(_changed(lambda rows: rows[::-1, ::-1].copy()[::-1, ::-1])),
     "read-only": Case(_changed(_read_only)),
+    "memory-mapped": Case(_changed(partial(_memory_mapped, "C"))),
+    "memory-mapped, Fortran order": Case(_changed(partial(_memory_mapped, "F"))),
     "float16": Case(_changed(lambda rows: rows.astype(np.float16))),
     "float32": Case(_changed(lambda rows: rows.astype(np.float32))),
     "longdouble": Case(_changed(lambda rows: rows.astype(np.longdouble))),
@@ -427,6 +438,10 @@ REFUSALS: dict[str, Refusal] = {
         message=_NAN,
         only=frozenset(TAKE_SPARSE),
     ),
+    "sparse columns of pandas without zeros": Refusal(
+        X=lambda rows: pd.DataFrame(rows).astype(pd.SparseDtype(float)),
+        message=r"X has a sparse column 0 that leaves nan out.*to_dense\(\)",
+    ),
     "complex": Refusal(X=lambda rows: rows + 1j, message="Complex data not supported"),
     "times": Refusal(
         X=lambda rows: rows.astype("M8[s]"),
@@ -467,6 +482,11 @@ REFUSALS: dict[str, Refusal] = {
     "None in y": Refusal(
         y=lambda labels: np.array([None if c == 1 else c for c in labels], object),
         message=r"y holds NoneType, int64: turn .* y\.astype\(str\)",
+        only=_READS_LABELS,
+    ),
+    "pandas NA in y": Refusal(
+        y=lambda labels: pd.Series([*"ab" * 59, "a", None], dtype="string"),
+        message=r"y contains NaN: 1 rows have no label, row 119 .*y\.fillna",
         only=_READS_LABELS,
     ),
     "labels of two kinds": Refusal(

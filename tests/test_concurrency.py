@@ -1,5 +1,6 @@
 """Threads, processes and Ctrl-C."""
 
+import inspect
 import multiprocessing
 import os
 import subprocess
@@ -21,7 +22,7 @@ from threadpoolctl import threadpool_info
 
 from knngraph import KDTreeKNNClassifier, KNNGraphClassifier, KNNGraphTransformer
 from knngraph.parallel import count_threads
-from tests.hostile import READINGS
+from tests.hostile import EVERYONE, READINGS, TRANSFORMERS
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -205,6 +206,88 @@ def test_ctrl_c_leaves_the_estimator_as_it_was(n_jobs, tried):
     tried["fits stopped by Ctrl-C: each estimator as before"] += stopped
     # The last moments may come after the end, if the machine is busy meanwhile.
     assert stopped >= 2
+
+
+class _InterruptAtCall:
+    """A profiler that counts calls within the library, and stops at one of them.
+
+    Generators do not count: Python passes over what is raised when one is closed.
+    """
+
+    def __init__(self, number=None):
+        self.number, self.n_calls = number, 0
+
+    def __call__(self, frame, event, argument):
+        ours = frame.f_globals.get("__name__", "").startswith("knngraph.")
+        if (
+            event == "call"
+            and ours
+            and not frame.f_code.co_flags & inspect.CO_GENERATOR
+        ):
+            self.n_calls += 1
+            if self.n_calls == self.number:
+                raise KeyboardInterrupt
+
+    def __enter__(self):
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, *_):
+        sys.setprofile(None)
+
+
+def calls_to_stop_at(n_calls, n_moments, random):
+    """An early call, a late one, and some in between.
+
+    Not the last ones: a fitted estimator looks for fewer attributes in vain than a new
+    one, and its fit makes a few calls less.
+    """
+    last = max(2, int(0.9 * n_calls))
+    return sorted({2, last, *random.integers(2, last + 1, n_moments)})
+
+
+@pytest.mark.parametrize("name", EVERYONE)
+@pytest.mark.filterwarnings("ignore::knngraph.exceptions.KNNGraphWarning")
+def test_an_interrupt_at_any_call_of_a_fit(name, tried, random):
+    X, y = overlapping(60)
+    model = EVERYONE[name]().fit(X, y)  # loads what is loaded once
+    X_again, y_again = X[:50] + 1.0, y[:50]
+    again = EVERYONE[name]()
+    with _InterruptAtCall() as counting:
+        again.fit(X_again, y_again)
+    ask = model.transform if name in TRANSFORMERS else model.predict_proba
+    before, expected = dict(vars(model)), ask(X)
+    for call in calls_to_stop_at(counting.n_calls, 2, random):
+        fresh = EVERYONE[name]()
+        for stopped in (model, fresh):
+            with _InterruptAtCall(call), pytest.raises(KeyboardInterrupt):
+                stopped.fit(X_again, y_again)
+        assert vars(fresh) == EVERYONE[name]().__dict__
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[key] is value for key, value in before.items())
+        tried["fits stopped by Ctrl-C: each estimator as before"] += 2
+    different = ask(X) != expected
+    assert not (different.nnz if name in TRANSFORMERS else different.any())
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_an_interrupt_at_any_call_of_a_change(reading, tried, random):
+    X, y = overlapping(80)
+
+    def changed():
+        model = KNNGraphClassifier(random_state=0, **READINGS[reading])
+        return model.fit(X[:50], y[:50]).partial_fit(X[50:], y[50:]).forget([0, 70])
+
+    expected = changed().predict_proba(X)  # loads what is loaded once
+    model = changed()
+    with _InterruptAtCall() as counting:
+        model.predict_proba(X)
+    for call in calls_to_stop_at(counting.n_calls, 4, random):
+        model = changed()
+        with _InterruptAtCall(call), pytest.raises(KeyboardInterrupt):
+            model.predict_proba(X)
+        assert_array_equal(model.predict_proba(X), expected)
+        tried["changes stopped by Ctrl-C: carried out at the next look"] += 1
 
 
 class Failing(KNNGraphClassifier):

@@ -5,8 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
+from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning
 from tests.hostile import (
     CASES,
@@ -102,7 +103,82 @@ def all_answers(name, model, data):
         model.set_params(**settings)
         shares = model.predict_proba(data.queries)
         assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-9, err_msg=name)
-        yield f"{name} {reading}", model.predict(data.queries), shares
+        labels = model.predict(data.queries)
+        yield f"{name} {reading}", labels, shares
+        if name in GRAPHS:
+            predictor = model.to_predictor()
+            assert_array_equal(predictor.predict(data.queries), labels, err_msg=name)
+            assert_array_equal(predictor.predict_proba(data.queries), shares)
+            yield f"predictor of {name} {reading}", labels, shares
+    if name == "graph exact":
+        small = model.set_params(inference="lookup").condense()
+        shares = small.predict_proba(data.queries)
+        yield "condensed", small.predict(data.queries), shares
+
+
+# Those that come in parts must be cut: every kind of number, order and array.
+_IN_PARTS = [
+    "plain",
+    "offset 1e8",
+    "offset -3e9",
+    "scale 1e-30",
+    "scale 1e30",
+    "scale 1e-300",
+    "scale 1e300",
+    "subnormal",
+    "mixed scales",
+    "constant columns",
+    "one feature",
+    "sorted by class",
+    "an isolated row of its own class",
+    "all rows equal",
+    "one class",
+    "20 copies with conflicting labels",
+    "reversed",
+    "memory-mapped",
+    "float32",
+    "CSR",
+]
+
+
+@pytest.mark.parametrize("case", _IN_PARTS)
+@pytest.mark.filterwarnings("ignore::knngraph.exceptions.KNNGraphWarning")
+def test_right_where_rows_come_in_parts_and_some_go(case, tried):
+    data = CASES[case].make()
+    half = data.X.shape[0] // 2
+    model = GRAPHS["graph local"](ef=256)
+    model.partial_fit(data.X[:half], data.y[:half], classes=np.unique(data.y))
+    model.partial_fit(data.X, data.y).forget(np.arange(half))
+    for inference in ("lookup", "adaptive", "cascade"):
+        model.set_params(inference=inference)
+        check_valid(
+            case, model.predict(data.queries), model.predict_proba(data.queries), data.y
+        )
+        assert_array_equal(model.predict(data.queries), data.answers, err_msg=inference)
+        tried[_COMPARED] += len(data.answers)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([0.0, 1.0, np.nan], "classes=.* contains NaN. Name every class once"),
+        ([0, "a"], "classes=.* Mix of label input types .*Name every class once"),
+        (3, "classes=3 is no list of classes"),
+        ([[0, 1, 2, 3]], "classes=.* is no list of classes"),
+        (["a", None], "classes=.* is no list of classes"),
+        ([], "classes is empty: name every class"),
+    ],
+    ids=str,
+)
+def test_classes_refused_by_name(classes, message, tried):
+    data = clusters()
+    fresh, fitted = KNNGraphClassifier(), KNNGraphClassifier(ef=16, random_state=0)
+    fitted.fit(data.X, data.y)
+    for model in (fresh, fitted):
+        with pytest.raises((ValueError, TypeError), match=message):
+            model.partial_fit(data.X, data.y, classes=classes)
+        tried["inputs refused with the reason"] += 1
+    assert not hasattr(fresh, "n_features_in_")
 
 
 @pytest.mark.parametrize("case", REFUSALS)

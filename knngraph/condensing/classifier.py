@@ -13,6 +13,7 @@ from knngraph.condensing.report import CondensingReport
 from knngraph.inference.answer import answer_codes, answer_probabilities
 from knngraph.inference.model import Reading
 from knngraph.parallel import count_threads
+from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.serving.predictor import Predictor
 from knngraph.serving.rows import RowRules
 from knngraph.serving.served import Served
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class CondensedClassifier(ClassifierMixin, BaseEstimator):
+class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     """Answers by lookup among the rows that `condense` has kept.
 
     Made by `KNNGraphClassifier.condense` or `Predictor.condense`; cannot be fitted.

@@ -6,7 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from knngraph.condensing.left_out import Plan, make_plan
-from knngraph.condensing.outvoted import find_outvoted, nearest_nodes
+from knngraph.condensing.outvoted import (
+    find_outvoted,
+    nearest_nodes,
+    rows_on_nodes,
+)
 from knngraph.condensing.report import CondensingReport
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
@@ -67,7 +71,7 @@ def condense_served(
         kept, changed, n_outvoted = np.flatnonzero(everyone), ~everyone, 0
         small = served
     else:
-        given_up = find_outvoted(neighbors, codes, everyone)
+        given_up = find_outvoted(neighbors, codes, rows_on_nodes(training))
         given_up &= plan.give_up_outvoted
         search = SubsetSearch(training.points, codes, given_up, n_threads=n_threads)
         subset = search.grow(plan.margin)

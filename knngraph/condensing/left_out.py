@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.condensing.outvoted import find_outvoted
+from knngraph.condensing.outvoted import find_outvoted, rows_on_nodes
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
@@ -110,6 +110,7 @@ class _Fold:
     """Nodes that stay, and the pairs on the nodes that are left out."""
 
     points: np.ndarray
+    rows_on_node: np.ndarray
     nodes: np.ndarray
     left_out: np.ndarray
     place: np.ndarray  # of a left-out pair's node among the left-out nodes
@@ -123,9 +124,9 @@ class _Fold:
         """A condensation of the nodes that stay."""
         given_up = None
         if give_up:
-            there = np.ones(len(codes), dtype=bool)
-            there[self.left_out] = False
-            given_up = find_outvoted(neighbors, codes, there)[self.nodes]
+            judging = self.rows_on_node.copy()
+            judging[self.left_out] = 0
+            given_up = find_outvoted(neighbors, codes, judging)[self.nodes]
         return SubsetSearch(
             self.points[self.nodes], codes[self.nodes], given_up, n_threads=n_threads
         )
@@ -161,6 +162,7 @@ def _make_fold(
     answers = _answers(training.points, codes, nodes, left_out, n_threads)
     return _Fold(
         training.points,
+        rows_on_nodes(training),
         nodes,
         left_out,
         place,

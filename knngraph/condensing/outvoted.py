@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import SearchIndex, beam_for
 
 # Nearest others that judge a row.
@@ -31,18 +32,27 @@ def nearest_nodes(
     return np.where(ids == np.arange(len(points))[:, None], -1, ids)
 
 
+def rows_on_nodes(training: TrainingSet) -> np.ndarray:
+    """Number of rows on every node, also where it is not known which they are."""
+    counts = np.zeros(training.n_nodes, dtype=np.intp)
+    np.add.at(counts, training.pair_node, training.pair_count)
+    return counts
+
+
 def find_outvoted(
-    neighbors: np.ndarray, codes: np.ndarray, there: np.ndarray
+    neighbors: np.ndarray, codes: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
-    """Nodes whose class fewer than half of their nearest others share.
+    """Nodes whose class fewer than half of the nearest other rows share.
+
+    Copies of a row are others like any: on its own node they are the nearest.
 
     Parameters
     ----------
     neighbors : ndarray of shape (n_nodes, k)
         Of `nearest_nodes`.
     codes : ndarray of shape (n_nodes,)
-    there : ndarray of shape (n_nodes,), bool
-        Nodes that may judge.
+    counts : ndarray of shape (n_nodes,)
+        Rows on every node that may judge; none where it is 0 or false.
 
     Returns
     -------
@@ -55,8 +65,14 @@ def find_outvoted(
     >>> neighbors = np.array([[1, 2], [0, 2], [1, 0]])
     >>> find_outvoted(neighbors, np.array([0, 0, 1]), np.ones(3, bool)).tolist()
     [False, False, True]
+    >>> find_outvoted(neighbors, np.array([0, 0, 1]), np.array([1, 1, 4])).tolist()
+    [True, True, False]
     """
-    judges = (neighbors >= 0) & there[neighbors]
-    judges &= np.cumsum(judges, axis=1) <= JUDGES
-    agree = (judges & (codes[neighbors] == codes[:, None])).sum(axis=1)
-    return 2 * agree < judges.sum(axis=1)
+    counts = counts.astype(np.intp)
+    own = np.clip(counts - 1, 0, JUDGES)
+    judges = np.where(neighbors >= 0, counts[neighbors], 0)
+    nearer = own[:, None] + np.cumsum(judges, axis=1) - judges
+    judges = np.clip(JUDGES - nearer, 0, judges)
+    same = codes[neighbors] == codes[:, None]
+    agree = own + (judges * same).sum(axis=1)
+    return 2 * agree < own + judges.sum(axis=1)

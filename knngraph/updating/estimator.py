@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.fitting import all_or_nothing
@@ -19,7 +18,7 @@ from knngraph.updating.arguments import (
 )
 from knngraph.updating.attributes import LEARNED
 from knngraph.updating.change import Change
-from knngraph.validation import check_labels, validated
+from knngraph.validation import check_classes, check_labels, validated
 
 
 class UpdatableMixin:
@@ -75,7 +74,7 @@ class UpdatableMixin:
         check_labels(y)
         y = column_or_1d(y, warn=True)
         if classes is not None and not np.array_equal(
-            unique_labels(classes), self.classes_
+            check_classes(classes), self.classes_
         ):
             raise ValueError(
                 f"classes={classes!r} is not the same as on last call to partial_fit, "
@@ -167,7 +166,7 @@ class UpdatableMixin:
             X, y = validated(self, X, y, accept_sparse="csr", dtype="numeric")
             check_labels(y)
             y = column_or_1d(y, warn=True)
-            classes = unique_labels(classes)
+            classes = check_classes(classes)
             self._fit_codes(X, codes_of_labels(y, classes), classes)
         return self
 

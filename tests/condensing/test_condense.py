@@ -19,6 +19,7 @@ from knngraph.condensing.left_out import make_plan
 from knngraph.condensing.outvoted import find_outvoted, nearest_nodes
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
+from tests.hostile import conflicting_copies
 
 DIGITS = load_digits(return_X_y=True)
 
@@ -85,6 +86,17 @@ def test_only_outvoted_rows_may_change(noisy):
     assert not (changed & ~outvoted).any()
     assert report.n_outvoted == outvoted.sum()
     assert not outvoted[condensed.kept_].any()
+
+
+def test_copies_stand_up_for_each_other():
+    # Fifty places of another class than all around, each with so many copies that
+    # the nearest others of a row lie on its own place.
+    data = conflicting_copies(20)
+    classifier = fit(data.X, data.y)
+    assert_array_equal(classifier.predict(data.queries), data.answers)
+    condensed = classifier.condense()
+    assert_array_equal(condensed.predict(data.queries), data.answers)
+    assert condensed.report_.n_outvoted == condensed.report_.changed_share == 0
 
 
 def test_auto_keeps_the_fewest(noisy):

@@ -23,7 +23,7 @@ from knngraph import (
     SavedModelError,
 )
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.serving import checked_pickle
+from knngraph.serving import checked_pickle, estimator_file
 from tests.hostile import EVERYONE, GRAPHS, clusters
 from tests.serving.models import INFERENCES, fitted
 
@@ -35,11 +35,13 @@ ESTIMATORS = {
 }
 
 
-@pytest.fixture(scope="module", params=ESTIMATORS)
+@pytest.fixture(scope="module", params=[*ESTIMATORS, "condensed"])
 def small(request):
     """A fitted estimator and the rows it was fitted on."""
     X, y = load_iris(return_X_y=True)
     X, y = X[::5].astype(np.float32), y[::5]
+    if request.param == "condensed":
+        return clone(ESTIMATORS["classifier"]).fit(X, y).condense(), X
     return clone(ESTIMATORS[request.param]).fit(X, y), X
 
 
@@ -140,9 +142,18 @@ def test_another_format_is_refused(small, monkeypatch):
             pickle.loads(content)
 
 
+def test_a_file_of_a_newer_format_is_refused(small, tmp_path, monkeypatch):
+    path = tmp_path / "saved"
+    monkeypatch.setattr(estimator_file, "FORMAT_VERSION", 2)
+    knngraph.save(small[0], path)
+    monkeypatch.setattr(estimator_file, "FORMAT_VERSION", 1)
+    with pytest.raises(SavedModelError, match=r"saved.* format 2; .* up to format 1"):
+        knngraph.load(path)
+
+
 def test_a_state_that_was_changed_is_refused(small):
     cls, version, digest, payload = small[0].__reduce_ex__(5)[1]
-    changed = payload.replace(b"random_state", b"random_stale")
+    changed = payload.replace(b"n_jobs", b"n_jabs")
     assert changed != payload
     with pytest.raises(SavedModelError, match=f"The saved {cls.__name__} is damaged"):
         checked_pickle.restore(cls, version, digest, changed)
