@@ -20,6 +20,8 @@ TOLERATED_SHARE = 0.01
 _ROUNDING = 2.0**-24
 # What double precision cannot tell apart either is a tie, or a copy.
 _TIE = 2.0**-46
+# Share of the distance to two rows below which they are one place seen from there.
+_NEXT_TO = 2.0**-13
 
 
 def check_precision(
@@ -117,7 +119,10 @@ def _is_blurred(
     to_rival, to_first = _lengths(own[0] - rival[0]), _lengths(own[0] - first[0])
     gap = np.abs(to_rival - to_first)
     size = _lengths(own[0]) + to_rival
-    return (gap < 2.0 * own[1] + first[1] + rival[1]) & (gap > _TIE * size)
+    # Two that are next to each other are copies with other labels: no precision
+    # would say more about the row.
+    two = _lengths(first[0] - rival[0]) > _NEXT_TO * to_first
+    return (gap < 2.0 * own[1] + first[1] + rival[1]) & (gap > _TIE * size) & two
 
 
 def _rows_differ(

@@ -1,0 +1,25 @@
+"""What single precision cannot tell is refused, and nothing else."""
+
+import numpy as np
+import pytest
+
+from knngraph import KNNGraphClassifier
+
+
+def test_near_copies_with_other_labels_are_no_reason_to_refuse():
+    # Many rows have two next to each other as their nearest, a rounding apart.
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(900, 20))
+    rows[300:600] = rows[600:] * (1.0 + 3e-8 * random.normal(size=(300, 20)))
+    labels = random.integers(3, size=900)
+    model = KNNGraphClassifier(ef=64, random_state=0).fit(rows, labels)
+    assert model.score(rows, labels) > 0.9
+
+
+def test_places_that_rounding_moves_are_refused():
+    # A cluster a hundred million times as far from the others as it is wide.
+    random = np.random.default_rng(0)
+    tight = 1e8 + random.normal(size=(100, 2))
+    X = np.concatenate([tight, -tight])
+    with pytest.raises(ValueError, match="single precision"):
+        KNNGraphClassifier(random_state=0).fit(X, random.integers(2, size=200))
