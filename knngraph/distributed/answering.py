@@ -1,6 +1,6 @@
 """Answers of one block of queries, out of what the partitions say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from knngraph.distributed.searching import (
     Found,
     Merged,
     PartitionIndex,
+    merge_found,
     search_partition,
 )
 from knngraph.distributed.sizes import Weighed
@@ -24,7 +25,7 @@ from knngraph.distributed.trusting import Chosen, nothing_said
 from knngraph.graph.consensus import DENSE_DISTRIBUTION_LIMIT
 from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_votes
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import node_support, query_trust
+from knngraph.inference.cascade import Decisions, stored_margin, unanimous
 from knngraph.inference.stored import StoredAnswers, favor
 
 
@@ -39,7 +40,6 @@ class FittedPartition(Weighed):
     stored : StoredAnswers
     distribution : ndarray or CSR array of shape (n_rows, n_classes)
         Shares of the vote on its training rows.
-    support : ndarray of shape (n_nodes,), float32
     belief : ndarray of shape (n_pairs, 0 or 2)
         See `knngraph.distributed.trusting.Chosen.belief`.
     """
@@ -48,7 +48,6 @@ class FittedPartition(Weighed):
     built: PartitionIndex
     stored: StoredAnswers
     distribution: Any
-    support: np.ndarray
     belief: np.ndarray
 
 
@@ -58,18 +57,16 @@ class Reached(Weighed):
 
     Parameters
     ----------
-    asked : ndarray of shape (n,) or None
-        Which of the queries the partition was asked; None for all.
-    squared, codes, support : ndarray of shape (n, k)
+    found : Found
         Nearest first.
+    codes : ndarray of shape (n,), int32
+        Class stored on the nearest.
     shares : ndarray of shape (n, n_classes) or None
         Shares of the vote on the nearest.
     """
 
-    asked: np.ndarray | None
-    squared: np.ndarray
+    found: Found
     codes: np.ndarray
-    support: np.ndarray
     shares: np.ndarray | None
 
 
@@ -108,53 +105,58 @@ def fit_partition(
     chosen : Chosen or None
         How far labels are believed; None believes all.
     """
-    stored, support = stored_and_support(partition, learned)
     distribution = learned.distribution
     if n_pairs * int(partition.training.n_classes) <= DENSE_DISTRIBUTION_LIMIT:
         distribution = distribution.toarray()
     by_row = distribution[partition.training.pair_of_row]
     unsaid = nothing_said(len(learned.codes))
     belief = unsaid if chosen is None else chosen.belief(learned)
-    return FittedPartition(partition, built, stored, by_row, support, belief)
+    stored = stored_on(partition, learned)
+    return FittedPartition(partition, built, stored, by_row, belief)
 
 
-def stored_and_support(
-    partition: Partition, learned: Learned
-) -> tuple[StoredAnswers, np.ndarray]:
-    """What the nodes of a partition answer, and how sure they are."""
+def stored_on(partition: Partition, learned: Learned) -> StoredAnswers:
+    """What the nodes of a partition answer."""
     training = partition.training
     if not training.n_nodes:
         nobody = np.empty(0, dtype=np.intp)
-        return StoredAnswers(nobody, nobody, None), np.empty(0, dtype=np.float32)
-    stored = StoredAnswers.from_consensus(training, consensus_of(learned))
-    return stored, node_support(training, learned.own_share, stored.codes)
+        return StoredAnswers(nobody, nobody, None)
+    return StoredAnswers.from_consensus(training, consensus_of(learned))
 
 
 def ask_stored(
     fitted: FittedPartition,
     asking: tuple[np.ndarray, np.ndarray | None],
     *,
-    k: int,
-    ef: int,
     with_shares: bool,
-    n_threads: int,
+    **how: Any,
 ) -> Reached:
-    """What a walk of every query reads in one partition."""
-    queries, asked = asking
-    k = min(k, fitted.partition.training.n_nodes)
-    ids = np.empty((len(queries), k), dtype=np.intp)
-    squared = np.empty((len(queries), k), dtype=np.float32)
-    if k and len(queries):
-        ids, squared = fitted.built.index.nearest(
-            queries, k, ef=ef, n_threads=n_threads
-        )
+    """What a walk of every query finds in one partition, and reads there.
+
+    Parameters
+    ----------
+    fitted : FittedPartition
+    asking : tuple
+        Coordinates, and which of the queries they are, None for all.
+    with_shares : bool
+    **how
+        See `search_partition`.
+
+    Returns
+    -------
+    Reached
+    """
+    found, n_queries = search_fitted(fitted, asking, **how), len(asking[0])
     shares = None
-    if with_shares and k:
-        shares = fitted.stored.distribution(fitted.distribution, ids[:, 0])
-    elif with_shares:
-        shares = np.zeros((len(queries), fitted.partition.training.n_classes))
-    codes = fitted.stored.codes
-    return Reached(asked, squared, codes[ids], fitted.support[ids], shares)
+    if not found.ids.shape[1]:  # an empty partition
+        codes = np.zeros(n_queries, dtype=np.int32)
+        if with_shares:
+            shares = np.zeros((n_queries, fitted.partition.training.n_classes))
+        return Reached(found, codes, shares)
+    nearest = found.ids[:, 0]
+    if with_shares:
+        shares = fitted.stored.distribution(fitted.distribution, nearest)
+    return Reached(found, fitted.stored.codes[nearest].astype(np.int32), shares)
 
 
 def search_fitted(
@@ -174,58 +176,94 @@ def fetch_fitted(
 
 
 def first_answers(
-    reached: list[Reached], queries: np.ndarray, *, k: int, threshold: float | None
-) -> First:
-    """The stored answer of the nearest node, and whether it is to be trusted.
+    reached: list[Reached],
+    queries: np.ndarray,
+    *,
+    offsets: Offsets,
+    k: int,
+    n_unanimous: int | None,
+    n_classes: int,
+) -> tuple[First, Merged]:
+    """The stored answer of the nearest node, and whether it is settled.
 
     Parameters
     ----------
     reached : list of Reached
     queries : ndarray of shape (n_queries, n_features)
+    offsets : Offsets
     k : int
-        Nodes around a query that a cascade looks at.
-    threshold : float or None
-        Trust that a cascade asks for; None trusts everything.
+        Nodes around a query that are looked at.
+    n_unanimous : int or None
+        Of these, how many settle the answer where all their rows are of its class;
+        None settles everything.
+    n_classes : int
+
+    Returns
+    -------
+    first : First
+    around : Merged
+        Nodes around the queries that are not settled.
     """
-    n_queries = len(queries)
-    width = sum(part.squared.shape[1] for part in reached)
-    squared = np.full((n_queries, width), np.inf)
-    codes = np.zeros((n_queries, width), dtype=np.intp)
-    support = np.zeros((n_queries, width), dtype=np.float32)
-    owner = np.zeros(width, dtype=np.intp)
-    begin = 0
+    found = [part.found for part in reached]
+    merged = merge_found(found, queries, offsets=offsets, k=k)
+    owner = np.searchsorted(offsets.nodes, merged.ids[:, 0], side="right") - 1
+    codes = np.empty(len(queries), dtype=np.intp)
+    shares = None
+    if reached[0].shares is not None:
+        shares = np.empty((len(queries), n_classes))
     for number, part in enumerate(reached):
-        columns = slice(begin, begin + part.squared.shape[1])
-        rows = slice(None) if part.asked is None else part.asked
-        squared[rows, columns] = part.squared
-        codes[rows, columns] = part.codes
-        support[rows, columns] = part.support
-        owner[columns] = number
-        begin = columns.stop
-    nearest = np.argsort(squared, axis=1, kind="stable")[:, :k]
-    shares = _shares_of_owner(reached, owner[nearest[:, 0]], n_queries)
-    answers = np.take_along_axis(codes, nearest[:, :1], axis=1)[:, 0]
-    if threshold is None:
-        return First(answers, shares, np.zeros(n_queries, dtype=bool))
-    flat = np.arange(width * n_queries).reshape(n_queries, width)
-    around = np.take_along_axis(flat, nearest, axis=1)
-    around[np.isinf(np.take_along_axis(squared, nearest, axis=1))] = -1
-    trust = query_trust(support.ravel(), codes.ravel(), around)
-    return First(answers, shares, trust < threshold)
-
-
-def _shares_of_owner(
-    reached: list[Reached], owner: np.ndarray, n_queries: int
-) -> np.ndarray | None:
-    if reached[0].shares is None:
-        return None
-    shares = np.zeros((n_queries, reached[0].shares.shape[1]))
-    for number, part in enumerate(reached):
-        assert part.shares is not None
         mine = np.flatnonzero(owner == number)
-        rows = mine if part.asked is None else np.searchsorted(part.asked, mine)
-        shares[mine] = part.shares[rows]
-    return shares
+        asked = part.found.asked
+        rows = mine if asked is None else np.searchsorted(asked, mine)
+        codes[mine] = part.codes[rows]
+        if shares is not None and part.shares is not None:
+            shares[mine] = part.shares[rows]
+    slow = np.zeros(len(queries), dtype=bool)
+    if n_unanimous is not None:
+        nearest = np.searchsorted(merged.nodes.ids, merged.ids[:, :n_unanimous])
+        slow = ~unanimous(merged.nodes.training_set(n_classes), nearest, codes)
+    return First(codes, shares, slow), merged.of_queries(slow)
+
+
+def decide(
+    first: First,
+    around: Merged,
+    fetched: Nodes,
+    *,
+    problem: QueryProblem,
+    decisions: Decisions,
+    n_classes: int,
+    n_threads: int,
+) -> First:
+    """Settle by their margin what unanimous nodes did not.
+
+    Parameters
+    ----------
+    first : First
+    around : Merged
+        Nodes around the queries that are slow so far.
+    fetched : Nodes
+        The same, with coordinates.
+    problem : QueryProblem
+    decisions : Decisions
+    n_classes : int
+    n_threads : int
+
+    Returns
+    -------
+    First
+    """
+    margin = stored_margin(
+        fetched.training_set(n_classes),
+        np.searchsorted(fetched.ids, around.ids),
+        around.squared,
+        problem,
+        first.codes[first.slow],
+        n_threads=n_threads,
+    )
+    slow = first.slow.copy()
+    slow[slow] = margin < decisions.threshold
+    return replace(first, slow=slow)
 
 
 def nobody_answered(queries: np.ndarray) -> First:
@@ -234,14 +272,20 @@ def nobody_answered(queries: np.ndarray) -> First:
     return First(np.zeros(n_queries, dtype=np.intp), None, np.ones(n_queries, bool))
 
 
-def wanted_candidates(merged: Merged, offsets: Offsets) -> list[np.ndarray]:
-    """Nodes of every partition that are candidates of some query."""
-    return offsets.split(merged.nodes.ids)
+def wanted_candidates(
+    merged: Merged, known: Nodes | None = None, *, offsets: Offsets
+) -> list[np.ndarray]:
+    """Nodes of every partition that are candidates of some query and not yet known."""
+    wanted = merged.nodes.ids
+    if known is not None:
+        wanted = np.setdiff1d(wanted, known.ids, assume_unique=True)
+    return offsets.split(wanted)
 
 
 def votes_of(
     merged: Merged,
     fetched: list[Nodes],
+    known: Nodes | None = None,
     *,
     problem: QueryProblem,
     believing: tuple[float, float] | None,
@@ -254,6 +298,8 @@ def votes_of(
     ----------
     merged : Merged
     fetched : list of Nodes
+    known : Nodes or None
+        That were fetched before.
     problem : QueryProblem
     believing : tuple or None
         Share of wrong labels and factor of the nugget; None believes every label.
@@ -264,7 +310,8 @@ def votes_of(
     -------
     ndarray of shape (n_queries, n_classes)
     """
-    nodes, trust = join_nodes(fetched), None
+    nodes = join_nodes(fetched if known is None else [*fetched, known])
+    trust = None
     if believing is not None:
         # Without columns where there are no wrong labels: then nobody reads them.
         own, rival = nodes.belief[:, :1].ravel(), nodes.belief[:, 1:].ravel()

@@ -73,7 +73,7 @@ from knngraph.exceptions import LookupAgreementWarning
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import GraphSettings
 from knngraph.index.protocol import beam_for
-from knngraph.inference.cascade import SURROUNDINGS
+from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.learn import ENOUGH_SAME_LABELS, ENOUGH_SAME_NODES
 from knngraph.inference.model import Reading
 from knngraph.parameters import PARAMETER_CONSTRAINTS, checked_scales
@@ -433,7 +433,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return int(self.ef)
         if self.inference == "cascade":
             beam = summary.smallest_beam(summary.same_node, ENOUGH_SAME_NODES)
-            return max(beam, SURROUNDINGS)
+            return max(beam, n_nodes_around(self.max_neighbors))
         if self.ef == "auto":
             return summary.smallest_beam(summary.same_label, ENOUGH_SAME_LABELS)
         return 1

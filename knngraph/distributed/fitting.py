@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.distributed.answering import fit_partition, stored_and_support
+from knngraph.distributed.answering import fit_partition, stored_on
 from knngraph.distributed.judging import join_judged, judge
 from knngraph.distributed.layout import Layout, fetch_from
 from knngraph.distributed.learning import (
@@ -35,7 +35,7 @@ from knngraph.distributed.thresholds import (
 from knngraph.distributed.trusting import Chosen, choose_trust
 from knngraph.graph.learn import GraphSettings, same_class_quota
 from knngraph.inference.calibration import fit_exponent
-from knngraph.inference.cascade import DECISION_ROWS, SURROUNDINGS
+from knngraph.inference.cascade import DECISION_ROWS
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task fetches: so many, or an eighth of the coordinates of a large
@@ -44,6 +44,8 @@ _FETCHED_BYTES = 8 * 2**20
 _PART_FETCHED = 8
 # Pairs of the sample that one task judges, at least and at most.
 _FEWEST_JUDGED, _MOST_JUDGED = 32, 128
+# Neighbor lists that one fetches: its own, and that of the node it reaches.
+_LISTS_OF_JUDGED = 2
 
 
 def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int:
@@ -58,7 +60,7 @@ def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int
 def pairs_to_judge(n_features: int, settings: GraphSettings) -> int:
     """Pairs of the sample of one task, so that what it fetches stays within bounds."""
     listed = 1 + max(settings.max_neighbors, *settings.density_scales)
-    of_pair = (1 + SURROUNDINGS) * listed * (4 * n_features + 28)
+    of_pair = _LISTS_OF_JUDGED * listed * (4 * n_features + 28)
     return min(_MOST_JUDGED, max(_FEWEST_JUDGED, _FETCHED_BYTES // of_pair))
 
 
@@ -230,7 +232,9 @@ def learn_thresholds_on(
     chosen = None
     if witnessed is not None:
         chosen = choose_trust(judged, sample.counts, exponent, everything.n_classes)
-    return learn_thresholds(sample, exponent, chosen, tolerance)
+    return learn_thresholds(
+        sample, exponent, chosen, everything.query.n_neighbors, tolerance
+    )
 
 
 def sizes_of_sample(layout: Layout, everything: Globals) -> np.ndarray:
@@ -258,8 +262,6 @@ def fit_partitions(
     )
 
 
-def stored_of_partition(
-    partition: Partition, learned: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    stored, support = stored_and_support(partition, learned)
-    return stored.codes, support
+def stored_of_partition(partition: Partition, learned: Any) -> np.ndarray:
+    """Class that is stored on every node."""
+    return stored_on(partition, learned).codes

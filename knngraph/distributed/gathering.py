@@ -24,12 +24,7 @@ from knngraph.graph.representation import Representation
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.index.build import build_index
 from knngraph.inference.adaptive import LabelTrust, others_around
-from knngraph.inference.cascade import (
-    SURROUNDINGS,
-    Decisions,
-    node_support,
-    query_trust,
-)
+from knngraph.inference.cascade import decided_left_out
 from knngraph.inference.learn import LearnedModel, label_beam, node_beam
 from knngraph.inference.leave_one_out import LeaveOneOut
 from knngraph.inference.model import FittedModel
@@ -125,7 +120,6 @@ def local_model(
         verbose=classifier.verbose,
     )
     stored = StoredAnswers.from_consensus(training, graph.consensus)
-    support = node_support(training, gathered.learned.own_share, stored.codes)
     thresholds = model.thresholds
     fitted = FittedModel(
         space=space,
@@ -134,14 +128,16 @@ def local_model(
         stored=stored,
         probe=probe,
         label_beam=label_beam(probe, stored),
-        node_beam=node_beam(probe, training),
+        node_beam=node_beam(probe, training, everything.query.n_neighbors),
         calibration=thresholds.calibration,
-        decisions=Decisions(support, thresholds.trust),
+        decisions=thresholds.decisions,
         trust=_label_trust(gathered.learned, thresholds.chosen),
         lens=None,
     )
     answering = LearnedModel(
-        fitted, _left_out(gathered, model, loo_score), _decided(gathered, fitted)
+        fitted,
+        _left_out(gathered, model, loo_score),
+        _decided(gathered, fitted, everything, n_threads),
     )
     rows = SearchedRows(
         space, training, None, index, probe, neighbors, parts.exact, solved=None
@@ -194,15 +190,21 @@ def _left_out(gathered: Gathered, model: DistributedModel, score: float) -> Leav
     )
 
 
-def _decided(gathered: Gathered, fitted: FittedModel) -> np.ndarray:
-    training, decisions = gathered.training, fitted.decisions
-    ids, _ = others_around(
-        training, gathered.neighbors, np.arange(training.n_pairs), SURROUNDINGS
-    )
+def _decided(
+    gathered: Gathered, fitted: FittedModel, everything: Globals, n_threads: int
+) -> np.ndarray:
+    training, neighbors = gathered.training, gathered.neighbors
+    ids, _ = others_around(training, neighbors, np.arange(training.n_pairs), 1)
     if not ids.shape[1]:
         return np.ones(training.n_pairs, dtype=bool)
-    trust = query_trust(decisions.support, fitted.stored.codes, ids)
-    return trust >= decisions.threshold
+    return decided_left_out(
+        training,
+        neighbors,
+        everything.query,
+        fitted.stored.codes[ids[:, 0]],
+        fitted.decisions,
+        n_threads=n_threads,
+    )
 
 
 def _gather(model: DistributedModel, parts: LocalParts) -> Gathered:

@@ -1,6 +1,7 @@
 """Rows of the sample, left out and answered again where their surroundings went."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from knngraph.graph.learn import problem_with
 from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.inference.adaptive import others_around
 from knngraph.inference.ballots import Ballots
-from knngraph.inference.cascade import SURROUNDINGS, left_out_trust, query_trust
+from knngraph.inference.cascade import Tried, try_stored
 from knngraph.inference.leave_one_out import left_out_votes
 from knngraph.inference.trust import ballots_of_nuggets
 
@@ -35,10 +36,11 @@ class Judged(Weighed):
         Class stored on the node that they reach.
     shares : CSR array of shape (n, n_classes)
         Shares of the vote there.
-    trust : ndarray of shape (n,)
-        Trust in that class, found without the pair; ones where nobody needs it.
-    shown_trust : ndarray of shape (n,)
-        Trust as a query would see it.
+    tried : Tried
+        How sure that class is, found without the pair; that of `shown` where nobody
+        needs it.
+    shown : Tried
+        How sure the class is that a query would read there.
     """
 
     codes: np.ndarray
@@ -46,8 +48,8 @@ class Judged(Weighed):
     votes: np.ndarray
     stored: np.ndarray
     shares: Any
-    trust: np.ndarray
-    shown_trust: np.ndarray
+    tried: Tried
+    shown: Tried
 
 
 def judge(
@@ -62,7 +64,7 @@ def judge(
 ) -> tuple[Judged, dict[float, Ballots]]:
     """Leave the pairs from `start` to `stop` of a partition out.
 
-    Trust without a pair, the costly part, is found where it `decides`.
+    What is stored without a pair is tried where it `decides`.
 
     Returns
     -------
@@ -83,11 +85,9 @@ def judge(
     )
     training, neighbors = patch.training, patch.neighbors
     place = np.searchsorted(patch.nodes.ids, lists.nodes)
-    density, support = np.zeros(training.n_nodes), np.zeros(training.n_nodes)
+    density = np.zeros(training.n_nodes)
     stored_codes = np.zeros(training.n_nodes, dtype=np.intp)
-    density[place] = lists.density
-    support[place], stored_codes[place] = lists.support, lists.stored
-    support = support.astype(np.float32)
+    density[place], stored_codes[place] = lists.density, lists.stored
     pairs = pairs_in_patch(
         patch.nodes, everything.offsets.pairs[number] + np.arange(start, stop)
     )
@@ -104,32 +104,39 @@ def judge(
     votes = left_out_votes(
         training, neighbors, everything.query, pairs, n_threads=everything.n_threads
     )
-    around, _ = others_around(training, neighbors, pairs, SURROUNDINGS)
-    trust = shown = np.ones(len(pairs))
+    around, _ = others_around(training, neighbors, pairs, 1)
+    # One node with one row, left out, has nobody around: no class is tried there.
+    now = training.pair_code[pairs]
     if around.shape[1]:
-        shown = query_trust(support, stored_codes, around)
-    if around.shape[1] and decides:
-        trust = left_out_trust(
-            training,
-            neighbors,
-            everything.query,
-            support,
-            stored_codes,
-            stored.codes,
-            pairs,
-            around,
-            n_threads=everything.n_threads,
-        )
+        now = stored_codes[around[:, 0]]
+    ask = partial(
+        try_stored,
+        training,
+        neighbors,
+        everything.query,
+        n_threads=everything.n_threads,
+    )
+    tried = shown = ask(pairs, now)
+    without = np.where(stored.codes < 0, now, stored.codes)
+    if decides and (without != now).any():
+        other = np.flatnonzero(without != now)
+        tried = _replaced(shown, other, ask(pairs[other], without[other]))
     judged = Judged(
         training.pair_code[pairs],
         training.pair_count[pairs],
         votes,
         stored.codes,
         stored.shares,
-        trust,
+        tried,
         shown,
     )
     return judged, _ballots(patch, lists, pairs, everything)
+
+
+def _replaced(tried: Tried, places: np.ndarray, other: Tried) -> Tried:
+    settled, margin = tried.settled.copy(), tried.margin.copy()
+    settled[places], margin[places] = other.settled, other.margin
+    return Tried(settled, margin)
 
 
 def _ballots(
@@ -154,7 +161,16 @@ def _ballots(
 
 def join_judged(parts: list[Judged]) -> Judged:
     """The whole sample."""
-    names = ("codes", "counts", "votes", "stored", "trust", "shown_trust")
+    names = ("codes", "counts", "votes", "stored")
     joined = {n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
     shares = sparse.csr_array(sparse.vstack([part.shares for part in parts]))
-    return Judged(**joined, shares=shares)
+    tried = _join_tried([part.tried for part in parts])
+    shown = _join_tried([part.shown for part in parts])
+    return Judged(**joined, shares=shares, tried=tried, shown=shown)
+
+
+def _join_tried(parts: list[Tried]) -> Tried:
+    return Tried(
+        np.concatenate([part.settled for part in parts]),
+        np.concatenate([part.margin for part in parts]),
+    )

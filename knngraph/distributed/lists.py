@@ -17,7 +17,6 @@ from knngraph.distributed.testimony import (
 )
 from knngraph.distributed.witnesses import Witnessed
 from knngraph.graph.density import normalized_density
-from knngraph.inference.cascade import SURROUNDINGS
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Lists(Weighed):
 
     Parameters
     ----------
-    nodes, ids, squared, density, stored, support : ndarray
+    nodes, ids, squared, density, stored : ndarray
         Numbers of the nodes among all, the nodes around them, and what is stored.
     short, own_class : ndarray
         Pairs on them that have candidates of their own class besides, and those.
@@ -39,7 +38,6 @@ class Lists(Weighed):
     squared: np.ndarray
     density: np.ndarray
     stored: np.ndarray
-    support: np.ndarray
     short: np.ndarray
     own_class: np.ndarray
     testimony: Testimony | None
@@ -54,7 +52,7 @@ def wanted_lists(
     number: int,
     everything: Globals,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Nodes around the pairs from `start` to `stop`, themselves included.
+    """Nodes that the pairs from `start` to `stop` reach, and all around them.
 
     Returns
     -------
@@ -64,9 +62,9 @@ def wanted_lists(
     """
     where = (partition, around, start, stop)
     some: dict[str, Any] = {"number": number, "everything": everything}
-    surroundings = nodes_around(*where, SURROUNDINGS, **some)
+    reached = nodes_around(*where, 1, **some)
     m = everything.query.n_neighbors
-    return list(zip(surroundings, nodes_around(*where, m, **some)))
+    return list(zip(reached, nodes_around(*where, m, **some)))
 
 
 def lend_lists(
@@ -74,7 +72,7 @@ def lend_lists(
     around: Surroundings,
     own_class: OwnClass | None,
     learned: Learned,
-    stored_support: tuple[np.ndarray, np.ndarray],
+    stored: np.ndarray,
     witnessed: Witnessed | None,
     wanted: tuple[np.ndarray, np.ndarray],
     *,
@@ -84,7 +82,6 @@ def lend_lists(
     """Copy the lists of some nodes, and the testimonies of others."""
     places, testifying = wanted
     training, offsets = partition.training, everything.offsets
-    stored, support = stored_support
     short = np.empty(0, dtype=np.int64)
     lists = np.empty((0, 1), dtype=np.int64)
     if own_class is not None:
@@ -96,7 +93,6 @@ def lend_lists(
         around.squared[places],
         normalized_density(around.inverse[places], everything.low, everything.high),
         stored[places],
-        support[places],
         short + offsets.pairs[number],
         lists,
         None
@@ -118,7 +114,7 @@ def join_lists(parts: list[Lists]) -> Lists:
         )
         for part in parts
     ]
-    names = ("nodes", "ids", "squared", "density", "stored", "support", "short")
+    names = ("nodes", "ids", "squared", "density", "stored", "short")
     joined = {n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
     said = [part.testimony for part in parts if part.testimony is not None]
     testimony = join_testimonies(said) if said else None

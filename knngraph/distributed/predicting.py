@@ -10,6 +10,7 @@ import numpy as np
 from knngraph.distributed.answering import (
     First,
     ask_stored,
+    decide,
     fetch_fitted,
     final_codes,
     final_probabilities,
@@ -21,11 +22,12 @@ from knngraph.distributed.answering import (
 )
 from knngraph.distributed.blocks import given_labels, numeric_rows
 from knngraph.distributed.layout import Layout, ask_partitions, fetch_from
+from knngraph.distributed.partition import join_nodes
 from knngraph.distributed.searching import merge_found
-from knngraph.distributed.tasks import task
+from knngraph.distributed.tasks import items, task
 from knngraph.distributed.thresholds import Thresholds
 from knngraph.index.protocol import beam_for
-from knngraph.inference.cascade import SURROUNDINGS
+from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.model import Reading
 from knngraph.space import Space
 
@@ -87,66 +89,48 @@ def _answer(
 ) -> Any:
     map_block = partial(_map_queries, model.space, model.layout.n_features)
     queries = task(map_block, block, name="queries")
-    if reading.inference == "adaptive":
+    cascade, decisions = reading.inference == "cascade", model.thresholds.decisions
+    if reading.inference == "adaptive" or (cascade and decisions.threshold > 1.0):
         first = task(nobody_answered, queries, name="first")
         return task(finish, first, _votes(model, reading, queries), name="answer")
-    cascade = reading.inference == "cascade"
-    k = SURROUNDINGS if cascade else 1
-    ask = partial(
-        ask_stored,
+    k = n_nodes_around(reading.problem.n_neighbors) if cascade else 1
+    reached = _ask(
+        partial(ask_stored, with_shares=with_shares), model, reading, queries, k, k
+    )
+    read = partial(
+        first_answers,
+        offsets=model.layout.offsets,
         k=k,
-        ef=reading.ef,
-        with_shares=with_shares,
-        n_threads=reading.n_threads,
+        n_unanimous=decisions.n_unanimous if cascade else None,
+        n_classes=len(model.classes),
     )
-    reached = ask_partitions(
-        lambda number: ask,
-        [(part,) for part in model.fitted],
-        queries,
-        model.layout,
-        k,
-        name="stored",
-    )
-    threshold = model.thresholds.trust if cascade else None
-    decide = partial(first_answers, k=k, threshold=threshold)
-    first = task(decide, reached, queries, name="first")
+    first, around = items(task(read, reached, queries, name="first"), 2, name="first")
     if not cascade:
         return task(finish, first, name="answer")
-    slow = task(_slow_queries, queries, first, name="slow")
-    return task(finish, first, _votes(model, reading, slow), name="answer")
-
-
-def _votes(model: DistributedModel, reading: Reading, queries: Any) -> Any:
-    """Votes of the candidates that the partitions find."""
-    layout, offsets = model.layout, model.layout.offsets
-    k, chosen = reading.problem.n_neighbors, model.thresholds.chosen
-    search = partial(
-        search_fitted,
-        offsets=offsets,
-        k=k,
-        ef=max(beam_for(k), reading.ef),
-        exact=False,
+    known = task(join_nodes, _fetch(model, around), name="known")
+    settle = partial(
+        decide,
+        problem=reading.problem,
+        decisions=decisions,
+        n_classes=len(model.classes),
         n_threads=reading.n_threads,
     )
-    holders = [(part,) for part in model.fitted]
-    found = ask_partitions(
-        lambda number: partial(search, number=number),
-        holders,
-        queries,
-        layout,
-        k,
-        name="search",
-    )
+    first = task(settle, first, around, known, name="decide")
+    slow = task(_slow_queries, queries, first, name="slow")
+    return task(finish, first, _votes(model, reading, slow, known), name="answer")
+
+
+def _votes(
+    model: DistributedModel, reading: Reading, queries: Any, known: Any = None
+) -> Any:
+    """Votes of the candidates that the partitions find."""
+    k, chosen = reading.problem.n_neighbors, model.thresholds.chosen
+    found = _ask(search_fitted, model, reading, queries, k, beam_for(k))
     merged = task(
-        partial(merge_found, offsets=offsets, k=k), found, queries, name="nearest"
-    )
-    wanted = task(partial(wanted_candidates, offsets=offsets), merged, name="wanted")
-    fetched = fetch_from(
-        lambda number: partial(fetch_fitted, number=number, offsets=offsets),
-        holders,
-        wanted,
-        layout,
-        name="fetch",
+        partial(merge_found, offsets=model.layout.offsets, k=k),
+        found,
+        queries,
+        name="nearest",
     )
     vote = partial(
         votes_of,
@@ -155,7 +139,49 @@ def _votes(model: DistributedModel, reading: Reading, queries: Any) -> Any:
         n_classes=len(model.classes),
         n_threads=reading.n_threads,
     )
-    return task(vote, merged, fetched, name="vote")
+    return task(vote, merged, _fetch(model, merged, known), known, name="vote")
+
+
+def _ask(
+    ask: Callable[..., Any],
+    model: DistributedModel,
+    reading: Reading,
+    queries: Any,
+    k: int,
+    least_beam: int,
+) -> list[Any]:
+    """What the partitions find around queries."""
+    ask = partial(
+        ask,
+        offsets=model.layout.offsets,
+        k=k,
+        ef=max(least_beam, reading.ef),
+        exact=False,
+        n_threads=reading.n_threads,
+    )
+    return ask_partitions(
+        lambda number: partial(ask, number=number),
+        [(part,) for part in model.fitted],
+        queries,
+        model.layout,
+        k,
+        name="search",
+    )
+
+
+def _fetch(model: DistributedModel, merged: Any, known: Any = None) -> list[Any]:
+    """The nodes found, with coordinates, but for those that are known."""
+    offsets = model.layout.offsets
+    wanted = task(
+        partial(wanted_candidates, offsets=offsets), merged, known, name="wanted"
+    )
+    return fetch_from(
+        lambda number: partial(fetch_fitted, number=number, offsets=offsets),
+        [(part,) for part in model.fitted],
+        wanted,
+        model.layout,
+        name="fetch",
+    )
 
 
 def _map_queries(space: Space, n_features: int, block: Any) -> np.ndarray:

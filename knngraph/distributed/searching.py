@@ -75,6 +75,12 @@ class Merged(Weighed):
     squared: np.ndarray
     nodes: Nodes
 
+    def of_queries(self, some: np.ndarray) -> "Merged":
+        """The nearest of some queries only."""
+        ids = self.ids[some]
+        kept = np.searchsorted(self.nodes.ids, np.unique(ids))
+        return Merged(ids, self.squared[some], self.nodes.take(kept))
+
 
 def index_partition(
     partition: Partition, M: int, ef_construction: int, seed: int, n_threads: int

@@ -1,4 +1,4 @@
-"""What a cascade trusts and how votes become probabilities, from a sample.
+"""What a cascade decides and how votes become probabilities, from a sample.
 
 The sample is bounded, and so is what it asks for: the sampled rows, at most 128 at a
 time, fetch their surroundings and the candidates of those, and are answered without
@@ -15,7 +15,13 @@ from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
-from knngraph.inference.cascade import DECISION_ROWS, lowest_trust
+from knngraph.inference.cascade import (
+    DECISION_ROWS,
+    NOTHING_UNSURE,
+    Decisions,
+    Tried,
+    choose_decisions,
+)
 from knngraph.inference.leave_one_out import CALIBRATION_ROWS, calibrate_stored
 
 
@@ -26,8 +32,8 @@ class Thresholds:
     Parameters
     ----------
     calibration : Calibration
-    trust : float
-        From which a cascade answers by a stored label.
+    decisions : Decisions
+        When a cascade answers by a stored label.
     chosen : Chosen or None
         How far labels are believed; None believes all.
     right : ndarray of shape (n_sampled,), bool
@@ -35,7 +41,7 @@ class Thresholds:
     """
 
     calibration: Calibration
-    trust: float
+    decisions: Decisions
     chosen: Chosen | None
     right: np.ndarray
 
@@ -80,9 +86,13 @@ def sample_sizes(
 
 
 def learn_thresholds(
-    sample: Judged, exponent: float, chosen: Chosen | None, tolerance: float
+    sample: Judged,
+    exponent: float,
+    chosen: Chosen | None,
+    n_neighbors: int,
+    tolerance: float,
 ) -> Thresholds:
-    """Threshold of the cascade and exponents of the votes, from the sample.
+    """Decisions of the cascade and exponents of the votes, from the sample.
 
     Parameters
     ----------
@@ -90,6 +100,8 @@ def learn_thresholds(
     exponent : float
         That calibrates votes over the given labels.
     chosen : Chosen or None
+    n_neighbors : int
+        Candidates of a query.
     tolerance : float
         Loss of accuracy that a cascade may cost.
 
@@ -106,18 +118,25 @@ def learn_thresholds(
     adaptive_right = votes.argmax(axis=1) == sample.codes
     stored_right = sample.stored == sample.codes
     gain = stored_right.astype(np.intp) - adaptive_right.astype(np.intp)
-    threshold = lowest_trust(
-        sample.trust[some], gain[some], sample.counts[some], tolerance
-    )
     if (sample.stored < 0).all():
-        threshold = 0.0  # one node: nothing to be unsure of
+        decisions = NOTHING_UNSURE
+        decided = np.ones(len(gain), dtype=bool)
+    else:
+        decisions = choose_decisions(
+            Tried(sample.tried.settled[some], sample.tried.margin[some]),
+            gain[some],
+            sample.counts[some],
+            n_neighbors,
+            tolerance,
+        )
+        decided = decisions.decide(sample.shown, n_neighbors)
     calibration = calibrate_stored(
         given,
         StoredVotes(sample.stored, sample.shares),
-        sample.shown_trust >= threshold,
+        decided,
         exponent,
     )
-    return Thresholds(calibration, threshold, chosen, adaptive_right)
+    return Thresholds(calibration, decisions, chosen, adaptive_right)
 
 
 def _sample_as_training_set(sample: Judged) -> TrainingSet:

@@ -56,6 +56,49 @@ class Decisions:
     n_unanimous: int
     threshold: float
 
+    def decide(self, tried: "Tried", n_neighbors: int) -> np.ndarray:
+        """Whether stored labels that were tried are sure.
+
+        Parameters
+        ----------
+        tried : Tried
+        n_neighbors : int
+            Candidates of the problem.
+
+        Returns
+        -------
+        ndarray of shape (n,), bool
+        """
+        place = unanimous_sizes(n_neighbors).index(self.n_unanimous)
+        sure = np.where(tried.settled[:, place], 1.0, tried.margin)
+        return sure >= self.threshold
+
+
+# Where there is one node only.
+NOTHING_UNSURE = Decisions(1, 1.0)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How sure stored labels of left-out rows are.
+
+    Parameters
+    ----------
+    settled : ndarray of shape (n, 3), bool
+        Whether so many nearest nodes are all of the stored class; see
+        `unanimous_sizes`.
+    margin : ndarray of shape (n,)
+        See `stored_margin`; 1 where all nodes around are of the stored class.
+    """
+
+    settled: np.ndarray
+    margin: np.ndarray
+
+
+def unanimous_sizes(n_neighbors: int) -> list[int]:
+    """Numbers of nearest nodes of which one is to settle a stored label."""
+    return [max(1, n_neighbors // part) for part in _UNANIMOUS_PARTS]
+
 
 def n_nodes_around(n_neighbors: int) -> int:
     """Number of nodes around a query on which a margin is found."""
@@ -252,34 +295,147 @@ def learn_decisions(
         Whether the training pairs, left out, are answered at once.
     """
     everyone = np.arange(training.n_pairs)
-    sizes = [max(1, problem.n_neighbors // part) for part in _UNANIMOUS_PARTS]
-    ids, _ = others_around(training, neighbors, everyone, sizes[-1])
+    ids, _ = others_around(training, neighbors, everyone, 1)
     if ids.shape[1] == 0:
-        return Decisions(1, 1.0), np.ones(training.n_pairs, dtype=bool)
-    sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
-    counts, now = training.pair_count[sample], stored_codes[ids[:, 0]]
+        return NOTHING_UNSURE, np.ones(training.n_pairs, dtype=bool)
+    sample, now = everyone[: min(DECISION_ROWS, len(votes.codes))], stored_codes[ids]
+    now = now[:, 0]
     reached = np.where(votes.codes[sample] < 0, now[sample], votes.codes[sample])
     at_once = reached == training.pair_code[sample]
-    gain = at_once.astype(np.intp) - left_out.right[sample].astype(np.intp)
-    margin = left_out_margin(
-        training, neighbors, problem, sample, reached, n_threads=n_threads
+    decisions = choose_decisions(
+        try_stored(training, neighbors, problem, sample, reached, n_threads=n_threads),
+        at_once.astype(np.intp) - left_out.right[sample].astype(np.intp),
+        training.pair_count[sample],
+        problem.n_neighbors,
+        tolerance,
     )
+    decided = decided_left_out(
+        training, neighbors, problem, now, decisions, n_threads=n_threads
+    )
+    return decisions, decided
+
+
+def try_stored(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    pairs: np.ndarray,
+    reached: np.ndarray,
+    *,
+    n_threads: int = 1,
+) -> Tried:
+    """See how sure stored labels are at pairs of each of which one row is left out.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    pairs : ndarray of shape (n,)
+    reached : ndarray of shape (n,)
+        Class that is stored on the node reached once the row is left out.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    Tried
+    """
+    sizes = unanimous_sizes(problem.n_neighbors)
+    ids, _ = others_around(training, neighbors, pairs, sizes[-1])
+    settled = np.empty((len(pairs), len(sizes)), dtype=bool)
+    for place, size in enumerate(sizes):
+        settled[:, place] = unanimous(training, ids[:, :size], reached, pairs)
+    # Whom all nodes around settle, fewer settle too.
+    rest, margin = np.flatnonzero(~settled[:, -1]), np.ones(len(pairs))
+    margin[rest] = left_out_margin(
+        training, neighbors, problem, pairs[rest], reached[rest], n_threads=n_threads
+    )
+    return Tried(settled, margin)
+
+
+def choose_decisions(
+    tried: Tried,
+    gain: np.ndarray,
+    counts: np.ndarray,
+    n_neighbors: int,
+    tolerance: float,
+) -> Decisions:
+    """Lowest threshold within the tolerance, and who is settled without a margin.
+
+    Parameters
+    ----------
+    tried : Tried
+        What is stored for left-out rows.
+    gain : ndarray of shape (n,)
+        1 where only the stored answer is right, -1 where only the adaptive is.
+    counts : ndarray of shape (n,)
+        Rows that each stands for.
+    n_neighbors : int
+        Candidates of the problem.
+    tolerance : float
+        Loss of accuracy against adaptive inference that is accepted.
+
+    Returns
+    -------
+    Decisions
+        Of those with the lowest threshold for a number of unanimous nodes the one
+        that costs queries least time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inference.cascade import Tried, choose_decisions
+    >>> settled = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
+    >>> tried = Tried(settled, np.array([1.0, 0.9, 0.8, 0.1]))
+    >>> gain = np.array([0, 0, -1, 0])  # four nodes settle a wrong label
+    >>> choose_decisions(tried, gain, np.ones(4, int), 32, 0.1)
+    Decisions(n_unanimous=8, threshold=1.0)
+    """
     least = np.inf
-    for n_unanimous in sizes:
-        settled = unanimous(training, ids[sample, :n_unanimous], reached, sample)
-        sure = np.where(settled, 1.0, margin)
+    for place, n_unanimous in enumerate(unanimous_sizes(n_neighbors)):
+        settled = tried.settled[:, place]
+        sure = np.where(settled, 1.0, tried.margin)
         threshold = lowest_margin(sure, gain, counts, tolerance)
         unsettled = counts[~settled].sum() if threshold <= 1.0 else 0
         cost = _MARGIN_COST * unsettled + counts[sure < threshold].sum()
         if cost < least:
             least, decisions = cost, Decisions(n_unanimous, threshold)
-    settled = unanimous(training, ids[:, : decisions.n_unanimous], now, everyone)
-    decided = settled & (decisions.threshold <= 1.0)
-    rest = everyone[~settled]
-    decided[rest] = decisions.threshold <= left_out_margin(
-        training, neighbors, problem, rest, now[rest], n_threads=n_threads
+    return decisions
+
+
+def decided_left_out(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    reached: np.ndarray,
+    decisions: Decisions,
+    *,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Whether the training pairs, one row of each left out, are answered at once.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    reached : ndarray of shape (n_pairs,)
+        Class that is stored on the nearest node around every pair.
+    decisions : Decisions
+    n_threads : int, default=1
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,), bool
+    """
+    everyone = np.arange(training.n_pairs)
+    ids, _ = others_around(training, neighbors, everyone, decisions.n_unanimous)
+    settled = unanimous(training, ids, reached, everyone)
+    rest, margin = np.flatnonzero(~settled), np.ones(len(ids))
+    margin[rest] = left_out_margin(
+        training, neighbors, problem, rest, reached[rest], n_threads=n_threads
     )
-    return decisions, decided
+    return margin >= decisions.threshold
 
 
 def left_out_margin(

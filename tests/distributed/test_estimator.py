@@ -64,7 +64,7 @@ def test_global_quantities_are_those_of_one_machine(pair):
     assert far.bandwidth_ == near.bandwidth_
     assert far.query_bandwidth_ == near.query_bandwidth_
     assert far.loo_score_ == near.loo_score_
-    assert far._model.thresholds.trust == near._model.decisions.threshold
+    assert far._model.thresholds.decisions == near._model.decisions
     assert far._model.thresholds.calibration == near._model.calibration
     assert far.query_nugget_ == near.query_nugget_
     assert far.label_noise_ == near.label_noise_
@@ -133,7 +133,7 @@ def test_local_support_over_exact_candidates_is_that_of_one_machine(monkeypatch)
     local = far.to_local()
     assert gap_between(near.graph_, local.graph_) <= near.tol
     np.testing.assert_array_equal(near.labels_, local.labels_)
-    assert far._model.thresholds.trust == near._model.decisions.threshold
+    assert far._model.thresholds.decisions == near._model.decisions
 
 
 def test_chunks_and_their_order_change_nothing():
