@@ -99,7 +99,7 @@ def _summary(
 ) -> Summary:
     training, probe = partition.training, built.probe
     n_held_out = len(probe.nearest)
-    codes, _ = stored_of_partition(partition, learned)
+    codes = stored_of_partition(partition, learned)
     own = np.arange(training.n_nodes)
     changed = learned.codes != training.pair_code
     same_label, same_node = (
