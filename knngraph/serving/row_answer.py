@@ -73,7 +73,8 @@ def _single_center(served: Served) -> np.ndarray | None:
         return None
     if space.center is None:
         return np.zeros(served.n_features, dtype=np.float32)
-    center = space.center.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is infinite then is not exact
+        center = space.center.astype(np.float32)
     exact = bool((center == space.center).all())
     return center if exact and np.abs(center).max() < _LARGEST_CENTER else None
 

@@ -89,6 +89,21 @@ def test_same_answers_wherever_the_data_are(shift, scale, dtype):
     check_same(classifier, classifier.to_predictor(), X)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_column_beyond_single_precision(dtype):
+    X, y = load_iris(return_X_y=True)
+    X = np.column_stack([X, np.full(len(X), 1e300)])
+    classifier = KNNGraphClassifier(ef=4, random_state=0).fit(X, y)
+    predictor = classifier.to_predictor()
+    check_same(classifier, predictor, X)
+    rows = np.column_stack([X[:, :4], np.zeros(len(X))]).astype(dtype)
+    for ask in (classifier.predict, predictor.predict):
+        with pytest.raises(ValueError, match=r"X has 0\.0 in column 4, more than"):
+            ask(rows)
+    with pytest.raises(ValueError, match=r"0\.0 in column 4, more than"):
+        predictor(rows[0])
+
+
 def test_rows_of_another_dtype_and_layout():
     classifier, queries = fitted("lookup", dtype=np.float64)
     predictor = classifier.to_predictor()
