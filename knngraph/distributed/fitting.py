@@ -60,7 +60,9 @@ def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int
 def pairs_to_judge(n_features: int, settings: GraphSettings) -> int:
     """Pairs of the sample of one task, so that what it fetches stays within bounds."""
     listed = 1 + max(settings.max_neighbors, *settings.density_scales)
-    of_pair = _LISTS_OF_JUDGED * listed * (4 * n_features + 28)
+    of_candidate = 4 * n_features + 28
+    said_of_it = 12 * settings.max_neighbors + 28
+    of_pair = listed * (_LISTS_OF_JUDGED * of_candidate + said_of_it)
     return min(_MOST_JUDGED, max(_FEWEST_JUDGED, _FETCHED_BYTES // of_pair))
 
 

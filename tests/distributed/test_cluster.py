@@ -107,6 +107,8 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
         return results
 
     monkeypatch.setattr(dask, "compute", watched)
+    # A block of the sample is to these few rows what it is to many.
+    monkeypatch.setattr("knngraph.distributed.fitting._MOST_JUDGED", 32)
     n, d = 1500, 64
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
