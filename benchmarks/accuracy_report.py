@@ -292,7 +292,7 @@ def write_report(write_docs: bool, page: Path | None = None) -> None:
     if page is not None:
         page.write_text(report(page))
     elif write_docs:
-        DOCS.write_text(report())
+        DOCS.write_text(report(DOCS))
         excerpts.write()
     else:
         print(report())

@@ -124,6 +124,7 @@ def test_bandwidths(blobs):
     near = KNNGraphClassifier(
         bandwidth="neighbors",
         query_bandwidth="neighbors",
+        query_metric="same",  # through a lens it is in other units
         max_neighbors=9,
         random_state=0,
     ).fit(X, y)

@@ -7,6 +7,8 @@ import numpy as np
 # A class without votes is not impossible: the classes share this much.
 FLOOR = 0.05
 _EXPONENTS = (0.1, 10.0)
+# Fewer rows than this say nothing of how sure their votes are.
+_FEWEST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> fl
     Returns
     -------
     float
+        1 where there are fewer than ten rows.
     """
+    if counts.sum() < _FEWEST_ROWS:
+        return 1.0
     # For fit only: queries are answered without scipy.
     from scipy.optimize import minimize_scalar
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import accuracy, accuracy_report, machine
+from benchmarks import accuracy, accuracy_report, excerpts, machine
 from benchmarks.rows import append_rows
 
 METHODS = {"1-NN": -0.02, "CV-kNN": 0.0, "adaptive": 0.03}
@@ -15,9 +15,14 @@ def results(tmp_path, monkeypatch):
     for module in (accuracy, accuracy_report):
         monkeypatch.setattr(module, "RESULTS", path)
     monkeypatch.setattr(accuracy_report, "DOCS", tmp_path / "measured.md")
-    monkeypatch.setattr(accuracy_report, "README", tmp_path / "README.md")
-    marks = f"{accuracy_report.BEGIN}\nold\n{accuracy_report.END}"
-    (tmp_path / "README.md").write_text(f"before\n{marks}\nafter\n")
+    monkeypatch.setattr(excerpts, "MEASURED", tmp_path / "measured.md")
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n"
+    )
+    monkeypatch.setattr(
+        excerpts, "excerpts", lambda: [(readme, "measured", excerpts.short_table())]
+    )
     return path
 
 

@@ -64,6 +64,15 @@ def test_certain_votes_that_are_right_are_believed():
     assert half < 0.11
 
 
+def test_few_rows_leave_votes_as_they_are():
+    # Two rows of two classes, each wrong about the other, say nothing of a third.
+    votes = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    codes = np.array([1, 0])
+    assert fit_exponent(votes, codes, np.array([1, 1])) == 1.0
+    assert fit_exponent(votes, codes, np.array([4, 5])) == 1.0
+    assert fit_exponent(votes, codes, np.array([5, 5])) < 0.11
+
+
 def test_the_exponent_of_a_fit_is_that_of_left_out_rows(digits):
     X, y = digits[0][:400], digits[1][:400]
     model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
