@@ -43,7 +43,7 @@ from knngraph.parallel import chunk_bounds
 _FETCHED_BYTES = 8 * 2**20
 _PART_FETCHED = 8
 # Pairs of the sample that one task judges, at least and at most.
-_FEWEST_JUDGED, _MOST_JUDGED = 32, 128
+_FEWEST_JUDGED, _MOST_JUDGED = 8, 32
 # Neighbor lists that one fetches: its own, and that of the node it reaches.
 _LISTS_OF_JUDGED = 2
 
