@@ -1,7 +1,7 @@
 """The adaptive kNN graph classifier."""
 
 import warnings
-from dataclasses import fields, replace
+from dataclasses import fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +31,7 @@ from knngraph.inference.model import FittedModel, Reading
 from knngraph.inspection.explain import StoredVotes, explain_answers
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
+from knngraph.lens import Lens
 from knngraph.metric.place import place_training_rows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
@@ -610,10 +611,10 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     def ef_(self) -> int:
         """Beam of the walk that the parameters ask for."""
         check_is_fitted(self)
-        model, m = self._present_model, self._setting("max_neighbors")
+        model = self._present_model
         if self.inference == "adaptive":
-            n = m if self._present_model.lens is None else n_listed_for(m)
-            least = beam_for(n)
+            problem = self._query_problem(sigma=0.0, lens=model.lens)
+            least = beam_for(problem.n_searched)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
@@ -763,12 +764,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self._voted_with = float(self._setting("self_weight"))
         self._fitted_with = self._parameters_of_learning()
 
-    def _query_problem(self, sigma: float) -> QueryProblem:
+    def _query_problem(self, sigma: float, lens: Lens | None = None) -> QueryProblem:
         return QueryProblem(
             self._setting("max_neighbors"),
             sigma,
             self._setting("query_nugget"),
             self._setting("query_penalty"),
+            lens,
         )
 
     def _reading(self) -> Reading:
@@ -779,11 +781,12 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 {name: getattr(self, name)},
                 caller_name=type(self).__name__,
             )
-        problem = self._query_problem(sigma=0.0)
-        if self.inference != "lookup":  # which asks for no problem
+        if self.inference == "lookup":  # which asks for no problem
+            problem = self._query_problem(sigma=0.0)
+        else:
             model = self._present_model
             sigma = (self.query_bandwidth_ or 0.0) / model.space.scale
-            problem = replace(problem, sigma=sigma, lens=model.lens)
+            problem = self._query_problem(sigma, model.lens)
         return Reading(self.inference, self.ef_, problem, count_threads(self.n_jobs))
 
     def _warn_of_lost_walks(self) -> None:

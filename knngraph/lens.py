@@ -6,7 +6,7 @@ Lookups know nothing of it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,10 +59,6 @@ class Lens:
         Lens
         """
         return cls(directions, floor, _along(points, directions))
-
-    def in_front_of(self, points: np.ndarray) -> "Lens":
-        """The same lens in front of other rows."""
-        return replace(self, rows=self.through(points))
 
     def through(self, rows: np.ndarray) -> np.ndarray:
         """Coordinates of rows along the directions.

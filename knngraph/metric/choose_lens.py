@@ -15,18 +15,17 @@ from knngraph.inference.adaptive import (
     candidate_votes,
     n_listed_for,
     problem_bandwidth,
-    search_candidates,
+    through_lens,
 )
 from knngraph.lens import BlindLenses, Lens
 from knngraph.metric.choose import N_ROUNDS
 from knngraph.metric.gradient_map import FLOOR, MAX_ROWS, gradient_rounds
+from knngraph.metric.place import MAX_FEATURES
 from knngraph.parallel import chunk_bounds, one_blas_thread
 
 # Coordinates that a lens adds at the most.
 MAX_DIRECTIONS = 32
-# A choice is made between rows of this many features at the most, and of this many
-# rows at the least: below, held-out rows are too few to tell.
-MAX_FEATURES = 1000
+# Below so many rows those that are held out are too few to tell.
 _FEWEST_ROWS = 30
 _N_FOLDS = 3
 _ROWS_PER_BLOCK = 4096
@@ -78,15 +77,15 @@ def choose_lens(
         )
         if not n_rounds:
             return problem
-        *_, lens = _lenses(rows, codes, training.n_classes, n_rounds, seed)
+        *_, found = _directions(rows, codes, training.n_classes, n_rounds, seed)
     blind_lens = np.full(training.n_pairs, -1, dtype=np.intp)
     for number, (_, held_out) in enumerate(_folds(rows)):
         blind_lens[pairs[held_out]] = number
-    blind = BlindLenses(
-        tuple(found[n_rounds].in_front_of(training.points) for found in folds),
-        blind_lens,
+    lens, *blind = (
+        Lens.over(training.points, directions, FLOOR)
+        for directions in (found, *(fold[n_rounds] for fold in folds))
     )
-    return replace(problem, lens=lens.in_front_of(training.points), blind=blind)
+    return replace(problem, lens=lens, blind=BlindLenses(tuple(blind), blind_lens))
 
 
 def spread_pairs(training: TrainingSet, limit: int) -> np.ndarray:
@@ -121,14 +120,14 @@ def _folds(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     return KFold(_N_FOLDS).split(rows)
 
 
-def _lenses(
+def _directions(
     rows: np.ndarray, codes: np.ndarray, n_classes: int, n_rounds: int, seed: int
-) -> Iterator[Lens]:
-    """The lens after every round, in front of the rows it was learned from."""
+) -> Iterator[np.ndarray]:
+    """Directions of the lens that every round leads to."""
     rounds = gradient_rounds(rows, codes, n_classes, seed)
     for values, vectors in islice(rounds, n_rounds):
         longest = vectors[:, :MAX_DIRECTIONS] * np.sqrt(values[:MAX_DIRECTIONS])
-        yield Lens.over(rows, np.ascontiguousarray(longest), FLOOR)
+        yield np.ascontiguousarray(longest)
 
 
 def _compare(
@@ -138,11 +137,11 @@ def _compare(
     problem: QueryProblem,
     seed: int,
     n_threads: int,
-) -> tuple[list[dict[int, Lens]], int]:
-    """Lenses of every fold, and after how many rounds they win; 0 for never."""
+) -> tuple[list[dict[int, np.ndarray]], int]:
+    """Directions of every fold, and after how many rounds they win; 0 for never."""
     lead = np.zeros(1 + N_ROUNDS)
     differ = np.zeros(1 + N_ROUNDS)
-    folds: list[dict[int, Lens]] = []
+    folds: list[dict[int, np.ndarray]] = []
     for number, (fitted, held_out) in enumerate(_folds(rows)):
         judge = _Judge(
             rows[fitted],
@@ -154,26 +153,26 @@ def _compare(
             n_threads,
         )
         plain = judge.right(None)
-        lenses = {}
-        found = _lenses(rows[fitted], codes[fitted], n_classes, N_ROUNDS, seed)
-        for n_rounds, lens in enumerate(found, start=1):
-            lenses[n_rounds] = lens
-            right = judge.right(lens)
+        by_round = {}
+        found = _directions(rows[fitted], codes[fitted], n_classes, N_ROUNDS, seed)
+        for n_rounds, directions in enumerate(found, start=1):
+            by_round[n_rounds] = directions
+            right = judge.right(directions)
             lead[n_rounds] += right.sum() - plain.sum()
             differ[n_rounds] += (right != plain).sum()
             behind = lead[n_rounds] < -_GIVE_UP * np.sqrt(differ[n_rounds])
             if number == 0 and behind:
                 return folds, 0  # further rounds go further the same way
-        if len(lenses) < N_ROUNDS:
+        if len(by_round) < N_ROUNDS:
             return folds, 0  # nothing to see: one class, or rows that are all the same
-        folds.append(lenses)
+        folds.append(by_round)
     best = int(np.argmax(lead))
     wins = lead[best] > _LEAD * np.sqrt(differ[best])
     return folds, best if wins else 0
 
 
 class _Judge:
-    """Answers held-out rows with and without a lens, from one search."""
+    """Answers held-out rows with and without a lens, from one search for them."""
 
     def __init__(
         self,
@@ -186,26 +185,29 @@ class _Judge:
         n_threads: int,
     ) -> None:
         self.training = build_training_set(rows, codes, n_classes)
-        self.index = ExactIndex(self.training.points)
+        index = ExactIndex(self.training.points)
+        n_searched = n_listed_for(problem.n_neighbors)
         self.neighbors = nearest_others(
-            self.index,
+            index,
             self.training.points,
             self.training.node_counts(),
-            n_listed_for(problem.n_neighbors),
+            n_searched,
             n_threads=n_threads,
         )
+        self.found = index.nearest(queries, n_searched, n_threads=n_threads)
         self.queries, self.given = queries, given
         self.problem, self.n_threads = problem, n_threads
 
-    def right(self, lens: Lens | None) -> np.ndarray:
+    def right(self, directions: np.ndarray | None) -> np.ndarray:
         """Whether every held-out row is answered right, bool."""
-        if lens is not None:
-            lens = lens.in_front_of(self.training.points)
+        lens = None
+        if directions is not None:
+            lens = Lens.over(self.training.points, directions, FLOOR)
         problem = replace(self.problem, lens=lens)
         sigma = problem_bandwidth(problem, self.neighbors)
         problem = replace(problem, sigma=sigma)
-        ids, squared = search_candidates(
-            self.index, self.queries, problem, n_threads=self.n_threads
+        ids, squared = through_lens(
+            problem, self.queries, *self.found, problem.n_neighbors
         )
         votes = candidate_votes(
             self.training, ids, squared, problem, n_threads=self.n_threads
