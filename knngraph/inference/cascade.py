@@ -298,8 +298,8 @@ def learn_decisions(
     ids, _ = others_around(training, neighbors, everyone, 1)
     if ids.shape[1] == 0:
         return NOTHING_UNSURE, np.ones(training.n_pairs, dtype=bool)
-    sample, now = everyone[: min(DECISION_ROWS, len(votes.codes))], stored_codes[ids]
-    now = now[:, 0]
+    sample = everyone[: min(DECISION_ROWS, len(votes.codes))]
+    now = stored_codes[ids[:, 0]]
     reached = np.where(votes.codes[sample] < 0, now[sample], votes.codes[sample])
     at_once = reached == training.pair_code[sample]
     decisions = choose_decisions(
@@ -428,14 +428,17 @@ def decided_left_out(
     -------
     ndarray of shape (n_pairs,), bool
     """
-    everyone = np.arange(training.n_pairs)
-    ids, _ = others_around(training, neighbors, everyone, decisions.n_unanimous)
-    settled = unanimous(training, ids, reached, everyone)
-    rest, margin = np.flatnonzero(~settled), np.ones(len(ids))
-    margin[rest] = left_out_margin(
-        training, neighbors, problem, rest, reached[rest], n_threads=n_threads
-    )
-    return margin >= decisions.threshold
+    decided = np.empty(training.n_pairs, dtype=bool)
+    for start, stop in chunk_bounds(training.n_pairs, _PAIRS_PER_BLOCK):
+        pairs, codes = np.arange(start, stop), reached[start:stop]
+        ids, _ = others_around(training, neighbors, pairs, decisions.n_unanimous)
+        rest = np.flatnonzero(~unanimous(training, ids, codes, pairs))
+        margin = np.ones(len(pairs))
+        margin[rest] = left_out_margin(
+            training, neighbors, problem, pairs[rest], codes[rest], n_threads=n_threads
+        )
+        decided[start:stop] = margin >= decisions.threshold
+    return decided
 
 
 def left_out_margin(
@@ -464,19 +467,15 @@ def left_out_margin(
     ndarray of shape (n,)
     """
     k = n_nodes_around(problem.n_neighbors)
-    margin = np.empty(len(pairs))
-    for start, stop in chunk_bounds(len(pairs), _PAIRS_PER_BLOCK):
-        some = pairs[start:stop]
-        ids, squared = others_around(training, neighbors, some, k)
-        margin[start:stop] = stored_margin(
-            training,
-            *left_out_through_lens(training, problem, some, ids, squared, k),
-            problem,
-            reached[start:stop],
-            left_out=some,
-            n_threads=n_threads,
-        )
-    return margin
+    ids, squared = others_around(training, neighbors, pairs, k)
+    return stored_margin(
+        training,
+        *left_out_through_lens(training, problem, pairs, ids, squared, k),
+        problem,
+        reached,
+        left_out=pairs,
+        n_threads=n_threads,
+    )
 
 
 def lowest_margin(
