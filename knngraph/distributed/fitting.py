@@ -35,7 +35,7 @@ from knngraph.distributed.thresholds import (
 from knngraph.distributed.trusting import Chosen, choose_trust
 from knngraph.graph.learn import GraphSettings, same_class_quota
 from knngraph.inference.calibration import fit_exponent
-from knngraph.inference.cascade import DECISION_ROWS
+from knngraph.inference.deciding import DECISION_ROWS
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task fetches: so many, or an eighth of the coordinates of a large

@@ -23,8 +23,9 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Representation
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.index.build import build_index
-from knngraph.inference.adaptive import LabelTrust, others_around
-from knngraph.inference.cascade import decided_left_out
+from knngraph.inference.adaptive import LabelTrust
+from knngraph.inference.candidates import others_around
+from knngraph.inference.deciding import decided_left_out
 from knngraph.inference.learn import LearnedModel, label_beam, node_beam
 from knngraph.inference.leave_one_out import LeaveOneOut
 from knngraph.inference.model import FittedModel

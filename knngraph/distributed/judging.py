@@ -15,9 +15,9 @@ from knngraph.distributed.surroundings import pairs_in_patch
 from knngraph.distributed.testimony import in_numbers_of_patch
 from knngraph.graph.learn import problem_with
 from knngraph.graph.stored_left_out import stored_votes_left_out
-from knngraph.inference.adaptive import others_around
 from knngraph.inference.ballots import Ballots
-from knngraph.inference.cascade import Tried, try_stored
+from knngraph.inference.candidates import others_around
+from knngraph.inference.deciding import Tried, try_stored
 from knngraph.inference.leave_one_out import left_out_votes
 from knngraph.inference.trust import ballots_of_nuggets
 

@@ -27,12 +27,9 @@ from knngraph.graph.density import normalized_density
 from knngraph.graph.learn import GraphSettings, problem_with, same_class_quota
 from knngraph.graph.representation import Representation, represent_pairs
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import (
-    QueryProblem,
-    candidate_shares,
-    leave_one_out_candidates,
-)
+from knngraph.inference.adaptive import QueryProblem, candidate_shares
 from knngraph.inference.blocks import queries_per_block
+from knngraph.inference.candidates import leave_one_out_candidates
 from knngraph.inference.leave_one_out import take_rivals
 
 

@@ -15,12 +15,13 @@ from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
-from knngraph.inference.cascade import (
+from knngraph.inference.cascade import Decisions
+from knngraph.inference.deciding import (
     DECISION_ROWS,
     NOTHING_UNSURE,
-    Decisions,
     Tried,
     choose_decisions,
+    decide,
 )
 from knngraph.inference.leave_one_out import CALIBRATION_ROWS, calibrate_stored
 
@@ -129,7 +130,7 @@ def learn_thresholds(
             n_neighbors,
             tolerance,
         )
-        decided = decisions.decide(sample.shown, n_neighbors)
+        decided = decide(decisions, sample.shown, n_neighbors)
     calibration = calibrate_stored(
         given,
         StoredVotes(sample.stored, sample.shares),

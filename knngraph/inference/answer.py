@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.inference.adaptive import candidate_votes, search_candidates
+from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.candidates import search_candidates
 from knngraph.inference.cascade import walk_and_decide
 from knngraph.inference.lookup import reached_nodes
 from knngraph.inference.model import FittedModel, Reading

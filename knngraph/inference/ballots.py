@@ -6,12 +6,9 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import (
-    QueryProblem,
-    candidate_shares,
-    leave_one_out_candidates,
-)
+from knngraph.inference.adaptive import QueryProblem, candidate_shares
 from knngraph.inference.calibration import FLOOR
+from knngraph.inference.candidates import leave_one_out_candidates
 from knngraph.inference.leave_one_out import LeaveOneOut
 
 

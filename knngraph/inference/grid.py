@@ -6,11 +6,8 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import (
-    WEIGHT_TOLERANCE,
-    QueryProblem,
-    others_around,
-)
+from knngraph.inference.adaptive import WEIGHT_TOLERANCE, QueryProblem
+from knngraph.inference.candidates import others_around
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 128

@@ -11,7 +11,8 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelTrust, QueryProblem
-from knngraph.inference.cascade import learn_decisions, n_nodes_around
+from knngraph.inference.cascade import n_nodes_around
+from knngraph.inference.deciding import learn_decisions
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     calibrate_stored,

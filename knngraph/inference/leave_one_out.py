@@ -12,13 +12,10 @@ import numpy as np
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import (
-    QueryProblem,
-    candidate_votes,
-    leave_one_out_candidates,
-)
+from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
+from knngraph.inference.candidates import leave_one_out_candidates
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000

@@ -13,14 +13,10 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import (
-    LabelTrust,
-    QueryProblem,
-    candidate_shares,
-    leave_one_out_candidates,
-)
+from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_shares
 from knngraph.inference.ballots import Ballots, Witnesses, belief, cast_ballots
 from knngraph.inference.calibration import fit_exponent
+from knngraph.inference.candidates import leave_one_out_candidates
 from knngraph.inference.leave_one_out import LeaveOneOut, calibration_sample
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain

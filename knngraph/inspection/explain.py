@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import candidate_shares, search_candidates
+from knngraph.inference.adaptive import candidate_shares
 from knngraph.inference.answer import answer_probabilities, query_blocks, walk
+from knngraph.inference.candidates import search_candidates
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.inspection.explanation import Explanation, VotingNeighbor
 

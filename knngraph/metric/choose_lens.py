@@ -10,13 +10,8 @@ from sklearn.model_selection import KFold
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import (
-    QueryProblem,
-    candidate_votes,
-    n_listed_for,
-    problem_bandwidth,
-    through_lens,
-)
+from knngraph.inference.adaptive import QueryProblem, candidate_votes, n_listed_for
+from knngraph.inference.candidates import problem_bandwidth, through_lens
 from knngraph.lens import BlindLenses, Lens
 from knngraph.metric.choose import N_ROUNDS
 from knngraph.metric.gradient_map import FLOOR, MAX_ROWS, gradient_rounds

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from knngraph.inference.adaptive import candidate_votes, search_candidates
+from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.answer import answer_codes, answer_probabilities
+from knngraph.inference.candidates import search_candidates
 from knngraph.parallel import count_threads
 from knngraph.serving.checks import check_served
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write

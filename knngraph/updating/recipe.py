@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors
-from knngraph.inference.adaptive import QueryProblem, problem_bandwidth
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.candidates import problem_bandwidth
 from knngraph.space import Space
 
 

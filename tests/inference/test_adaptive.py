@@ -5,15 +5,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import knngraph.inference.adaptive as adaptive
+import knngraph.inference.candidates as candidates
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import (
-    QueryProblem,
-    candidate_votes,
-    leave_one_out_candidates,
-)
+from knngraph.inference.adaptive import QueryProblem, candidate_votes
+from knngraph.inference.candidates import leave_one_out_candidates
 from tests.inference.reference import neighbors_sigma, query_votes
 
 
@@ -55,7 +53,7 @@ def votes_of(model, queries):
     """The votes behind the probabilities of a model."""
     queries = model._model.space.map_rows(queries)
     reading = model._reading()
-    ids, squared = adaptive.search_candidates(
+    ids, squared = candidates.search_candidates(
         model._model.index, queries, reading.problem, ef=reading.ef
     )
     return candidate_votes(model._model.training, ids, squared, reading.problem)

@@ -15,8 +15,9 @@ import knngraph.inference.answer as answer
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import candidate_votes, leave_one_out_candidates
+from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.calibration import fit_exponent, sharpen
+from knngraph.inference.candidates import leave_one_out_candidates
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(

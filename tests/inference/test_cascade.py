@@ -16,12 +16,8 @@ from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import (
-    left_out_margin,
-    lowest_margin,
-    stored_margin,
-    unanimous,
-)
+from knngraph.inference.cascade import stored_margin, unanimous
+from knngraph.inference.deciding import left_out_margin, lowest_margin
 from tests.inference.reference import query_votes
 
 ONES = np.ones(4, dtype=int)

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import make_classification
 
 import knngraph.inference.adaptive as adaptive
+import knngraph.inference.candidates as candidates
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
@@ -56,7 +57,7 @@ def test_candidates_and_votes_are_those_of_mapped_rows(monkeypatch):
     # The lens sees all rows, so that it misses none.
     n_nodes = training.n_nodes
     problem = QueryProblem(n_nodes, 1.5, 0.3, 0.02, lens)
-    ids, squared = adaptive.search_candidates(
+    ids, squared = candidates.search_candidates(
         ExactIndex(training.points), X[150:], problem
     )
     linear = as_map(lens)
@@ -75,7 +76,7 @@ def test_twice_as_many_rows_are_searched(random):
     points = random.normal(size=(200, 4)).astype(np.float32)
     queries = random.normal(size=(20, 4)).astype(np.float32)
     lens = some_lens(points)
-    ids, squared = adaptive.search_candidates(
+    ids, squared = candidates.search_candidates(
         ExactIndex(points), queries, QueryProblem(12, 1.0, 0.3, 0.02, lens)
     )
     linear = as_map(lens)
@@ -98,7 +99,7 @@ def test_bandwidth_is_that_of_mapped_rows():
     everyone = QueryProblem(60, 0.0, 0.3, 0.02, lens)
     expected = neighbors_sigma(X @ as_map(lens), 60)
     assert_allclose(
-        adaptive.problem_bandwidth(everyone, neighbors), expected, rtol=1e-4
+        candidates.problem_bandwidth(everyone, neighbors), expected, rtol=1e-4
     )
 
 
@@ -112,7 +113,7 @@ def test_left_out_rows_are_seen_through_the_lens_that_is_blind_to_them():
     pairs = np.arange(training.n_pairs)
     blind = BlindLenses(lenses[:3], np.where(pairs < 60, pairs % 3, -1))
     problem = QueryProblem(12, 1.0, 0.3, 0.02, lenses[3], blind)
-    ids, squared = adaptive.leave_one_out_candidates(
+    ids, squared = candidates.leave_one_out_candidates(
         training, neighbors, pairs, problem
     )
     votes, shares = adaptive.candidate_shares(
@@ -123,7 +124,7 @@ def test_left_out_rows_are_seen_through_the_lens_that_is_blind_to_them():
         lens = lenses[pair % 3 if pair < 60 else 3]
         alone = QueryProblem(12, 1.0, 0.3, 0.02, lens)
         one = np.array([pair])
-        found = adaptive.leave_one_out_candidates(training, neighbors, one, alone)
+        found = candidates.leave_one_out_candidates(training, neighbors, one, alone)
         assert_array_equal(ids[pair], found[0][0])
         expected = candidate_votes(training, *found, alone, left_out=one)
         assert_array_equal(votes[pair], expected[0])

@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits, make_blobs, make_moons
 from sklearn.model_selection import train_test_split
 
 import knngraph.inference.adaptive as adaptive
+import knngraph.inference.candidates as candidates
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
@@ -83,7 +84,7 @@ def test_left_out_votes_recomputed(noise, factor, rows, monkeypatch):
     neighbors, left_out = left_out_of(training)
     pairs = np.arange(training.n_pairs)
     witnesses = Witnesses.of_pairs(training, neighbors, PROBLEM, pairs)
-    ids, squared = adaptive.leave_one_out_candidates(
+    ids, squared = candidates.leave_one_out_candidates(
         training, neighbors, pairs, PROBLEM
     )
     scaled = QueryProblem(12, 2.0, 0.3 * factor, 0.02)
@@ -150,7 +151,7 @@ def test_queries_recomputed(random):
     )
     queries = fitted.space.map_rows(X[240:])
     problem = model._reading().problem
-    ids, squared = adaptive.search_candidates(fitted.index, queries, problem, ef=300)
+    ids, squared = candidates.search_candidates(fitted.index, queries, problem, ef=300)
     counted = candidate_votes(
         fitted.training, ids, squared, problem, trust=fitted.trust
     )
