@@ -5,12 +5,13 @@ to its own rows, so the number of threads never changes a bit of the result.
 """
 
 import os
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from functools import cache
 from typing import Any
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from threadpoolctl import ThreadpoolController
 
 
@@ -84,16 +85,30 @@ def map_chunks(
         return [function(0, n_rows)]  # a single row counts every microsecond
     bounds = chunk_bounds(n_rows, rows_per_chunk)
     limit = one_blas_thread() if limit_blas else nullcontext()
-    with limit:
-        if n_threads == 1 or len(bounds) <= 1:
-            results = (function(start, stop) for start, stop in bounds)
-        else:
-            results = Parallel(
-                n_jobs=n_threads, backend="threading", return_as="generator"
-            )(delayed(function)(start, stop) for start, stop in bounds)
-        collected = []
+    collected = []
+    with limit, closing(_results(function, bounds, n_threads)) as results:
         for (start, stop), result in zip(bounds, results):
             collected.append(result)
             if advance is not None:
                 advance(stop - start)
     return collected
+
+
+def _results(
+    function: Callable[[int, int], Any], bounds: list[tuple[int, int]], n_threads: int
+) -> Generator[Any]:
+    """The results in the order of the chunks, as they come.
+
+    Threads of an executor end by themselves once nobody holds it: an interrupt,
+    which may come at any line here, leaves none behind.
+    """
+    if n_threads == 1 or len(bounds) <= 1:
+        for chunk in bounds:
+            yield function(*chunk)
+        return
+    executor = ThreadPoolExecutor(min(n_threads, len(bounds)))
+    try:
+        for future in [executor.submit(function, *chunk) for chunk in bounds]:
+            yield future.result()
+    finally:
+        executor.shutdown(cancel_futures=True)

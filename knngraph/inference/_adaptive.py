@@ -1,8 +1,8 @@
 """Compiled solver of the problem at a query: feature kernel, nugget, few candidates.
 
-The nugget makes the problem well-conditioned, so coordinate descent needs a few
-sweeps. A column of the kernel is only evaluated when its weight first leaves
-zero: about a dozen of 32 candidates on real data.
+Coordinate descent finds in a sweep or two which candidates have a weight, about
+twenty of 32 on real data; how much they have is a linear system. A column of the
+kernel is only evaluated when its weight first leaves zero.
 
 Every function here is compiled; none calls a compiled function of another file
 (see `knngraph.graph._fista`).
@@ -12,78 +12,195 @@ import numpy as np
 from numba import njit
 
 _REORDER = {"reassoc", "contract", "nsz"}
+# Largest change of a weight that one more sweep may make.
+_TOLERANCE = 1e-6
 _MAX_SWEEPS = 200
+# Of a pivot: without a nugget, near copies make the kernel singular.
+_SINGULAR = 1e-12
+_INVERSE_LOG_2 = 1.4426950408889634
+_LOG_2_HIGH, _LOG_2_LOW = 0.69314718036912381649, 1.90821492927058770002e-10
+_ROUND = 6755399441055744.0  # 1.5 * 2^52: what is added to it becomes an integer
 
 
 @njit(cache=True, nogil=True, fastmath=_REORDER)
-def squared_distance(a, b):
-    """Squared Euclidean distance in single precision.
+def distances_to(points, seen, floor, nodes, a, skipped, squared):
+    """Squared distances of all candidates to candidate `a`; zero where skipped.
 
-    Differences come first, so nothing cancels; the relative error of the sum is
-    about 1e-6, which is what the kernel value then has as well.
+    Through the lens where `seen` has columns. Differences come first, so nothing
+    cancels; the relative error of a sum is about 1e-6, which is what the kernel
+    value then has as well. Slices of the rows would take as long again.
     """
-    total = np.float32(0.0)
-    for f in range(a.shape[0]):
-        difference = a[f] - b[f]
-        total += difference * difference
-    return total
+    node = nodes[a]
+    floor = np.float32(floor)
+    for b in range(nodes.shape[0]):
+        if skipped[b]:
+            squared[b] = 0.0
+            continue
+        other, plain = nodes[b], np.float32(0.0)
+        for f in range(points.shape[1]):
+            difference = points[node, f] - points[other, f]
+            plain += difference * difference
+        through = np.float32(0.0)
+        for f in range(seen.shape[1]):
+            difference = seen[node, f] - seen[other, f]
+            through += difference * difference
+        squared[b] = floor * plain + through
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def gaussian(gamma, squared, powers, similarity):
+    """exp(-gamma * squared), several at a time.
+
+    exp(x) = 2^k exp(r), where k is the integer next to x / log 2 and r is at most
+    log(2) / 2, for which twelve terms of the series are exact to 1e-14. Adding
+    _ROUND leaves k in the last bits of the sum, from where it moves to those of
+    the exponent. Below -700 it is exp(-700).
+    """
+    bits = powers.view(np.int64)
+    n = squared.shape[0]
+    for i in range(n):
+        x = max(-gamma * squared[i], -700.0)
+        shifted = x * _INVERSE_LOG_2 + _ROUND
+        powers[i] = shifted
+        k = shifted - _ROUND
+        r = x - k * _LOG_2_HIGH - k * _LOG_2_LOW
+        series = 1.0 / 39916800.0
+        series = series * r + 1.0 / 3628800.0
+        series = series * r + 1.0 / 362880.0
+        series = series * r + 1.0 / 40320.0
+        series = series * r + 1.0 / 5040.0
+        series = series * r + 1.0 / 720.0
+        series = series * r + 1.0 / 120.0
+        series = series * r + 1.0 / 24.0
+        series = series * r + 1.0 / 6.0
+        series = series * r + 0.5
+        series = series * r + 1.0
+        similarity[i] = series * r + 1.0
+    for i in range(n):
+        bits[i] = (bits[i] + 1023) << 52
+    for i in range(n):
+        similarity[i] *= powers[i]
 
 
 @njit(cache=True, nogil=True)
-def squared_through_lens(points, seen, floor, a, b):
-    """Squared distance of two nodes, through a lens where `seen` has columns."""
-    squared = floor * squared_distance(points[a], points[b])
-    if seen.shape[1] > 0:
-        squared += squared_distance(seen[a], seen[b])
-    return squared
+def fill_column(points, seen, floor, nodes, a, gamma, work, known, columns):
+    """Feature kernel between candidate `a` and all candidates."""
+    n = nodes.shape[0]
+    squared, powers, column = work[0, :n], work[1, :n], columns[a]
+    distances_to(points, seen, floor, nodes, a, known, squared)
+    gaussian(gamma, squared, powers, column[:n])
+    for b in range(n):
+        if known[b]:
+            column[b] = columns[b, a]
+    known[a] = True
 
 
-@njit(cache=True, nogil=True)
-def order_through_lens(rows, seen, floor, ids, squared, nearest, distances):
-    """Candidates of several queries in the order that a lens gives them.
+@njit(cache=True, nogil=True, fastmath=_REORDER)
+def minimum_over(active, columns, nuggets, slopes, factor, target):
+    """Weights that minimise the objective if all candidates but some have none.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_nodes, n_directions), float32
-    seen : ndarray of shape (n_queries, n_directions), float32
-        The queries along the directions.
-    floor : float
-    ids, squared : ndarray of shape (n_queries, k)
-        Candidates and squared distances without the lens; -1 ends a row.
-    nearest, distances : ndarray of shape (n_queries, m)
-        Result, of the m nearest; filled with -1 and 0 before.
+    active : ndarray of shape (n_active,), intp
+        The candidates that may have any; their columns are known.
+    columns : ndarray of shape (m, m)
+        Kernel.
+    nuggets, slopes : ndarray of shape (n,)
+        Diagonal that is added to it, and right side of the linear system.
+    factor : ndarray of shape (m, m)
+        Work space, of the Cholesky factor.
+    target : ndarray of shape (m,)
+        Result, in the order of `active`.
+
+    Returns
+    -------
+    bool
+        False where the kernel is singular.
     """
-    m = nearest.shape[1]
-    for q in range(ids.shape[0]):
-        kept = 0
-        for a in range(ids.shape[1]):
-            node = ids[q, a]
-            if node < 0:
-                break
-            away = np.float32(
-                floor * squared[q, a] + squared_distance(rows[node], seen[q])
-            )
-            if kept == m and away >= distances[q, m - 1]:
-                continue
-            place = kept if kept < m else m - 1
-            while place > 0 and distances[q, place - 1] > away:
-                nearest[q, place] = nearest[q, place - 1]
-                distances[q, place] = distances[q, place - 1]
-                place -= 1
-            nearest[q, place] = node
-            distances[q, place] = away
-            kept = min(kept + 1, m)
+    size = active.shape[0]
+    for i in range(size):
+        column, row = columns[active[i]], factor[i]
+        for j in range(i):
+            total, other = column[active[j]], factor[j]
+            for k in range(j):
+                total -= row[k] * other[k]
+            row[j] = total * other[j]
+        pivot = 1.0 + nuggets[active[i]]
+        moved = slopes[active[i]]
+        for k in range(i):
+            pivot -= row[k] * row[k]
+            moved -= row[k] * target[k]
+        if pivot <= _SINGULAR:
+            return False
+        row[i] = 1.0 / np.sqrt(pivot)  # the diagonal is kept inverted
+        target[i] = moved * row[i]
+    for i in range(size - 1, -1, -1):
+        target[i] *= factor[i, i]
+        for k in range(i):
+            target[k] -= factor[i, k] * target[i]
+    return True
 
 
 @njit(cache=True, nogil=True)
-def fill_column(points, seen, floor, nodes, a, gamma, column):
-    """Feature kernel between candidate `a` and all candidates."""
-    for b in range(nodes.shape[0]):
-        squared = squared_through_lens(points, seen, floor, nodes[b], nodes[a])
-        column[b] = np.exp(-gamma * squared)
+def settle(columns, nuggets, slopes, active, factor, target, weights):
+    """Give the candidates that have a weight their best weights.
+
+    Where one of them would turn negative on the way there it is let go, and the
+    others go on: the objective never rises, and the end is a minimum.
+
+    Returns
+    -------
+    bool
+        False where the kernel is singular.
+    """
+    while True:
+        size = 0
+        for a in range(slopes.shape[0]):
+            if weights[a] > 0.0:
+                active[size] = a
+                size += 1
+        if not minimum_over(active[:size], columns, nuggets, slopes, factor, target):
+            return False
+        step, first = 1.0, -1
+        for i in range(size):
+            if target[i] <= 0.0:
+                part = weights[active[i]] / (weights[active[i]] - target[i])
+                if first < 0 or part < step:
+                    step, first = part, i
+        for i in range(size):
+            weight = weights[active[i]]
+            weights[active[i]] = max(0.0, weight + step * (target[i] - weight))
+        if first < 0:
+            return True
+        weights[active[first]] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_REORDER)
+def find_residual(columns, nuggets, slopes, weights, settled, residual):
+    """Slopes at the weights, without the part of the nuggets.
+
+    Returns
+    -------
+    bool
+        Whether a candidate without a weight wants one.
+    """
+    n = slopes.shape[0]
+    for b in range(n):
+        residual[b] = slopes[b]
+    for a in range(n):
+        if weights[a] > 0.0:
+            for b in range(n):
+                residual[b] -= weights[a] * columns[a, b]
+    waiting = False
+    for b in range(n):
+        if weights[b] == 0.0:
+            waiting |= residual[b] > _TOLERANCE * (1.0 + nuggets[b])
+        elif settled:  # but for the last digit, which would keep sweeps busy
+            residual[b] = nuggets[b] * weights[b]
+    return waiting
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDER)
 def solve_query(
     points,
     seen,
@@ -93,21 +210,25 @@ def solve_query(
     gamma,
     nuggets,
     half_penalty,
-    tol,
+    work,
+    factor,
+    active,
     columns,
     known,
     weights,
 ):
-    """Non-negative weights of the candidates by cyclic coordinate descent.
+    """Non-negative weights of the candidates.
 
     Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w). Columns of
     the kernel that are not known are evaluated when they are needed.
     """
     n = nodes.shape[0]
-    residual = np.empty(n)  # k - Kw - half_penalty
+    slopes, residual, target = work[2, :n], work[3, :n], work[4, :n]
     for a in range(n):
         weights[a] = 0.0
-        residual[a] = similarity[a] - half_penalty
+        slopes[a] = similarity[a] - half_penalty
+        residual[a] = slopes[a]
+    regular = True
     for _ in range(_MAX_SWEEPS):
         largest = 0.0
         for a in range(n):
@@ -118,14 +239,22 @@ def solve_query(
             change = moved - weights[a]
             if change != 0.0:
                 if not known[a]:
-                    known[a] = True
-                    fill_column(points, seen, floor, nodes, a, gamma, columns[a])
+                    fill_column(
+                        points, seen, floor, nodes, a, gamma, work, known, columns
+                    )
                 weights[a] = moved
                 for b in range(n):
                     residual[b] -= change * columns[a, b]
                 largest = max(largest, abs(change))
-        if largest <= tol:
+        if largest <= _TOLERANCE:
             break
+        if regular:
+            regular = settle(columns, nuggets, slopes, active, factor, target, weights)
+            waiting = find_residual(
+                columns, nuggets, slopes, weights, regular, residual
+            )
+            if regular and not waiting:
+                break
 
 
 @njit(cache=True, nogil=True)
@@ -137,31 +266,6 @@ def rows_on_node(node, left_out, starts, pair_count):
         if pair == left_out:
             count -= 1
     return count
-
-
-@njit(cache=True, nogil=True)
-def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
-    """Whether all rows on the nodes of several queries have the class of the query.
-
-    Parameters
-    ----------
-    starts, pair_code, pair_count, ids, left_out
-        As in `vote_queries`.
-    codes : ndarray of shape (n_queries,)
-        Class of every query.
-    agree : ndarray of shape (n_queries,), bool
-        Result.
-    """
-    for q in range(ids.shape[0]):
-        agree[q] = True
-        for a in range(ids.shape[1]):
-            node = ids[q, a]
-            if node < 0 or not agree[q]:
-                break
-            for pair in range(starts[node], starts[node + 1]):
-                count = pair_count[pair] - (1 if pair == left_out[q] else 0)
-                if count > 0 and pair_code[pair] != codes[q]:
-                    agree[q] = False
 
 
 @njit(cache=True, nogil=True)
@@ -206,7 +310,6 @@ def vote_queries(
     sigma,
     nugget,
     penalty,
-    tol,
     votes,
     shares,
 ):
@@ -234,8 +337,6 @@ def vote_queries(
         Bandwidth; 0 takes the distance of the farthest candidate.
     nugget, penalty : float
         The penalty is a fraction of lambda*.
-    tol : float
-        Largest change of a weight in the last sweep.
     votes : ndarray of shape (n_queries, n_classes)
         Result: weight of every class, summing to one.
     shares : ndarray of shape (n_queries, m) or (0, m)
@@ -243,6 +344,8 @@ def vote_queries(
     """
     m = ids.shape[1]
     columns = np.empty((m, m))
+    work, factor = np.empty((5, m)), np.empty((m, m))
+    active = np.empty(m, dtype=np.intp)
     known = np.empty(m, dtype=np.bool_)
     similarity = np.empty(m)
     nuggets = np.empty(m)
@@ -277,7 +380,9 @@ def vote_queries(
             gamma,
             nuggets[:n],
             penalty,
-            tol,
+            work,
+            factor,
+            active,
             columns,
             known[:n],
             weights[:n],
@@ -313,7 +418,6 @@ def vote_grid(
     left_out,
     given,
     settings,
-    tol,
     right,
     own_share,
 ):
@@ -321,7 +425,7 @@ def vote_grid(
 
     Parameters
     ----------
-    points, seen, floor, starts, pair_code, pair_count, ids, squared, left_out, tol
+    points, seen, floor, starts, pair_code, pair_count, ids, squared, left_out
         As in `vote_queries`.
     n_classes : int
     given : ndarray of shape (n_queries,)
@@ -336,7 +440,9 @@ def vote_grid(
     m = ids.shape[1]
     distances = np.empty((m, m))
     columns = np.empty((m, m))
-    known = np.ones(m, dtype=np.bool_)
+    work, factor = np.empty((5, m)), np.empty((m, m))
+    active = np.empty(m, dtype=np.intp)
+    known = np.empty(m, dtype=np.bool_)
     similarity = np.empty(m)
     nuggets = np.empty(m)
     weights = np.empty(m)
@@ -347,13 +453,13 @@ def vote_grid(
         n_listed = 0
         while n_listed < m and ids[q, n_listed] >= 0:
             n_listed += 1
+        known[:] = False
         for a in range(n_listed):
-            for b in range(a + 1):
-                distance = squared_through_lens(
-                    points, seen, floor, ids[q, a], ids[q, b]
-                )
-                distances[a, b] = distance
-                distances[b, a] = distance
+            listed = ids[q, :n_listed]
+            distances_to(points, seen, floor, listed, a, known[:n_listed], distances[a])
+            for b in range(a):
+                distances[a, b] = distances[b, a]
+            known[a] = True
         last_gamma = -1.0
         for s in range(settings.shape[0]):
             n = min(n_listed, int(settings[s, 0]))
@@ -366,8 +472,12 @@ def vote_grid(
             gamma = 0.5 / squared_sigma
             if gamma != last_gamma:
                 for a in range(n_listed):
-                    for b in range(n_listed):
-                        columns[a, b] = np.exp(-gamma * distances[a, b])
+                    gaussian(
+                        gamma,
+                        distances[a, :n_listed],
+                        work[0, :n_listed],
+                        columns[a, :n_listed],
+                    )
                 last_gamma = gamma
             for a in range(n):
                 similarity[a] = np.exp(gamma * (squared[q, 0] - squared[q, a]))
@@ -382,7 +492,9 @@ def vote_grid(
                 gamma,
                 nuggets[:n],
                 settings[s, 3],
-                tol,
+                work,
+                factor,
+                active,
                 columns,
                 known[:n],
                 weights[:n],

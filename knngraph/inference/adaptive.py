@@ -10,8 +10,6 @@ from knngraph.lens import BlindLenses, Lens
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
-# Largest change of a weight in the last sweep: votes are shares of about one.
-WEIGHT_TOLERANCE = 1e-3
 _NO_SHARES = np.empty(0)
 _NO_CODES = np.empty(0, dtype=np.int32)
 
@@ -34,8 +32,6 @@ class QueryProblem:
         Through which candidates are compared: the nearest of twice as many.
     blind : BlindLenses or None, default=None
         What stands in for the lens at left-out rows that it has seen.
-    tol : float or None, default=None
-        Largest change of a weight in the last sweep; None is what answers need.
     """
 
     n_neighbors: int
@@ -44,7 +40,6 @@ class QueryProblem:
     penalty: float
     lens: Lens | None = None
     blind: BlindLenses | None = None
-    tol: float | None = None
 
     @property
     def n_searched(self) -> int:
@@ -217,7 +212,6 @@ def _solve(
             float(problem.sigma),
             nugget,
             float(problem.penalty),
-            problem.tol or WEIGHT_TOLERANCE,
             votes[chunk],
             shares[chunk],
         )

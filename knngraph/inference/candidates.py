@@ -92,12 +92,12 @@ def nearest_through(
     ids : ndarray of shape (n_queries, min(k, m)), intp
     squared : ndarray of shape (n_queries, min(k, m)), float32
     """
-    from knngraph.inference import _adaptive
+    from knngraph.inference import _candidates
 
     shape = len(ids), min(ids.shape[1], m)
     nearest = np.full(shape, -1, dtype=np.intp)
     distances = np.zeros(shape, dtype=np.float32)
-    _adaptive.order_through_lens(
+    _candidates.order_through_lens(
         lens.rows, seen, float(lens.floor), ids, squared, nearest, distances
     )
     return nearest, distances

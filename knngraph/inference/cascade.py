@@ -1,6 +1,6 @@
 """Which queries a stored label answers at once."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,10 +10,6 @@ from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.candidates import through_lens
 from knngraph.inference.stored import StoredAnswers
-
-# Largest change of a weight in the last sweep of the small problems: a margin is
-# compared with a threshold that is no more certain than that.
-_MARGIN_TOL = 1e-2
 
 
 @dataclass(frozen=True)
@@ -107,12 +103,12 @@ def unanimous(
     -------
     ndarray of shape (n_queries,), bool
     """
-    from knngraph.inference import _adaptive
+    from knngraph.inference import _candidates
 
     if left_out is None:
         left_out = np.full(len(ids), -1, dtype=np.intp)
     agree = np.empty(len(ids), dtype=bool)
-    _adaptive.find_unanimous(
+    _candidates.find_unanimous(
         training.node_starts(),
         training.pair_code,
         training.pair_count,
@@ -169,7 +165,6 @@ def stored_margin(
     >>> stored_margin(training, around, squared, problem, np.array([0])).round(2)
     array([1.])
     """
-    coarse = replace(problem, tol=_MARGIN_TOL)
     margin = np.empty(len(ids))
     step = queries_per_block(training.n_classes)
     for start in range(0, len(ids), step):
@@ -178,12 +173,15 @@ def stored_margin(
             training,
             ids[some],
             squared[some],
-            coarse,
+            problem,
             left_out=None if left_out is None else left_out[some],
             n_threads=n_threads,
         )
         place = np.arange(len(votes)), codes[some]
         own = votes[place]
         votes[place] = 0.0
-        margin[some] = own - votes.max(axis=1)
+        rival = votes.max(axis=1)
+        # Shares of one class alone may add up to less than 1 in the last digit.
+        alone = (rival == 0.0) & (own > 0.0)
+        margin[some] = np.where(alone, 1.0, own - rival)
     return margin

@@ -6,7 +6,7 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import WEIGHT_TOLERANCE, QueryProblem
+from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.candidates import others_around
 from knngraph.parallel import map_chunks
 
@@ -72,7 +72,6 @@ def leave_one_out_grid(
             chunk,
             training.pair_code[chunk],
             settings,
-            WEIGHT_TOLERANCE,
             right[:, start:stop],
             own_share[:, start:stop],
         )

@@ -137,8 +137,6 @@ def _check_reading(reading: Reading) -> None:
     problem = reading.problem
     for count in (reading.ef, problem.n_neighbors, reading.n_threads):
         _require(type(count) is int and count > 0, f"it has {count} as a count")
-    tol = problem.tol
-    _require(tol is None or (type(tol) is float and tol > 0), f"it stops at {tol}")
     _require(problem.blind is None, "it has lenses for left-out rows")
 
 

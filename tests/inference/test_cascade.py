@@ -1,7 +1,5 @@
 """What a cascade trusts, and what it answers."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +7,6 @@ from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.model_selection import train_test_split
 
-import knngraph.inference.cascade as cascade
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
@@ -27,8 +24,7 @@ def around(queries, training, k):
     return ExactIndex(training.points).nearest(queries.astype(np.float32), k)
 
 
-def test_margin_is_that_of_a_smaller_problem(random, monkeypatch):
-    monkeypatch.setattr(cascade, "_MARGIN_TOL", 1e-10)
+def test_margin_is_that_of_a_smaller_problem(random):
     X = random.normal(size=(80, 3))
     X[40:60] = X[:20]  # copies, some of them with other labels
     y = random.integers(3, size=80)
@@ -177,7 +173,7 @@ def test_short_and_long_way(model, split):
 
 def test_short_way_by_hand(model, split):
     X_test = split[1]
-    fitted, problem = model._model, replace(model._reading().problem, tol=1e-2)
+    fitted, problem = model._model, model._reading().problem
     decisions, codes = fitted.decisions, fitted.stored.codes
     labels = np.empty(fitted.training.n_nodes, dtype=int)
     labels[fitted.training.node_of_row] = split[2]  # digits have no copies

@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 
-import knngraph.inference.adaptive as adaptive
 import knngraph.inference.blocks as blocks
 import knngraph.inference.grid as grid
 import knngraph.inference.leave_one_out as leaving
@@ -51,8 +50,7 @@ def honest_votes(X, y, row, problem):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)
-def test_votes_of_an_honest_refit(problem, rows, monkeypatch):
-    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-9)
+def test_votes_of_an_honest_refit(problem, rows):
     X, y = rows
     training = build_training_set(X, y, 3)
     left_out = leave_one_out(training, exact_neighbors(training, 20), problem)

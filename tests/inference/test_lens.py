@@ -47,8 +47,7 @@ def as_map(lens):
     return np.linalg.cholesky(square + lens.directions @ lens.directions.T)
 
 
-def test_candidates_and_votes_are_those_of_mapped_rows(monkeypatch):
-    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-10)
+def test_candidates_and_votes_are_those_of_mapped_rows():
     X, y = worded(160, seed=1, n_useless=3)
     X = X.astype(np.float32)
     X[40:80] = X[:40]  # copies, some of them with other labels

@@ -77,8 +77,7 @@ def test_a_doubted_label_passes_its_vote_on():
 
 @pytest.mark.parametrize("noise", NOISE_LEVELS)
 @pytest.mark.parametrize("factor", [1.0, 10.0 / 3.0])
-def test_left_out_votes_recomputed(noise, factor, rows, monkeypatch):
-    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-9)
+def test_left_out_votes_recomputed(noise, factor, rows):
     X, y = rows
     training = build_training_set(X, y, 3)
     neighbors, left_out = left_out_of(training)
@@ -103,8 +102,7 @@ def test_left_out_votes_recomputed(noise, factor, rows, monkeypatch):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
-def test_the_choice_is_the_best_of_the_grid(share, rows, random, monkeypatch):
-    monkeypatch.setattr(adaptive, "WEIGHT_TOLERANCE", 1e-9)
+def test_the_choice_is_the_best_of_the_grid(share, rows, random):
     X, y = rows
     y = wrong_labels(y, share, random, 3)
     training = build_training_set(X, y, 3)

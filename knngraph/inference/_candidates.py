@@ -1,0 +1,70 @@
+"""Compiled work on the candidates of queries that needs no problem solved."""
+
+import numpy as np
+from numba import njit
+
+_REORDER = {"reassoc", "contract", "nsz"}
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDER)
+def order_through_lens(rows, seen, floor, ids, squared, nearest, distances):
+    """Candidates of several queries in the order that a lens gives them.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_nodes, n_directions), float32
+    seen : ndarray of shape (n_queries, n_directions), float32
+        The queries along the directions.
+    floor : float
+    ids, squared : ndarray of shape (n_queries, k)
+        Candidates and squared distances without the lens; -1 ends a row.
+    nearest, distances : ndarray of shape (n_queries, m)
+        Result, of the m nearest; filled with -1 and 0 before.
+    """
+    m = nearest.shape[1]
+    for q in range(ids.shape[0]):
+        kept = 0
+        for a in range(ids.shape[1]):
+            node = ids[q, a]
+            if node < 0:
+                break
+            through = np.float32(0.0)
+            for f in range(rows.shape[1]):
+                difference = rows[node, f] - seen[q, f]
+                through += difference * difference
+            away = np.float32(floor * squared[q, a] + through)
+            if kept == m and away >= distances[q, m - 1]:
+                continue
+            place = kept if kept < m else m - 1
+            while place > 0 and distances[q, place - 1] > away:
+                nearest[q, place] = nearest[q, place - 1]
+                distances[q, place] = distances[q, place - 1]
+                place -= 1
+            nearest[q, place] = node
+            distances[q, place] = away
+            kept = min(kept + 1, m)
+
+
+@njit(cache=True, nogil=True)
+def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
+    """Whether all rows on the nodes of several queries have the class of the query.
+
+    Parameters
+    ----------
+    starts, pair_code, pair_count, ids, left_out
+        As in `knngraph.inference._adaptive.vote_queries`.
+    codes : ndarray of shape (n_queries,)
+        Class of every query.
+    agree : ndarray of shape (n_queries,), bool
+        Result.
+    """
+    for q in range(ids.shape[0]):
+        agree[q] = True
+        for a in range(ids.shape[1]):
+            node = ids[q, a]
+            if node < 0 or not agree[q]:
+                break
+            for pair in range(starts[node], starts[node + 1]):
+                count = pair_count[pair] - (1 if pair == left_out[q] else 0)
+                if count > 0 and pair_code[pair] != codes[q]:
+                    agree[q] = False

@@ -1,0 +1,84 @@
+"""The compiled solver of the problem at a query, alone."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.spatial.distance import cdist
+
+from knngraph.inference import _adaptive
+from tests.reference import solve_by_nnls
+
+
+def solved(points, query, sigma, nuggets, half_penalty):
+    """Weights of all points, their similarity to the query, and the kernel."""
+    n = len(points)
+    gamma = 0.5 / sigma**2
+    # The library's own distances are of single precision.
+    similarity = np.exp(-gamma * ((points.astype(float) - query) ** 2).sum(axis=1))
+    weights = np.full(n, np.nan)
+    _adaptive.solve_query(
+        points,
+        np.empty((n, 0), dtype=np.float32),
+        1.0,
+        np.arange(n),
+        similarity,
+        gamma,
+        nuggets,
+        half_penalty,
+        np.empty((5, n)),
+        np.empty((n, n)),
+        np.empty(n, dtype=np.intp),
+        np.empty((n, n)),
+        np.zeros(n, dtype=np.bool_),
+        weights,
+    )
+    return weights, similarity, np.exp(-gamma * cdist(points, points, "sqeuclidean"))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 32, 90])
+@pytest.mark.parametrize("nugget", [1e-3, 0.3, 10.0])
+@pytest.mark.parametrize("half_penalty", [0.0, 0.02, 0.5])
+def test_weights_are_those_of_nnls(n, nugget, half_penalty, random):
+    points = random.normal(size=(n, 3)).astype(np.float32)
+    nuggets = nugget / random.integers(1, 4, size=n)
+    query = random.normal(size=3)
+    weights, similarity, kernel = solved(points, query, 1.5, nuggets, half_penalty)
+    expected = solve_by_nnls(kernel + np.diag(nuggets), similarity, 2.0 * half_penalty)
+    # The kernel has six digits, which a small nugget spends.
+    assert_allclose(weights, expected, atol=3e-6 / nugget)
+
+
+def test_nothing_is_like_the_query():
+    points = np.zeros((3, 2), dtype=np.float32)
+    weights, _, _ = solved(points, np.full(2, 99.0), 1.0, np.full(3, 0.3), 0.1)
+    assert weights.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_singular_kernel_is_solved_by_descent(random):
+    # No nugget, and three of every point: the linear system has no one solution.
+    points = np.repeat(random.normal(size=(6, 2)), 3, axis=0).astype(np.float32)
+    query = points[0] + 0.1
+    weights, similarity, kernel = solved(points, query, 0.7, np.zeros(18), 0.01)
+    slopes = similarity - 0.01 - kernel @ weights
+    assert (weights >= 0.0).all()
+    assert abs(slopes[weights > 0.0]).max() < 1e-4
+    assert slopes.max() < 1e-4
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 33])
+def test_the_exponential_is_that_of_numpy(n, random):
+    squared = np.append(0.0, random.exponential(size=n - 1) * 10.0 ** -np.arange(n - 1))
+    for gamma in (0.0, 1e-9, 0.5, 30.0):
+        result = np.empty(n)
+        _adaptive.gaussian(gamma, squared, np.empty(n), result)
+        assert_allclose(result, np.exp(-gamma * squared), rtol=2e-14)
+        assert result[0] == 1.0
+
+
+def test_the_exponential_ends_where_numbers_do():
+    squared = np.array([699.0, 701.0, 1e30, np.inf])
+    result = np.empty(4)
+    _adaptive.gaussian(1.0, squared, np.empty(4), result)
+    assert_allclose(result[0], np.exp(-699.0), rtol=2e-14)
+    assert (result[1:] < 1e-303).all()
+    assert (result[1:] >= 0.0).all()
