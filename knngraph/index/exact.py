@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from knngraph.distances import squared_distances, squared_distances_to
+from knngraph.distances import squared_distances_to
 from knngraph.parallel import chunk_bounds, map_chunks
 
 _QUERIES_PER_BLOCK = 256
@@ -10,9 +10,6 @@ _POINTS_PER_BLOCK = 16384
 # More than asked, so that rounding in the product cannot push a true neighbor
 # off the list.
 _SPARE = 8
-# Points of a block that may still be among the nearest are listed where they are
-# at most so many times what is wanted; else the block is sorted.
-_FEW = 4
 
 
 class ExactIndex:
@@ -60,26 +57,16 @@ class ExactIndex:
         return ids, squared
 
     def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        wanted = k + _SPARE
-        shortlists = []
-        bound = np.full(len(queries), np.inf)
+        from knngraph.index import _nearest
+
+        rows = queries.astype(np.float64)
+        shape = len(rows), min(k + _SPARE, self.n_points)
+        ids, rough = np.full(shape, -1, dtype=np.intp), np.full(shape, np.inf)
         for start, stop in chunk_bounds(self.n_points, _POINTS_PER_BLOCK):
-            rough = squared_distances(queries, self.points[start:stop])
-            nearer = rough < bound[:, None]
-            if nearer.sum(axis=1).max(initial=0) > _FEW * wanted:
-                kept = min(wanted, stop - start)
-                # An argpartition at the last place would sort all for nothing.
-                place = min(kept, stop - start - 1)
-                shortlist = np.argpartition(rough, place, axis=1)[:, :kept]
-                farthest = np.take_along_axis(rough, shortlist, axis=1).max(axis=1)
-                if kept == wanted:
-                    bound = np.minimum(bound, farthest)
-            else:
-                shortlist = _columns(nearer)
-            shortlists.append(np.where(shortlist < 0, -1, shortlist + start))
-        ids = np.sort(np.concatenate(shortlists, axis=1), axis=1)
+            compared = _compared(rows, self.points[start:stop])
+            _nearest.keep_least(compared, start, ids, rough)
+        ids.sort(axis=1)
         squared = squared_distances_to(queries, self.points, ids)
-        squared[ids < 0] = np.inf
         nearest_first = np.argsort(squared, axis=1, kind="stable")[:, :k]
         return (
             np.take_along_axis(ids, nearest_first, axis=1),
@@ -87,11 +74,15 @@ class ExactIndex:
         )
 
 
-def _columns(marked: np.ndarray) -> np.ndarray:
-    """Marked columns of every row, padded with -1."""
-    row, column = np.nonzero(marked)
-    counts = np.bincount(row, minlength=len(marked))
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    columns = np.full((len(marked), counts.max(initial=0)), -1, dtype=np.intp)
-    columns[row, rank] = column
-    return columns
+def _compared(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Squared distances of rows to points, each less the squared norm of the row.
+
+    One matrix product, which leaves the order of the points as it is.
+    """
+    columns = points.shape[1]
+    extended = np.empty((len(points), columns + 1))
+    extended[:, :columns] = points
+    extended[:, columns] = np.einsum(
+        "ij,ij->i", extended[:, :columns], extended[:, :columns]
+    )
+    return np.column_stack([-2.0 * rows, np.ones(len(rows))]) @ extended.T
