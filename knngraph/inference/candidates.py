@@ -52,6 +52,7 @@ def through_lens(
     ids: np.ndarray,
     squared: np.ndarray,
     m: int,
+    some: np.ndarray | slice = slice(None),
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `m` nearest of some nodes, as the problem compares them.
 
@@ -62,15 +63,18 @@ def through_lens(
     ids, squared : ndarray of shape (n_queries, k)
         Nodes, nearest first, and their squared distances in the index.
     m : int
+    some : ndarray of int or slice, default=all
+        Which queries; without a lens none of their features is copied.
 
     Returns
     -------
-    ids, squared : ndarray of shape (n_queries, min(k, m))
+    ids, squared : ndarray of shape (n_some, min(k, m))
     """
     lens = problem.lens
     if lens is None:
-        return ids[:, :m], squared[:, :m]
-    return nearest_through(lens, lens.through(queries), ids, squared, m)
+        return ids[some, :m], squared[some, :m]
+    seen = lens.through(queries[some])
+    return nearest_through(lens, seen, ids[some], squared[some], m)
 
 
 def nearest_through(

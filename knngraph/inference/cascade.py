@@ -73,7 +73,7 @@ def walk_and_decide(
     decided = unanimous(training, ids[:, : decisions.n_unanimous], codes)
     unsure = np.flatnonzero(~decided)
     if len(unsure):
-        around = through_lens(problem, queries[unsure], ids[unsure], squared[unsure], k)
+        around = through_lens(problem, queries, ids, squared, k, unsure)
         margin = stored_margin(
             training, *around, problem, codes[unsure], n_threads=n_threads
         )
