@@ -191,6 +191,9 @@ def _solve(
         nugget *= trust.nugget_factor
         if trust.noise > 0.0:
             own, rival = trust.own, trust.rival
+    # One layout and precision of everything: what differs is compiled anew.
+    ids = np.ascontiguousarray(ids)
+    squared = np.ascontiguousarray(squared, dtype=np.float64)
     starts = training.node_starts()
     seen, floor = _through(problem.lens, training.n_nodes)
     votes = np.zeros((len(ids), training.n_classes))

@@ -101,6 +101,9 @@ def nearest_through(
     shape = len(ids), min(ids.shape[1], m)
     nearest = np.full(shape, -1, dtype=np.intp)
     distances = np.zeros(shape, dtype=np.float32)
+    # One layout and precision of both: what differs is compiled anew.
+    ids = np.ascontiguousarray(ids)
+    squared = np.ascontiguousarray(squared, dtype=np.float32)
     _candidates.order_through_lens(
         lens.rows, seen, float(lens.floor), ids, squared, nearest, distances
     )

@@ -112,7 +112,7 @@ def unanimous(
         training.node_starts(),
         training.pair_code,
         training.pair_count,
-        ids,
+        np.ascontiguousarray(ids),  # a slice would be compiled for anew
         left_out,
         codes,
         agree,
