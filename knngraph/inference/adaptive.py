@@ -84,6 +84,13 @@ def n_listed_for(n_neighbors: int) -> int:
     return 2 * n_neighbors
 
 
+def in_one_layout(
+    ids: np.ndarray, squared: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates as compiled code reads them: what differs would be compiled anew."""
+    return np.ascontiguousarray(ids), np.ascontiguousarray(squared, dtype=np.float64)
+
+
 def candidate_votes(
     training: TrainingSet,
     ids: np.ndarray,
@@ -191,9 +198,7 @@ def _solve(
         nugget *= trust.nugget_factor
         if trust.noise > 0.0:
             own, rival = trust.own, trust.rival
-    # One layout and precision of everything: what differs is compiled anew.
-    ids = np.ascontiguousarray(ids)
-    squared = np.ascontiguousarray(squared, dtype=np.float64)
+    ids, squared = in_one_layout(ids, squared)
     starts = training.node_starts()
     seen, floor = _through(problem.lens, training.n_nodes)
     votes = np.zeros((len(ids), training.n_classes))

@@ -6,7 +6,7 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import QueryProblem, in_one_layout
 from knngraph.inference.candidates import others_around
 from knngraph.parallel import map_chunks
 
@@ -58,7 +58,7 @@ def leave_one_out_grid(
 
     def answer(start: int, stop: int) -> None:
         chunk = pairs[start:stop]
-        ids, squared = others_around(training, neighbors, chunk, widest)
+        ids, squared = in_one_layout(*others_around(training, neighbors, chunk, widest))
         _adaptive.vote_grid(
             training.points,
             nothing,
