@@ -219,6 +219,8 @@ def solve_query(
 ):
     """Non-negative weights of the candidates.
 
+    The rows of `work` are squared distances and powers of two of a column, slopes,
+    residual and target; `factor`, `active` and `columns` are room for the rest.
     Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w). Columns of
     the kernel that are not known are evaluated when they are needed.
     """

@@ -85,10 +85,10 @@ def n_listed_for(n_neighbors: int) -> int:
 
 
 def in_one_layout(
-    ids: np.ndarray, squared: np.ndarray
+    ids: np.ndarray, squared: np.ndarray, dtype: type[np.floating] = np.float64
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidates as compiled code reads them: what differs would be compiled anew."""
-    return np.ascontiguousarray(ids), np.ascontiguousarray(squared, dtype=np.float64)
+    return np.ascontiguousarray(ids), np.ascontiguousarray(squared, dtype=dtype)
 
 
 def candidate_votes(

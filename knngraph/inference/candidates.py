@@ -6,7 +6,7 @@ from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import SearchIndex, beam_for
-from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.adaptive import QueryProblem, in_one_layout
 from knngraph.lens import Lens
 
 # Rows that a bandwidth behind a lens is measured on.
@@ -101,9 +101,7 @@ def nearest_through(
     shape = len(ids), min(ids.shape[1], m)
     nearest = np.full(shape, -1, dtype=np.intp)
     distances = np.zeros(shape, dtype=np.float32)
-    # One layout and precision of both: what differs is compiled anew.
-    ids = np.ascontiguousarray(ids)
-    squared = np.ascontiguousarray(squared, dtype=np.float32)
+    ids, squared = in_one_layout(ids, squared, np.float32)
     _candidates.order_through_lens(
         lens.rows, seen, float(lens.floor), ids, squared, nearest, distances
     )
