@@ -18,7 +18,7 @@ from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.precision import check_precision
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import LOOKUP_BEAMS, build_index
+from knngraph.index.build import LOOKUP_BEAMS, build_index, walk_for
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex, beam_for
 from knngraph.inference.adaptive import QueryProblem, n_listed_for
@@ -138,11 +138,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     cascade_tolerance : float, default=0.002
         Loss of accuracy against "adaptive" that a cascade may cost, as fit
         expects it from left-out rows.
-    walk : {"hnsw", "medoids"}, default="hnsw"
+    walk : {"auto", "hnsw", "medoids"}, default="auto"
         Where the walk to a query starts. "hnsw" is the walk of hnswlib, down
         through the layers of the graph. "medoids" starts on the lowest layer, at
         the nearest of 64 rows in the middle of clusters: a beam of 2 takes about
-        as long as 1 of "hnsw", and lookups agree with exact search more often;
+        as long as 1 of "hnsw", and lookups agree with exact search more often; the
+        walk of a cascade ends early where the nearest nodes settle the answer.
+        "auto" is "medoids" for "cascade" and "hnsw" for the other two;
         at equal beams both find alike, so that beams which `fit` has measured for
         one are taken for the other where it is changed after `fit`. It holds the
         links once more (8 `M` bytes a row), from its first use on.
@@ -283,7 +285,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         vote: str = "trusted",
         metric: str = "euclidean",
         cascade_tolerance: float = 0.002,
-        walk: str = "hnsw",
+        walk: str = "auto",
         ef: int | str | None = None,
         M: int = 16,
         ef_construction: int = 200,
@@ -378,7 +380,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             M=self.M,
             ef_construction=self.ef_construction,
             seed=seed,
-            walk=self.walk,
+            walk=self._walk_now,
             n_threads=build_threads,
             verbose=self.verbose,
         )
@@ -620,7 +622,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             return int(self.ef)
         if self.inference == "cascade":
             return model.node_beam
-        return model.label_beam if self.ef == "auto" else LOOKUP_BEAMS[self.walk]
+        return model.label_beam if self.ef == "auto" else LOOKUP_BEAMS[self._walk_now]
 
     @property
     def label_noise_(self) -> float:
@@ -651,7 +653,11 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
 
     def _walked(self, model: FittedModel) -> FittedModel:
         """The model with the walk that the parameters ask for."""
-        return model if self.walk == "hnsw" else model.walking_from_medoids()
+        return model if self._walk_now == "hnsw" else model.walking_from_medoids()
+
+    @property
+    def _walk_now(self) -> str:
+        return walk_for(self.walk, self.inference)
 
     def _setting(self, name: str) -> Any:
         """Value of a parameter; an estimator that tunes itself says otherwise."""
@@ -745,7 +751,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             tolerance=self.cascade_tolerance,
             vote=self.vote,
             query_metric="auto" if looks_closer else "same",
-            walk=self.walk,
+            walk=self._walk_now,
             n_listed=n_listed,
             exact_up_to=self._exact_up_to(),
             M=self.M,
@@ -798,7 +804,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             warnings.warn(
                 f"A walk with ef={self.ef_} ends at the label that exact search finds "
                 f"for {self.lookup_agreement_:.0%} of held-out training rows. "
-                f"{better_start if self.walk == 'hnsw' else ''}"
+                f"{better_start if self._walk_now == 'hnsw' else ''}"
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,

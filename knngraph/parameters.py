@@ -33,7 +33,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "metric": [StrOptions({"euclidean", "cosine", "learned", "auto"})],
     "cascade_tolerance": [Interval(Real, 0, 1, closed="both")],
     "ef": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
-    "walk": [StrOptions({"hnsw", "medoids"})],
+    "walk": [StrOptions({"auto", "hnsw", "medoids"})],
     "M": [Interval(Integral, 2, None, closed="left")],
     "ef_construction": [Interval(Integral, 1, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],

@@ -147,7 +147,7 @@ random_state, verbose
         metric: str = "auto",
         support: str = "auto",
         cascade_tolerance: float = 0.002,
-        walk: str = "hnsw",
+        walk: str = "auto",
         ef: int | str | None = None,
         M: int = 16,
         ef_construction: int = 200,

@@ -23,7 +23,7 @@ READINGS = {
     "adaptive": {"inference": "adaptive", "ef": None, "walk": "hnsw"},
     "adaptive medoids": {"inference": "adaptive", "ef": None, "walk": "medoids"},
     "cascade": {"inference": "cascade", "ef": None, "walk": "hnsw"},
-    "cascade medoids": {"inference": "cascade", "ef": None, "walk": "medoids"},
+    "cascade hnsw": {"inference": "cascade", "ef": None, "walk": "hnsw"},
 }
 
 GRAPHS: dict[str, Callable[..., BaseEstimator]] = {

@@ -60,8 +60,21 @@ def test_it_may_be_switched_after_fit(inference, model, rows):
     assert switched.ef_ == model.ef_
     assert_array_equal(switched.predict_proba(queries), model.predict_proba(queries))
     switched.set_params(walk="hnsw", ef=None)
-    plain = fit(rows, inference=inference)
+    plain = fit(rows, inference=inference, walk="hnsw")
     assert_array_equal(switched.predict_proba(queries), plain.predict_proba(queries))
+
+
+def test_by_default_only_a_cascade_starts_at_medoids(rows):
+    queries = rows[0][600:]
+    for inference in INFERENCES:
+        walk = "medoids" if inference == "cascade" else "hnsw"
+        by_default = fit(rows, inference=inference).predict_proba(queries)
+        chosen = fit(rows, inference=inference, walk=walk).predict_proba(queries)
+        assert_array_equal(by_default, chosen)
+    switched = fit(rows)
+    assert not isinstance(switched._walked(switched._model).index, MedoidWalk)
+    switched.set_params(inference="cascade")
+    assert isinstance(switched._walked(switched._model).index, MedoidWalk)
 
 
 def test_lookups_that_agree_with_exact_search_more_often(model, rows):

@@ -123,7 +123,7 @@ def _served_by(
         probe=WalkProbe(probe.reached[:, :0], nobody),
         label_beam=beam,
         node_beam=beam,
-        decisions=Decisions(1, np.inf),
+        decisions=Decisions(1, np.inf, 1.0),
         trust=None,
     )
     return replace(

@@ -257,9 +257,8 @@ def decide(
         fetched.training_set(n_classes),
         np.searchsorted(fetched.ids, around.ids),
         around.squared,
-        problem,
         first.codes[first.slow],
-        n_threads=n_threads,
+        decisions.sharpness,
     )
     slow = first.slow.copy()
     slow[slow] = margin < decisions.threshold

@@ -138,7 +138,7 @@ def local_model(
     answering = LearnedModel(
         fitted,
         _left_out(gathered, model, loo_score),
-        _decided(gathered, fitted, everything, n_threads),
+        _decided(gathered, fitted, everything),
     )
     rows = SearchedRows(
         space, training, None, index, probe, neighbors, parts.exact, solved=None
@@ -192,7 +192,7 @@ def _left_out(gathered: Gathered, model: DistributedModel, score: float) -> Leav
 
 
 def _decided(
-    gathered: Gathered, fitted: FittedModel, everything: Globals, n_threads: int
+    gathered: Gathered, fitted: FittedModel, everything: Globals
 ) -> np.ndarray:
     training, neighbors = gathered.training, gathered.neighbors
     ids, _ = others_around(training, neighbors, np.arange(training.n_pairs), 1)
@@ -204,7 +204,6 @@ def _decided(
         everything.query,
         fitted.stored.codes[ids[:, 0]],
         fitted.decisions,
-        n_threads=n_threads,
     )
 
 

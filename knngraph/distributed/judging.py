@@ -109,13 +109,7 @@ def judge(
     now = training.pair_code[pairs]
     if around.shape[1]:
         now = stored_codes[around[:, 0]]
-    ask = partial(
-        try_stored,
-        training,
-        neighbors,
-        everything.query,
-        n_threads=everything.n_threads,
-    )
+    ask = partial(try_stored, training, neighbors, everything.query)
     tried = shown = ask(pairs, now)
     without = np.where(stored.codes < 0, now, stored.codes)
     if decides and (without != now).any():

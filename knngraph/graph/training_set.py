@@ -75,6 +75,16 @@ class TrainingSet:
         # Every query asks for it: found once, it costs a query nothing.
         return np.searchsorted(self.pair_node, np.arange(self.n_nodes + 1))
 
+    def node_voices(self) -> np.ndarray:
+        """Class of all rows on every node, -1 where they differ."""
+        return self._node_voices
+
+    @cached_property
+    def _node_voices(self) -> np.ndarray:
+        starts = self.node_starts()
+        alone = np.diff(starts) == 1
+        return np.where(alone, self.pair_code[starts[:-1]], -1).astype(np.intp)
+
     def node_counts(self) -> np.ndarray:
         """Number of rows on every node."""
         return np.bincount(self.node_of_row, minlength=self.n_nodes)

@@ -76,6 +76,25 @@ def put_in(nearest, size, key):
 
 
 @njit(cache=True, nogil=True)
+def agree(nearest, size, n_agree, stored, voices):
+    """Whether the first points of a list have the class stored on the nearest."""
+    n_agreed = 0
+    code = -1
+    for i in range(size):
+        place = (nearest[i] >> 1) & _PLACE
+        if place >= stored.shape[0]:
+            continue
+        if n_agreed == 0:
+            code = stored[place]
+        if voices[place] != code:
+            return False
+        n_agreed += 1
+        if n_agreed == n_agree:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def walk_queries(
     points,
     links,
@@ -85,8 +104,13 @@ def walk_queries(
     queries,
     beam,
     spare,
+    early,
+    n_agree,
+    stored,
+    voices,
     ids,
     squared,
+    agreed,
 ):
     """Walk to every query from the nearest of several entries.
 
@@ -105,11 +129,23 @@ def walk_queries(
         Number of points that are kept in mind.
     spare : int
         Number of stations that are kept in mind beside them.
+    early : int
+        The walk may end once it went on from so many of the nearest places.
+    n_agree : int
+        It does where so many of the nearest points agree; 0 where it must not.
+    stored : ndarray of shape (n_points,), intp
+        Class that is stored on a point; not read where `n_agree` is 0.
+    voices : ndarray of shape (n_points,), intp
+        Class of all rows on a point, -1 where they differ. Points agree with the
+        nearest where this is the class that is stored on it.
     ids : ndarray of shape (n_queries, k), intp
         Result: the nearest points met, nearest first; -1 in the first place where
         the walk has met fewer than `beam`.
     squared : ndarray of shape (n_queries, k), float32
         Result: their squared distances.
+    agreed : ndarray of shape (n_queries,), bool
+        Result: whether the walk ended early. The nearest point counts then, and the
+        others need not be the nearest.
     """
     n_points = points.shape[0]
     nearest = np.empty(beam + spare + 1, dtype=np.int64)
@@ -132,7 +168,18 @@ def walk_queries(
         nearest[0] = np.int64(bits[start]) << 32 | np.int64(entries[start]) << 1
         size, n_found, next_up, n_met = 1, 1, 0, 1
         is_new(met, marks, q, entries[start])
-        while next_up < size:
+        agreed[q] = False
+        # The same steps in the same order, whether the walk may end early or not.
+        ahead_of = early if n_agree > 0 else nearest.shape[0]
+        while True:
+            if next_up >= min(size, ahead_of):
+                if ahead_of == nearest.shape[0]:
+                    break
+                ahead_of = nearest.shape[0]
+                agreed[q] = agree(nearest, min(size, early), n_agree, stored, voices)
+                if agreed[q]:
+                    break
+                continue
             if nearest[next_up] & 1:
                 next_up += 1
                 continue
@@ -175,7 +222,7 @@ def walk_queries(
                     next_up = min(next_up, put_in(nearest, size, key))
                     size += 1
         ids[q, 0] = -1
-        if n_found < beam:
+        if n_found < beam and not agreed[q]:
             continue
         found = 0
         for i in range(size):

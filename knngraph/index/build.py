@@ -13,6 +13,22 @@ _ROWS_PER_CALL = 16384
 # Beam of a lookup that asks for none: the greedy walk of the publication, and the
 # beam with which the walk from medoids takes about as long (`benchmarks/walks.py`).
 LOOKUP_BEAMS = {"hnsw": 1, "medoids": 2}
+
+
+def walk_for(walk: str, inference: str) -> str:
+    """The walk that queries take: "auto" is from medoids for a cascade only.
+
+    Examples
+    --------
+    >>> from knngraph.index.build import walk_for
+    >>> walk_for("auto", "cascade"), walk_for("auto", "lookup")
+    ('medoids', 'hnsw')
+    """
+    if walk != "auto":
+        return walk
+    return "medoids" if inference == "cascade" else "hnsw"
+
+
 # Nodes that are held out to measure the walk, and the beams that are tried.
 HELD_OUT = 500
 BEAMS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,11 @@ _SAMPLE, _SAMPLE_NUMBERS = 4096, 2**22
 _ROUNDS = 5
 # Stations are kept in mind up to so many times the beam.
 _SPARE_BEAMS = 4
+# A walk may end early after as many steps as this times the points that must agree.
+EARLY = 2
+_NOTHING_STORED = np.empty(0, dtype=np.intp)
+_NOTHING_STORED.flags.writeable = False
+_TO_THE_END = 0, 0, _NOTHING_STORED, _NOTHING_STORED
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +94,47 @@ class MedoidWalk:
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
-        k = min(k, self.n_points)
-        ids, squared = self._walk(queries, k, ef, n_threads)
-        lost = ids[:, 0] < 0
-        if lost.any():
-            # Fewer than `beam` points are reachable: brute force, just for these.
-            exact = ExactIndex(self.points)
-            ids[lost], squared[lost] = exact.nearest(queries[lost], k)
-        return ids, squared
+        return self._walk(queries, k, ef, _TO_THE_END, n_threads)[:2]
+
+    def nearest_unless_agreed(
+        self,
+        queries: np.ndarray,
+        k: int,
+        *,
+        n_agree: int,
+        stored: np.ndarray,
+        voices: np.ndarray,
+        ef: int = 1,
+        n_threads: int = 1,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Find the `k` nearest stored points, or fewer where these agree.
+
+        A walk ends once it went on from twice as many points as have to agree, if
+        they do. Nothing else changes: other walks take the same steps as in `nearest`.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, n_features), float32
+        k : int
+        n_agree : int
+            Number of nearest points that agree if all rows on them are of the class
+            that is stored on the nearest.
+        stored : ndarray of shape (n_points,), intp
+            Class that is stored on every point.
+        voices : ndarray of shape (n_points,), intp
+            Class of all rows on every point, -1 where they differ.
+        ef : int, default=1
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ids, squared : ndarray of shape (n_queries, k)
+            As from `nearest`; where the walk has ended early only the first counts.
+        agreed : ndarray of shape (n_queries,), bool
+            Whether it has.
+        """
+        rule = min(EARLY * n_agree, k), n_agree, _read_only(stored), _read_only(voices)
+        return self._walk(queries, k, ef, rule, n_threads)
 
     def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
         """A function that walks from one row; see `HNSWIndex.walker`."""
@@ -106,8 +145,10 @@ class MedoidWalk:
 
         def walk(row: np.ndarray) -> tuple[int, float]:
             ids, squared = np.empty((1, 1), np.intp), np.empty((1, 1), np.float32)
-            query = _read_only(row[None])
-            _walk.walk_queries(*graph, query, beam, spare, ids, squared)
+            query, agreed = _read_only(row[None]), np.empty(1, dtype=bool)
+            _walk.walk_queries(
+                *graph, query, beam, spare, *_TO_THE_END, ids, squared, agreed
+            )
             node = ids.item(0)
             if node < 0:
                 ids, squared = self.nearest(row[None], 1, ef=ef)
@@ -133,28 +174,37 @@ class MedoidWalk:
         return beam, min(_SPARE_BEAMS * beam, len(self.stations))
 
     def _walk(
-        self, queries: np.ndarray, k: int, ef: int, n_threads: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, queries: np.ndarray, k: int, ef: int, rule: Any, n_threads: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from knngraph.index import _walk
 
-        queries = _read_only(queries)
+        k = min(k, self.n_points)
         beam, spare = self._beam(ef, k)
+        readable = _read_only(queries)
         ids = np.empty((len(queries), k), dtype=np.intp)
         squared = np.empty((len(queries), k), dtype=np.float32)
+        agreed = np.empty(len(queries), dtype=bool)
 
         def walk(start: int, stop: int) -> None:
             chunk = slice(start, stop)
             _walk.walk_queries(
                 *self._graph,
-                queries[chunk],
+                readable[chunk],
                 beam,
                 spare,
+                *rule,
                 ids[chunk],
                 squared[chunk],
+                agreed[chunk],
             )
 
         map_chunks(walk, len(queries), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
-        return ids, squared
+        lost = ids[:, 0] < 0
+        if lost.any():
+            # Fewer than `beam` points are reachable: brute force, just for these.
+            exact = ExactIndex(self.points)
+            ids[lost], squared[lost] = exact.nearest(queries[lost], k)
+        return ids, squared, agreed
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -68,3 +68,69 @@ def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
                 count = pair_count[pair] - (1 if pair == left_out[q] else 0)
                 if count > 0 and pair_code[pair] != codes[q]:
                     agree[q] = False
+
+
+@njit(cache=True, nogil=True)
+def find_margins(
+    starts,
+    pair_code,
+    pair_count,
+    ids,
+    left_out,
+    codes,
+    squared,
+    sharpness,
+    votes,
+    margin,
+):
+    """How far the nodes around several queries prefer its class to every other.
+
+    Parameters
+    ----------
+    starts, pair_code, pair_count, ids, left_out
+        As in `knngraph.inference._adaptive.vote_queries`.
+    codes : ndarray of shape (n_queries,)
+        Class of every query.
+    squared : ndarray of shape (n_queries, k)
+        Squared distances to the nodes, the nearest first.
+    sharpness : float
+        How fast votes fall with distance.
+    votes : ndarray of shape (n_classes,)
+        Zeros, before and after.
+    margin : ndarray of shape (n_queries,)
+        Result: the share of the class in the vote minus the largest other share; 0
+        where nobody votes.
+    """
+    for q in range(ids.shape[0]):
+        n_around = 0
+        while n_around < ids.shape[1] and ids[q, n_around] >= 0:
+            n_around += 1
+        margin[q] = 0.0
+        if n_around == 0:
+            continue
+        nearest = np.sqrt(squared[q, 0])
+        farthest = np.sqrt(squared[q, n_around - 1])
+        fall = sharpness / farthest if farthest > 0.0 else 0.0
+        total = 0.0
+        for a in range(n_around):
+            first, end = starts[ids[q, a]], starts[ids[q, a] + 1]
+            n_rows = 0
+            for pair in range(first, end):
+                n_rows += pair_count[pair] - (1 if pair == left_out[q] else 0)
+            if n_rows == 0:
+                continue
+            vote = np.exp(fall * (nearest - np.sqrt(squared[q, a])))
+            total += vote
+            for pair in range(first, end):
+                count = pair_count[pair] - (1 if pair == left_out[q] else 0)
+                votes[pair_code[pair]] += vote * count / n_rows
+        own, rival = votes[codes[q]], 0.0
+        votes[codes[q]] = 0.0
+        for a in range(n_around):
+            for pair in range(starts[ids[q, a]], starts[ids[q, a] + 1]):
+                rival = max(rival, votes[pair_code[pair]])
+                votes[pair_code[pair]] = 0.0
+        if total > 0.0:
+            # Shares of one class alone may add up to less than 1 in the last digit.
+            alone = rival == 0.0 and own > 0.0
+            margin[q] = 1.0 if alone else (own - rival) / total

@@ -1,5 +1,6 @@
 """When a cascade believes a stored label, learned from left-out rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.medoids import EARLY
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.candidates import left_out_through_lens, others_around
 from knngraph.inference.cascade import (
@@ -19,18 +21,21 @@ from knngraph.inference.leave_one_out import LeaveOneOut
 from knngraph.parallel import chunk_bounds
 
 # A stored label may be settled by the nearest nodes alone, this part of the
-# candidates: the one that leaves least to do, where a margin costs this much of an
-# adaptive answer.
+# candidates: the one that leaves least to do, where the walk to all nodes around costs
+# this much of an adaptive answer and the walk to those that settle a part of it.
 _UNANIMOUS_PARTS = (8, 4, 2)
-_MARGIN_COST = 0.3
+_WALK_COST = 0.15
 _PAIRS_PER_BLOCK = 65536
 # Rows that the threshold is learned on.
 DECISION_ROWS = 3000
 # Standard errors that the measured loss must stay below the tolerance: the lowest
-# of many thresholds looks better than it is.
-MARGIN = 1.0
+# of many thresholds, and the best of nine ways to be sure, look better than they are.
+MARGIN = 1.5
+# How fast votes of a margin may fall with distance: where classes overlap it takes
+# many nodes to be sure of one, where they lie close together only the nearest know.
+SHARPNESSES = (3.0, 8.0, 24.0)
 # Where there is one node only.
-NOTHING_UNSURE = Decisions(1, 1.0)
+NOTHING_UNSURE = Decisions(1, 1.0, SHARPNESSES[0])
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,9 @@ class Tried:
     settled : ndarray of shape (n, 3), bool
         Whether so many nearest nodes are all of the stored class; see
         `unanimous_sizes`.
-    margin : ndarray of shape (n,)
-        See `stored_margin`; 1 where all nodes around are of the stored class.
+    margin : ndarray of shape (n, 3)
+        See `stored_margin`, for every sharpness; 1 where all nodes around are of
+        the stored class.
     """
 
     settled: np.ndarray
@@ -70,7 +76,8 @@ def decide(decisions: Decisions, tried: Tried, n_neighbors: int) -> np.ndarray:
     ndarray of shape (n,), bool
     """
     place = unanimous_sizes(n_neighbors).index(decisions.n_unanimous)
-    sure = np.where(tried.settled[:, place], 1.0, tried.margin)
+    margin = tried.margin[:, SHARPNESSES.index(decisions.sharpness)]
+    sure = np.where(tried.settled[:, place], 1.0, margin)
     return sure >= decisions.threshold
 
 
@@ -82,8 +89,6 @@ def learn_decisions(
     stored_codes: np.ndarray,
     votes: StoredVotes,
     tolerance: float,
-    *,
-    n_threads: int = 1,
 ) -> tuple[Decisions, np.ndarray]:
     """Find the margin from which stored answers cost next to nothing.
 
@@ -104,7 +109,6 @@ def learn_decisions(
         What the first pairs, left out, are answered by stored labels.
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
-    n_threads : int, default=1
 
     Returns
     -------
@@ -121,15 +125,13 @@ def learn_decisions(
     reached = np.where(votes.codes[sample] < 0, now[sample], votes.codes[sample])
     at_once = reached == training.pair_code[sample]
     decisions = choose_decisions(
-        try_stored(training, neighbors, problem, sample, reached, n_threads=n_threads),
+        try_stored(training, neighbors, problem, sample, reached),
         at_once.astype(np.intp) - left_out.right[sample].astype(np.intp),
         training.pair_count[sample],
         problem.n_neighbors,
         tolerance,
     )
-    decided = decided_left_out(
-        training, neighbors, problem, now, decisions, n_threads=n_threads
-    )
+    decided = decided_left_out(training, neighbors, problem, now, decisions)
     return decisions, decided
 
 
@@ -139,8 +141,6 @@ def try_stored(
     problem: QueryProblem,
     pairs: np.ndarray,
     reached: np.ndarray,
-    *,
-    n_threads: int = 1,
 ) -> Tried:
     """See how sure stored labels are at pairs of each of which one row is left out.
 
@@ -152,7 +152,6 @@ def try_stored(
     pairs : ndarray of shape (n,)
     reached : ndarray of shape (n,)
         Class that is stored on the node reached once the row is left out.
-    n_threads : int, default=1
 
     Returns
     -------
@@ -164,9 +163,10 @@ def try_stored(
     for place, size in enumerate(sizes):
         settled[:, place] = unanimous(training, ids[:, :size], reached, pairs)
     # Whom all nodes around settle, fewer settle too.
-    rest, margin = np.flatnonzero(~settled[:, -1]), np.ones(len(pairs))
-    margin[rest] = left_out_margin(
-        training, neighbors, problem, pairs[rest], reached[rest], n_threads=n_threads
+    rest = np.flatnonzero(~settled[:, -1])
+    margin = np.ones((len(pairs), len(SHARPNESSES)))
+    margin[rest] = left_out_margins(
+        training, neighbors, problem, pairs[rest], reached[rest], SHARPNESSES
     )
     return Tried(settled, margin)
 
@@ -204,20 +204,23 @@ def choose_decisions(
     >>> import numpy as np
     >>> from knngraph.inference.deciding import Tried, choose_decisions
     >>> settled = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
-    >>> tried = Tried(settled, np.array([1.0, 0.9, 0.8, 0.1]))
+    >>> tried = Tried(settled, np.tile([[1.0], [0.9], [0.8], [0.1]], 3))
     >>> gain = np.array([0, 0, -1, 0])  # four nodes settle a wrong label
     >>> choose_decisions(tried, gain, np.ones(4, int), 32, 0.1)
-    Decisions(n_unanimous=8, threshold=1.0)
+    Decisions(n_unanimous=8, threshold=1.0, sharpness=3.0)
     """
     least = np.inf
+    most = n_nodes_around(n_neighbors)
     for place, n_unanimous in enumerate(unanimous_sizes(n_neighbors)):
         settled = tried.settled[:, place]
-        sure = np.where(settled, 1.0, tried.margin)
-        threshold = lowest_margin(sure, gain, counts, tolerance)
-        unsettled = counts[~settled].sum() if threshold <= 1.0 else 0
-        cost = _MARGIN_COST * unsettled + counts[sure < threshold].sum()
-        if cost < least:
-            least, decisions = cost, Decisions(n_unanimous, threshold)
+        shorter = counts[settled].sum() * max(0.0, 1.0 - EARLY * n_unanimous / most)
+        for margin, sharpness in zip(tried.margin.T, SHARPNESSES):
+            sure = np.where(settled, 1.0, margin)
+            threshold = lowest_margin(sure, gain, counts, tolerance)
+            cost = counts[sure < threshold].sum() - _WALK_COST * shorter
+            if cost < least:
+                least = cost
+                decisions = Decisions(n_unanimous, threshold, sharpness)
     return decisions
 
 
@@ -227,8 +230,6 @@ def decided_left_out(
     problem: QueryProblem,
     reached: np.ndarray,
     decisions: Decisions,
-    *,
-    n_threads: int = 1,
 ) -> np.ndarray:
     """Whether the training pairs, one row of each left out, are answered at once.
 
@@ -240,7 +241,6 @@ def decided_left_out(
     reached : ndarray of shape (n_pairs,)
         Class that is stored on the nearest node around every pair.
     decisions : Decisions
-    n_threads : int, default=1
 
     Returns
     -------
@@ -252,23 +252,27 @@ def decided_left_out(
         ids, _ = others_around(training, neighbors, pairs, decisions.n_unanimous)
         rest = np.flatnonzero(~unanimous(training, ids, codes, pairs))
         margin = np.ones(len(pairs))
-        margin[rest] = left_out_margin(
-            training, neighbors, problem, pairs[rest], codes[rest], n_threads=n_threads
-        )
+        margin[rest] = left_out_margins(
+            training,
+            neighbors,
+            problem,
+            pairs[rest],
+            codes[rest],
+            [decisions.sharpness],
+        )[:, 0]
         decided[start:stop] = margin >= decisions.threshold
     return decided
 
 
-def left_out_margin(
+def left_out_margins(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
     pairs: np.ndarray,
     reached: np.ndarray,
-    *,
-    n_threads: int = 1,
+    sharpnesses: Sequence[float],
 ) -> np.ndarray:
-    """Margin of the stored class at pairs of each of which one row is left out.
+    """Margins of the stored class at pairs of each of which one row is left out.
 
     Parameters
     ----------
@@ -278,22 +282,20 @@ def left_out_margin(
     pairs : ndarray of shape (n,)
     reached : ndarray of shape (n,)
         Class that is stored on the node reached once the row is left out.
-    n_threads : int, default=1
+    sharpnesses : sequence of float
 
     Returns
     -------
-    ndarray of shape (n,)
+    ndarray of shape (n, n_sharpnesses)
     """
     k = n_nodes_around(problem.n_neighbors)
     ids, squared = others_around(training, neighbors, pairs, k)
-    return stored_margin(
-        training,
-        *left_out_through_lens(training, problem, pairs, ids, squared, k),
-        problem,
-        reached,
-        left_out=pairs,
-        n_threads=n_threads,
-    )
+    ids, squared = left_out_through_lens(training, problem, pairs, ids, squared, k)
+    margins = [
+        stored_margin(training, ids, squared, reached, sharpness, left_out=pairs)
+        for sharpness in sharpnesses
+    ]
+    return np.stack(margins, axis=1)
 
 
 def lowest_margin(

@@ -158,7 +158,6 @@ def learn_model(
         stored.codes,
         votes,
         tolerance,
-        n_threads=n_threads,
     )
     calibration = calibrate_stored(
         training, votes, decided[: len(sample)], heard.left_out.exponent

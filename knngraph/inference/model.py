@@ -1,10 +1,10 @@
 """What fit leaves behind for the queries."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import WalkProbe
+from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.calibration import Calibration
@@ -59,7 +59,10 @@ class FittedModel:
         return replace(self, index=self._medoid_walk())
 
     def _medoid_walk(self) -> SearchIndex:
-        index: Any = self.index
+        index = self.index
+        # Other engines have no links to walk over.
+        if not isinstance(index, HNSWIndex):
+            return index
         return index.from_medoids(self.training.points)
 
 

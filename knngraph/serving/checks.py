@@ -13,6 +13,7 @@ from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.medoids import MedoidWalk
 from knngraph.inference.adaptive import LabelTrust
+from knngraph.inference.cascade import Decisions
 from knngraph.inference.model import FittedModel, Reading
 from knngraph.lens import Lens
 from knngraph.serving.served import Served
@@ -45,6 +46,7 @@ def check_served(served: Any) -> Served:
     _check_space(model.space, served.n_features)
     _check_nodes(model)
     _check_trust(model.trust, model.training)
+    _check_decisions(model.decisions)
     _check_reading(reading)
     _check_lens(reading.problem.lens, model.training)
     _require(model.lens is None, "it has two lenses")
@@ -115,6 +117,15 @@ def _check_walk(walk: MedoidWalk, training: TrainingSet) -> None:
     _require(walk.entries.dtype == np.int32, "its entries are not int32")
     _check_array(walk.entries, "entries", "i", (_length(walk.entries),))
     _check_codes(walk.entries, n_points)
+
+
+def _check_decisions(decisions: Any) -> None:
+    _require(isinstance(decisions, Decisions), "it decides in an unknown way")
+    n, fall = decisions.n_unanimous, decisions.sharpness
+    _require(type(n) is int and 0 < n < 2**31, f"{n} nodes settle its answers")
+    _require(type(decisions.threshold) is float, "it has no threshold")
+    sharp = type(fall) is float and 0.0 <= fall < np.inf
+    _require(sharp, f"votes of its margins fall by {fall}")
 
 
 def _check_trust(trust: Any, training: TrainingSet) -> None:

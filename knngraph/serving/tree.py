@@ -133,11 +133,16 @@ class _Writer:
 
     def _keep(self, array: np.ndarray, path: str) -> str:
         for name, kept in self.arrays.items():
-            if kept is array:
+            if _same_memory(kept, array):
                 return name
         name = path.lstrip(".")
         self.arrays[name] = array
         return name
+
+
+def _same_memory(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays are the same numbers, not only equal ones."""
+    return one is other or one.__array_interface__ == other.__array_interface__
 
 
 def _numbered_rows(array: np.ndarray, parts: HNSWParts) -> bool:

@@ -145,3 +145,54 @@ def test_entries_are_in_the_middle_of_clusters(points):
     assert to_entry.mean() < 0.8 * first.mean()
     few = choose_entries(points[:10])
     assert set(few.tolist()) <= set(range(10))
+
+
+def test_a_walk_that_may_end_early_goes_the_same_way(random):
+    points = random.normal(size=(600, 6)).astype(np.float32)
+    queries = random.normal(size=(300, 6)).astype(np.float32)
+    walk = graph_of(points).from_medoids(points)
+    voices = (points[:, 0] > 0).astype(np.intp)
+    voices[::7] = -1
+    stored = np.where(voices < 0, 0, voices)
+    ids, squared, agreed = walk.nearest_unless_agreed(
+        queries, 16, n_agree=4, stored=stored, voices=voices
+    )
+    whole, distances = walk.nearest(queries, 16)
+    assert 0.2 < agreed.mean() < 0.8
+    assert_array_equal(ids[~agreed], whole[~agreed])
+    assert_array_equal(squared[~agreed], distances[~agreed])
+    # The nearest are found all but always, and it is they who agree.
+    assert (ids[agreed, 0] == whole[agreed, 0]).mean() > 0.97
+    found = ids[agreed, :4]
+    assert (voices[found] == stored[found[:, :1]]).all()
+    # Who ends early need not have met everybody.
+    assert (ids[agreed] != whole[agreed]).any()
+    alone = [
+        walk.nearest_unless_agreed(
+            query[None], 16, n_agree=4, stored=stored, voices=voices
+        )
+        for query in queries[:50]
+    ]
+    assert_array_equal(np.concatenate([a[2] for a in alone]), agreed[:50])
+    assert_array_equal(np.concatenate([a[0] for a in alone]), ids[:50])
+
+
+def test_stations_have_no_voice(random):
+    points = random.normal(size=(400, 3)).astype(np.float32)
+    queries = random.normal(size=(100, 3)).astype(np.float32)
+    number_now = np.arange(400)
+    number_now[::2] = -1
+    number_now[1::2] = np.arange(200)
+    walk = graph_of(points).renumbered(number_now).from_medoids(points[1::2])
+    assert len(walk.stations) == 200
+    one_class = np.zeros(200, dtype=np.intp)
+    ids, _, agreed = walk.nearest_unless_agreed(
+        queries, 16, n_agree=4, stored=one_class, voices=one_class
+    )
+    assert agreed.mean() > 0.5
+    assert (ids[:, :4] < 200).all()
+    nobody = np.full(200, -1, dtype=np.intp)
+    *_, agreed = walk.nearest_unless_agreed(
+        queries, 16, n_agree=4, stored=one_class, voices=nobody
+    )
+    assert not agreed.any()

@@ -11,11 +11,10 @@ from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import QueryProblem, candidate_votes
+from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import stored_margin, unanimous
-from knngraph.inference.deciding import left_out_margin, lowest_margin
-from tests.inference.reference import query_votes
+from knngraph.inference.deciding import left_out_margins, lowest_margin
 
 ONES = np.ones(4, dtype=int)
 
@@ -24,7 +23,7 @@ def around(queries, training, k):
     return ExactIndex(training.points).nearest(queries.astype(np.float32), k)
 
 
-def test_margin_is_that_of_a_smaller_problem(random):
+def test_margin_is_that_of_votes_that_fall_with_distance(random):
     X = random.normal(size=(80, 3))
     X[40:60] = X[:20]  # copies, some of them with other labels
     y = random.integers(3, size=80)
@@ -32,12 +31,37 @@ def test_margin_is_that_of_a_smaller_problem(random):
     queries = random.normal(size=(30, 3))
     ids, squared = around(queries, training, 9)
     codes = random.integers(3, size=30)
-    problem = QueryProblem(18, 0.8, 0.3, 0.02)
-    margin = stored_margin(training, ids, squared, problem, codes)
-    votes = np.array([query_votes(X, y, range(3), q, 9, sigma=0.8) for q in queries])
-    own = votes[np.arange(30), codes]
-    votes[np.arange(30), codes] = -np.inf
-    assert_allclose(margin, own - votes.max(axis=1), atol=1e-6)
+    margin = stored_margin(training, ids, squared, codes, 5.0)
+    for q in range(30):
+        distances = np.sqrt(((training.points - queries[q]) ** 2).sum(axis=1))
+        near = np.argsort(distances)[:9]
+        weights = np.exp(
+            5.0 * (distances[near[0]] - distances[near]) / distances[near[8]]
+        )
+        shares = np.zeros(3)
+        for node, weight in zip(near, weights):
+            on_node = y[training.node_of_row == node]
+            shares += weight * np.bincount(on_node, minlength=3) / len(on_node)
+        shares /= shares.sum()
+        own = shares[codes[q]]
+        shares[codes[q]] = -np.inf
+        assert margin[q] == pytest.approx(own - shares.max(), abs=1e-5)
+
+
+def test_sharp_margins_ask_the_nearest():
+    training = build_training_set(
+        np.array([[0.0], [1.0], [1.1], [1.2]], dtype=np.float32),
+        np.array([0, 1, 1, 1]),
+        2,
+    )
+    ids, squared = around(np.array([[0.2]]), training, 4)
+    margins = [
+        stored_margin(training, ids, squared, np.array([0]), sharpness).item()
+        for sharpness in (0.0, 3.0, 24.0)
+    ]
+    assert margins[0] == pytest.approx(-0.5)
+    assert margins == sorted(margins)
+    assert margins[2] > 0.99
 
 
 def test_where_all_agree_nothing_is_solved():
@@ -47,8 +71,7 @@ def test_where_all_agree_nothing_is_solved():
     ids, squared = around(np.array([[1.2], [9.9], [5.4]]), training, 4)
     codes = np.array([0, 0, 0])
     assert unanimous(training, ids, codes).tolist() == [True, False, False]
-    problem = QueryProblem(8, 2.0, 0.3, 0.02)
-    margin = stored_margin(training, ids, squared, problem, codes)
+    margin = stored_margin(training, ids, squared, codes, 8.0)
     assert_allclose(margin[:2], [1.0, -1.0])
     assert -1.0 < margin[2] < 1.0
 
@@ -61,9 +84,9 @@ def test_a_left_out_row_does_not_disagree_with_itself():
     )
     pairs = np.arange(training.n_pairs)
     reached = np.zeros(len(pairs), dtype=np.intp)
-    margin = left_out_margin(
-        training, neighbors, QueryProblem(6, 3.0, 0.3, 0.02), pairs, reached
-    )
+    problem = QueryProblem(6, 3.0, 0.3, 0.02)
+    margins = left_out_margins(training, neighbors, problem, pairs, reached, [3.0, 8.0])
+    margin = margins[:, 1]
     # Without the row of class 1 all others are of class 0.
     without_other = training.pair_code[pairs] == 1
     assert margin[without_other].tolist() == [1.0]
@@ -75,12 +98,9 @@ def test_margin_of_a_query_does_not_depend_on_the_others(random):
     training = build_training_set(points, random.integers(2, size=300), 2)
     ids, squared = around(random.normal(size=(100, 4)), training, 16)
     codes = random.integers(2, size=100)
-    problem = QueryProblem(32, 1.0, 0.3, 0.02)
-    together = stored_margin(training, ids, squared, problem, codes, n_threads=2)
+    together = stored_margin(training, ids, squared, codes, 8.0)
     alone = [
-        stored_margin(
-            training, ids[i : i + 1], squared[i : i + 1], problem, codes[i:][:1]
-        )
+        stored_margin(training, ids[i : i + 1], squared[i : i + 1], codes[i:][:1], 8.0)
         for i in range(100)
     ]
     assert_array_equal(together, np.concatenate(alone))
@@ -99,18 +119,18 @@ def test_a_loss_at_the_top_believes_nobody():
 def test_the_standard_error_is_in_the_bound():
     margin = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([0, 0, -1, 0])
-    # One of four lost, plus sqrt(1) / 4.
-    assert lowest_margin(margin, gain, ONES, 0.499) == 0.8
-    assert lowest_margin(margin, gain, ONES, 0.5) == -1.0
+    # One of four lost, plus 1.5 sqrt(1) / 4.
+    assert lowest_margin(margin, gain, ONES, 0.624) == 0.8
+    assert lowest_margin(margin, gain, ONES, 0.625) == -1.0
 
 
 def test_gains_make_up_for_losses():
     margin = np.array([0.9, 0.8, 0.7, 0.6])
     gain = np.array([1, -1, 0, 0])
-    # Level after two, with sqrt(2) / 4 = 0.354.
-    assert lowest_margin(margin, gain, ONES, 0.36) == -1.0
-    # After one: -1/4 + 1/4, within any tolerance.
-    assert lowest_margin(margin, gain, ONES, 0.0) == 0.9
+    # Level after two, with 1.5 sqrt(2) / 4 = 0.530; after one -1/4 + 1.5/4.
+    assert lowest_margin(margin, gain, ONES, 0.54) == -1.0
+    assert lowest_margin(margin, gain, ONES, 0.52) == 0.9
+    assert lowest_margin(margin, gain, ONES, 0.12) == np.inf
 
 
 def test_equal_margins_stand_or_fall_together():
@@ -123,8 +143,8 @@ def test_equal_margins_stand_or_fall_together():
 def test_copies_weigh_more():
     margin = np.array([0.9, 0.8])
     gain = np.array([0, -1])
-    # 1 of 100 rows and sqrt(1) / 100, or 99 of 100.
-    assert lowest_margin(margin, gain, np.array([99, 1]), 0.02) == -1.0
+    # 1 of 100 rows and 1.5 sqrt(1) / 100, or 99 of 100.
+    assert lowest_margin(margin, gain, np.array([99, 1]), 0.03) == -1.0
     assert lowest_margin(margin, gain, np.array([1, 99]), 0.5) == 0.9
 
 
@@ -165,7 +185,9 @@ def test_short_and_long_way(model, split):
     assert_array_equal(shares[~short], adaptive.predict_proba(X_test)[~short])
     # The stored shares, with an exponent of the rows that are decided.
     fitted = model._model
-    nodes, _ = fitted.index.nearest(fitted.space.map_rows(X_test), 1, ef=model.ef_)
+    nodes, _ = model._walked(fitted).index.nearest(
+        fitted.space.map_rows(X_test), 1, ef=model.ef_
+    )
     stored = fitted.stored.distribution(model.label_distribution_, nodes[short, 0])
     assert_allclose(shares[short], sharpen(stored, fitted.calibration.decided))
     assert (adaptive.predict(X_test) != lookup.predict(X_test)).any()
@@ -173,7 +195,7 @@ def test_short_and_long_way(model, split):
 
 def test_short_way_by_hand(model, split):
     X_test = split[1]
-    fitted, problem = model._model, model._reading().problem
+    fitted = model._walked(model._model)
     decisions, codes = fitted.decisions, fitted.stored.codes
     labels = np.empty(fitted.training.n_nodes, dtype=int)
     labels[fitted.training.node_of_row] = split[2]  # digits have no copies
@@ -183,12 +205,15 @@ def test_short_way_by_hand(model, split):
     near = ids[:, : decisions.n_unanimous]
     settled = (labels[near] == stored[:, None]).all(axis=1)
     assert fitted.lens is None  # so that nothing is ordered anew
-    votes = np.array(
-        [
-            candidate_votes(fitted.training, i[None], s[None], problem)[0]
-            for i, s in zip(ids, squared)
-        ]
-    )
+    distances = np.sqrt(squared)
+    fall = decisions.sharpness / distances[:, -1:]
+    weights = np.exp(fall * (distances[:, :1] - distances))
+    votes = np.zeros((len(ids), fitted.training.n_classes))
+    for place in range(16):
+        np.add.at(
+            votes, (np.arange(len(ids)), labels[ids[:, place]]), weights[:, place]
+        )
+    votes /= votes.sum(axis=1, keepdims=True)
     own = votes[np.arange(len(ids)), stored]
     votes[np.arange(len(ids)), stored] = 0.0
     margin = np.where(settled, 1.0, own - votes.max(axis=1))
@@ -199,16 +224,21 @@ def test_short_way_by_hand(model, split):
     assert_array_equal(short[clear], (margin >= decisions.threshold)[clear])
 
 
-def test_nothing_is_decided_where_unanimous_rows_are_wrong_too():
-    # Every label contradicts its own neighborhood as a whole: the stored one is never
-    # as good as the vote.
+def test_on_noise_only_what_the_vote_says_too_is_decided():
+    # Unanimous rows are wrong as often as others, and stored labels another draw than
+    # the vote.
     random = np.random.default_rng(0)
-    X = random.normal(size=(400, 2))
+    X, queries = random.normal(size=(400, 2)), random.normal(size=(2000, 2))
     y = random.integers(2, size=400)
     model = KNNGraphClassifier(
         inference="cascade", cascade_tolerance=0.0, random_state=0
     ).fit(X, y)
-    assert model.inference_report(X)["short_share"] < 0.2
+    short = model.inference_report(queries)["short_way"]
+    assert short.mean() < 0.5
+    adaptive = switched(model, inference="adaptive").predict(queries)
+    stored = switched(model, inference="lookup", ef=64).predict(queries)
+    assert (stored != adaptive).mean() > 0.25
+    assert (model.predict(queries) != adaptive)[short].mean() < 0.02
 
 
 def test_reports_of_the_other_two(model, split):

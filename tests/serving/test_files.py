@@ -30,7 +30,8 @@ def small():
     X, y = load_iris(return_X_y=True)
     X, y = X[::5].astype(np.float32), np.array(["a", "bb", "c"])[y[::5]]
     model = KNNGraphClassifier(inference="cascade", M=4, max_neighbors=4, ef=8)
-    predictor = model.set_params(random_state=0).fit(X, y).to_predictor()
+    # With hnswlib's graph in the file: tests/test_walks.py has the other.
+    predictor = model.set_params(random_state=0, walk="hnsw").fit(X, y).to_predictor()
     return b"".join(predictor._packed()), X, predictor.predict_proba(X)
 
 
