@@ -134,14 +134,16 @@ def main() -> None:
         for name, took in sorted(first.items(), key=lambda item: -sum(item[1]))
     ]
     rows.append(["all", "", *(f"**{total:.1f}**" for total in totals)])
-    met = totals[0] < LONGEST and not second
+    once = all(len(took) == 1 for took in first.values())
+    met = totals[0] < LONGEST and once and not second
     text = "\n".join(
         [
             f"Processor seconds of compilation; {described(conditions())}.",
             "",
             table(["function", "times", "first process", "second process"], rows),
             "",
-            f"- under {LONGEST:.0f} s, and nothing in the second process: "
+            f"- under {LONGEST:.0f} s, every function once whatever the rows come as, "
+            "and nothing in the second process: "
             f"{'met' if met else 'missed'}",
         ]
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_ROWS_PER_BLOCK = 4096
+
 
 @dataclass(frozen=True)
 class Lens:
@@ -120,5 +122,8 @@ def _along(rows: np.ndarray, directions: np.ndarray) -> np.ndarray:
     from knngraph.metric._project import project
 
     seen = np.empty((len(rows), directions.shape[1]), dtype=np.float32)
-    project(rows, directions, seen)
+    # In double precision, which is what `project` is compiled for.
+    for start in range(0, len(rows), _ROWS_PER_BLOCK):
+        block = slice(start, start + _ROWS_PER_BLOCK)
+        project(rows[block].astype(np.float64, order="C"), directions, seen[block])
     return seen

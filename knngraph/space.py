@@ -136,7 +136,7 @@ class Space:
     def _map_linearly(self, piece: np.ndarray, out: np.ndarray) -> None:
         from knngraph.metric._project import project
 
-        rows = piece.astype(np.float64)
+        rows = piece.astype(np.float64, order="C")  # compiled for no other order
         if self.center is not None:
             rows -= self.center
         rows *= 1.0 / self.scale

@@ -182,20 +182,54 @@ def test_jitted_functions_call_none_of_another_file():
             assert not taken & set(compiled)
 
 
+def decorations(function: ast.FunctionDef) -> Iterator[tuple[str, dict[str, ast.AST]]]:
+    """Names of the decorators of a function, and their options."""
+    for decorator in function.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
+        yield ast.unparse(called), {option.arg: option.value for option in keywords}
+
+
 def test_numba_runs_no_threads_of_its_own_and_caches():
-    options = [
-        {option.arg: option.value for option in decorator.keywords}
+    found = [
+        decoration
         for functions in JITTED.values()
         for function in functions.values()
-        for decorator in function.decorator_list
-        if isinstance(decorator, ast.Call)
+        for decoration in decorations(function)
     ]
-    assert options
-    for option in options:
+    kinds = {name for name, _ in found}
+    assert kinds == {"njit", "register_jitable"}
+    for name, option in found:
         # numba's threads die after fork and abort under two threads.
         assert "parallel" not in option
-        assert ast.literal_eval(option["nogil"]) is True
-        assert ast.literal_eval(option["cache"]) is True
+        if name == "njit":
+            assert ast.literal_eval(option["nogil"]) is True
+            assert ast.literal_eval(option["cache"]) is True
+        else:
+            # Part of those that call it, from where it has the rest.
+            assert set(option) <= {"fastmath"}
+
+
+def test_parts_of_compiled_functions_run_uncompiled_in_no_other_module():
+    # Python calls a part without an error, a hundred times slower.
+    parts = {
+        f"{module}.{name}"
+        for module, functions in JITTED.items()
+        for name, function in functions.items()
+        if any(kind == "register_jitable" for kind, _ in decorations(function))
+    }
+    assert parts
+    for tree in TREES.values():
+        assert not imports(ast.walk(tree)) & parts
+    # Modules of compiled functions are imported whole; these are called of them.
+    called = {
+        f"{node.value.id}.{node.attr}"
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    assert "_fista.solve_rows" in called
+    assert not {".".join(part.split(".")[-2:]) for part in parts} & called
 
 
 def test_every_public_name_exists():

@@ -23,25 +23,27 @@ def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-d
     """
     n_queries, k = ids.shape
     n_features = queries.shape[1]
-    result = np.zeros(n_queries)
+    result = np.empty(n_queries)
     # The first j neighbors stay sorted in each feature while j grows: a new one
     # enters on top and passes the smaller of each pair down. The features are
     # the inner loop, without a branch, so that it runs on vector units.
-    descending = np.empty((k, n_features))
-    passed = np.empty(n_features)
-    average = np.empty(n_features)
+    work = np.empty((k + 2, n_features))
+    descending, passed, average = work[:k], work[k], work[k + 1]
     for i in range(n_queries):
+        result[i] = 0.0
         for j in range(k):
-            passed[:] = rows[ids[i, j]]
+            for f in range(n_features):
+                passed[f] = rows[ids[i, j], f]
             for t in range(j):
                 for f in range(n_features):
                     upper = max(descending[t, f], passed[f])
                     passed[f] = min(descending[t, f], passed[f])
                     descending[t, f] = upper
-            descending[j] = passed
             # Differences from the largest, so that equal values average to
             # themselves exactly.
-            average[:] = descending[0]
+            for f in range(n_features):
+                descending[j, f] = passed[f]
+                average[f] = descending[0, f]
             for t in range(1, j + 1):
                 weight = weights[j + 1, t]
                 for f in range(n_features):

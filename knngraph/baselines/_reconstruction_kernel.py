@@ -2,6 +2,35 @@
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
+
+
+@register_jitable
+def eliminate(system, target):  # type: ignore[no-untyped-def]
+    """Solve a linear system by elimination, in place, the larger pivots first.
+
+    A pivot that is zero lets its unknown be zero.
+    """
+    n = target.shape[0]
+    for a in range(n):
+        pivot = a
+        for b in range(a + 1, n):
+            if abs(system[b, a]) > abs(system[pivot, a]):
+                pivot = b
+        if pivot != a:
+            target[a], target[pivot] = target[pivot], target[a]
+            for c in range(a, n):
+                system[a, c], system[pivot, c] = system[pivot, c], system[a, c]
+        for b in range(a + 1, n):
+            if system[b, a] != 0.0:
+                share = system[b, a] / system[a, a]
+                target[b] -= share * target[a]
+                for c in range(a + 1, n):
+                    system[b, c] -= share * system[a, c]
+    for a in range(n - 1, -1, -1):
+        for c in range(a + 1, n):
+            target[a] -= system[a, c] * target[c]
+        target[a] = target[a] / system[a, a] if system[a, a] != 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -41,8 +70,8 @@ def solve_mixes(  # type: ignore[no-untyped-def]
     # the diagonal turns the missing curvature into a long step, which then
     # ends where a part becomes zero.
     ridge = 1.0 + 1e-10
-    mixes = np.zeros((stop - start, n))
-    n_steps = np.full(stop - start, max_iter + 1)
+    mixes = np.empty((stop - start, n))
+    n_steps = np.empty(stop - start, dtype=np.int64)
     slope = np.empty(n)
     barred = np.empty(n, dtype=np.bool_)
     members = np.empty(n, dtype=np.int64)
@@ -51,7 +80,10 @@ def solve_mixes(  # type: ignore[no-untyped-def]
         mix = mixes[c]
         norm = np.sqrt(inner[i, i])
         n_members = 0
-        barred[:] = False
+        n_steps[c] = max_iter + 1
+        for j in range(n):
+            mix[j] = 0.0
+            barred[j] = False
         barred[i] = exclude_self
         for step in range(1, max_iter + 1):
             for j in range(n):
@@ -76,13 +108,13 @@ def solve_mixes(  # type: ignore[no-untyped-def]
             n_members += 1
             while n_members > 0:
                 system = np.empty((n_members, n_members))
-                target = np.empty(n_members)
+                wanted = np.empty(n_members)
                 for a in range(n_members):
-                    target[a] = inner[i, members[a]] - 0.5 * penalty
+                    wanted[a] = inner[i, members[a]] - 0.5 * penalty
                     for b in range(n_members):
                         system[a, b] = curved[members[a], members[b]]
                     system[a, a] *= ridge
-                wanted = np.linalg.solve(system, target)
+                eliminate(system, wanted)
                 share = 1.0
                 leaving = -1
                 for a in range(n_members):

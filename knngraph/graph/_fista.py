@@ -19,6 +19,7 @@ because the on-disk cache of numba only watches the file of the function itself.
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 # Sums may be reordered (which is what lets the compiler use vector units), but
 # NaN and inf keep their meaning.
@@ -32,20 +33,19 @@ _GROWTH = 3
 _SINGULAR = 1e-12
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def squared_distance(a, b):
+@register_jitable(fastmath=_REORDER)
+def squared_distance(points, a, b):
     """Squared Euclidean distance of two rows, in double precision."""
     total = 0.0
-    for f in range(a.shape[0]):
-        difference = np.float64(a[f]) - np.float64(b[f])
+    for f in range(points.shape[1]):
+        difference = np.float64(points[a, f]) - np.float64(points[b, f])
         total += difference * difference
     return total
 
 
-@njit(cache=True, nogil=True)
-def multiply(gram, vector, product):
+@register_jitable
+def multiply(n, gram, vector, product):
     """Product = gram @ vector, skipping the zeros that sparse vectors have."""
-    n = vector.shape[0]
     for a in range(n):
         product[a] = 0.0
     for b in range(n):
@@ -55,18 +55,18 @@ def multiply(gram, vector, product):
                 product[a] += value * gram[b, a]
 
 
-@njit(cache=True, nogil=True)
-def objective(similarity, weights, product, penalty):
+@register_jitable
+def objective(n, similarity, weights, product, penalty):
     """Objective without its constant: -2 k'w + w'Kw + lambda |w|_1."""
     value = 0.0
-    for a in range(weights.shape[0]):
+    for a in range(n):
         w = weights[a]
         if w != 0.0:
             value += w * (product[a] - 2.0 * similarity[a]) + penalty * abs(w)
     return value
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def violation(similarity, product, weight, penalty, positive):
     """How far one weight is from its optimality condition."""
     slope = 2.0 * (product - similarity)
@@ -77,18 +77,18 @@ def violation(similarity, product, weight, penalty, positive):
     return (-slope if positive else abs(slope)) - penalty
 
 
-@njit(cache=True, nogil=True)
-def optimality_gap(similarity, weights, product, penalty, positive):
+@register_jitable
+def optimality_gap(n, similarity, weights, product, penalty, positive):
     """Largest violation of the optimality conditions by any candidate."""
     gap = 0.0
-    for a in range(weights.shape[0]):
+    for a in range(n):
         gap = max(
             gap, violation(similarity[a], product[a], weights[a], penalty, positive)
         )
     return gap
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def solve_on(support, size, gram, similarity, half_penalty, signs, factor, target):
     """Solve the optimality equations of a support by Cholesky factorisation.
 
@@ -118,8 +118,10 @@ def solve_on(support, size, gram, similarity, half_penalty, signs, factor, targe
     return True
 
 
-@njit(cache=True, nogil=True)
-def step_on_support(gram, similarity, penalty, weights, step):
+@register_jitable
+def step_on_support(
+    n, gram, similarity, penalty, weights, step, support, signs, factor, target
+):
     """Move to the minimiser on a face of the signs of `weights`.
 
     Where the solution of the support leaves the face, goes as far as the first
@@ -127,17 +129,13 @@ def step_on_support(gram, similarity, penalty, weights, step):
     The objective is convex on the way, so it falls. Returns False, `step`
     unfinished, where the equations are singular.
     """
-    n = weights.shape[0]
-    support = np.empty(n, dtype=np.int64)
-    signs = np.sign(weights)
     size = 0
     for a in range(n):
         step[a] = weights[a]
+        signs[a] = 1.0 if weights[a] > 0.0 else -1.0
         if weights[a] != 0.0:
             support[size] = a
             size += 1
-    factor = np.empty((size, size))
-    target = np.empty(size)
     while size:
         if not solve_on(
             support, size, gram, similarity, 0.5 * penalty, signs, factor, target
@@ -169,12 +167,28 @@ def step_on_support(gram, similarity, penalty, weights, step):
     return False
 
 
-@njit(cache=True, nogil=True)
-def fista(gram, similarity, penalty, positive, max_iter, tolerance, weights, drops):
+@register_jitable
+def fista(
+    n,
+    gram,
+    similarity,
+    penalty,
+    positive,
+    max_iter,
+    tolerance,
+    weights,
+    drops,
+    n_before,
+    vectors,
+    support,
+    factor,
+):
     """Minimise over `weights`, in place.
 
     Parameters
     ----------
+    n : int
+        Number of candidates; all arrays may be larger.
     gram : ndarray of shape (n, n), the nugget already on its diagonal
     similarity : ndarray of shape (n,), the vector k
     penalty : float
@@ -184,38 +198,44 @@ def fista(gram, similarity, penalty, positive, max_iter, tolerance, weights, dro
         Stop when the optimality gap is at most this.
     weights : ndarray of shape (n,)
         Starting point and result.
-    drops : ndarray of shape (max_iter,)
+    drops : ndarray of shape (n_before + max_iter,)
         Receives the fall of the objective in every iteration.
+    n_before : int
+        Number of iterations that are in `drops` already.
+    vectors, support, factor : ndarray of shape (7, n), (n,), (n, n)
+        Room to work in.
 
     Returns
     -------
     int
         Number of iterations done.
     """
-    n = weights.shape[0]
-    product = np.empty(n)
-    multiply(gram, weights, product)
-    value = objective(similarity, weights, product, penalty)
-    ahead = weights.copy()  # the extrapolated point
-    ahead_product = product.copy()
-    step = np.empty(n)
-    step_product = np.empty(n)
+    product, step, step_product = vectors[0], vectors[1], vectors[2]
+    ahead, ahead_product = vectors[3], vectors[4]  # the extrapolated point
+    signs, target = vectors[5], vectors[6]
+    multiply(n, gram, weights, product)
+    value = objective(n, similarity, weights, product, penalty)
+    for a in range(n):
+        ahead[a] = weights[a]
+        ahead_product[a] = product[a]
     bound = 2.0 * gram[0, 0]
     momentum = 1.0
     n_iter = 0
     while n_iter < max_iter:
-        if step_on_support(gram, similarity, penalty, weights, step):
-            multiply(gram, step, step_product)
-            new_value = objective(similarity, step, step_product, penalty)
+        if step_on_support(
+            n, gram, similarity, penalty, weights, step, support, signs, factor, target
+        ):
+            multiply(n, gram, step, step_product)
+            new_value = objective(n, similarity, step, step_product, penalty)
             if new_value < value:
-                drops[n_iter] = value - new_value
+                drops[n_before + n_iter] = value - new_value
                 n_iter += 1
                 value = new_value
                 momentum = 1.0
                 for a in range(n):
                     weights[a] = ahead[a] = step[a]
                     product[a] = ahead_product[a] = step_product[a]
-                gap = optimality_gap(similarity, weights, product, penalty, positive)
+                gap = optimality_gap(n, similarity, weights, product, penalty, positive)
                 if gap <= tolerance or n_iter == max_iter:
                     break
         while True:
@@ -227,7 +247,7 @@ def fista(gram, similarity, penalty, positive, max_iter, tolerance, weights, dro
                     step[a] = moved + penalty / bound
                 else:
                     step[a] = 0.0
-            multiply(gram, step, step_product)
+            multiply(n, gram, step, step_product)
             curvature = 0.0
             length = 0.0
             for a in range(n):
@@ -238,7 +258,7 @@ def fista(gram, similarity, penalty, positive, max_iter, tolerance, weights, dro
             if 2.0 * curvature <= bound * length * (1.0 + 1e-12):
                 break
             bound = max(2.0 * bound, 2.0 * curvature / length)
-        new_value = objective(similarity, step, step_product, penalty)
+        new_value = objective(n, similarity, step, step_product, penalty)
         if new_value >= value:
             if momentum == 1.0:
                 break  # no step from here lowers the objective any more
@@ -247,7 +267,7 @@ def fista(gram, similarity, penalty, positive, max_iter, tolerance, weights, dro
                 ahead[a] = weights[a]
                 ahead_product[a] = product[a]
             continue
-        drops[n_iter] = value - new_value
+        drops[n_before + n_iter] = value - new_value
         n_iter += 1
         value = new_value
         turned = 0.0
@@ -264,20 +284,20 @@ def fista(gram, similarity, penalty, positive, max_iter, tolerance, weights, dro
             product[a] = step_product[a]
         momentum = next_momentum
         bound *= 0.9
-        gap = optimality_gap(similarity, weights, product, penalty, positive)
+        gap = optimality_gap(n, similarity, weights, product, penalty, positive)
         if gap <= tolerance:
             break
     return n_iter
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def label_kernel(a, b, kernel):
     """Label term of the composite kernel between two classes."""
     return kernel[2] if a == b else kernel[2] * kernel[3]
 
 
-@njit(cache=True, nogil=True)
-def similarity_to(points, row, code, nodes, codes, kernel, similarity):
+@register_jitable
+def similarity_to(n, points, node, code, nodes, codes, kernel, similarity):
     """Kernel between one row and its candidates, divided by its largest entry.
 
     Returns the divisor, zero where all entries are. The problem is homogeneous:
@@ -285,11 +305,10 @@ def similarity_to(points, row, code, nodes, codes, kernel, similarity):
     solvable whose kernel values are all next to nothing; where the label term is
     zero everywhere, the feature kernel is taken relative to the nearest candidate.
     """
-    n = nodes.shape[0]
     nearest = np.inf
     label_floor = 0.0
     for a in range(n):
-        similarity[a] = kernel[0] * squared_distance(points[nodes[a]], row)
+        similarity[a] = kernel[0] * squared_distance(points, nodes[a], node)
         nearest = min(nearest, similarity[a])
         label_floor = max(label_floor, label_kernel(code, codes[a], kernel))
     shift = nearest if label_floor == 0.0 else 0.0
@@ -306,21 +325,23 @@ def similarity_to(points, row, code, nodes, codes, kernel, similarity):
     return largest * np.exp(-min(shift, 690.0))
 
 
-@njit(cache=True, nogil=True)
-def kernel_row(points, nodes, codes, a, kernel, nugget, row):
+@register_jitable
+def kernel_row(n, points, nodes, codes, a, kernel, nugget, row):
     """Kernel between candidate `a` and all candidates."""
-    for b in range(nodes.shape[0]):
-        squared = squared_distance(points[nodes[a]], points[nodes[b]])
+    for b in range(n):
+        squared = squared_distance(points, nodes[a], nodes[b])
         row[b] = kernel[1] * np.exp(-kernel[0] * squared)
         row[b] += label_kernel(codes[a], codes[b], kernel)
     row[a] += nugget
 
 
-@njit(cache=True, nogil=True)
-def worst_violator(similarity, product, weights, penalty, positive, working, threshold):
+@register_jitable
+def worst_violator(
+    n, similarity, product, weights, penalty, positive, working, threshold
+):
     """Candidate outside the working set that violates optimality most, or -1."""
     worst = -1
-    for a in range(similarity.shape[0]):
+    for a in range(n):
         if not working[a]:
             excess = violation(similarity[a], product[a], weights[a], penalty, positive)
             if excess > threshold:
@@ -329,7 +350,7 @@ def worst_violator(similarity, product, weights, penalty, positive, working, thr
     return worst
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def is_copy_of_member(a, size, rows, kernel, nuggets):
     """Whether the kernel cannot tell candidate `a` from one of the working set.
 
@@ -344,22 +365,36 @@ def is_copy_of_member(a, size, rows, kernel, nuggets):
     return False
 
 
-@njit(cache=True, nogil=True)
-def start_with_one(similarity, penalty, nuggets, kernel, weights):
+@register_jitable
+def start_with_one(n, similarity, penalty, nuggets, kernel, weights):
     """Put the best weight on the most similar candidate alone.
 
     Positive for every penalty below lambda* = 2, so that no row can end empty
     (Proposition 1 of the publication). Returns the fall of the objective.
     """
-    best = np.argmax(similarity)
+    best = 0
+    for a in range(n):
+        if similarity[a] > similarity[best]:
+            best = a
     diagonal = kernel[1] + kernel[2] + nuggets[best]
     weights[best] = (similarity[best] - 0.5 * penalty) / diagonal
     return weights[best] * weights[best] * diagonal
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def solve_row(
-    points, nodes, codes, kernel, nuggets, similarity, penalty, solver, weights, drops
+    n,
+    points,
+    nodes,
+    codes,
+    kernel,
+    nuggets,
+    similarity,
+    penalty,
+    solver,
+    weights,
+    drops,
+    room,
 ):
     """Solve over a working set that grows by the worst violators.
 
@@ -367,34 +402,37 @@ def solve_row(
     between those and the rest. The gap returned is over all candidates.
     """
     positive, max_iter, tolerance = solver
-    n = nodes.shape[0]
-    rows = np.empty((n, n))  # filled for members of the working set only
-    members = np.empty(n, dtype=np.int64)
-    working = np.zeros(n, dtype=np.bool_)
-    product = np.zeros(n)
+    vectors, places, rows, gram, factor = room
+    product, target, start = vectors[7], vectors[8], vectors[9]
+    support, members, working = places[0], places[1], places[2]
     n_iter = 0
-    if not weights.any():
-        drops[0] = start_with_one(similarity, penalty, nuggets, kernel, weights)
+    size = 0
+    for a in range(n):
+        working[a] = weights[a] != 0.0
+        size += working[a]
+    if size == 0:
+        drops[0] = start_with_one(n, similarity, penalty, nuggets, kernel, weights)
         n_iter = 1
     size = 0
     for a in range(n):
         if weights[a] != 0.0:
             working[a] = True
             members[size] = a
-            kernel_row(points, nodes, codes, a, kernel, nuggets[a], rows[size])
+            kernel_row(n, points, nodes, codes, a, kernel, nuggets[a], rows[size])
             size += 1
-    room = max(_FIRST, size + _GROWTH)
+    limit = max(_FIRST, size + _GROWTH)
     while True:
-        product[:] = 0.0
+        for a in range(n):
+            product[a] = 0.0
         for i in range(size):
             w = weights[members[i]]
             if w != 0.0:
                 for a in range(n):
                     product[a] += w * rows[i, a]
         before = size
-        while size < room:
+        while size < limit:
             a = worst_violator(
-                similarity, product, weights, penalty, positive, working, tolerance
+                n, similarity, product, weights, penalty, positive, working, tolerance
             )
             if a < 0:
                 break
@@ -402,29 +440,37 @@ def solve_row(
             if is_copy_of_member(a, size, rows, kernel, nuggets):
                 continue
             members[size] = a
-            kernel_row(points, nodes, codes, a, kernel, nuggets[a], rows[size])
+            kernel_row(n, points, nodes, codes, a, kernel, nuggets[a], rows[size])
             size += 1
-        gap = optimality_gap(similarity, weights, product, penalty, positive)
+        gap = optimality_gap(n, similarity, weights, product, penalty, positive)
         if gap <= tolerance or n_iter >= max_iter:
             break
-        gram = np.empty((size, size))
-        target = np.empty(size)
-        start = np.empty(size)
         for i in range(size):
             target[i] = similarity[members[i]]
             start[i] = weights[members[i]]
             for j in range(size):
                 gram[i, j] = rows[i, members[j]]
-        left = max_iter - n_iter
         iterations = fista(
-            gram, target, penalty, positive, left, tolerance, start, drops[n_iter:]
+            size,
+            gram,
+            target,
+            penalty,
+            positive,
+            max_iter - n_iter,
+            tolerance,
+            start,
+            drops,
+            n_iter,
+            vectors,
+            support,
+            factor,
         )
         for i in range(size):
             weights[members[i]] = start[i]
         n_iter += iterations
         if iterations == 0 and size == before:
             break  # at the limit of double precision
-        room = size + max(_GROWTH, size // 2)
+        limit = size + max(_GROWTH, size // 2)
     return n_iter, gap
 
 
@@ -474,34 +520,49 @@ def solve_rows(
         Receives the fall of the objective, summed over rows, by iteration.
     """
     positive, max_iter, tol = solver
+    width = candidates.shape[1]
     drops = np.empty(max_iter + 1)
+    vectors, places = np.empty((13, width)), np.empty((5, width), dtype=np.int64)
+    squares = np.empty((3 * width, width))
+    room = (
+        vectors,
+        places,
+        squares[:width],
+        squares[width : 2 * width],
+        squares[2 * width :],
+    )
+    similarity, nuggets, scaled = vectors[10], vectors[11], vectors[12]
+    nodes, codes = places[3], places[4]
     for r in range(rows.shape[0]):
         pair = rows[r]
         n = 0
-        while n < candidates.shape[1] and candidates[r, n] >= 0:
+        while n < width and candidates[r, n] >= 0:
+            other = candidates[r, n]
+            nodes[n], codes[n] = pair_node[other], pair_code[other]
+            # Spreading a weight evenly over copies divides its square by their
+            # number; a row's own pair offers its other copies.
+            nuggets[n] = nugget / (pair_count[other] - (1 if other == pair else 0))
             n += 1
         if n == 0:
             continue
-        chosen = candidates[r, :n]
-        nodes = pair_node[chosen]
-        codes = pair_code[chosen]
-        nuggets = np.empty(n)
-        for a in range(n):
-            # Spreading a weight evenly over copies divides its square by their
-            # number; a row's own pair offers its other copies.
-            copies = pair_count[chosen[a]] - (1 if chosen[a] == pair else 0)
-            nuggets[a] = nugget / copies
-        similarity = np.empty(n)
-        row = points[pair_node[pair]]
         scale = similarity_to(
-            points, row, pair_code[pair], nodes, codes, kernel, similarity
+            n,
+            points,
+            pair_node[pair],
+            pair_code[pair],
+            nodes,
+            codes,
+            kernel,
+            similarity,
         )
         if scale == 0.0:
             continue  # similar to nobody: no neighbor is optimal for any penalty
         if lambda_max[r] == 0.0:
             lambda_max[r] = 2.0 * scale
-        scaled = weights[r, :n] / scale
+        for a in range(n):
+            scaled[a] = weights[r, a] / scale
         iterations, gap = solve_row(
+            n,
             points,
             nodes,
             codes,
@@ -512,8 +573,10 @@ def solve_rows(
             (positive, max_iter, tol * lambda_max[r] / scale),
             scaled,
             drops,
+            room,
         )
-        weights[r, :n] = scaled * scale
+        for a in range(n):
+            weights[r, a] = scaled[a] * scale
         for i in range(iterations):
             at = min(n_iter[r] + i, objective_path.shape[0] - 1)
             objective_path[at] += drops[i] * scale * scale

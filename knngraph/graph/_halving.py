@@ -6,45 +6,46 @@ Every function here is compiled; none calls a compiled function of another file
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Rows of a part that are looked at to find the direction it is long in.
 _LOOKED_AT = 64
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def squared_distance(a, b):
-    """Squared Euclidean distance in single precision."""
+@register_jitable(fastmath=_REORDER)
+def squared_distance(points, a, b):
+    """Squared Euclidean distance of two rows in single precision."""
     total = np.float32(0.0)
-    for f in range(a.shape[0]):
-        difference = a[f] - b[f]
+    for f in range(points.shape[1]):
+        difference = points[a, f] - points[b, f]
         total += difference * difference
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def coordinate(row, direction):
+@register_jitable(fastmath=_REORDER)
+def coordinate(points, a, direction):
     """Coordinate of a row along a direction, in single precision."""
     total = np.float32(0.0)
-    for f in range(row.shape[0]):
-        total += row[f] * direction[f]
+    for f in range(points.shape[1]):
+        total += points[a, f] * direction[f]
     return total
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def farthest_from(points, ids, origin):
-    """Farthest of some rows, evenly picked, from one row."""
+    """Farthest of some rows, evenly picked, from one of them."""
     farthest = ids[0]
     largest = np.float32(-1.0)
     for i in range(0, ids.shape[0], max(1, ids.shape[0] // _LOOKED_AT)):
-        squared = squared_distance(points[ids[i]], origin)
+        squared = squared_distance(points, ids[i], origin)
         if squared > largest:
             largest = squared
             farthest = ids[i]
     return farthest
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def split_at(ids, keys, place):
     """Reorder so that no key before `place` is above one after it (Hoare 1961)."""
     low, high = 0, ids.shape[0] - 1
@@ -84,18 +85,25 @@ def order_by_halving(points, ids, smallest):
     smallest : int
     """
     keys = np.empty(ids.shape[0], dtype=np.float32)
-    parts = [(0, ids.shape[0])]
-    while len(parts) > 0:
-        start, stop = parts.pop()
+    direction = np.empty(points.shape[1], dtype=np.float32)
+    # A part is half of one before it, so that as many wait as a number has bits.
+    parts = np.empty((64, 2), dtype=np.intp)
+    parts[0, 0], parts[0, 1] = 0, ids.shape[0]
+    waiting = 1
+    while waiting > 0:
+        waiting -= 1
+        start, stop = parts[waiting, 0], parts[waiting, 1]
         if stop - start <= smallest:
             continue
         part, part_keys = ids[start:stop], keys[start:stop]
-        one = points[farthest_from(points, part, points[part[0]])]
-        other = points[farthest_from(points, part, one)]
-        direction = other - one
+        one = farthest_from(points, part, part[0])
+        other = farthest_from(points, part, one)
+        for f in range(points.shape[1]):
+            direction[f] = points[other, f] - points[one, f]
         for i in range(part.shape[0]):
-            part_keys[i] = coordinate(points[part[i]], direction)
+            part_keys[i] = coordinate(points, part[i], direction)
         middle = part.shape[0] // 2
         split_at(part, part_keys, middle)
-        parts.append((start + middle, stop))
-        parts.append((start, start + middle))
+        parts[waiting, 0], parts[waiting, 1] = start + middle, stop
+        parts[waiting + 1, 0], parts[waiting + 1, 1] = start, start + middle
+        waiting += 2

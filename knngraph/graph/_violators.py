@@ -52,15 +52,22 @@ def count_or_list_violators(
     int
         Number of violators; larger than the capacity where they did not fit.
     """
-    product = np.empty(n_block)
-    own_class = np.zeros(pair_code.max() + 1)
-    member = np.zeros(n_block, dtype=np.bool_)
+    last_code = 0
+    for code in pair_code:
+        last_code = max(last_code, code)
+    product, own_class = np.empty(n_block), np.empty(last_code + 1)
+    for code in range(last_code + 1):
+        own_class[code] = 0.0
+    member = np.empty(n_block, dtype=np.bool_)
+    for i in range(n_block):
+        member[i] = False
     n_found = 0
     for j in range(pairs.shape[0]):
         pair = pairs[j]
         code = pair_code[pair]
         similarity = features[place[pair_node[pair]]]
-        product[:] = 0.0
+        for i in range(n_block):
+            product[i] = 0.0
         total = 0.0
         for e in range(indptr[j], indptr[j + 1]):
             w = weights[e]

@@ -11,6 +11,7 @@ Every function here is compiled; none calls a compiled function of another file
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Spreads the points over the table of those that were met.
@@ -22,7 +23,7 @@ _PLACE = 0x7FFFFFFF
 _SMALLEST_TABLE = 1024
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@register_jitable(fastmath=_REORDER)
 def squared_distance(points, place, query):
     """Squared Euclidean distance in single precision, from differences."""
     total = np.float32(0.0)
@@ -32,7 +33,7 @@ def squared_distance(points, place, query):
     return total
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def spot_of(met, marks, mark, place):
     """Where in the table of those met a point is, or where it is missing."""
     last = np.uint32(met.shape[0] - 1)
@@ -42,7 +43,7 @@ def spot_of(met, marks, mark, place):
     return spot
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def is_new(met, marks, mark, place):
     """Whether a point had not been met; now it has."""
     spot = spot_of(met, marks, mark, place)
@@ -52,11 +53,19 @@ def is_new(met, marks, mark, place):
     return True
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
+def empty_table(n_spots):
+    """A table of those met that has no mark yet."""
+    met, marks = np.empty(n_spots, dtype=np.int32), np.empty(n_spots, dtype=np.int32)
+    for spot in range(n_spots):
+        marks[spot] = -1
+    return met, marks
+
+
+@register_jitable
 def in_more_room(met, marks, mark):
     """The table of those met with twice the room."""
-    larger = np.empty(2 * met.shape[0], dtype=np.int32)
-    its_marks = np.full(2 * met.shape[0], -1, dtype=np.int32)
+    larger, its_marks = empty_table(2 * met.shape[0])
     for old in range(met.shape[0]):
         if marks[old] == mark:
             spot = spot_of(larger, its_marks, mark, met[old])
@@ -64,7 +73,7 @@ def in_more_room(met, marks, mark):
     return larger, its_marks
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def put_in(nearest, size, key):
     """Put a point into the sorted list; returns where it is."""
     spot = size
@@ -152,8 +161,7 @@ def walk_queries(
     n_spots = _SMALLEST_TABLE
     while n_spots < max(32 * beam, 4 * links.shape[1] + 8):
         n_spots *= 2
-    met = np.empty(n_spots, dtype=np.int32)
-    marks = np.full(n_spots, -1, dtype=np.int32)
+    met, marks = empty_table(n_spots)
     room = max(links.shape[1], entries.shape[0])
     ahead = np.empty(room, dtype=np.int32)
     distances = np.empty(room, dtype=np.float32)

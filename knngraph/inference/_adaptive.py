@@ -10,6 +10,7 @@ Every function here is compiled; none calls a compiled function of another file
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Largest change of a weight that one more sweep may make.
@@ -22,8 +23,8 @@ _LOG_2_HIGH, _LOG_2_LOW = 0.69314718036912381649, 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: what is added to it becomes an integer
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def distances_to(points, seen, floor, nodes, a, skipped, squared):
+@register_jitable(fastmath=_REORDER)
+def distances_to(n, points, seen, floor, nodes, a, skipped, squared):
     """Squared distances of all candidates to candidate `a`; zero where skipped.
 
     Through the lens where `seen` has columns. Differences come first, so nothing
@@ -32,7 +33,7 @@ def distances_to(points, seen, floor, nodes, a, skipped, squared):
     """
     node = nodes[a]
     floor = np.float32(floor)
-    for b in range(nodes.shape[0]):
+    for b in range(n):
         if skipped[b]:
             squared[b] = 0.0
             continue
@@ -47,17 +48,25 @@ def distances_to(points, seen, floor, nodes, a, skipped, squared):
         squared[b] = floor * plain + through
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def gaussian(gamma, squared, powers, similarity):
+@register_jitable
+def distances_between(n, points, seen, floor, nodes, known, squared):
+    """Squared distances of all candidates to one another; then all are known."""
+    for a in range(n):
+        distances_to(n, points, seen, floor, nodes, a, known, squared[a])
+        for b in range(a):
+            squared[a, b] = squared[b, a]
+        known[a] = True
+
+
+@register_jitable(fastmath={"contract"})
+def gaussian(n, gamma, squared, powers, bits, similarity):
     """exp(-gamma * squared), several at a time.
 
     exp(x) = 2^k exp(r), where k is the integer next to x / log 2 and r is at most
     log(2) / 2, for which twelve terms of the series are exact to 1e-14. Adding
     _ROUND leaves k in the last bits of the sum, from where it moves to those of
-    the exponent. Below -700 it is exp(-700).
+    the exponent, `bits` being another view of `powers`. Below -700 it is exp(-700).
     """
-    bits = powers.view(np.int64)
-    n = squared.shape[0]
     for i in range(n):
         x = max(-gamma * squared[i], -700.0)
         shifted = x * _INVERSE_LOG_2 + _ROUND
@@ -82,27 +91,34 @@ def gaussian(gamma, squared, powers, similarity):
         similarity[i] *= powers[i]
 
 
-@njit(cache=True, nogil=True)
-def fill_column(points, seen, floor, nodes, a, gamma, work, known, columns):
+@register_jitable
+def fill_column(n, points, seen, floor, nodes, a, gamma, work, bits, known, columns):
     """Feature kernel between candidate `a` and all candidates."""
-    n = nodes.shape[0]
-    squared, powers, column = work[0, :n], work[1, :n], columns[a]
-    distances_to(points, seen, floor, nodes, a, known, squared)
-    gaussian(gamma, squared, powers, column[:n])
+    squared, powers, column = work[0], work[1], columns[a]
+    distances_to(n, points, seen, floor, nodes, a, known, squared)
+    gaussian(n, gamma, squared, powers, bits, column)
     for b in range(n):
         if known[b]:
             column[b] = columns[b, a]
     known[a] = True
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def minimum_over(active, columns, nuggets, slopes, factor, target):
+@register_jitable
+def fill_columns(n, gamma, squared, work, bits, columns):
+    """Feature kernel between all candidates, from their squared distances."""
+    for a in range(n):
+        gaussian(n, gamma, squared[a], work[1], bits, columns[a])
+
+
+@register_jitable(fastmath=_REORDER)
+def minimum_over(size, active, columns, nuggets, slopes, factor, target):
     """Weights that minimise the objective if all candidates but some have none.
 
     Parameters
     ----------
-    active : ndarray of shape (n_active,), intp
-        The candidates that may have any; their columns are known.
+    size : int
+    active : ndarray of shape (m,), intp
+        The candidates that may have any, `size` of them; their columns are known.
     columns : ndarray of shape (m, m)
         Kernel.
     nuggets, slopes : ndarray of shape (n,)
@@ -117,7 +133,6 @@ def minimum_over(active, columns, nuggets, slopes, factor, target):
     bool
         False where the kernel is singular.
     """
-    size = active.shape[0]
     for i in range(size):
         column, row = columns[active[i]], factor[i]
         for j in range(i):
@@ -141,8 +156,8 @@ def minimum_over(active, columns, nuggets, slopes, factor, target):
     return True
 
 
-@njit(cache=True, nogil=True)
-def settle(columns, nuggets, slopes, active, factor, target, weights):
+@register_jitable
+def settle(n, columns, nuggets, slopes, active, factor, target, weights):
     """Give the candidates that have a weight their best weights.
 
     Where one of them would turn negative on the way there it is let go, and the
@@ -155,11 +170,11 @@ def settle(columns, nuggets, slopes, active, factor, target, weights):
     """
     while True:
         size = 0
-        for a in range(slopes.shape[0]):
+        for a in range(n):
             if weights[a] > 0.0:
                 active[size] = a
                 size += 1
-        if not minimum_over(active[:size], columns, nuggets, slopes, factor, target):
+        if not minimum_over(size, active, columns, nuggets, slopes, factor, target):
             return False
         step, first = 1.0, -1
         for i in range(size):
@@ -175,8 +190,8 @@ def settle(columns, nuggets, slopes, active, factor, target, weights):
         weights[active[first]] = 0.0
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def find_residual(columns, nuggets, slopes, weights, settled, residual):
+@register_jitable(fastmath=_REORDER)
+def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
     """Slopes at the weights, without the part of the nuggets.
 
     Returns
@@ -184,7 +199,6 @@ def find_residual(columns, nuggets, slopes, weights, settled, residual):
     bool
         Whether a candidate without a weight wants one.
     """
-    n = slopes.shape[0]
     for b in range(n):
         residual[b] = slopes[b]
     for a in range(n):
@@ -200,8 +214,9 @@ def find_residual(columns, nuggets, slopes, weights, settled, residual):
     return waiting
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, fastmath=_REORDER, inline="always")
 def solve_query(
+    n,
     points,
     seen,
     floor,
@@ -211,6 +226,7 @@ def solve_query(
     nuggets,
     half_penalty,
     work,
+    bits,
     factor,
     active,
     columns,
@@ -220,12 +236,12 @@ def solve_query(
     """Non-negative weights of the candidates.
 
     The rows of `work` are squared distances and powers of two of a column, slopes,
-    residual and target; `factor`, `active` and `columns` are room for the rest.
+    residual and target, and `bits` are those of the powers; `factor`, `active` and
+    `columns` are room for the rest. All have room for `n` candidates or more.
     Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w). Columns of
     the kernel that are not known are evaluated when they are needed.
     """
-    n = nodes.shape[0]
-    slopes, residual, target = work[2, :n], work[3, :n], work[4, :n]
+    slopes, residual, target = work[2], work[3], work[4]
     for a in range(n):
         weights[a] = 0.0
         slopes[a] = similarity[a] - half_penalty
@@ -242,7 +258,17 @@ def solve_query(
             if change != 0.0:
                 if not known[a]:
                     fill_column(
-                        points, seen, floor, nodes, a, gamma, work, known, columns
+                        n,
+                        points,
+                        seen,
+                        floor,
+                        nodes,
+                        a,
+                        gamma,
+                        work,
+                        bits,
+                        known,
+                        columns,
                     )
                 weights[a] = moved
                 for b in range(n):
@@ -251,15 +277,17 @@ def solve_query(
         if largest <= _TOLERANCE:
             break
         if regular:
-            regular = settle(columns, nuggets, slopes, active, factor, target, weights)
+            regular = settle(
+                n, columns, nuggets, slopes, active, factor, target, weights
+            )
             waiting = find_residual(
-                columns, nuggets, slopes, weights, regular, residual
+                n, columns, nuggets, slopes, weights, regular, residual
             )
             if regular and not waiting:
                 break
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def rows_on_node(node, left_out, starts, pair_count):
     """Number of training rows on a node, without the one that is left out."""
     count = 0
@@ -270,21 +298,28 @@ def rows_on_node(node, left_out, starts, pair_count):
     return count
 
 
-@njit(cache=True, nogil=True)
+@register_jitable(fastmath=False)
+def divide_nugget(n, nugget, nodes, left_out, starts, pair_count, nuggets):
+    """Nugget of every candidate, over the number of its rows."""
+    for a in range(n):
+        nuggets[a] = nugget / rows_on_node(nodes[a], left_out, starts, pair_count)
+
+
+@register_jitable(fastmath=False)
 def count_votes(
-    nodes, weights, left_out, starts, pair_code, pair_count, own, rival, votes
+    n, nodes, weights, left_out, starts, pair_code, pair_count, own, rival, votes
 ):
     """Share of the weights that every class has, zero everywhere without any.
 
     Where labels are not believed as they are, the rest of a vote is the rival's.
+    Adds to `votes`; returns the sum of the weights.
     """
-    votes[:] = 0.0
     total = 0.0
-    for a in range(nodes.shape[0]):
+    for a in range(n):
         total += weights[a]
     if total == 0.0:
-        return
-    for a in range(nodes.shape[0]):
+        return total
+    for a in range(n):
         if weights[a] > 0.0:
             rows = rows_on_node(nodes[a], left_out, starts, pair_count)
             for pair in range(starts[nodes[a]], starts[nodes[a] + 1]):
@@ -294,9 +329,10 @@ def count_votes(
                     votes[rival[pair]] += share * (1.0 - own[pair])
                     share *= own[pair]
                 votes[pair_code[pair]] += share
+    return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_REORDER)
 def vote_queries(
     points,
     seen,
@@ -309,13 +345,15 @@ def vote_queries(
     ids,
     squared,
     left_out,
-    sigma,
-    nugget,
-    penalty,
+    settings,
     votes,
     shares,
 ):
-    """Votes of the candidates of several queries.
+    """Votes of the candidates of several queries, under one or many settings.
+
+    Many settings share the distances among the candidates of a query, and those
+    next to each other with one bandwidth the kernel; one setting evaluates no
+    more of them than it needs.
 
     Parameters
     ----------
@@ -335,182 +373,81 @@ def vote_queries(
         row early.
     left_out : ndarray of shape (n_queries,)
         Pair that loses one row (leave-one-out), or -1.
-    sigma : float
-        Bandwidth; 0 takes the distance of the farthest candidate.
-    nugget, penalty : float
-        The penalty is a fraction of lambda*.
-    votes : ndarray of shape (n_queries, n_classes)
-        Result: weight of every class, summing to one.
+    settings : ndarray of shape (n_settings, 4)
+        Candidates, sigma, nugget and penalty of every setting. A sigma of 0 takes
+        the distance of the farthest candidate; the penalty is a fraction of lambda*.
+    votes : ndarray of shape (n_queries, n_settings, n_classes)
+        Result: weight of every class, summing to one; zero before, and without
+        candidates after.
     shares : ndarray of shape (n_queries, m) or (0, m)
         Result, where it has rows: weight of every candidate, summing to one.
     """
     m = ids.shape[1]
-    columns = np.empty((m, m))
-    work, factor = np.empty((5, m)), np.empty((m, m))
-    active = np.empty(m, dtype=np.intp)
-    known = np.empty(m, dtype=np.bool_)
-    similarity = np.empty(m)
-    nuggets = np.empty(m)
-    weights = np.empty(m)
+    many = settings.shape[0] > 1
+    squares, work = np.empty((3 * m, m)), np.empty((8, m))
+    columns, factor, distances = squares[:m], squares[m : 2 * m], squares[2 * m :]
+    similarity, nuggets, weights = work[5], work[6], work[7]
+    bits = work[1].view(np.int64)
+    active, known = np.empty(m, dtype=np.intp), np.empty(m, dtype=np.bool_)
     for q in range(ids.shape[0]):
-        n = 0
-        while n < m and ids[q, n] >= 0:
-            n += 1
-        votes[q] = 0.0
-        if n == 0:
-            continue
-        nodes = ids[q, :n]
-        squared_sigma = sigma * sigma
-        if sigma == 0.0:
-            squared_sigma = np.float64(squared[q, n - 1])
-            if squared_sigma == 0.0:
-                squared_sigma = 1.0
-        gamma = 0.5 / squared_sigma
-        known[:] = False
-        for a in range(n):
-            # The problem is homogeneous: relative to the nearest candidate a
-            # far query is solved as well as a near one.
-            similarity[a] = np.exp(gamma * (squared[q, 0] - squared[q, a]))
-            rows = rows_on_node(nodes[a], left_out[q], starts, pair_count)
-            nuggets[a] = nugget / rows
-        solve_query(
-            points,
-            seen,
-            floor,
-            nodes,
-            similarity[:n],
-            gamma,
-            nuggets[:n],
-            penalty,
-            work,
-            factor,
-            active,
-            columns,
-            known[:n],
-            weights[:n],
-        )
-        count_votes(
-            nodes,
-            weights[:n],
-            left_out[q],
-            starts,
-            pair_code,
-            pair_count,
-            own,
-            rival,
-            votes[q],
-        )
-        if shares.shape[0] > 0:
-            total = weights[:n].sum()
-            for a in range(n):
-                shares[q, a] = weights[a] / total if total > 0.0 else 0.0
-
-
-@njit(cache=True, nogil=True)
-def vote_grid(
-    points,
-    seen,
-    floor,
-    starts,
-    pair_code,
-    pair_count,
-    n_classes,
-    ids,
-    squared,
-    left_out,
-    given,
-    settings,
-    right,
-    own_share,
-):
-    """Votes of several queries under many settings, with one set of distances.
-
-    Parameters
-    ----------
-    points, seen, floor, starts, pair_code, pair_count, ids, squared, left_out
-        As in `vote_queries`.
-    n_classes : int
-    given : ndarray of shape (n_queries,)
-        Class that is right.
-    settings : ndarray of shape (n_settings, 4)
-        Candidates, sigma, nugget and penalty of every setting.
-    right : ndarray of shape (n_settings, n_queries), bool
-        Result: whether the largest vote is right.
-    own_share : ndarray of shape (n_settings, n_queries)
-        Result: share of the vote of the right class.
-    """
-    m = ids.shape[1]
-    distances = np.empty((m, m))
-    columns = np.empty((m, m))
-    work, factor = np.empty((5, m)), np.empty((m, m))
-    active = np.empty(m, dtype=np.intp)
-    known = np.empty(m, dtype=np.bool_)
-    similarity = np.empty(m)
-    nuggets = np.empty(m)
-    weights = np.empty(m)
-    votes = np.empty(n_classes)
-    believed = np.empty(0)
-    nobody = np.empty(0, dtype=np.int32)
-    for q in range(ids.shape[0]):
+        nodes = ids[q]
         n_listed = 0
-        while n_listed < m and ids[q, n_listed] >= 0:
+        while n_listed < m and nodes[n_listed] >= 0:
+            known[n_listed] = False
             n_listed += 1
-        known[:] = False
-        for a in range(n_listed):
-            listed = ids[q, :n_listed]
-            distances_to(points, seen, floor, listed, a, known[:n_listed], distances[a])
-            for b in range(a):
-                distances[a, b] = distances[b, a]
-            known[a] = True
+        if many:
+            distances_between(n_listed, points, seen, floor, nodes, known, distances)
         last_gamma = -1.0
         for s in range(settings.shape[0]):
-            n = min(n_listed, int(settings[s, 0]))
+            n = min(n_listed, np.int64(settings[s, 0]))
             if n == 0:
                 continue
-            nodes = ids[q, :n]
             squared_sigma = settings[s, 1] * settings[s, 1]
             if squared_sigma == 0.0:
-                squared_sigma = max(np.float64(squared[q, n - 1]), 1e-300)
+                squared_sigma = squared[q, n - 1]
+                if squared_sigma == 0.0:
+                    squared_sigma = 1.0
             gamma = 0.5 / squared_sigma
-            if gamma != last_gamma:
-                for a in range(n_listed):
-                    gaussian(
-                        gamma,
-                        distances[a, :n_listed],
-                        work[0, :n_listed],
-                        columns[a, :n_listed],
-                    )
+            if many and gamma != last_gamma:
+                fill_columns(n_listed, gamma, distances, work, bits, columns)
                 last_gamma = gamma
             for a in range(n):
+                # The problem is homogeneous: relative to the nearest candidate a
+                # far query is solved as well as a near one.
                 similarity[a] = np.exp(gamma * (squared[q, 0] - squared[q, a]))
-                rows = rows_on_node(nodes[a], left_out[q], starts, pair_count)
-                nuggets[a] = settings[s, 2] / rows
+            divide_nugget(
+                n, settings[s, 2], nodes, left_out[q], starts, pair_count, nuggets
+            )
             solve_query(
+                n,
                 points,
                 seen,
                 floor,
                 nodes,
-                similarity[:n],
+                similarity,
                 gamma,
-                nuggets[:n],
+                nuggets,
                 settings[s, 3],
                 work,
+                bits,
                 factor,
                 active,
                 columns,
-                known[:n],
-                weights[:n],
+                known,
+                weights,
             )
-            count_votes(
+            total = count_votes(
+                n,
                 nodes,
-                weights[:n],
+                weights,
                 left_out[q],
                 starts,
                 pair_code,
                 pair_count,
-                believed,
-                nobody,
-                votes,
+                own,
+                rival,
+                votes[q, s],
             )
-            right[s, q] = np.argmax(votes) == given[q]
-            own_share[s, q] = votes[given[q]]
+            if shares.shape[0] > 0:
+                for a in range(n):
+                    shares[q, a] = weights[a] / total if total > 0.0 else 0.0

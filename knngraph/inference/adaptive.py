@@ -10,8 +10,8 @@ from knngraph.lens import BlindLenses, Lens
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
-_NO_SHARES = np.empty(0)
-_NO_CODES = np.empty(0, dtype=np.int32)
+# Labels that are believed: nobody gets a part of a vote.
+BELIEVED = np.empty(0), np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _solve(
         return together
     if left_out is None:
         left_out = np.full(len(ids), -1, dtype=np.intp)
-    nugget, own, rival = float(problem.nugget), _NO_SHARES, _NO_CODES
+    nugget, (own, rival) = problem.nugget, BELIEVED
     if trust is not None:
         nugget *= trust.nugget_factor
         if trust.noise > 0.0:
@@ -201,7 +201,10 @@ def _solve(
     ids, squared = in_one_layout(ids, squared)
     starts = training.node_starts()
     seen, floor = _through(problem.lens, training.n_nodes)
-    votes = np.zeros((len(ids), training.n_classes))
+    settings = np.array(
+        [[ids.shape[1], problem.sigma, nugget, problem.penalty]], dtype=np.float64
+    )
+    votes = np.zeros((len(ids), 1, training.n_classes))
 
     def solve(start: int, stop: int) -> None:
         chunk = slice(start, stop)
@@ -217,15 +220,13 @@ def _solve(
             ids[chunk],
             squared[chunk],
             left_out[chunk],
-            float(problem.sigma),
-            nugget,
-            float(problem.penalty),
+            settings,
             votes[chunk],
             shares[chunk],
         )
 
     map_chunks(solve, len(ids), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
-    return votes
+    return votes[:, 0]
 
 
 def _through(lens: Lens | None, n_nodes: int) -> tuple[np.ndarray, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import QueryProblem, in_one_layout
+from knngraph.inference.adaptive import BELIEVED, QueryProblem, in_one_layout
 from knngraph.inference.candidates import others_around
 from knngraph.parallel import map_chunks
 
@@ -59,22 +59,27 @@ def leave_one_out_grid(
     def answer(start: int, stop: int) -> None:
         chunk = pairs[start:stop]
         ids, squared = in_one_layout(*others_around(training, neighbors, chunk, widest))
-        _adaptive.vote_grid(
+        votes = np.zeros((len(chunk), len(problems), training.n_classes))
+        _adaptive.vote_queries(
             training.points,
             nothing,
             1.0,
             starts,
             training.pair_code,
             training.pair_count,
-            training.n_classes,
+            *BELIEVED,
             ids,
             squared,
             chunk,
-            training.pair_code[chunk],
             settings,
-            right[:, start:stop],
-            own_share[:, start:stop],
+            votes,
+            np.empty((0, ids.shape[1])),
         )
+        codes = training.pair_code[chunk, None]
+        # Who has no candidates is not right by being of the first class.
+        right[:, start:stop] = ((votes.argmax(2) == codes) & (ids[:, :1] >= 0)).T
+        given = np.take_along_axis(votes, codes[:, None], axis=2)
+        own_share[:, start:stop] = given[:, :, 0].T
 
     map_chunks(
         answer, len(pairs), _QUERIES_PER_CHUNK, n_threads, advance, limit_blas=False

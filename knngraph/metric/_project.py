@@ -22,7 +22,8 @@ def project(rows, matrix, out):
     """
     total = np.empty(matrix.shape[1])
     for i in range(rows.shape[0]):
-        total[:] = 0.0
+        for g in range(matrix.shape[1]):
+            total[g] = 0.0
         for f in range(rows.shape[1]):
             value = rows[i, f]
             if value != 0.0:

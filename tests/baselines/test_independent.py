@@ -320,6 +320,27 @@ def test_compiled_mixes_without_compilation():
         assert_allclose(compiled, plain, atol=1e-9)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_elimination_is_that_of_lapack(n):
+    from knngraph.baselines._reconstruction_kernel import eliminate
+
+    random = np.random.default_rng(n)
+    # The first pivots are small, so that rows must change places.
+    system = random.normal(size=(n, n)) + np.diag(np.linspace(-1e-9, 1.0, n))
+    target = random.normal(size=n)
+    solution = target.copy()
+    eliminate(system.copy(), solution)
+    assert_allclose(solution, np.linalg.solve(system, target), rtol=1e-8)
+
+
+def test_elimination_leaves_out_what_is_not_determined():
+    from knngraph.baselines._reconstruction_kernel import eliminate
+
+    target = np.array([2.0, 2.0])
+    eliminate(np.ones((2, 2)), target)
+    assert target.tolist() == [2.0, 0.0]
+
+
 @pytest.mark.parametrize("shape", [(30, 4), (10, 25), (8, 8)])
 def test_one_step_by_the_large_system(shape):
     random = np.random.default_rng(0)
