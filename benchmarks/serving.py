@@ -118,8 +118,8 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         inference="cascade", support="local", n_jobs=2, random_state=0
     ).fit(train, y[:-_QUERIES])
     plain = KNeighborsClassifier().fit(train, y[:-_QUERIES])
-    model = classifier._model
-    bare = bare_index(train[model.stored.row_of_node], model.recipe.seed)
+    in_order = train[classifier._model.stored.row_of_node]
+    bare = bare_index(in_order, classifier._recipe.seed)
     predictors = {
         inference: classifier.set_params(inference=inference).to_predictor()
         for inference in _INFERENCES
