@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from joblib import effective_n_jobs
@@ -30,9 +31,37 @@ def count_threads(n_jobs: int | None) -> int:
     return wanted
 
 
+class _OneBlasThread:
+    """A limit that threads share: it is there until the last of them leaves.
+
+    Were each to put back what it found, one that came in under the limit of
+    another would leave that limit behind for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _libraries().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: Any) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
+
+
 def one_blas_thread() -> Any:
     """Keep BLAS to one thread within a `with` block."""
-    return _libraries().limit(limits=1, user_api="blas")
+    return _ONE_BLAS_THREAD
 
 
 @cache

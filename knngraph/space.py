@@ -90,21 +90,21 @@ class Space:
             out = np.empty(dense.shape, dtype=np.float32)
         step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
         if self.center is not None and self.scale == 1.0 and self.linear is None:
-            self._subtract_center(dense, out, step)
+            allowed = self._subtract_center(dense, out, step)
         else:
+            allowed = True
             for start in range(0, dense.shape[0], step):
-                piece = slice(start, start + step)
+                piece, mapped = dense[start : start + step], out[start : start + step]
                 if self.metric == "cosine":
-                    out[piece] = _unit_rows(dense[piece])
+                    mapped[:] = _unit_rows(piece)
                 else:
-                    self._map_piece(dense[piece], out[piece])
-        if out.size and not (
-            out.max() < LARGEST_COORDINATE and out.min() > -LARGEST_COORDINATE
-        ):
+                    self._map_piece(piece, mapped)
+                allowed &= _is_allowed(mapped)
+        if not allowed:
             self._refuse(dense, out)
         return out
 
-    def _subtract_center(self, dense: np.ndarray, out: np.ndarray, step: int) -> None:
+    def _subtract_center(self, dense: np.ndarray, out: np.ndarray, step: int) -> bool:
         # The difference of two float32 numbers is rounded once, just as it is
         # on its way through double precision.
         single = self._single_precision_is_exact(dense.dtype)
@@ -114,6 +114,7 @@ class Space:
         centers = np.empty((min(step, dense.shape[0]), dense.shape[1]), dtype=dtype)
         centers[:] = self.center
         difference = np.empty_like(centers)
+        allowed = True
         with np.errstate(over="ignore"):
             for start in range(0, dense.shape[0], step):
                 piece, mapped = dense[start : start + step], out[start : start + step]
@@ -124,6 +125,8 @@ class Space:
                 np.subtract(piece, centers[: len(piece)], out=target)
                 if not single:
                     mapped[:] = target
+                allowed &= _is_allowed(mapped)  # while it is in the cache
+        return allowed
 
     def _map_piece(self, piece: np.ndarray, out: np.ndarray) -> None:
         with np.errstate(over="ignore"):
@@ -236,6 +239,13 @@ def power_of_two_near(sizes: np.ndarray) -> float:
         return 1.0
     # 1 / scale must be a normal number as well.
     return float(np.ldexp(1.0, min(max(exponent, -1000), 1000)))
+
+
+def _is_allowed(mapped: np.ndarray) -> bool:
+    """Whether distances to mapped rows stay finite; not so for NaN either."""
+    return not mapped.size or bool(
+        mapped.max() < LARGEST_COORDINATE and mapped.min() > -LARGEST_COORDINATE
+    )
 
 
 def _unit_rows(dense: np.ndarray) -> np.ndarray:

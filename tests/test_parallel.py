@@ -3,9 +3,14 @@
 import threading
 
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from knngraph.parallel import chunk_bounds, count_threads, map_chunks
+from knngraph.parallel import (
+    chunk_bounds,
+    count_threads,
+    map_chunks,
+    one_blas_thread,
+)
 
 
 def test_chunks_are_consecutive_and_complete():
@@ -41,6 +46,22 @@ def test_blas_has_one_thread_within_a_chunk():
     pools = map_chunks(lambda i, j: threadpool_info(), 1, 1, n_threads=1)[0]
     assert [p["num_threads"] for p in pools if p["user_api"] == "blas"]
     assert all(p["num_threads"] == 1 for p in pools if p["user_api"] == "blas")
+
+
+def test_the_limit_ends_when_the_last_thread_leaves():
+    def blas_threads():
+        return [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(blas_threads()) == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == before
+        assert 2 in before
 
 
 def test_n_jobs_as_in_scikit_learn():

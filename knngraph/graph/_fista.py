@@ -18,8 +18,9 @@ because the on-disk cache of numba only watches the file of the function itself.
 """
 
 import numpy as np
-from numba import njit
-from numba.extending import register_jitable
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, register_jitable
 
 # Sums may be reordered (which is what lets the compiler use vector units), but
 # NaN and inf keep their meaning.
@@ -31,6 +32,41 @@ _FIRST = 6
 _GROWTH = 3
 # A pivot below this share of the diagonal is zero but for rounding.
 _SINGULAR = 1e-12
+# Bytes that a core fetches at once, and how many of a row are asked for ahead: who
+# reads so far into a row gets the rest without asking.
+_LINE = 64
+_AHEAD = 4 * _LINE
+
+
+@intrinsic
+def fetch(typing_context, address):
+    """Ask for the memory at an address, and go on without waiting for it."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        call = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        # For reading, into all caches, data.
+        builder.call(call, [pointer, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), generate
+
+
+@register_jitable
+def fetch_candidates(points, pair_node, pair_code, pair_count, candidates, r):
+    """Ask for what will be read of the candidates of row `r`."""
+    row_bytes = points.strides[0]
+    for a in range(candidates.shape[1]):
+        pair = candidates[r, a]
+        if pair < 0:
+            return
+        fetch(np.uintp(pair_code.ctypes.data + pair * pair_code.strides[0]))
+        fetch(np.uintp(pair_count.ctypes.data + pair * pair_count.strides[0]))
+        row = points.ctypes.data + pair_node[pair] * row_bytes
+        for ahead in range(0, min(row_bytes, _AHEAD), _LINE):
+            fetch(np.uintp(row + ahead))
 
 
 @register_jitable(fastmath=_REORDER)
@@ -534,6 +570,11 @@ def solve_rows(
     similarity, nuggets, scaled = vectors[10], vectors[11], vectors[12]
     nodes, codes = places[3], places[4]
     for r in range(rows.shape[0]):
+        if r + 1 < rows.shape[0]:
+            # Memory is far away; the row at hand is work enough meanwhile.
+            fetch_candidates(
+                points, pair_node, pair_code, pair_count, candidates, r + 1
+            )
         pair = rows[r]
         n = 0
         while n < width and candidates[r, n] >= 0:

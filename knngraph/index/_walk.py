@@ -84,7 +84,7 @@ def put_in(nearest, size, key):
     return spot
 
 
-@njit(cache=True, nogil=True)
+@register_jitable
 def agree(nearest, size, n_agree, stored, voices):
     """Whether the first points of a list have the class stored on the nearest."""
     n_agreed = 0

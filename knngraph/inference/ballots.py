@@ -4,11 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import QueryProblem, candidate_shares
 from knngraph.inference.calibration import FLOOR
-from knngraph.inference.candidates import leave_one_out_candidates
 from knngraph.inference.leave_one_out import LeaveOneOut
 
 
@@ -69,20 +66,26 @@ class Witnesses:
     per_row: np.ndarray
 
     @classmethod
-    def of_pairs(
+    def of_shares(
         cls,
         training: TrainingSet,
-        neighbors: Neighbors,
-        problem: QueryProblem,
         pairs: np.ndarray,
-        *,
-        n_threads: int = 1,
+        ids: np.ndarray,
+        shares: np.ndarray,
     ) -> "Witnesses":
-        """Solve the problems of left-out pairs for the weights."""
-        ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
-        _, shares = candidate_shares(
-            training, ids, squared, problem, left_out=pairs, n_threads=n_threads
-        )
+        """Take the weights of left-out pairs where they are known.
+
+        Parameters
+        ----------
+        training : TrainingSet
+        pairs : ndarray of shape (n_asked,)
+        ids, shares : ndarray of shape (n_asked, m)
+            Candidate nodes of these, and their shares of the vote.
+
+        Returns
+        -------
+        Witnesses
+        """
         place = np.full(training.n_pairs, -1, dtype=np.intp)
         place[pairs] = np.arange(len(pairs))
         return cls(place, ids, share_of_every_row(training, pairs, ids, shares))

@@ -13,6 +13,7 @@ from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.deciding import learn_decisions
+from knngraph.inference.kept_shares import KeptShares
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     calibrate_stored,
@@ -21,7 +22,7 @@ from knngraph.inference.leave_one_out import (
 )
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
-from knngraph.inference.trust import learn_trust
+from knngraph.inference.trust import learn_trust, pairs_asked
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -90,14 +91,22 @@ def leave_rows_out(
     -------
     Heard
     """
+    asked = None
+    if vote == "trusted":
+        asked = KeptShares(pairs_asked(training, neighbors, problem))
     with stage("leaving rows out", training.n_pairs, verbose) as leaving:
         left_out = leave_one_out(
-            training, neighbors, problem, n_threads=n_threads, advance=leaving.advance
+            training,
+            neighbors,
+            problem,
+            kept=asked,
+            n_threads=n_threads,
+            advance=leaving.advance,
         )
-    if vote == "labels":
+    if asked is None:
         return Heard(left_out, None)
     trust, left_out = learn_trust(
-        training, neighbors, problem, left_out, n_threads=n_threads
+        training, neighbors, problem, left_out, asked, n_threads=n_threads
     )
     return Heard(left_out, trust)
 

@@ -12,10 +12,11 @@ import numpy as np
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import QueryProblem, candidate_votes
+from knngraph.inference.adaptive import QueryProblem, candidate_shares, candidate_votes
 from knngraph.inference.blocks import queries_per_block
 from knngraph.inference.calibration import Calibration, fit_exponent
 from knngraph.inference.candidates import leave_one_out_candidates
+from knngraph.inference.kept_shares import KeptShares
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
@@ -57,6 +58,7 @@ def leave_one_out(
     neighbors: Neighbors,
     problem: QueryProblem,
     *,
+    kept: KeptShares | None = None,
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> LeaveOneOut:
@@ -67,6 +69,8 @@ def leave_one_out(
     training : TrainingSet
     neighbors : Neighbors
     problem : QueryProblem
+    kept : KeptShares or None
+        Receives whose votes the pairs that it names got.
     n_threads : int, default=1
     advance : callable or None
 
@@ -83,7 +87,7 @@ def leave_one_out(
     step = queries_per_block(training.n_classes)
     for start in range(0, n_pairs, step):
         pairs = np.arange(start, min(start + step, n_pairs))
-        votes = left_out_votes(training, neighbors, problem, pairs, n_threads=n_threads)
+        votes = _votes_of_block(training, neighbors, problem, pairs, kept, n_threads)
         given = training.pair_code[pairs]
         right[pairs] = votes.argmax(axis=1) == given
         own_share[pairs] = votes[np.arange(len(pairs)), given]
@@ -97,6 +101,32 @@ def leave_one_out(
             advance(len(pairs))
     score = float(np.average(right, weights=training.pair_count))
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
+
+
+def _votes_of_block(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    pairs: np.ndarray,
+    kept: KeptShares | None,
+    n_threads: int,
+) -> np.ndarray:
+    """Votes on consecutive pairs; whose they were into `kept`, for its pairs."""
+    if kept is None:
+        return left_out_votes(training, neighbors, problem, pairs, n_threads=n_threads)
+    votes = np.empty((len(pairs), training.n_classes))
+    some = kept.pairs_from(pairs[0], pairs[-1] + 1)
+    others = np.ones(len(pairs), dtype=bool)
+    others[some - pairs[0]] = False
+    votes[others] = left_out_votes(
+        training, neighbors, problem, pairs[others], n_threads=n_threads
+    )
+    ids, squared = leave_one_out_candidates(training, neighbors, some, problem)
+    votes[~others], shares = candidate_shares(
+        training, ids, squared, problem, left_out=some, n_threads=n_threads
+    )
+    kept.add(ids, shares)
+    return votes
 
 
 def left_out_votes(

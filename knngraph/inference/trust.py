@@ -17,6 +17,7 @@ from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_shar
 from knngraph.inference.ballots import Ballots, Witnesses, belief, cast_ballots
 from knngraph.inference.calibration import fit_exponent
 from knngraph.inference.candidates import leave_one_out_candidates
+from knngraph.inference.kept_shares import KeptShares
 from knngraph.inference.leave_one_out import LeaveOneOut, calibration_sample
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain
@@ -30,6 +31,7 @@ def learn_trust(
     neighbors: Neighbors,
     problem: QueryProblem,
     left_out: LeaveOneOut,
+    kept: KeptShares,
     *,
     n_threads: int = 1,
 ) -> tuple[LabelTrust | None, LeaveOneOut]:
@@ -42,6 +44,8 @@ def learn_trust(
     problem : QueryProblem
     left_out : LeaveOneOut
         What votes over the given labels say of left-out rows.
+    kept : KeptShares
+        Whose votes they were, at `pairs_asked`.
     n_threads : int, default=1
 
     Returns
@@ -55,7 +59,7 @@ def learn_trust(
     sample = calibration_sample(training)
     given, counts = training.pair_code[sample], training.pair_count[sample]
     ballots = _ballots_of_sample(
-        training, neighbors, problem, left_out, sample, n_threads
+        training, neighbors, problem, left_out, kept, sample, n_threads
     )
     best_score, best_votes, choice = -1.0, np.empty(0), (1.0, 0.0)
     for factor, noise in product(ballots, NOISE_LEVELS):
@@ -83,25 +87,34 @@ def learn_trust(
     )
 
 
+def pairs_asked(
+    training: TrainingSet, neighbors: Neighbors, problem: QueryProblem
+) -> np.ndarray:
+    """Pairs of whose labels left-out rows of the sample are told.
+
+    Returns
+    -------
+    ndarray, ascending
+        All pairs that are candidates of the sample.
+    """
+    sample = calibration_sample(training)
+    ids, _ = leave_one_out_candidates(training, neighbors, sample, problem)
+    asked = np.zeros(training.n_nodes, dtype=bool)
+    asked[ids[ids >= 0]] = True
+    return np.flatnonzero(asked[training.pair_node])
+
+
 def _ballots_of_sample(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
     left_out: LeaveOneOut,
+    kept: KeptShares,
     sample: np.ndarray,
     n_threads: int,
 ) -> dict[float, Ballots]:
     """Ballots at the sampled pairs for every multiple of the nugget."""
-    ids, _ = leave_one_out_candidates(training, neighbors, sample, problem)
-    asked = np.zeros(training.n_nodes, dtype=bool)
-    asked[ids[ids >= 0]] = True
-    witnesses = Witnesses.of_pairs(
-        training,
-        neighbors,
-        problem,
-        np.flatnonzero(asked[training.pair_node]),
-        n_threads=n_threads,
-    )
+    witnesses = Witnesses.of_shares(training, kept.pairs, *kept.of(kept.pairs))
     return ballots_of_nuggets(
         training, neighbors, problem, left_out, witnesses, sample, n_threads=n_threads
     )

@@ -1,5 +1,7 @@
 """Left-out rows, against models that never saw them."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,8 +14,14 @@ from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import QueryProblem, candidate_votes
+from knngraph.inference.adaptive import (
+    QueryProblem,
+    candidate_shares,
+    candidate_votes,
+)
+from knngraph.inference.candidates import leave_one_out_candidates
 from knngraph.inference.grid import leave_one_out_grid
+from knngraph.inference.kept_shares import KeptShares
 from knngraph.inference.leave_one_out import leave_one_out
 
 PROBLEMS = [
@@ -138,3 +146,24 @@ def test_a_single_row_has_nothing_to_learn_from():
     model = KNNGraphClassifier(inference="adaptive").fit([[1.0], [1.0]], [0, 0])
     assert model.loo_score_ == 1.0
     assert model.predict([[5.0]]).tolist() == [0]
+
+
+@pytest.mark.parametrize("block", [30, 10**6])
+def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
+    training = build_training_set(*rows, 3)
+    neighbors = exact_neighbors(training, 20)
+    asked = np.sort(random.choice(training.n_pairs, 25, replace=False))
+    monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 10)
+    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", block)
+    for problem in PROBLEMS[:2]:
+        kept = KeptShares(asked)
+        told = leave_one_out(training, neighbors, problem, kept=kept)
+        plain = leave_one_out(training, neighbors, problem)
+        for field in fields(plain):
+            assert_array_equal(getattr(told, field.name), getattr(plain, field.name))
+        pairs = random.permutation(asked)[:15]
+        ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
+        _, shares = candidate_shares(training, ids, squared, problem, left_out=pairs)
+        found = kept.of(pairs)
+        assert_array_equal(found[0], ids)
+        assert_array_equal(found[1], shares)

@@ -14,8 +14,14 @@ from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_votes
 from knngraph.inference.ballots import Witnesses, belief, cast_ballots
+from knngraph.inference.kept_shares import KeptShares
 from knngraph.inference.leave_one_out import leave_one_out
-from knngraph.inference.trust import NOISE_LEVELS, NUGGET_FACTORS, learn_trust
+from knngraph.inference.trust import (
+    NOISE_LEVELS,
+    NUGGET_FACTORS,
+    learn_trust,
+    pairs_asked,
+)
 from tests.inference.reference import believed_votes, trusted_leave_one_out
 
 PROBLEM = QueryProblem(12, 2.0, 0.3, 0.02)
@@ -40,7 +46,8 @@ def left_out_of(training, problem=PROBLEM):
     neighbors = nearest_others(
         ExactIndex(training.points), training.points, training.node_counts(), 20
     )
-    return neighbors, leave_one_out(training, neighbors, problem)
+    kept = KeptShares(pairs_asked(training, neighbors, problem))
+    return neighbors, leave_one_out(training, neighbors, problem, kept=kept), kept
 
 
 def test_belief_by_hand():
@@ -80,12 +87,15 @@ def test_a_doubted_label_passes_its_vote_on():
 def test_left_out_votes_recomputed(noise, factor, rows):
     X, y = rows
     training = build_training_set(X, y, 3)
-    neighbors, left_out = left_out_of(training)
+    neighbors, left_out, _ = left_out_of(training)
     pairs = np.arange(training.n_pairs)
-    witnesses = Witnesses.of_pairs(training, neighbors, PROBLEM, pairs)
     ids, squared = candidates.leave_one_out_candidates(
         training, neighbors, pairs, PROBLEM
     )
+    _, heard = adaptive.candidate_shares(
+        training, ids, squared, PROBLEM, left_out=pairs
+    )
+    witnesses = Witnesses.of_shares(training, pairs, ids, heard)
     scaled = QueryProblem(12, 2.0, 0.3 * factor, 0.02)
     _, shares = adaptive.candidate_shares(
         training, ids, squared, scaled, left_out=pairs
@@ -106,8 +116,8 @@ def test_the_choice_is_the_best_of_the_grid(share, rows, random):
     X, y = rows
     y = wrong_labels(y, share, random, 3)
     training = build_training_set(X, y, 3)
-    neighbors, plain = left_out_of(training)
-    trust, left_out = learn_trust(training, neighbors, PROBLEM, plain)
+    neighbors, plain, kept = left_out_of(training)
+    trust, left_out = learn_trust(training, neighbors, PROBLEM, plain, kept)
     scores = {
         (factor, noise): (
             trusted_leave_one_out(
