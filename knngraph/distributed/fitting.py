@@ -25,6 +25,7 @@ from knngraph.distributed.lists import (
     wanted_lists,
 )
 from knngraph.distributed.partition import Partition
+from knngraph.distributed.sizes import give_back_freed
 from knngraph.distributed.tasks import (
     blocks_at_once,
     compute,
@@ -190,11 +191,15 @@ def learn_thresholds_on(
     Without `witnessed` every label is believed.
     """
     sizes = sizes_of_sample(layout, everything)
-    stored = [
-        task(stored_of_partition, part, of_part, name="stored", home=home)
-        for part, of_part, home in zip(partitions, learned, layout.homes)
-    ]
     heard = witnessed or [None] * len(partitions)
+    stored = [
+        task(
+            stored_of_learned, part, of_part, name="stored", home=home, after=of_witness
+        )
+        for part, of_part, of_witness, home in zip(
+            partitions, learned, heard, layout.homes
+        )
+    ]
     holders = list(zip(partitions, around, own_class, learned, stored, heard))
     lend = partial(lend_lists, everything=everything)
     fetch = partial(fetch_nodes, offsets=everything.offsets)
@@ -283,6 +288,12 @@ def fit_partitions(
             for *parts, home in zip(partitions, built, learned, layout.homes)
         ]
     )
+
+
+def stored_of_learned(partition: Partition, learned: Any) -> np.ndarray:
+    """As `stored_of_partition`, once all blocks are joined and gone."""
+    give_back_freed()
+    return stored_of_partition(partition, learned)
 
 
 def stored_of_partition(partition: Partition, learned: Any) -> np.ndarray:
