@@ -25,7 +25,15 @@ from knngraph.distributed.lists import (
     wanted_lists,
 )
 from knngraph.distributed.partition import Partition
-from knngraph.distributed.tasks import compute, items, persist, task
+from knngraph.distributed.sizes import give_back_freed
+from knngraph.distributed.tasks import (
+    blocks_at_once,
+    compute,
+    is_done,
+    items,
+    persist,
+    task,
+)
 from knngraph.distributed.testimony import join_asked, nodes_around
 from knngraph.distributed.thresholds import (
     Thresholds,
@@ -119,10 +127,12 @@ def learn_all(
     rows = rows_of_patch(
         layout.n_features, everything.settings, int(layout.n_nodes.max())
     )
+    at_once = blocks_at_once(len(partitions))
     for number, home in enumerate(layout.homes):
         mine = (partitions[number], around[number], own_class[number])
-        parts = []
+        parts: list[Any] = []
         for start, stop in chunk_bounds(int(layout.n_nodes[number]), rows):
+            before = parts[-at_once] if len(parts) >= at_once else None
             block: dict[str, Any] = {
                 "start": start,
                 "stop": stop,
@@ -130,7 +140,11 @@ def learn_all(
                 "everything": everything,
             }
             wanted = task(
-                partial(wanted_nodes, **block), *mine, name="wanted", home=home
+                partial(wanted_nodes, **block),
+                *mine,
+                name="wanted",
+                home=home,
+                after=before,
             )
             fetched = fetch_from(
                 lambda q: partial(fetch, number=q),
@@ -148,6 +162,7 @@ def learn_all(
                     asked[number],
                     name="learn",
                     home=home,
+                    later=True,
                 )
             )
         join = partial(
@@ -176,19 +191,26 @@ def learn_thresholds_on(
     Without `witnessed` every label is believed.
     """
     sizes = sizes_of_sample(layout, everything)
-    stored = [
-        task(stored_of_partition, part, of_part, name="stored", home=home)
-        for part, of_part, home in zip(partitions, learned, layout.homes)
-    ]
     heard = witnessed or [None] * len(partitions)
+    stored = [
+        task(
+            stored_of_learned, part, of_part, name="stored", home=home, after=of_witness
+        )
+        for part, of_part, of_witness, home in zip(
+            partitions, learned, heard, layout.homes
+        )
+    ]
     holders = list(zip(partitions, around, own_class, learned, stored, heard))
     lend = partial(lend_lists, everything=everything)
     fetch = partial(fetch_nodes, offsets=everything.offsets)
     judged: list[Any] = []
-    at_once = pairs_to_judge(layout.n_features, everything.settings)
+    done: list[Any] = []
+    n_pairs = pairs_to_judge(layout.n_features, everything.settings)
+    # Whichever partition they are of, they are dealt out to all workers.
+    at_once = len(partitions) * blocks_at_once(len(partitions))
     homes, before = layout.homes, np.cumsum(sizes) - sizes
     for number, size in enumerate(sizes):
-        for start, stop in chunk_bounds(int(size), at_once):
+        for start, stop in chunk_bounds(int(size), n_pairs):
             block: dict[str, Any] = {
                 "start": start,
                 "stop": stop,
@@ -203,6 +225,7 @@ def learn_thresholds_on(
                 around[number],
                 name="wanted",
                 home=homes[number],
+                after=done[-at_once] if len(done) >= at_once else None,
             )
             lent = fetch_from(
                 lambda q: partial(lend, number=q),
@@ -225,7 +248,10 @@ def learn_thresholds_on(
             ask = partial(
                 judge, **block, decides=before[number] + start < DECISION_ROWS
             )
-            judged.append(task(ask, lists, fetched, name="judge", home=home))
+            judged.append(
+                task(ask, lists, fetched, name="judge", home=home, later=True)
+            )
+            done.append(task(is_done, judged[-1], name="done", home=home))
     judged = persist(judged)
     sample = join_judged(
         list(compute(*(task(getitem, block, 0, name="judged") for block in judged)))
@@ -262,6 +288,12 @@ def fit_partitions(
             for *parts, home in zip(partitions, built, learned, layout.homes)
         ]
     )
+
+
+def stored_of_learned(partition: Partition, learned: Any) -> np.ndarray:
+    """As `stored_of_partition`, once all blocks are joined and gone."""
+    give_back_freed()
+    return stored_of_partition(partition, learned)
 
 
 def stored_of_partition(partition: Partition, learned: Any) -> np.ndarray:

@@ -22,7 +22,7 @@ from knngraph.distributed.surroundings import (
     merge_own_class,
     search_own_class,
 )
-from knngraph.distributed.tasks import compute, persist, task
+from knngraph.distributed.tasks import blocks_at_once, compute, persist, task
 from knngraph.graph.learn import GraphSettings, same_class_quota
 from knngraph.index.protocol import beam_for
 from knngraph.parallel import chunk_bounds
@@ -63,14 +63,16 @@ def look_around_all(
         n_threads=n_threads,
     )
     around = []
+    at_once = blocks_at_once(len(partitions))
     for number, (own, home) in enumerate(zip(partitions, layout.homes)):
-        parts = []
+        parts: list[Any] = []
         for start, stop in _blocks(
             layout.n_nodes[number],
             rows_of_question(layout.n_features, int(layout.n_nodes[number])),
         ):
             cut = partial(points_of, start=start, stop=stop)
-            queries = task(cut, own, name="queries", home=home)
+            before = parts[-at_once] if len(parts) >= at_once else None
+            queries = task(cut, own, name="queries", home=home, after=before)
             found = ask_partitions(
                 lambda q: partial(search, number=q),
                 list(zip(partitions, built)),
@@ -189,14 +191,16 @@ def search_own_classes(
         n_threads=n_threads,
     )
     own_class: list[Any] = []
+    at_once = blocks_at_once(len(partitions))
     for number, home in enumerate(layout.homes):
-        parts = []
+        parts: list[Any] = []
         for start, stop in _blocks(
             n_short[number], rows_of_question(layout.n_features, n_short[number])
         )[: n_short[number]]:
             own, near = partitions[number], around[number]
             cut = partial(asking_for_own_class, start=start, stop=stop)
-            asking = task(cut, own, near, name="asking", home=home)
+            before = parts[-at_once] if len(parts) >= at_once else None
+            asking = task(cut, own, near, name="asking", home=home, after=before)
             found = [
                 task(
                     partial(search, number=q),

@@ -1,5 +1,7 @@
 """How large the things are that travel: Dask places tasks by it."""
 
+import ctypes
+import sys
 from dataclasses import fields, is_dataclass
 from sys import getsizeof
 from typing import Any
@@ -43,3 +45,15 @@ def n_bytes_of(value: Any) -> int:
         return sum(n_bytes_of(getattr(value, field.name)) for field in fields(value))
     # An index knows itself; everything else is small.
     return int(getattr(value, "n_bytes", 0)) or getsizeof(value)
+
+
+def give_back_freed() -> None:
+    """Have the C library give back the memory of small arrays that are gone.
+
+    It keeps what lies between others that are still there. Where it offers no way,
+    as on other systems than Linux, nothing happens.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -1,20 +1,34 @@
 """Tasks with names and homes, on whatever scheduler Dask has."""
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from operator import getitem
 from os import cpu_count
 from typing import Any
 from uuid import uuid4
 
 import dask
+from dask import config
 from dask.base import get_scheduler
 from dask.delayed import Delayed, delayed
 
 _FAN_IN = 8
+_LATER = -1
+# Dask moves waiting tasks from busy workers to idle ones, and with them whatever they
+# read: partition after partition would come to lie on every worker. Only tasks of a
+# few names stay where they are; this is the one of what Dask's own shuffle sends.
+_STAYS = "split-shuffle-0-"
 
 
-def task(function: Callable[..., Any], *args: Any, name: str, home: Any = None) -> Any:
+def task(
+    function: Callable[..., Any],
+    *args: Any,
+    name: str,
+    home: Any = None,
+    after: Any = None,
+    later: bool = False,
+) -> Any:
     """A call that is made later, on the worker `home` while that is alive.
 
     Parameters
@@ -24,17 +38,25 @@ def task(function: Callable[..., Any], *args: Any, name: str, home: Any = None) 
         look into them.
     *args : Delayed, lists of Delayed, or small values
     name : str
-        Shown on the dashboard.
+        Part of the key.
     home : str or None
-        Address of a worker.
+        Address of a worker, which it is not taken from while that is alive.
+    after : Delayed or None
+        Without whose result the call is not made, though it does not look at it.
+    later : bool
+        Whether a worker does first whatever else it may do: small tasks that other
+        workers wait for go before the long ones of its own.
 
     Returns
     -------
     Delayed
     """
-    with _at(home):
+    if after is not None:
+        function, args = partial(_call_after, function), (after, *args)
+    stays = "" if home is None else _STAYS
+    with _annotated(home, later):
         return delayed(function, pure=False)(
-            *args, dask_key_name=f"knngraph-{name}-{uuid4().hex}"
+            *args, dask_key_name=f"{stays}knngraph-{name}-{uuid4().hex}"
         )
 
 
@@ -57,6 +79,27 @@ def tree(merge: Callable[[list[Any]], Any], parts: list[Any], *, name: str) -> A
     return parts[0]
 
 
+def blocks_at_once(n_partitions: int) -> int:
+    """Blocks of one partition that are in work at a time.
+
+    One for every thread that a partition has to itself, and one more, whose rows
+    arrive in the meantime. Without a bound whoever is asked answers for all blocks
+    at once, and what it answers lies in its memory until the asking one gets there.
+    """
+    client = cluster_client()
+    if client is None:
+        n_threads = config.get("num_workers", None) or cpu_count() or 1
+    else:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        n_threads = sum(worker["nthreads"] for worker in workers)
+    return 1 + max(1, -(-n_threads // n_partitions))
+
+
+def is_done(result: Any) -> bool:
+    """Something small that stands for a result, to wait for from elsewhere."""
+    return result is not None
+
+
 def compute(*tasks: Any) -> tuple[Any, ...]:
     """Results of tasks, here; only for small ones."""
     return tuple(dask.compute(*tasks))
@@ -69,7 +112,7 @@ def persist(tasks: Sequence[Any]) -> list[Any]:
 
 def finish(persisted: list[Any]) -> None:
     """Wait for persisted tasks; an error of theirs is raised here."""
-    compute(*(task(_is_there, part, name="there") for part in persisted))
+    compute(*(task(is_done, part, name="there") for part in persisted))
 
 
 def cluster_client() -> Any:
@@ -107,12 +150,18 @@ def is_lost(persisted: Any) -> bool:
     return any(future.status in ("cancelled", "lost") for future in futures)
 
 
-def _is_there(result: Any) -> bool:
-    return result is not None
+def _call_after(function: Callable[..., Any], _: Any, *args: Any) -> Any:
+    return function(*args)
 
 
-def _at(home: Any) -> Any:
-    if home is None:
-        return nullcontext()
-    # Elsewhere once that worker is gone.
-    return dask.annotate(workers=[home], allow_other_workers=True)
+@contextmanager
+def _annotated(home: Any, later: bool) -> Iterator[None]:
+    notes: dict[str, Any] = {"priority": _LATER} if later else {}
+    if home is not None:
+        # Elsewhere once that worker is gone.
+        notes |= {"workers": [home], "allow_other_workers": True}
+    if not notes:
+        yield
+        return
+    with dask.annotate(**notes):
+        yield

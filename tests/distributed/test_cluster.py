@@ -111,11 +111,18 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
     X, y = client.persist(collections(X, y, rows=250))
+    # So that a partition has many blocks.
+    monkeypatch.setattr("knngraph.distributed.fitting._FETCHED_BYTES", 2**19)
     client.run_on_scheduler(start_counting)
     far = DaskKNNGraphClassifier(
         random_state=0, support="local", ef=16, n_partitions=3, inference="cascade"
     ).fit(X, y)
-    largest = client.run_on_scheduler(largest_tasks)
+    largest, made, at_once = client.run_on_scheduler(counted_tasks)
+    # Of two blocks of every partition, what three partitions lend and send, or pieces
+    # of that: others are not answered before one of these is done.
+    for name in ("fetch", "lend"):
+        assert made[f"knngraph-{name}"] > 2 * at_once[f"knngraph-{name}"]
+        assert at_once[f"knngraph-{name}"] <= 2 * 3 * 3
     del largest["knngraph-count"]  # counts of digits, whatever the number of rows
     assert largest["knngraph-partition"] > n * d * 4 / 4
     # Nothing but a fitted partition is as large as half of all rows with an index.
@@ -135,6 +142,8 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
 
 
 def start_counting(dask_scheduler):
+    from collections import Counter
+
     from distributed.diagnostics.plugin import SchedulerPlugin
 
     class Sizes(SchedulerPlugin):
@@ -142,17 +151,24 @@ def start_counting(dask_scheduler):
 
         def __init__(self):
             self.largest = {}
+            self.made, self.there, self.at_once = Counter(), Counter(), Counter()
 
         def transition(self, key, start, finish, *args, nbytes=None, **kwargs):
-            if finish == "memory" and nbytes:
-                prefix = "-".join(str(key).split("-")[:2])
-                self.largest[prefix] = max(self.largest.get(prefix, 0), nbytes)
+            prefix = "knngraph-" + str(key).partition("knngraph-")[2].split("-")[0]
+            if finish == "memory":
+                self.largest[prefix] = max(self.largest.get(prefix, 0), nbytes or 0)
+                self.made[prefix] += 1
+                self.there[prefix] += 1
+                self.at_once[prefix] = max(self.at_once[prefix], self.there[prefix])
+            if start == "memory":
+                self.there[prefix] -= 1
 
     dask_scheduler.add_plugin(Sizes(), name="sizes")
 
 
-def largest_tasks(dask_scheduler):
-    return dask_scheduler.plugins["sizes"].largest
+def counted_tasks(dask_scheduler):
+    sizes = dask_scheduler.plugins["sizes"]
+    return sizes.largest, sizes.made, sizes.at_once
 
 
 def test_data_frames_with_unknown_sizes(client, near):
