@@ -10,11 +10,13 @@ from scipy import sparse
 from knngraph.distributed.learning import Globals, Patch, build_patch
 from knngraph.distributed.lists import Lists
 from knngraph.distributed.partition import Nodes
+from knngraph.distributed.shared_lens import SharedLens, left_out_problem
 from knngraph.distributed.sizes import Weighed
 from knngraph.distributed.surroundings import pairs_in_patch
 from knngraph.distributed.testimony import in_numbers_of_patch
 from knngraph.graph.learn import problem_with
 from knngraph.graph.stored_left_out import stored_votes_left_out
+from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.ballots import Ballots
 from knngraph.inference.candidates import others_around
 from knngraph.inference.deciding import Tried, try_stored
@@ -55,6 +57,7 @@ class Judged(Weighed):
 def judge(
     lists: Lists,
     fetched: list[Nodes],
+    lens: SharedLens | None,
     *,
     start: int,
     stop: int,
@@ -101,8 +104,9 @@ def judge(
         pairs,
         n_threads=everything.n_threads,
     )
+    problem = left_out_problem(everything.query, lens, patch.nodes)
     votes = left_out_votes(
-        training, neighbors, everything.query, pairs, n_threads=everything.n_threads
+        training, neighbors, problem, pairs, n_threads=everything.n_threads
     )
     around, _ = others_around(training, neighbors, pairs, 1)
     # One node with one row, left out, has nobody around: no class is tried there.
@@ -113,7 +117,7 @@ def judge(
         try_stored,
         training,
         neighbors,
-        everything.query,
+        problem,
         n_threads=everything.n_threads,
     )
     tried = shown = ask(pairs, now)
@@ -130,7 +134,7 @@ def judge(
         tried,
         shown,
     )
-    return judged, _ballots(patch, lists, pairs, everything)
+    return judged, _ballots(patch, lists, pairs, problem, everything.n_threads)
 
 
 def _replaced(tried: Tried, places: np.ndarray, other: Tried) -> Tried:
@@ -140,7 +144,11 @@ def _replaced(tried: Tried, places: np.ndarray, other: Tried) -> Tried:
 
 
 def _ballots(
-    patch: Patch, lists: Lists, pairs: np.ndarray, everything: Globals
+    patch: Patch,
+    lists: Lists,
+    pairs: np.ndarray,
+    problem: QueryProblem,
+    n_threads: int,
 ) -> dict[float, Ballots]:
     if lists.testimony is None:
         return {}
@@ -151,11 +159,11 @@ def _ballots(
     return ballots_of_nuggets(
         training,
         patch.neighbors,
-        everything.query,
+        problem,
         left_out,
         witnesses,
         pairs,
-        n_threads=everything.n_threads,
+        n_threads=n_threads,
     )
 
 

@@ -18,9 +18,10 @@ from knngraph.parallel import one_blas_thread
 
 # Coordinates that a lens adds at the most.
 MAX_DIRECTIONS = 32
+# Folds that are held out in turn: as many lenses have not seen one of them.
+N_FOLDS = 3
 # Below so many rows those that are held out are too few to tell.
 _FEWEST_ROWS = 30
-_N_FOLDS = 3
 # Standard errors by which a lens must win, and by which it may fall behind in the
 # first fold before it is given up.
 _LEAD = 0.5
@@ -123,7 +124,7 @@ def _folds(n_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     The folds of scikit-learn's KFold, which a worker of a cluster need not load.
     """
     everyone = np.arange(n_rows)
-    for held_out in np.array_split(everyone, _N_FOLDS):
+    for held_out in np.array_split(everyone, N_FOLDS):
         yield np.setdiff1d(everyone, held_out, assume_unique=True), held_out
 
 

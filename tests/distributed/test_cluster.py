@@ -18,7 +18,6 @@ from knngraph.distributed import DaskKNNGraphClassifier, predict
 from tests.distributed.data import queries, rows_with_copies
 
 SETTINGS = {
-    "query_metric": "same",
     "random_state": 0,
     "support": "exact",
     "ef": 64,
@@ -107,7 +106,7 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
         return results
 
     monkeypatch.setattr(dask, "compute", watched)
-    n, d = 1500, 64
+    n, d = 1800, 64
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
     X, y = client.persist(collections(X, y, rows=250))
@@ -118,6 +117,11 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     largest = client.run_on_scheduler(largest_tasks)
     del largest["knngraph-count"]  # counts of digits, whatever the number of rows
     assert largest["knngraph-partition"] > n * d * 4 / 4
+    # What 32 rows of the sample are told by 2 * 32 neighbors each, whatever n is.
+    assert largest.pop("knngraph-lists") < 32 * 65 * (12 * 32 + 28)
+    # A lens is learned from as many rows as on one machine, and is small.
+    assert far.query_metric_ == "learned"
+    assert largest["knngraph-lens"] < 1024 * d + 1500 * 3 * 8 + 1000
     # Nothing but a fitted partition is as large as half of all rows with an index.
     assert max(largest.values()) <= largest["knngraph-fitted"], largest
     assert largest["knngraph-fitted"] < 1.3 * n * d * 4
@@ -128,6 +132,8 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     }
     # Arrays are votes on a block of the sample: no coordinates.
     assert max(sizes) <= 128 * 12
+    assert len(far._model.lens.compute().pairs) == 1500 < n
+    assert far.score(X, y) > 0.9
     assert far.partition_sizes_.sum() == n
     assert far.partition_sizes_.max() < 1.2 * n / 3
     homes = client.who_has(futures_of(far._model.fitted)).values()

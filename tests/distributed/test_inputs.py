@@ -12,7 +12,6 @@ from knngraph.distributed import DaskKNNGraphClassifier
 from tests.distributed.data import rows_with_copies
 
 SETTINGS = {
-    "query_metric": "same",
     "random_state": 0,
     "support": "exact",
     "ef": 64,
@@ -170,8 +169,9 @@ def test_without_dask_the_error_says_what_to_install():
 def test_what_runs_on_workers_loads_no_data_frames():
     stages = (
         *("answering", "blocks", "certificate", "fitting", "global_values", "judging"),
-        *("learning", "lists", "neighborhoods", "placing", "predicting", "searching"),
-        *("summary", "surroundings", "testimony", "thresholds", "trusting"),
+        *("learning", "lists", "looking_closer", "neighborhoods", "placing"),
+        *("predicting", "searching", "shared_lens", "summary", "surroundings"),
+        *("testimony", "thresholds", "trusting"),
     )
     code = (
         "import sys, importlib\n"
@@ -180,6 +180,11 @@ def test_what_runs_on_workers_loads_no_data_frames():
         "import numpy as np\n"
         "from knngraph.distributed.blocks import _describe\n"
         "_describe(np.ones((3, 2)), np.array(['a', 'b', 'a']), 0)\n"
+        "from knngraph.inference.adaptive import QueryProblem\n"
+        "from knngraph.metric.choose_directions import choose_directions\n"
+        "X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)\n"
+        "y = (X[:, 0] > 0).astype(int)\n"
+        "choose_directions(X, y, 2, QueryProblem(8, 0.0, 0.3, 0.02))\n"
         "print(sorted({'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(
