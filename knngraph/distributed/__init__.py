@@ -14,6 +14,8 @@ row, P partitions, four bytes a coordinate):
 4. *Candidates.* Every partition asks every other (or the nearest few): 4 d bytes
    a row there, at most 12 (m + 1) back. The best of all are kept: density, median
    distances and the rows short of their own class are read off them.
+   2000 rows see whether single precision tells their nearest apart; only where it
+   does not, a few rows go to one worker as they were given.
 5. *Same class.* Only rows that are short ask: 4 d there, 12 (m / 2 + 1) back.
 6. *Lens* (``query_metric="auto"``, up to 50,000 distinct rows, as on one machine).
    12 bytes a row and the coordinates of at most 1500 rows to one worker; what it

@@ -56,6 +56,7 @@ from knngraph.distributed.placing import (
     place_rows,
     route_rows,
 )
+from knngraph.distributed.precise import check_precision_on
 from knngraph.distributed.predicting import (
     DistributedModel,
     count_right,
@@ -283,7 +284,6 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         blocks = list(zip(X_blocks, y_blocks))
         space = self._fit_space(blocks, int(n_rows.sum()), seed, n_threads)
         partitions, layout = self._place(blocks, n_rows, space, seed)
-        del blocks, X_blocks, y_blocks
         built = build_indices(
             partitions,
             layout.homes,
@@ -305,6 +305,10 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             exact=exact,
             n_threads=n_threads,
         )
+        check_precision_on(
+            space, X_blocks, np.cumsum(n_rows) - n_rows, partitions, around, layout
+        )
+        del blocks, X_blocks, y_blocks
         own_class = search_own_classes(
             partitions, around, layout, settings, seed=seed, n_threads=n_threads
         )
