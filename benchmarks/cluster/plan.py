@@ -33,7 +33,7 @@ def plan(figures: dict[str, float], n_rows: int, n_features: int) -> str:
     traffic = to_and_fro + fetched + once
     network = 1.25e9 * 0.5
     hours_net = traffic * n / workers / network / 3600
-    patch_rows = rows_of_patch(d, SETTINGS_OF_GRAPH, n // workers)
+    patch_rows = rows_of_patch(d, SETTINGS_OF_GRAPH, m, n // workers)
     questions = -(-n // workers // rows_of_question(d, n // workers))
     patches = -(-n // workers // patch_rows)
     tasks = partitions * (partitions + 3) * (questions + 2 * patches)

@@ -14,11 +14,18 @@ row, P partitions, four bytes a coordinate):
 4. *Candidates.* Every partition asks every other (or the nearest few): 4 d bytes
    a row there, at most 12 (m + 1) back. The best of all are kept: density, median
    distances and the rows short of their own class are read off them.
+   2000 rows see whether single precision tells their nearest apart; only where it
+   does not, a few rows go to one worker as they were given.
 5. *Same class.* Only rows that are short ask: 4 d there, 12 (m / 2 + 1) back.
-6. *Learning.* A block of rows fetches its candidates, each once: at most
+6. *Lens* (``query_metric="auto"``, up to 50,000 distinct rows, as on one machine).
+   12 bytes a row and the coordinates of at most 1500 rows to one worker; what it
+   learns, 1 KiB a column, to all. Rows along it are worked out where coordinates
+   are. Where a lens is tried, 4. searches 2 m candidates; where it is kept, 7. and
+   8. fetch as many.
+7. *Learning.* A block of rows fetches its candidates, each once: at most
    (3 m / 2)(4 d + 28) bytes a row. The problems are solved there, and every row
    is left out once.
-7. *Thresholds, trust.* At most 5000 rows and their surroundings are solved again,
+8. *Thresholds, trust.* At most 5000 rows and their surroundings are solved again,
    128 rows at a time at most; their votes (numbers, not rows) go to the client. How
    far labels are believed is one choice on these rows, too; the belief in every
    label follows where it lies.

@@ -20,13 +20,16 @@ from knngraph.distributed.searching import (
     merge_found,
     search_partition,
 )
+from knngraph.distributed.shared_lens import SharedLens, distances_through
 from knngraph.distributed.sizes import Weighed
 from knngraph.distributed.trusting import Chosen, nothing_said
 from knngraph.graph.consensus import DENSE_DISTRIBUTION_LIMIT
 from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_votes
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.candidates import through_lens
 from knngraph.inference.cascade import Decisions, stored_margin, unanimous
 from knngraph.inference.stored import StoredAnswers, favor
+from knngraph.lens import Lens
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class FittedPartition(Weighed):
         Shares of the vote on its training rows.
     belief : ndarray of shape (n_pairs, 0 or 2)
         See `knngraph.distributed.trusting.Chosen.belief`.
+    lens : Lens or None
+        In front of the nodes.
     """
 
     partition: Partition
@@ -49,6 +54,7 @@ class FittedPartition(Weighed):
     stored: StoredAnswers
     distribution: Any
     belief: np.ndarray
+    lens: Lens | None
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,7 @@ def fit_partition(
     partition: Partition,
     built: PartitionIndex,
     learned: Learned,
+    lens: SharedLens | None,
     n_pairs: int,
     chosen: Chosen | None,
 ) -> FittedPartition:
@@ -100,6 +107,7 @@ def fit_partition(
     partition : Partition
     built : PartitionIndex
     learned : Learned
+    lens : SharedLens or None
     n_pairs : int
         Of all partitions: decides whether shares stay sparse, as on one machine.
     chosen : Chosen or None
@@ -112,7 +120,8 @@ def fit_partition(
     unsaid = nothing_said(len(learned.codes))
     belief = unsaid if chosen is None else chosen.belief(learned)
     stored = stored_on(partition, learned)
-    return FittedPartition(partition, built, stored, by_row, belief)
+    over = None if lens is None else lens.chosen.lens_over(partition.training.points)
+    return FittedPartition(partition, built, stored, by_row, belief, over)
 
 
 def stored_on(partition: Partition, learned: Learned) -> StoredAnswers:
@@ -146,8 +155,8 @@ def ask_stored(
     -------
     Reached
     """
-    found, n_queries = search_fitted(fitted, asking, **how), len(asking[0])
-    shares = None
+    found = search_partition(fitted.partition, fitted.built, asking, **how)
+    n_queries, shares = len(asking[0]), None
     if not found.ids.shape[1]:  # an empty partition
         codes = np.zeros(n_queries, dtype=np.int32)
         if with_shares:
@@ -164,8 +173,14 @@ def search_fitted(
     asking: tuple[np.ndarray, np.ndarray | None],
     **how: Any,
 ) -> Found:
-    """Candidates in one fitted partition; see `search_partition`."""
-    return search_partition(fitted.partition, fitted.built, asking, **how)
+    """Candidates in one fitted partition, and how far the lens shows them.
+
+    See `search_partition`.
+    """
+    found = search_partition(fitted.partition, fitted.built, asking, **how)
+    if fitted.lens is None:
+        return found
+    return replace(found, through=distances_through(fitted.lens, asking[0], found))
 
 
 def fetch_fitted(
@@ -229,11 +244,12 @@ def decide(
     first: First,
     around: Merged,
     fetched: Nodes,
+    queries: np.ndarray,
+    lens: SharedLens | None,
     *,
     problem: QueryProblem,
     decisions: Decisions,
     n_classes: int,
-    n_threads: int,
 ) -> First:
     """Settle by their margin what unanimous nodes did not.
 
@@ -244,19 +260,26 @@ def decide(
         Nodes around the queries that are slow so far.
     fetched : Nodes
         The same, with coordinates.
+    queries : ndarray of shape (n_queries, n_features)
+    lens : SharedLens or None
     problem : QueryProblem
     decisions : Decisions
     n_classes : int
-    n_threads : int
 
     Returns
     -------
     First
     """
+    ids, squared = np.searchsorted(fetched.ids, around.ids), around.squared
+    if lens is not None:
+        problem = replace(problem, lens=lens.chosen.lens_over(fetched.points))
+        ids, squared = through_lens(
+            problem, queries[first.slow], ids, squared, ids.shape[1]
+        )
     margin = stored_margin(
         fetched.training_set(n_classes),
-        np.searchsorted(fetched.ids, around.ids),
-        around.squared,
+        ids,
+        squared,
         first.codes[first.slow],
         decisions.sharpness,
     )
@@ -284,6 +307,7 @@ def wanted_candidates(
 def votes_of(
     merged: Merged,
     fetched: list[Nodes],
+    lens: SharedLens | None,
     known: Nodes | None = None,
     *,
     problem: QueryProblem,
@@ -297,6 +321,7 @@ def votes_of(
     ----------
     merged : Merged
     fetched : list of Nodes
+    lens : SharedLens or None
     known : Nodes or None
         That were fetched before.
     problem : QueryProblem
@@ -310,6 +335,8 @@ def votes_of(
     ndarray of shape (n_queries, n_classes)
     """
     nodes = join_nodes(fetched if known is None else [*fetched, known])
+    if lens is not None:
+        problem = replace(problem, lens=lens.chosen.lens_over(nodes.points))
     trust = None
     if believing is not None:
         # Without columns where there are no wrong labels: then nobody reads them.

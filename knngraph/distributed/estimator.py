@@ -1,6 +1,7 @@
 """The graph classifier whose training rows lie on a Dask cluster."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
@@ -43,6 +44,7 @@ from knngraph.distributed.global_values import (
 )
 from knngraph.distributed.layout import Layout, build_indices, lay_out
 from knngraph.distributed.learning import Globals
+from knngraph.distributed.looking_closer import learn_lens_on, lens_bandwidth_on
 from knngraph.distributed.neighborhoods import (
     look_around_all,
     measure_routing,
@@ -54,6 +56,7 @@ from knngraph.distributed.placing import (
     place_rows,
     route_rows,
 )
+from knngraph.distributed.precise import check_precision_on
 from knngraph.distributed.predicting import (
     DistributedModel,
     count_right,
@@ -72,12 +75,15 @@ from knngraph.distributed.tasks import (
 from knngraph.exceptions import LookupAgreementWarning
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import GraphSettings
+from knngraph.index.build import LOOKUP_BEAMS, walk_for
 from knngraph.index.protocol import beam_for
+from knngraph.inference.adaptive import n_listed_for
 from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.learn import ENOUGH_SAME_LABELS, ENOUGH_SAME_NODES
 from knngraph.inference.model import Reading
 from knngraph.parameters import PARAMETER_CONSTRAINTS, checked_scales
 from knngraph.space import Space
+from knngraph.updating.recipe import in_mapped_units
 
 _TOO_LITTLE_AGREEMENT = 0.95
 _OWN_PARAMETERS = ("n_partitions", "routing", "n_probes")
@@ -96,12 +102,11 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     ----------
     inference, max_neighbors, support, density_scales, penalty_min, penalty_max, \
     label_weight, label_discount, bandwidth, nugget, self_weight, positive, \
-    query_nugget, query_penalty, query_bandwidth, vote, metric, cascade_tolerance, \
-    ef, M, ef_construction, max_iter, tol, random_state, verbose
-        As for `KNNGraphClassifier`; its `walk` is not offered here.
-    query_metric : {"same"}, default="same"
-        Candidates are compared as the indices do. Directions in which the labels
-        change are learned on one machine only (`query_metric="auto"` there).
+    query_nugget, query_penalty, query_bandwidth, query_metric, vote, metric, \
+    cascade_tolerance, walk, ef, M, ef_construction, max_iter, tol, random_state, \
+    verbose
+        As for `KNNGraphClassifier`. Walks are those over the index of each
+        partition.
     n_jobs : int or None, default=None
         Threads of one task. None is one, -1 all cores of a worker's machine.
     n_partitions : int or None, default=None
@@ -126,6 +131,8 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Metric that is used.
     bandwidth_, query_bandwidth_ : float or None
         As for `KNNGraphClassifier`.
+    query_metric_ : {"learned", "same"}
+        Whether candidates are compared along learned directions at queries.
     query_nugget_ : float
         Nugget that is used at queries.
     label_noise_ : float
@@ -168,8 +175,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **{n: c for n, c in PARAMETER_CONSTRAINTS.items() if n != "walk"},
-        "query_metric": [StrOptions({"same"})],
+        **PARAMETER_CONSTRAINTS,
         "n_partitions": [Interval(Integral, 1, None, closed="left"), None],
         "routing": [StrOptions({"all", "centroids"})],
         "n_probes": [Interval(Integral, 1, None, closed="left")],
@@ -193,10 +199,11 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         query_nugget: float = 0.3,
         query_penalty: float = 0.02,
         query_bandwidth: float | str = "neighbors",
-        query_metric: str = "same",
+        query_metric: str = "auto",
         vote: str = "trusted",
         metric: str = "euclidean",
         cascade_tolerance: float = 0.002,
+        walk: str = "auto",
         ef: int | str | None = None,
         M: int = 16,
         ef_construction: int = 200,
@@ -228,6 +235,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.vote = vote
         self.metric = metric
         self.cascade_tolerance = cascade_tolerance
+        self.walk = walk
         self.ef = ef
         self.M = M
         self.ef_construction = ef_construction
@@ -276,32 +284,59 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         blocks = list(zip(X_blocks, y_blocks))
         space = self._fit_space(blocks, int(n_rows.sum()), seed, n_threads)
         partitions, layout = self._place(blocks, n_rows, space, seed)
-        del blocks, X_blocks, y_blocks
         built = build_indices(
             partitions,
             layout.homes,
             M=self.M,
             ef_construction=self.ef_construction,
             seed=seed,
+            walk=self._walk_now,
             n_threads=n_threads if self.random_state is None else 1,
         )
         settings = local._graph_settings(scales, space)
         exact = int(n_rows.sum()) <= local._exact_up_to()
+        n_nodes = int(layout.n_nodes.sum())
         around = look_around_all(
-            partitions, built, layout, settings, exact=exact, n_threads=n_threads
+            partitions,
+            built,
+            layout,
+            settings,
+            n_listed=max(local._neighbors_needed(n_nodes), *scales),
+            exact=exact,
+            n_threads=n_threads,
         )
+        check_precision_on(
+            space, X_blocks, np.cumsum(n_rows) - n_rows, partitions, around, layout
+        )
+        del blocks, X_blocks, y_blocks
         own_class = search_own_classes(
             partitions, around, layout, settings, seed=seed, n_threads=n_threads
         )
+        lens = None
+        if local._may_look_closer(n_nodes):
+            lens = learn_lens_on(
+                partitions,
+                layout,
+                local._query_problem(sigma=0.0),
+                seed=seed,
+                n_threads=n_threads,
+            )
         everything = self._globals(
-            partitions, around, layout, settings, space, n_threads
+            partitions, around, lens, layout, settings, space, n_threads
         )
         trusted = self.vote == "trusted"
         asked: list[Any] = [()] * len(partitions)
         if trusted:
             asked = ask_around_sample(partitions, around, layout, everything)
         learned, witnessed = learn_all(
-            partitions, around, own_class, layout, everything, asked, strictly=exact
+            partitions,
+            around,
+            own_class,
+            layout,
+            everything,
+            asked,
+            lens,
+            strictly=exact,
         )
         if exact:
             learned = certify_all(partitions, learned, layout, everything)
@@ -311,15 +346,20 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             own_class,
             learned,
             witnessed if trusted else None,
+            lens,
             layout,
             everything,
             self.cascade_tolerance,
         )
         del witnessed
         self._summary = summarize(partitions, built, learned, layout, self.tol)
-        fitted = fit_partitions(partitions, built, learned, layout, thresholds.chosen)
+        fitted = fit_partitions(
+            partitions, built, learned, lens, layout, thresholds.chosen
+        )
         finish(fitted)
-        self._model = DistributedModel(space, fitted, layout, thresholds, self.classes_)
+        self._model = DistributedModel(
+            space, fitted, lens, layout, thresholds, self.classes_, self._walk_now
+        )
         self._parts = LocalParts(
             partitions,
             around,
@@ -327,6 +367,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             everything,
             exact,
             seed,
+            lens,
         )
         self.routing_recall_ = measure_routing(
             partitions, built, layout, self.max_neighbors, n_threads
@@ -427,7 +468,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         summary = self._summary
         if self.inference == "adaptive":
-            least = beam_for(self.max_neighbors)
+            least = beam_for(self._n_searched(self._model.lens))
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
@@ -436,7 +477,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return max(beam, n_nodes_around(self.max_neighbors))
         if self.ef == "auto":
             return summary.smallest_beam(summary.same_label, ENOUGH_SAME_LABELS)
-        return 1
+        return LOOKUP_BEAMS[self._walk_now]
 
     @property
     def label_noise_(self) -> float:
@@ -444,6 +485,12 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         chosen = self._model.thresholds.chosen
         return 0.0 if chosen is None else chosen.noise
+
+    @property
+    def query_metric_(self) -> str:
+        """Whether candidates are compared along learned directions at queries."""
+        check_is_fitted(self)
+        return "same" if self._model.lens is None else "learned"
 
     @property
     def query_nugget_(self) -> float:
@@ -513,6 +560,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self,
         partitions: list[Any],
         around: list[Any],
+        lens: Any,
         layout: Layout,
         settings: GraphSettings,
         space: Space,
@@ -525,13 +573,17 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             sigma = median_bandwidth_on(partitions, layout)
         elif sigma == "neighbors":
             sigma = to_neighbors()
-        query_sigma = self.query_bandwidth
+        query = self._local()._query_problem(sigma=0.0)
+        n_searched = self._n_searched(lens)
+        query_sigma = in_mapped_units(self.query_bandwidth, space)
         if query_sigma == "local":
             query_sigma = 0.0
+        elif query_sigma == "neighbors" and lens is not None:
+            query_sigma = lens_bandwidth_on(
+                partitions, around, lens, layout, query, n_searched
+            )
         elif query_sigma == "neighbors":
             query_sigma = to_neighbors()
-        else:
-            query_sigma = float(query_sigma) / space.scale
         return Globals(
             offsets=layout.offsets,
             class_sizes=layout.class_sizes,
@@ -539,9 +591,14 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             low=low,
             high=high,
             sigma=float(sigma),
-            query=self._local()._query_problem(float(query_sigma)),
+            query=replace(query, sigma=float(query_sigma)),
+            n_searched=n_searched,
             n_threads=n_threads,
         )
+
+    def _n_searched(self, lens: Any) -> int:
+        m = int(self.max_neighbors)
+        return m if lens is None else n_listed_for(m)
 
     def _keep(self, space: Space, everything: Globals, layout: Layout) -> None:
         self.metric_ = space.metric
@@ -573,6 +630,10 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         lazily = da.from_array(rows, chunks=(4096, -1))
         return answer_rows(lazily, answer, m, dtype, columns).compute()
 
+    @property
+    def _walk_now(self) -> str:
+        return walk_for(self.walk, self.inference)
+
     def _fitted_model(self) -> DistributedModel:
         check_is_fitted(self)
         if any(is_lost(part) for part in self._model.fitted):
@@ -581,10 +642,11 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 "the client that fitted them is connected. Fit again, or take "
                 "to_local() while the client is there."
             )
-        return self._model
+        # Queries may walk otherwise than fit did.
+        return replace(self._model, walk=self._walk_now)
 
     def _reading(self) -> Reading:
-        for name in ("inference", "ef"):
+        for name in ("inference", "walk", "ef"):
             validate_parameter_constraints(
                 {name: PARAMETER_CONSTRAINTS[name]},
                 {name: getattr(self, name)},
@@ -612,9 +674,11 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             self.inference == "lookup"
             and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
         ):
+            better_start = 'walk="medoids" finds more in about the same time; '
             warnings.warn(
                 f"A walk with ef={self.ef_} ends at the label that exact search finds "
                 f"for {self.lookup_agreement_:.0%} of held-out training rows. "
+                f"{better_start if self._walk_now == 'hnsw' else ''}"
                 'ef="auto" widens the beam until 99% do; inference="cascade" answers '
                 "unsure queries by a vote of their neighbors.",
                 LookupAgreementWarning,

@@ -44,6 +44,7 @@ from knngraph.distributed.trusting import Chosen, choose_trust
 from knngraph.graph.learn import GraphSettings, same_class_quota
 from knngraph.inference.calibration import fit_exponent
 from knngraph.inference.deciding import DECISION_ROWS
+from knngraph.metric.choose_directions import MAX_DIRECTIONS, N_FOLDS
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task fetches: so many, or an eighth of the coordinates of a large
@@ -56,22 +57,35 @@ _FEWEST_JUDGED, _MOST_JUDGED = 8, 32
 _LISTS_OF_JUDGED = 2
 
 
-def rows_of_patch(n_features: int, settings: GraphSettings, n_nodes: int) -> int:
+def rows_of_patch(
+    n_features: int, settings: GraphSettings, n_searched: int, n_nodes: int
+) -> int:
     """Nodes of one task, so that their candidates stay within bounds."""
-    m = max(settings.max_neighbors, *settings.density_scales)
-    listed = 1 + m + same_class_quota(settings.max_neighbors)
-    # Coordinates, neighbor lists, and what lies on a node.
+    listed = 1 + n_searched + same_class_quota(settings.max_neighbors)
+    # Coordinates, also along lenses, neighbor lists, and what lies on a node.
     n_bytes = max(_FETCHED_BYTES, 4 * n_features * n_nodes // _PART_FETCHED)
-    return max(16, n_bytes // (listed * (4 * n_features + 8 * m + 80)))
+    of_node = 4 * n_features + 8 * n_searched + 80
+    of_node += _bytes_along_lenses(n_features, settings, n_searched)
+    return max(16, n_bytes // (listed * of_node))
 
 
-def pairs_to_judge(n_features: int, settings: GraphSettings) -> int:
+def pairs_to_judge(n_features: int, settings: GraphSettings, n_searched: int) -> int:
     """Pairs of the sample of one task, so that what it fetches stays within bounds."""
-    listed = 1 + max(settings.max_neighbors, *settings.density_scales)
+    listed = 1 + n_searched
     of_candidate = 4 * n_features + 28
+    of_candidate += _bytes_along_lenses(n_features, settings, n_searched)
     said_of_it = 12 * settings.max_neighbors + 28
     of_pair = listed * (_LISTS_OF_JUDGED * of_candidate + said_of_it)
     return min(_MOST_JUDGED, max(_FEWEST_JUDGED, _FETCHED_BYTES // of_pair))
+
+
+def _bytes_along_lenses(
+    n_features: int, settings: GraphSettings, n_searched: int
+) -> int:
+    """Of one node in front of a lens and the three that are blind to a fold."""
+    if n_searched == settings.max_neighbors:
+        return 0
+    return 4 * (1 + N_FOLDS) * min(MAX_DIRECTIONS, n_features)
 
 
 def ask_around_sample(
@@ -87,7 +101,7 @@ def ask_around_sample(
             nodes_around,
             start=0,
             stop=int(size),
-            k=everything.query.n_neighbors,
+            k=everything.n_searched,
             number=number,
             everything=everything,
         )
@@ -106,6 +120,7 @@ def learn_all(
     layout: Layout,
     everything: Globals,
     asked: list[Any],
+    lens: Any,
     *,
     strictly: bool,
 ) -> tuple[list[Any], list[Any]]:
@@ -125,7 +140,10 @@ def learn_all(
     learned, witnessed = [], []
     fetch = partial(fetch_nodes, offsets=everything.offsets)
     rows = rows_of_patch(
-        layout.n_features, everything.settings, int(layout.n_nodes.max())
+        layout.n_features,
+        everything.settings,
+        everything.n_searched,
+        int(layout.n_nodes.max()),
     )
     at_once = blocks_at_once(len(partitions))
     for number, home in enumerate(layout.homes):
@@ -160,6 +178,7 @@ def learn_all(
                     *mine,
                     fetched,
                     asked[number],
+                    lens,
                     name="learn",
                     home=home,
                     later=True,
@@ -182,6 +201,7 @@ def learn_thresholds_on(
     own_class: list[Any],
     learned: list[Any],
     witnessed: list[Any] | None,
+    lens: Any,
     layout: Layout,
     everything: Globals,
     tolerance: float,
@@ -205,7 +225,9 @@ def learn_thresholds_on(
     fetch = partial(fetch_nodes, offsets=everything.offsets)
     judged: list[Any] = []
     done: list[Any] = []
-    n_pairs = pairs_to_judge(layout.n_features, everything.settings)
+    n_pairs = pairs_to_judge(
+        layout.n_features, everything.settings, everything.n_searched
+    )
     # Whichever partition they are of, they are dealt out to all workers.
     at_once = len(partitions) * blocks_at_once(len(partitions))
     homes, before = layout.homes, np.cumsum(sizes) - sizes
@@ -249,7 +271,7 @@ def learn_thresholds_on(
                 judge, **block, decides=before[number] + start < DECISION_ROWS
             )
             judged.append(
-                task(ask, lists, fetched, name="judge", home=home, later=True)
+                task(ask, lists, fetched, lens, name="judge", home=home, later=True)
             )
             done.append(task(is_done, judged[-1], name="done", home=home))
     judged = persist(judged)
@@ -275,6 +297,7 @@ def fit_partitions(
     partitions: list[Any],
     built: list[Any],
     learned: list[Any],
+    lens: Any,
     layout: Layout,
     chosen: Chosen | None,
 ) -> list[Any]:
@@ -284,7 +307,7 @@ def fit_partitions(
     finish = partial(fit_partition, n_pairs=int(layout.n_pairs.sum()), chosen=chosen)
     return persist(
         [
-            task(finish, *parts, name="fitted", home=home)
+            task(finish, *parts, lens, name="fitted", home=home)
             for *parts, home in zip(partitions, built, learned, layout.homes)
         ]
     )

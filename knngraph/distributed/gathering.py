@@ -23,13 +23,14 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Representation
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.index.build import build_index
-from knngraph.inference.adaptive import LabelTrust
+from knngraph.inference.adaptive import LabelTrust, QueryProblem
 from knngraph.inference.candidates import others_around
 from knngraph.inference.deciding import decided_left_out
 from knngraph.inference.learn import LearnedModel, label_beam, node_beam
 from knngraph.inference.leave_one_out import LeaveOneOut
 from knngraph.inference.model import FittedModel
 from knngraph.inference.stored import StoredAnswers
+from knngraph.metric.choose_directions import MAX_DIRECTIONS
 from knngraph.updating.model import LearningModel
 from knngraph.updating.state import SearchedRows
 
@@ -49,6 +50,8 @@ class LocalParts:
     exact : bool
         Whether the candidates are those of an exact search.
     seed : int
+    lens : Delayed or None
+        Persisted.
     """
 
     partitions: list[Any]
@@ -57,6 +60,7 @@ class LocalParts:
     everything: Globals
     exact: bool
     seed: int
+    lens: Any
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,15 @@ class Gathered:
     inverse : ndarray of shape (n_nodes, n_scales)
     learned : Learned
         Without densities.
+    pair_numbers : ndarray of shape (n_pairs,)
+        Of its pairs, among those of all partitions.
     """
 
     training: TrainingSet
     neighbors: Neighbors
     inverse: np.ndarray
     learned: Learned
+    pair_numbers: np.ndarray
 
 
 def check_size(model: DistributedModel, parts: LocalParts, max_bytes: int) -> None:
@@ -84,6 +91,8 @@ def check_size(model: DistributedModel, parts: LocalParts, max_bytes: int) -> No
     n_rows = int(layout.n_rows.sum())
     # Points, the index with its own, neighbors, learned weights; then shares.
     of_row = 8 * layout.n_features + 160 + 16 * settings.max_neighbors + 100
+    if parts.lens is not None:  # twice as many neighbors, and rows along four lenses
+        of_row += 12 * settings.max_neighbors + 16 * MAX_DIRECTIONS
     n_bytes = n_rows * (of_row + 8 * min(len(model.classes), 10))
     if n_bytes > max_bytes:
         raise ValueError(
@@ -109,14 +118,19 @@ def local_model(
     gathered = _gather(model, parts)
     training, neighbors = gathered.training, gathered.neighbors
     scales = list(everything.settings.density_scales)
-    n_listed = max(classifier.max_neighbors, *scales)
+    n_listed = max(classifier._neighbors_needed(training.n_nodes), *scales)
     recipe = classifier._recipe_of(scales, space, neighbors, n_listed, parts.seed)
     graph = _learned_graph(gathered, everything)
+    problem = everything.query
+    if parts.lens is not None:
+        (lens,) = compute(parts.lens)
+        problem = lens.before(problem, training.points, gathered.pair_numbers)
     index, probe = build_index(
         training.points,
         M=recipe.M,
         ef_construction=recipe.ef_construction,
         seed=recipe.seed,
+        walk=recipe.walk,
         n_threads=recipe.build_threads(n_threads),
         verbose=classifier.verbose,
     )
@@ -133,18 +147,18 @@ def local_model(
         calibration=thresholds.calibration,
         decisions=thresholds.decisions,
         trust=_label_trust(gathered.learned, thresholds.chosen),
-        lens=None,
+        lens=problem.lens,
     )
     answering = LearnedModel(
         fitted,
         _left_out(gathered, model, loo_score),
-        _decided(gathered, fitted, everything),
+        _decided(gathered, fitted, problem),
     )
     rows = SearchedRows(
         space, training, None, index, probe, neighbors, parts.exact, solved=None
     )
     found = LearningModel(rows, recipe, n_threads, classifier.verbose)
-    found.know(graph, answering)
+    found.know(problem, graph, answering)
     return found
 
 
@@ -192,7 +206,7 @@ def _left_out(gathered: Gathered, model: DistributedModel, score: float) -> Leav
 
 
 def _decided(
-    gathered: Gathered, fitted: FittedModel, everything: Globals
+    gathered: Gathered, fitted: FittedModel, problem: QueryProblem
 ) -> np.ndarray:
     training, neighbors = gathered.training, gathered.neighbors
     ids, _ = others_around(training, neighbors, np.arange(training.n_pairs), 1)
@@ -201,7 +215,7 @@ def _decided(
     return decided_left_out(
         training,
         neighbors,
-        everything.query,
+        problem,
         fitted.stored.codes[ids[:, 0]],
         fitted.decisions,
     )
@@ -229,6 +243,7 @@ def _gather(model: DistributedModel, parts: LocalParts) -> Gathered:
         Neighbors(node_now[ids].astype(np.int32), squared, training.node_counts()),
         inverse,
         _renumber_learned(joined, pair_was, pair_now),
+        pair_was,
     )
 
 

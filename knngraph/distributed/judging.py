@@ -10,11 +10,13 @@ from scipy import sparse
 from knngraph.distributed.learning import Globals, Patch, build_patch
 from knngraph.distributed.lists import Lists
 from knngraph.distributed.partition import Nodes
+from knngraph.distributed.shared_lens import SharedLens, left_out_problem
 from knngraph.distributed.sizes import Weighed
 from knngraph.distributed.surroundings import pairs_in_patch
 from knngraph.distributed.testimony import in_numbers_of_patch
 from knngraph.graph.learn import problem_with
 from knngraph.graph.stored_left_out import stored_votes_left_out
+from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.ballots import Ballots
 from knngraph.inference.candidates import others_around
 from knngraph.inference.deciding import Tried, try_stored
@@ -55,6 +57,7 @@ class Judged(Weighed):
 def judge(
     lists: Lists,
     fetched: list[Nodes],
+    lens: SharedLens | None,
     *,
     start: int,
     stop: int,
@@ -101,15 +104,16 @@ def judge(
         pairs,
         n_threads=everything.n_threads,
     )
+    problem = left_out_problem(everything.query, lens, patch.nodes)
     votes = left_out_votes(
-        training, neighbors, everything.query, pairs, n_threads=everything.n_threads
+        training, neighbors, problem, pairs, n_threads=everything.n_threads
     )
     around, _ = others_around(training, neighbors, pairs, 1)
     # One node with one row, left out, has nobody around: no class is tried there.
     now = training.pair_code[pairs]
     if around.shape[1]:
         now = stored_codes[around[:, 0]]
-    ask = partial(try_stored, training, neighbors, everything.query)
+    ask = partial(try_stored, training, neighbors, problem)
     tried = shown = ask(pairs, now)
     without = np.where(stored.codes < 0, now, stored.codes)
     if decides and (without != now).any():
@@ -124,7 +128,7 @@ def judge(
         tried,
         shown,
     )
-    return judged, _ballots(patch, lists, pairs, everything)
+    return judged, _ballots(patch, lists, pairs, problem, everything.n_threads)
 
 
 def _replaced(tried: Tried, places: np.ndarray, other: Tried) -> Tried:
@@ -134,7 +138,11 @@ def _replaced(tried: Tried, places: np.ndarray, other: Tried) -> Tried:
 
 
 def _ballots(
-    patch: Patch, lists: Lists, pairs: np.ndarray, everything: Globals
+    patch: Patch,
+    lists: Lists,
+    pairs: np.ndarray,
+    problem: QueryProblem,
+    n_threads: int,
 ) -> dict[float, Ballots]:
     if lists.testimony is None:
         return {}
@@ -145,11 +153,11 @@ def _ballots(
     return ballots_of_nuggets(
         training,
         patch.neighbors,
-        everything.query,
+        problem,
         left_out,
         witnesses,
         pairs,
-        n_threads=everything.n_threads,
+        n_threads=n_threads,
     )
 
 

@@ -13,6 +13,7 @@ from knngraph.distributed.partition import (
     join_nodes,
     take_nodes,
 )
+from knngraph.distributed.shared_lens import SharedLens, left_out_problem
 from knngraph.distributed.sizes import Weighed
 from knngraph.distributed.surroundings import (
     OwnClass,
@@ -48,6 +49,9 @@ class Globals:
     sigma : float
         Bandwidth of the graph, in mapped units.
     query : QueryProblem
+        Without its lens, which is shared apart from what every task carries.
+    n_searched : int
+        Nodes that are searched for the candidates of the problem.
     n_threads : int
         Of one task.
     """
@@ -59,6 +63,7 @@ class Globals:
     high: np.ndarray
     sigma: float
     query: QueryProblem
+    n_searched: int
     n_threads: int
 
     @property
@@ -124,7 +129,7 @@ def wanted_nodes(
     first, last = partition.training.node_starts()[[start, stop]]
     ids = [
         np.arange(start, stop) + everything.offsets.nodes[number],
-        around.ids[start:stop].ravel(),
+        around.ids[start:stop, : everything.n_searched].ravel(),
     ]
     if own_class is not None:
         ids.append(_of_pairs(own_class, first, last).ids.ravel())
@@ -138,6 +143,7 @@ def learn_block(
     own_class: OwnClass | None,
     fetched: list[Nodes],
     asked: np.ndarray,
+    lens: SharedLens | None,
     *,
     start: int,
     stop: int,
@@ -155,6 +161,7 @@ def learn_block(
         All candidates.
     asked : ndarray
         Nodes of the partition, ascending, of which is kept whose votes they heard.
+    lens : SharedLens or None
     start, stop : int
         The nodes.
     number : int
@@ -173,8 +180,8 @@ def learn_block(
     patch = build_patch(
         fetched,
         own_nodes,
-        around.ids[start:stop],
-        around.squared[start:stop],
+        around.ids[start:stop, : everything.n_searched],
+        around.squared[start:stop, : everything.n_searched],
         own_class.pairs + offsets.pairs[number],
         own_class.ids,
         everything.n_classes,
@@ -204,7 +211,7 @@ def learn_block(
         neighbor_codes=training.pair_code,
     )
     here = np.isin(partition.training.pair_node[starts[start] : starts[stop]], asked)
-    left_out, witnessed = _leave_out(patch, pairs, here, own_pairs, everything)
+    left_out, witnessed = _leave_out(patch, pairs, here, own_pairs, everything, lens)
     learned = Learned(
         own_density,
         _over_all_pairs(representation, patch.nodes, offsets),
@@ -377,9 +384,11 @@ def _leave_out(
     asked: np.ndarray,
     numbers: np.ndarray,
     everything: Globals,
+    lens: SharedLens | None,
 ) -> tuple[tuple[np.ndarray, ...], Witnessed]:
     """Answers without the pairs, and whose votes they heard where that is asked."""
-    training, problem = patch.training, everything.query
+    training = patch.training
+    problem = left_out_problem(everything.query, lens, patch.nodes)
     heard = []
     right = np.empty(len(pairs), dtype=bool)
     own_share = np.empty(len(pairs))

@@ -63,8 +63,8 @@ def wanted_lists(
     where = (partition, around, start, stop)
     some: dict[str, Any] = {"number": number, "everything": everything}
     reached = nodes_around(*where, 1, **some)
-    m = everything.query.n_neighbors
-    return list(zip(reached, nodes_around(*where, m, **some)))
+    testifying = nodes_around(*where, everything.n_searched, **some)
+    return list(zip(reached, testifying))
 
 
 def lend_lists(
@@ -89,8 +89,8 @@ def lend_lists(
         short, lists = own_class.pairs[here], own_class.ids[here]
     return Lists(
         offsets.nodes[number] + places.astype(np.int64),
-        around.ids[places],
-        around.squared[places],
+        around.ids[places, : everything.n_searched],
+        around.squared[places, : everything.n_searched],
         normalized_density(around.inverse[places], everything.low, everything.high),
         stored[places],
         short + offsets.pairs[number],

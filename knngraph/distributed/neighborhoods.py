@@ -48,12 +48,13 @@ def look_around_all(
     layout: Layout,
     settings: GraphSettings,
     *,
+    n_listed: int,
     exact: bool,
     n_threads: int,
 ) -> list[Any]:
     """Surroundings of all nodes, one persisted task a partition."""
     offsets = layout.offsets
-    k = max(settings.max_neighbors, *settings.density_scales) + 1
+    k = n_listed + 1
     search = partial(
         search_partition,
         offsets=offsets,

@@ -27,6 +27,7 @@ from knngraph.distributed.searching import merge_found
 from knngraph.distributed.tasks import items, task
 from knngraph.distributed.thresholds import Thresholds
 from knngraph.index.protocol import beam_for
+from knngraph.inference.adaptive import n_listed_for
 from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.model import Reading
 from knngraph.space import Space
@@ -41,16 +42,22 @@ class DistributedModel:
     space : Space
     fitted : list of Delayed
         Persisted `FittedPartition`.
+    lens : Delayed or None
+        Persisted `SharedLens`.
     layout : Layout
     thresholds : Thresholds
     classes : ndarray of shape (n_classes,)
+    walk : {"hnsw", "medoids"}
+        Of the queries, in every partition.
     """
 
     space: Space
     fitted: list[Any]
+    lens: Any
     layout: Layout
     thresholds: Thresholds
     classes: np.ndarray
+    walk: str
 
 
 def labels_of_block(model: DistributedModel, reading: Reading, block: Any) -> Any:
@@ -113,9 +120,8 @@ def _answer(
         problem=reading.problem,
         decisions=decisions,
         n_classes=len(model.classes),
-        n_threads=reading.n_threads,
     )
-    first = task(settle, first, around, known, name="decide")
+    first = task(settle, first, around, known, queries, model.lens, name="decide")
     slow = task(_slow_queries, queries, first, name="slow")
     return task(finish, first, _votes(model, reading, slow, known), name="answer")
 
@@ -124,10 +130,16 @@ def _votes(
     model: DistributedModel, reading: Reading, queries: Any, known: Any = None
 ) -> Any:
     """Votes of the candidates that the partitions find."""
-    k, chosen = reading.problem.n_neighbors, model.thresholds.chosen
+    m, chosen = reading.problem.n_neighbors, model.thresholds.chosen
+    k = m if model.lens is None else n_listed_for(m)
     found = _ask(search_fitted, model, reading, queries, k, beam_for(k))
     merged = task(
-        partial(merge_found, offsets=model.layout.offsets, k=k),
+        partial(
+            merge_found,
+            offsets=model.layout.offsets,
+            k=k,
+            m=None if model.lens is None else m,
+        ),
         found,
         queries,
         name="nearest",
@@ -139,7 +151,8 @@ def _votes(
         n_classes=len(model.classes),
         n_threads=reading.n_threads,
     )
-    return task(vote, merged, _fetch(model, merged, known), known, name="vote")
+    fetched = _fetch(model, merged, known)
+    return task(vote, merged, fetched, model.lens, known, name="vote")
 
 
 def _ask(
@@ -158,6 +171,7 @@ def _ask(
         ef=max(least_beam, reading.ef),
         exact=False,
         n_threads=reading.n_threads,
+        walk=model.walk,
     )
     return ask_partitions(
         lambda number: partial(ask, number=number),

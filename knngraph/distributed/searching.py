@@ -14,7 +14,7 @@ from knngraph.distributed.partition import (
     take_nodes,
 )
 from knngraph.distributed.sizes import Weighed
-from knngraph.index.build import WalkProbe, build_index
+from knngraph.index.build import WalkProbe, build_index, walked_by
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex
 
@@ -49,6 +49,8 @@ class Found(Weighed):
         Class of the first pair on the nodes.
     several : Nodes
         Those of the nodes that have more than one row on them.
+    through : ndarray of shape (n, k) or None, default=None
+        Squared distances through a lens, where they count.
     """
 
     asked: np.ndarray | None
@@ -56,6 +58,7 @@ class Found(Weighed):
     squared: np.ndarray
     codes: np.ndarray
     several: Nodes
+    through: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -83,15 +86,25 @@ class Merged(Weighed):
 
 
 def index_partition(
-    partition: Partition, M: int, ef_construction: int, seed: int, n_threads: int
+    partition: Partition,
+    M: int,
+    ef_construction: int,
+    seed: int,
+    walk: str,
+    n_threads: int,
 ) -> PartitionIndex:
-    """Build the index of a partition."""
+    """Build the index of a partition, and measure its walk."""
     points = partition.training.points
     if not len(points):
         nothing = np.empty(0, dtype=np.intp)
         return PartitionIndex(None, WalkProbe(nothing[None, :], nothing))
     index, probe = build_index(
-        points, M=M, ef_construction=ef_construction, seed=seed, n_threads=n_threads
+        points,
+        M=M,
+        ef_construction=ef_construction,
+        seed=seed,
+        walk=walk,
+        n_threads=n_threads,
     )
     return PartitionIndex(index, probe)
 
@@ -107,6 +120,7 @@ def search_partition(
     ef: int,
     exact: bool,
     n_threads: int,
+    walk: str = "hnsw",
 ) -> Found:
     """Ask one partition for its nearest nodes.
 
@@ -123,6 +137,8 @@ def search_partition(
     exact : bool
         Whether to compare with every node.
     n_threads : int
+    walk : {"hnsw", "medoids"}, default="hnsw"
+        Over the links of the index.
 
     Returns
     -------
@@ -131,7 +147,9 @@ def search_partition(
     training, (queries, asked) = partition.training, asking
     k = min(k, training.n_nodes)
     if k and len(queries):
-        index: SearchIndex = ExactIndex(training.points) if exact else built.index
+        index: SearchIndex = ExactIndex(training.points)
+        if not exact:
+            index = walked_by(walk, built.index, training.points)
         ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
     else:
         ids = np.empty((len(queries), k), dtype=np.int32)
@@ -149,14 +167,23 @@ def search_partition(
 
 
 def merge_found(
-    found: list[Found], queries: np.ndarray, *, offsets: Offsets, k: int
+    found: list[Found],
+    queries: np.ndarray,
+    *,
+    offsets: Offsets,
+    k: int,
+    m: int | None = None,
 ) -> Merged:
-    """Keep the `k` nearest nodes of every query; equals in the order of numbers."""
+    """Keep the `k` nearest nodes of every query; equals in the order of numbers.
+
+    Of these the `m` that are nearest through the lens, where there is one.
+    """
     n_queries = len(queries)
     width = sum(part.ids.shape[1] for part in found)
     ids = np.full((n_queries, width), -1, dtype=offsets.node_type)
     squared = np.full((n_queries, width), np.inf, dtype=_widest(found))
     codes = np.zeros((n_queries, width), dtype=np.int32)
+    through = np.full(squared.shape if m else (0, 0), np.inf, dtype=np.float32)
     begin = 0
     for number, part in enumerate(found):
         columns = slice(begin, begin + part.ids.shape[1])
@@ -164,6 +191,8 @@ def merge_found(
         ids[rows, columns] = part.ids + offsets.nodes[number].astype(ids.dtype)
         squared[rows, columns] = part.squared
         codes[rows, columns] = part.codes
+        if m:
+            through[rows, columns] = part.through
         begin = columns.stop
     k = min(k, int(offsets.nodes[-1]), width)
     # Partitions come in the order of their numbers, and so do equal distances.
@@ -171,6 +200,12 @@ def merge_found(
     ids, squared, codes = (
         np.take_along_axis(part, nearest, axis=1) for part in (ids, squared, codes)
     )
+    if m:
+        squared = np.take_along_axis(through, nearest, axis=1)
+        nearest = np.argsort(squared, axis=1, kind="stable")[:, :m]
+        ids, squared, codes = (
+            np.take_along_axis(part, nearest, axis=1) for part in (ids, squared, codes)
+        )
     kept, first = np.unique(ids, return_index=True)
     ones = np.ones(len(kept), dtype=np.int32)
     single = Nodes(

@@ -31,6 +31,7 @@ def check_precision(
     neighbors: Neighbors,
     *,
     labeled: bool = True,
+    counts: np.ndarray | None = None,
 ) -> None:
     """Refuse rows whose nearest class is decided by rounding.
 
@@ -50,6 +51,8 @@ def check_precision(
     labeled : bool, default=True
         Without labels the farthest listed neighbor stands for that of another
         class: a node is blurred where all its neighbors look equally near.
+    counts : ndarray of shape (at least n_looked_at,) or None
+        Rows on the first nodes, where X does not hold all of them.
 
     Raises
     ------
@@ -57,15 +60,16 @@ def check_precision(
         Where more than one row in a hundred is blurred.
     """
     nodes = np.arange(min(PRECISION_SAMPLE, len(neighbors.ids)))
-    ids, counts = neighbors.ids[nodes], training.node_counts()[nodes]
+    ids = neighbors.ids[nodes]
+    counts = (training.node_counts() if counts is None else counts)[nodes]
     if labeled:
-        rival = _nearest_of_another_class(training, ids)
+        rival = nearest_of_another_class(training, ids)
         mixed = np.diff(training.node_starts())[nodes] > 1
     else:
         rival = ids[:, -1] if ids.shape[1] else np.full(len(nodes), -1)
         mixed = counts > max(1, ids.shape[1])
     close = rival >= 0
-    close[close] = _may_be_blurred(training, nodes[close], ids[close], rival[close])
+    close[close] = may_be_blurred(training, nodes[close], ids[close], rival[close])
     limit = TOLERATED_SHARE * counts.sum()
     if counts[close | mixed].sum() <= limit:
         return
@@ -85,8 +89,19 @@ def check_precision(
         _refuse(space, X, row_of_node[nodes[blurred]], share, labeled)
 
 
-def _nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndarray:
-    """Nearest listed node with another class than the first listed; -1 without."""
+def nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndarray:
+    """Nearest listed node with another class than the first listed; -1 without.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    ids : ndarray of shape (n, k)
+        Nodes around others, nearest first.
+
+    Returns
+    -------
+    ndarray of shape (n,), intp
+    """
     if ids.shape[1] == 0:
         return np.full(len(ids), -1, dtype=np.intp)
     codes = training.pair_code[training.node_starts()[:-1]][ids]
@@ -96,10 +111,24 @@ def _nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndar
     return np.where(other.any(axis=1), found, -1)
 
 
-def _may_be_blurred(
+def may_be_blurred(
     training: TrainingSet, nodes: np.ndarray, ids: np.ndarray, rival: np.ndarray
 ) -> np.ndarray:
-    """A bound that needs no look at the rows of the user."""
+    """Where the nearest node and a rival look alike, a bound without the user's rows.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    nodes : ndarray of shape (n,)
+    ids : ndarray of shape (n, k)
+        Nodes around them, nearest first.
+    rival : ndarray of shape (n,)
+        The nearest of another class.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+    """
     if not len(nodes):
         return np.empty(0, dtype=bool)
     first = ids[:, 0]

@@ -10,7 +10,7 @@ from knngraph.inference.adaptive import QueryProblem, in_one_layout
 from knngraph.lens import Lens
 
 # Rows that a bandwidth behind a lens is measured on.
-_BANDWIDTH_ROWS = 5000
+BANDWIDTH_ROWS = 5000
 
 
 def search_candidates(
@@ -124,7 +124,7 @@ def problem_bandwidth(problem: QueryProblem, neighbors: Neighbors) -> float:
     """
     if problem.lens is None:
         return neighbors_bandwidth(neighbors, problem.n_neighbors)
-    sample = slice(0, _BANDWIDTH_ROWS)
+    sample = slice(0, BANDWIDTH_ROWS)
     ids, squared = nearest_through(
         problem.lens,
         problem.lens.rows[sample],

@@ -83,8 +83,11 @@ class LearningModel(FittedModel):
             _once=OnceFound(),
         )
 
-    def know(self, learned: LearnedGraph, answering: LearnedModel) -> None:
+    def know(
+        self, problem: QueryProblem, learned: LearnedGraph, answering: LearnedModel
+    ) -> None:
         """Take what was learned of the rows elsewhere, if nothing was here."""
+        self._once.get("problem", lambda: problem)
         self._once.get("learned", lambda: learned)
         self._once.get("answering", lambda: answering)
         self._once.get("stored", lambda: answering.model.stored)

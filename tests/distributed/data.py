@@ -25,3 +25,20 @@ def queries(n=200):
     """Rows that `rows_with_copies` does not hold."""
     X, y = load_digits(return_X_y=True)
     return X[-n:], y[-n:]
+
+
+def worded(n, seed):
+    """Two columns that tell three classes and ten that tell nothing."""
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(n, 12))
+    return X, np.digitize(X[:, 0] + np.sin(2.0 * X[:, 1]), [-0.6, 0.6])
+
+
+def worded_with_copies(n=300):
+    """The same with copies, some of another class, and a few wrong labels."""
+    X, y = worded(n, seed=0)
+    copies = np.arange(30)
+    X = np.concatenate([X, X[copies]])
+    y = np.concatenate([y, (y[copies] + copies % 2) % 3])
+    wrong = np.random.default_rng(1).random(len(y)) < 0.05
+    return X, np.where(wrong, (y + 1) % 3, y)

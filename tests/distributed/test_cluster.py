@@ -15,7 +15,12 @@ from distributed import Client, futures_of
 
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier, predict
-from tests.distributed.data import queries, rows_with_copies
+from tests.distributed.data import (
+    queries,
+    rows_with_copies,
+    worded,
+    worded_with_copies,
+)
 
 SETTINGS = {
     "query_metric": "same",
@@ -67,15 +72,34 @@ def kill_one_when_busy(client, prefix, killed):
     return thread
 
 
-@pytest.mark.parametrize("stage", ["knngraph-search", "knngraph-learn"])
-def test_a_worker_killed_during_fit_changes_nothing(client, near, stage):
+def fit_while_one_is_killed(client, stage, far, X, y):
     killed = []
     thread = kill_one_when_busy(client, stage, killed)
-    far = DaskKNNGraphClassifier(**SETTINGS).fit(*collections(*rows_with_copies()))
+    far.fit(*collections(X, y))
     thread.join()
     assert killed
     assert killed[0] not in pids(client).values()
+
+
+def test_a_worker_killed_during_a_search_changes_nothing(client, near):
+    far = DaskKNNGraphClassifier(**SETTINGS)
+    fit_while_one_is_killed(client, "knngraph-search", far, *rows_with_copies())
     Q, _ = queries()
+    np.testing.assert_array_equal(far.predict(Q), near.predict(Q))
+    assert abs(far.to_local().graph_ - near.graph_).max() <= near.tol
+
+
+def test_a_worker_killed_after_a_lens_was_shared_changes_nothing(client):
+    X, y = worded_with_copies()
+    settings = {"max_neighbors": 16, "ef": 400, "query_metric": "auto"}
+    settings = SETTINGS | settings | {"inference": "adaptive"}
+    far = DaskKNNGraphClassifier(**settings)
+    fit_while_one_is_killed(client, "knngraph-learn", far, X, y)
+    del settings["n_partitions"]
+    near = KNNGraphClassifier(**settings).fit(X, y)
+    assert far.query_metric_ == near.query_metric_ == "learned"
+    assert far.loo_score_ == near.loo_score_
+    Q, _ = worded(200, seed=5)
     np.testing.assert_array_equal(far.predict(Q), near.predict(Q))
     assert abs(far.to_local().graph_ - near.graph_).max() <= near.tol
 
@@ -107,7 +131,7 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
         return results
 
     monkeypatch.setattr(dask, "compute", watched)
-    n, d = 1500, 64
+    n, d = 1600, 64
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
     X, y = client.persist(collections(X, y, rows=250))
@@ -125,9 +149,15 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
         assert at_once[f"knngraph-{name}"] <= 2 * 3 * 3
     del largest["knngraph-count"]  # counts of digits, whatever the number of rows
     assert largest["knngraph-partition"] > n * d * 4 / 4
+    # What 32 rows of the sample are told by 2 * 32 neighbors each, whatever n is.
+    assert largest.pop("knngraph-lists") < 32 * 65 * (12 * 32 + 28)
+    # A lens is learned from as many rows as on one machine, and is small.
+    assert far.query_metric_ == "learned"
+    assert largest["knngraph-lens"] < 1024 * d + 1500 * 3 * 8 + 1000
     # Nothing but a fitted partition is as large as half of all rows with an index.
     assert max(largest.values()) <= largest["knngraph-fitted"], largest
-    assert largest["knngraph-fitted"] < 1.3 * n * d * 4
+    along_lens = n * 32 * 4 / 3
+    assert largest["knngraph-fitted"] < 1.3 * (n * d * 4 + along_lens)
     # Numbers and votes come to the client, no rows and no partitions.
     assert came_here <= {
         *("Described", "Tally", "Summary", "Judged"),
@@ -135,6 +165,8 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     }
     # Arrays are votes on a block of the sample: no coordinates.
     assert max(sizes) <= 128 * 12
+    assert len(far._model.lens.compute().pairs) == 1500 < n
+    assert far.score(X, y) > 0.9
     assert far.partition_sizes_.sum() == n
     assert far.partition_sizes_.max() < 1.2 * n / 3
     homes = client.who_has(futures_of(far._model.fitted)).values()

@@ -6,13 +6,13 @@ import sys
 import dask.array as da
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from tests.distributed.data import rows_with_copies
 
 SETTINGS = {
-    "query_metric": "same",
     "random_state": 0,
     "support": "exact",
     "ef": 64,
@@ -155,6 +155,44 @@ def test_what_is_refused(blobs):
         far.predict(rows[:, 0])
 
 
+def blurred_by_distance():
+    """Clusters a hundred million times as far apart as they are wide."""
+    random = np.random.default_rng(0)
+    tight = 1e8 + random.normal(size=(100, 2))
+    return np.concatenate([tight, -tight, -tight[:3]]), random.integers(2, size=203)
+
+
+def blurred_into_copies():
+    """Rows that differ, with either label, and that rounding brings together."""
+    random = np.random.default_rng(0)
+    far = 1e8 + 1e-3 * random.normal(size=(150, 2))
+    X = np.concatenate([random.normal(size=(200, 2)), far])
+    return X, np.arange(len(X)) % 2
+
+
+@pytest.mark.parametrize("make", [blurred_by_distance, blurred_into_copies])
+def test_what_single_precision_cannot_tell_is_refused_as_on_one_machine(make):
+    X, y = make()
+    with pytest.raises(ValueError, match="single precision") as near:
+        KNNGraphClassifier(**SETTINGS).fit(X, y)
+    rows, labels = da.from_array(X, chunks=(70, -1)), da.from_array(y, chunks=70)
+    far = DaskKNNGraphClassifier(n_partitions=3, **SETTINGS)
+    with pytest.raises(ValueError, match="single precision") as refused:
+        far.fit(rows, labels)
+    assert str(refused.value) == str(near.value)
+    routed = clone(far).set_params(routing="centroids")
+    with pytest.raises(ValueError, match="single precision"):
+        routed.fit(rows[rows[:, 0] > -1e9], labels[rows[:, 0] > -1e9])
+
+
+def test_rows_a_rounding_apart_are_no_reason_to_refuse():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(240, 20))
+    X[80:160] = X[160:] * (1.0 + 3e-8 * random.normal(size=(80, 20)))
+    near, far = fit_both(X, random.integers(3, size=240), (120, 120), n_partitions=2)
+    np.testing.assert_array_equal(far.predict(X), near.predict(X))
+
+
 def test_without_dask_the_error_says_what_to_install():
     code = (
         "import sys; sys.modules['distributed'] = None\n"
@@ -170,8 +208,9 @@ def test_without_dask_the_error_says_what_to_install():
 def test_what_runs_on_workers_loads_no_data_frames():
     stages = (
         *("answering", "blocks", "certificate", "fitting", "global_values", "judging"),
-        *("learning", "lists", "neighborhoods", "placing", "predicting", "searching"),
-        *("summary", "surroundings", "testimony", "thresholds", "trusting"),
+        *("learning", "lists", "looking_closer", "neighborhoods", "placing"),
+        *("precise", "predicting", "searching", "shared_lens", "summary"),
+        *("surroundings", "testimony", "thresholds", "trusting"),
     )
     code = (
         "import sys, importlib\n"
@@ -180,6 +219,11 @@ def test_what_runs_on_workers_loads_no_data_frames():
         "import numpy as np\n"
         "from knngraph.distributed.blocks import _describe\n"
         "_describe(np.ones((3, 2)), np.array(['a', 'b', 'a']), 0)\n"
+        "from knngraph.inference.adaptive import QueryProblem\n"
+        "from knngraph.metric.choose_directions import choose_directions\n"
+        "X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)\n"
+        "y = (X[:, 0] > 0).astype(int)\n"
+        "choose_directions(X, y, 2, QueryProblem(8, 0.0, 0.3, 0.02))\n"
         "print(sorted({'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(
