@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from joblib import effective_n_jobs
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 
 def count_threads(n_jobs: int | None) -> int:
@@ -35,7 +35,9 @@ class _OneBlasThread:
     """A limit that threads share: it is there until the last of them leaves.
 
     Were each to put back what it found, one that came in under the limit of
-    another would leave that limit behind for good.
+    another would leave that limit behind for good, and one that leaves would end
+    the limit of those that stay. Where BLAS has a limit for every thread (OpenBLAS on
+    OpenMP) all set theirs, and who is not the last to leave keeps it.
     """
 
     def __init__(self) -> None:
@@ -45,8 +47,10 @@ class _OneBlasThread:
 
     def __enter__(self) -> None:
         with self._lock:
+            limit = _libraries().limit(limits=1, user_api="blas")
+            _let_others_set_limits()
             if not self._inside:
-                self._limit = _libraries().limit(limits=1, user_api="blas")
+                self._limit = limit
             self._inside += 1
 
     def __exit__(self, *_: Any) -> None:
@@ -54,6 +58,15 @@ class _OneBlasThread:
             self._inside -= 1
             if not self._inside:
                 self._limit.restore_original_limits()
+                _let_others_set_limits()
+
+
+def _let_others_set_limits() -> None:
+    # From release 3.8 on, threadpoolctl lets nobody but the first thread that set a
+    # limit set another, as long as it lives. Threads of a pool live long.
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear()
 
 
 _ONE_BLAS_THREAD = _OneBlasThread()

@@ -1,6 +1,7 @@
 """Chunks of rows over threads."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -62,6 +63,25 @@ def test_the_limit_ends_when_the_last_thread_leaves():
         second.__exit__(None, None, None)
         assert blas_threads() == before
         assert 2 in before
+
+
+def test_every_thread_can_set_the_limit():
+    def blas_threads():
+        return {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"}
+
+    seen = []
+
+    def work():
+        with one_blas_thread():
+            seen.append(blas_threads())
+        seen.append(blas_threads())
+
+    before = blas_threads()
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        # The threads of both pools are alive all the time.
+        for pool in (first, second, first):
+            pool.submit(work).result()
+    assert seen == 3 * [{1}, before]
 
 
 def test_n_jobs_as_in_scikit_learn():

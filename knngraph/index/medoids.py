@@ -124,6 +124,7 @@ class MedoidWalk:
         voices : ndarray of shape (n_points,), intp
             Class of all rows on every point, -1 where they differ.
         ef : int, default=1
+            Who asks for a beam wider than `k` does not want walks to end early.
         n_threads : int, default=1
 
         Returns
@@ -133,6 +134,8 @@ class MedoidWalk:
         agreed : ndarray of shape (n_queries,), bool
             Whether it has.
         """
+        if ef > k:
+            return self._walk(queries, k, ef, _TO_THE_END, n_threads)
         rule = min(EARLY * n_agree, k), n_agree, _read_only(stored), _read_only(voices)
         return self._walk(queries, k, ef, rule, n_threads)
 

@@ -167,6 +167,11 @@ def test_a_walk_that_may_end_early_goes_the_same_way(random):
     assert (voices[found] == stored[found[:, :1]]).all()
     # Who ends early need not have met everybody.
     assert (ids[agreed] != whole[agreed]).any()
+    wide = walk.nearest_unless_agreed(
+        queries, 16, n_agree=4, stored=stored, voices=voices, ef=17
+    )
+    assert not wide[2].any()
+    assert_array_equal(wide[0], walk.nearest(queries, 16, ef=17)[0])
     alone = [
         walk.nearest_unless_agreed(
             query[None], 16, n_agree=4, stored=stored, voices=voices
