@@ -1,7 +1,8 @@
 """The loop over ordered averages, compiled: it dominates OWARIM-FKNN."""
 
 import numpy as np
-from numba import njit
+
+from knngraph.compiling import njit
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,9 @@
 """Active sets for the sparse mixes of the kTree, compiled."""
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
+
+from knngraph.compiling import njit
 
 
 @register_jitable

@@ -19,8 +19,10 @@ because the on-disk cache of numba only watches the file of the function itself.
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, register_jitable
+
+from knngraph.compiling import njit
 
 # Sums may be reordered (which is what lets the compiler use vector units), but
 # NaN and inf keep their meaning.

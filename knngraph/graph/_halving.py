@@ -5,8 +5,9 @@ Every function here is compiled; none calls a compiled function of another file
 """
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
+
+from knngraph.compiling import njit
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Rows of a part that are looked at to find the direction it is long in.

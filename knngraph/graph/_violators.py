@@ -1,7 +1,8 @@
 """Compiled scan of one block of the kernel for violated conditions."""
 
 import numpy as np
-from numba import njit
+
+from knngraph.compiling import njit
 
 
 @njit(cache=True, nogil=True)

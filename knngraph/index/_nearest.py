@@ -1,6 +1,6 @@
 """Compiled lists of the least of many numbers, for the search by brute force."""
 
-from numba import njit
+from knngraph.compiling import njit
 
 
 @njit(cache=True, nogil=True)

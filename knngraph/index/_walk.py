@@ -10,8 +10,9 @@ Every function here is compiled; none calls a compiled function of another file
 """
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
+
+from knngraph.compiling import njit
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Spreads the points over the table of those that were met.

@@ -1,7 +1,8 @@
 """Compiled work on the candidates of queries that needs no problem solved."""
 
 import numpy as np
-from numba import njit
+
+from knngraph.compiling import njit
 
 _REORDER = {"reassoc", "contract", "nsz"}
 

@@ -7,7 +7,8 @@ back as a query is mapped to the same bits.
 """
 
 import numpy as np
-from numba import njit
+
+from knngraph.compiling import njit
 
 
 @njit(cache=True, nogil=True)
