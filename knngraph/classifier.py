@@ -380,7 +380,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             M=self.M,
             ef_construction=self.ef_construction,
             seed=seed,
-            walk=self._walk_now,
+            walk=walk_for(self.walk),
             n_threads=build_threads,
             verbose=self.verbose,
         )
@@ -751,7 +751,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             tolerance=self.cascade_tolerance,
             vote=self.vote,
             query_metric="auto" if looks_closer else "same",
-            walk=self._walk_now,
+            walk=walk_for(self.walk),
             n_listed=n_listed,
             exact_up_to=self._exact_up_to(),
             M=self.M,

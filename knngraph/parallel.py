@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import cache
-from threading import Lock
-from typing import Any
+from threading import RLock
+from typing import Any, ClassVar
 
 from joblib import effective_n_jobs
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -40,25 +40,41 @@ class _OneBlasThread:
     OpenMP) all set theirs, and who is not the last to leave keeps it.
     """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._inside = 0
-        self._limit: Any = None
+    _lock: ClassVar[Any] = RLock()
+    _inside: ClassVar[set[int]] = set()
+    _limit: ClassVar[Any] = None
 
     def __enter__(self) -> None:
-        with self._lock:
+        shared = _OneBlasThread
+        with shared._lock:
             limit = _libraries().limit(limits=1, user_api="blas")
             _let_others_set_limits()
-            if not self._inside:
-                self._limit = limit
-            self._inside += 1
+            if not shared._inside:
+                shared._limit = limit
+            shared._inside.add(id(self))
 
     def __exit__(self, *_: Any) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._limit.restore_original_limits()
+        shared = _OneBlasThread
+        with shared._lock:
+            if id(self) not in shared._inside:
+                return
+            shared._inside.remove(id(self))
+            if not shared._inside:
+                shared._limit.restore_original_limits()
                 _let_others_set_limits()
+
+    def __del__(self) -> None:
+        # An interrupt may have come instead of the call above.
+        self.__exit__()
+
+    @classmethod
+    def forget(cls) -> None:
+        """Start anew, in a process that has none of the threads inside."""
+        cls._lock, cls._inside = RLock(), set()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_OneBlasThread.forget)
 
 
 def _let_others_set_limits() -> None:
@@ -69,12 +85,9 @@ def _let_others_set_limits() -> None:
         clear()
 
 
-_ONE_BLAS_THREAD = _OneBlasThread()
-
-
 def one_blas_thread() -> Any:
     """Keep BLAS to one thread within a `with` block."""
-    return _ONE_BLAS_THREAD
+    return _OneBlasThread()
 
 
 @cache

@@ -84,6 +84,19 @@ def test_every_thread_can_set_the_limit():
     assert seen == 3 * [{1}, before]
 
 
+def test_the_limit_ends_where_an_interrupt_skips_its_end():
+    def blas_threads():
+        return [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        limit = one_blas_thread()
+        limit.__enter__()
+        assert set(blas_threads()) == {1}
+        del limit
+        assert blas_threads() == before
+
+
 def test_n_jobs_as_in_scikit_learn():
     assert count_threads(None) == 1
     assert count_threads(3) == 3

@@ -290,7 +290,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             M=self.M,
             ef_construction=self.ef_construction,
             seed=seed,
-            walk=self._walk_now,
+            walk=walk_for(self.walk),
             n_threads=n_threads if self.random_state is None else 1,
         )
         settings = local._graph_settings(scales, space)

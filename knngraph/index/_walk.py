@@ -154,8 +154,8 @@ def walk_queries(
     squared : ndarray of shape (n_queries, k), float32
         Result: their squared distances.
     agreed : ndarray of shape (n_queries,), bool
-        Result: whether the walk ended early. The nearest point counts then, and the
-        others need not be the nearest.
+        Result: whether the walk ended early. The nearest point counts then; the
+        others need not be the nearest, and may be fewer than k.
     """
     n_points = points.shape[0]
     nearest = np.empty(beam + spare + 1, dtype=np.int64)
@@ -179,15 +179,15 @@ def walk_queries(
         is_new(met, marks, q, entries[start])
         agreed[q] = False
         # The same steps in the same order, whether the walk may end early or not.
-        ahead_of = early if n_agree > 0 else nearest.shape[0]
+        reach = early if n_agree > 0 else nearest.shape[0]
         while True:
-            if next_up >= min(size, ahead_of):
-                if ahead_of == nearest.shape[0]:
+            if next_up >= min(size, reach):
+                if reach == nearest.shape[0]:
                     break
-                ahead_of = nearest.shape[0]
-                agreed[q] = agree(nearest, min(size, early), n_agree, stored, voices)
+                agreed[q] = agree(nearest, min(size, reach), n_agree, stored, voices)
                 if agreed[q]:
                     break
+                reach = nearest.shape[0]
                 continue
             if nearest[next_up] & 1:
                 next_up += 1
@@ -240,3 +240,5 @@ def walk_queries(
                 bits[0] = nearest[i] >> 32
                 ids[q, found], squared[q, found] = place, distances[0]
                 found += 1
+        for i in range(found, ids.shape[1]):  # of a walk that ended early
+            ids[q, i], squared[q, i] = -1, 0.0

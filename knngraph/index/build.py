@@ -15,8 +15,10 @@ _ROWS_PER_CALL = 16384
 LOOKUP_BEAMS = {"hnsw": 1, "medoids": 2}
 
 
-def walk_for(walk: str, inference: str) -> str:
+def walk_for(walk: str, inference: str = "lookup") -> str:
     """The walk that queries take: "auto" is from medoids for a cascade only.
+
+    Fit measures that of lookups, so that it does not matter what it was asked for.
 
     Examples
     --------

@@ -77,7 +77,8 @@ def leave_one_out_grid(
         )
         codes = training.pair_code[chunk, None]
         # Who has no candidates is not right by being of the first class.
-        right[:, start:stop] = ((votes.argmax(2) == codes) & (ids[:, :1] >= 0)).T
+        asked = (ids >= 0).any(axis=1, keepdims=True)
+        right[:, start:stop] = ((votes.argmax(2) == codes) & asked).T
         given = np.take_along_axis(votes, codes[:, None], axis=2)
         own_share[:, start:stop] = given[:, :, 0].T
 
