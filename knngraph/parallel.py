@@ -11,6 +11,7 @@ from contextlib import closing, nullcontext
 from functools import cache
 from threading import RLock
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 from joblib import effective_n_jobs
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -41,7 +42,9 @@ class _OneBlasThread:
     """
 
     _lock: ClassVar[Any] = RLock()
-    _inside: ClassVar[set[int]] = set()
+    # Who is inside, as long as somebody holds it: where an interrupt comes instead of
+    # the end, the next who leaves puts back what was there before.
+    _inside: ClassVar[WeakSet["_OneBlasThread"]] = WeakSet()
     _limit: ClassVar[Any] = None
 
     def __enter__(self) -> None:
@@ -49,28 +52,23 @@ class _OneBlasThread:
         with shared._lock:
             limit = _libraries().limit(limits=1, user_api="blas")
             _let_others_set_limits()
-            if not shared._inside:
+            if shared._limit is None:
                 shared._limit = limit
-            shared._inside.add(id(self))
+            shared._inside.add(self)
 
     def __exit__(self, *_: Any) -> None:
         shared = _OneBlasThread
         with shared._lock:
-            if id(self) not in shared._inside:
-                return
-            shared._inside.remove(id(self))
-            if not shared._inside:
+            shared._inside.discard(self)
+            if not shared._inside and shared._limit is not None:
                 shared._limit.restore_original_limits()
+                shared._limit = None
                 _let_others_set_limits()
-
-    def __del__(self) -> None:
-        # An interrupt may have come instead of the call above.
-        self.__exit__()
 
     @classmethod
     def forget(cls) -> None:
         """Start anew, in a process that has none of the threads inside."""
-        cls._lock, cls._inside = RLock(), set()
+        cls._lock, cls._inside = RLock(), WeakSet()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork

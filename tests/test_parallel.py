@@ -94,6 +94,8 @@ def test_the_limit_ends_where_an_interrupt_skips_its_end():
         limit.__enter__()
         assert set(blas_threads()) == {1}
         del limit
+        with one_blas_thread():
+            assert set(blas_threads()) == {1}
         assert blas_threads() == before
 
 
