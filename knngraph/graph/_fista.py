@@ -41,11 +41,13 @@ _AHEAD = 4 * _LINE
 
 
 @intrinsic
-def fetch(typing_context, address):
-    """Ask for the memory at an address, and go on without waiting for it."""
+def fetch(typing_context, array, offset):
+    """Ask for so many bytes on in an array, and go on without waiting for them."""
 
     def generate(context, builder, signature, arguments):
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        start = builder.bitcast(data, ir.IntType(8).as_pointer())
+        pointer = builder.gep(start, [arguments[1]])
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         call = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
@@ -53,22 +55,22 @@ def fetch(typing_context, address):
         builder.call(call, [pointer, number(0), number(3), number(1)])
         return context.get_dummy_value()
 
-    return types.void(types.uintp), generate
+    return types.void(array, types.intp), generate
 
 
 @register_jitable
 def fetch_candidates(points, pair_node, pair_code, pair_count, candidates, r):
     """Ask for what will be read of the candidates of row `r`."""
-    row_bytes = points.strides[0]
+    row_bytes = points.shape[1] * points.itemsize
     for a in range(candidates.shape[1]):
         pair = candidates[r, a]
         if pair < 0:
             return
-        fetch(np.uintp(pair_code.ctypes.data + pair * pair_code.strides[0]))
-        fetch(np.uintp(pair_count.ctypes.data + pair * pair_count.strides[0]))
-        row = points.ctypes.data + pair_node[pair] * row_bytes
+        fetch(pair_code, pair * pair_code.itemsize)
+        fetch(pair_count, pair * pair_count.itemsize)
+        row = pair_node[pair] * row_bytes
         for ahead in range(0, min(row_bytes, _AHEAD), _LINE):
-            fetch(np.uintp(row + ahead))
+            fetch(points, row + ahead)
 
 
 @register_jitable(fastmath=_REORDER)
