@@ -14,7 +14,7 @@ rounds that keep the graph as good (see `knngraph.graph.order`); the first and
 the last of them remain random samples of all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -50,6 +50,10 @@ class TrainingSet:
     pair_node: np.ndarray
     pair_code: np.ndarray
     pair_count: np.ndarray
+
+    def __getstate__(self) -> dict[str, np.ndarray | int]:
+        # Without what is found on first use, so that answering changes no pickle.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def n_rows(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.answer import answer_codes, answer_probabilities
 from knngraph.inference.candidates import search_candidates
+from knngraph.inference.cascade import stored_margin, unanimous
 from knngraph.parallel import count_threads
 from knngraph.serving.checks import check_served
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
@@ -274,3 +275,7 @@ def _load_compiled_code(served: Served) -> None:
     row = model.training.points[:1]
     ids, squared = search_candidates(model.index, row, problem)
     candidate_votes(model.training, ids, squared, problem, trust=model.trust)
+    if served.reading.inference == "cascade":
+        codes = model.stored.codes[:1]
+        unanimous(model.training, ids, codes)
+        stored_margin(model.training, ids, squared, codes, 0.0)
