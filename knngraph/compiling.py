@@ -1,8 +1,8 @@
 """What compiles the kernels: numba, with the garbage collector at rest meanwhile.
 
 numba makes millions of small objects for a kernel, and every so many of them the
-collector looks through all that the process holds: once scikit-learn is loaded, that is
-a quarter of the time of a first call. Objects in cycles wait until the kernel is
+collector looks through all that the process holds, which is much once scikit-learn is
+loaded (`python -m benchmarks.compile_time`). Objects in cycles wait until the kernel is
 there.
 """
 

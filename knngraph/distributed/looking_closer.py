@@ -14,6 +14,7 @@ import numpy as np
 
 from knngraph.distributed.global_values import neighbors_bandwidth_on
 from knngraph.distributed.layout import Layout, fetch_from
+from knngraph.distributed.node_sample import blocks_of_sample, wanted_around
 from knngraph.distributed.partition import (
     Nodes,
     Offsets,
@@ -24,7 +25,6 @@ from knngraph.distributed.partition import (
 from knngraph.distributed.shared_lens import SharedLens
 from knngraph.distributed.surroundings import Surroundings
 from knngraph.distributed.tasks import compute, persist, task
-from knngraph.distributed.thresholds import sample_sizes
 from knngraph.graph.neighbors import Neighbors
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.candidates import BANDWIDTH_ROWS, nearest_through
@@ -33,10 +33,6 @@ from knngraph.metric.choose_directions import choose_directions
 from knngraph.metric.choose_lens import places_along, spread_places
 from knngraph.metric.gradient_map import FLOOR, MAX_ROWS
 from knngraph.metric.place import MAX_FEATURES
-from knngraph.parallel import chunk_bounds
-
-# Nodes of the sample that one task looks around with.
-_LOOKING_AT_ONCE = 512
 
 
 def learn_lens_on(
@@ -94,36 +90,30 @@ def lens_bandwidth_on(
     A block of the sample fetches its candidates along the directions of the lens:
     at most 4 * 32 + 28 bytes each, once.
     """
-    offsets, in_order = layout.offsets, layout.router.centroids is None
-    sizes = sample_sizes(layout.n_nodes, 1, in_order, BANDWIDTH_ROWS)
-    seen = []
-    for number, (home, size) in enumerate(zip(layout.homes, sizes)):
-        for start, stop in chunk_bounds(int(size), _LOOKING_AT_ONCE):
-            block: dict[str, Any] = {
-                "start": start,
-                "stop": stop,
-                "number": number,
-                "offsets": offsets,
-                "n_searched": n_searched,
-            }
-            wanted = task(
-                partial(_wanted_around, **block),
-                around[number],
-                name="wanted",
-                home=home,
-            )
-            fetched = fetch_from(
-                lambda q: partial(_take_seen, number=q, offsets=offsets),
-                [(part, lens) for part in partitions],
-                wanted,
-                layout,
-                name="fetch",
-                home=home,
-            )
-            look = partial(_look_through, **block, n_neighbors=problem.n_neighbors)
-            seen.append(
-                task(look, around[number], fetched, lens, name="look", home=home)
-            )
+    offsets, seen = layout.offsets, []
+    for home, block in blocks_of_sample(layout, BANDWIDTH_ROWS):
+        around_it = around[block["number"]]
+        wanted = task(
+            partial(wanted_around, **block, n_listed=n_searched),
+            around_it,
+            name="wanted",
+            home=home,
+        )
+        fetched = fetch_from(
+            lambda q: partial(_take_seen, number=q, offsets=offsets),
+            [(part, lens) for part in partitions],
+            wanted,
+            layout,
+            name="fetch",
+            home=home,
+        )
+        look = partial(
+            _look_through,
+            **block,
+            n_searched=n_searched,
+            n_neighbors=problem.n_neighbors,
+        )
+        seen.append(task(look, around_it, fetched, lens, name="look", home=home))
     seen = persist(seen)
     n_rows = sum(compute(*(task(_n_rows, part, name="count") for part in seen)))
     return neighbors_bandwidth_on(seen, int(n_rows))
@@ -176,20 +166,6 @@ def _learn_lens(
 
 def _is_kept(lens: SharedLens | None) -> bool:
     return lens is not None
-
-
-def _wanted_around(
-    around: Surroundings,
-    *,
-    start: int,
-    stop: int,
-    number: int,
-    offsets: Offsets,
-    n_searched: int,
-) -> list[np.ndarray]:
-    own = offsets.nodes[number] + np.arange(start, stop)
-    near = around.ids[start:stop, :n_searched].ravel()
-    return offsets.split(np.unique(np.concatenate([own, near])))
 
 
 def _take_seen(

@@ -13,6 +13,7 @@ import numpy as np
 
 from knngraph.distributed.blocks import numeric_rows
 from knngraph.distributed.layout import Layout, fetch_from
+from knngraph.distributed.node_sample import blocks_of_sample, wanted_around
 from knngraph.distributed.partition import (
     Nodes,
     Offsets,
@@ -23,7 +24,6 @@ from knngraph.distributed.partition import (
 from knngraph.distributed.sizes import Weighed
 from knngraph.distributed.surroundings import Surroundings
 from knngraph.distributed.tasks import compute, persist, task
-from knngraph.distributed.thresholds import sample_sizes
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.precision import (
     PRECISION_SAMPLE,
@@ -33,12 +33,9 @@ from knngraph.graph.precision import (
     nearest_of_another_class,
 )
 from knngraph.graph.training_set import rows_on_nodes
-from knngraph.parallel import chunk_bounds
 from knngraph.space import Space
 
-# Nodes that one task looks at, and rows of every class on a node that say whether
-# they differ before they are rounded.
-_LOOKING_AT_ONCE = 512
+# Rows of every class on a node that say whether they differ before they are rounded.
 _ROWS_OF_CLASS = 4
 
 
@@ -90,28 +87,18 @@ def check_precision_on(
     """
     offsets, n_classes = layout.offsets, len(layout.class_sizes)
     looked: list[Any] = []
-    in_order = layout.router.centroids is None
-    sizes = sample_sizes(layout.n_nodes, 1, in_order, PRECISION_SAMPLE)
-    for number, (home, size) in enumerate(zip(layout.homes, sizes)):
-        for start, stop in chunk_bounds(int(size), _LOOKING_AT_ONCE):
-            block: dict[str, Any] = {
-                "start": start,
-                "stop": stop,
-                "number": number,
-                "offsets": offsets,
-            }
-            listed = task(
-                partial(_listed, **block), around[number], name="wanted", home=home
-            )
-            codes = _fetch(partitions, listed, layout, home, with_points=False)
-            name = partial(_name_rivals, **block, n_classes=n_classes)
-            named = task(name, around[number], codes, name="rivals", home=home)
-            split = task(
-                partial(_named, offsets=offsets), named, name="wanted", home=home
-            )
-            nodes = _fetch(partitions, split, layout, home, with_points=True)
-            compare = partial(_compare, n_classes=n_classes)
-            looked.append(task(compare, named, nodes, name="blurred", home=home))
+    for home, block in blocks_of_sample(layout, PRECISION_SAMPLE):
+        around_it = around[block["number"]]
+        listed = task(
+            partial(wanted_around, **block), around_it, name="wanted", home=home
+        )
+        codes = _fetch(partitions, listed, layout, home, with_points=False)
+        name = partial(_name_rivals, **block, n_classes=n_classes)
+        named = task(name, around_it, codes, name="rivals", home=home)
+        split = task(partial(_named, offsets=offsets), named, name="wanted", home=home)
+        nodes = _fetch(partitions, split, layout, home, with_points=True)
+        compare = partial(_compare, n_classes=n_classes)
+        looked.append(task(compare, named, nodes, name="blurred", home=home))
     (everyone,) = persist([task(_join, looked, name="blurred")])
     (suspect,) = compute(task(_are_too_many, everyone, name="blurred"))
     if not suspect:
@@ -142,14 +129,6 @@ def _fetch(
 
     held = [(part,) for part in partitions]
     return fetch_from(take, held, wanted, layout, name="fetch", home=home)
-
-
-def _listed(
-    around: Surroundings, *, start: int, stop: int, number: int, offsets: Offsets
-) -> list[np.ndarray]:
-    own = offsets.nodes[number] + np.arange(start, stop)
-    near = around.ids[start:stop].ravel()
-    return offsets.split(np.unique(np.concatenate([own, near])))
 
 
 def _name_rivals(

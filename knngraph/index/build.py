@@ -14,6 +14,10 @@ _ROWS_PER_CALL = 16384
 # beam with which the walk from medoids takes about as long (`benchmarks/walks.py`).
 LOOKUP_BEAMS = {"hnsw": 1, "medoids": 2}
 
+# Nodes that are held out to measure the walk, and the beams that are tried.
+HELD_OUT = 500
+BEAMS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+
 
 def walk_for(walk: str, inference: str = "lookup") -> str:
     """The walk that queries take: "auto" is from medoids for a cascade only.
@@ -29,11 +33,6 @@ def walk_for(walk: str, inference: str = "lookup") -> str:
     if walk != "auto":
         return walk
     return "medoids" if inference == "cascade" else "hnsw"
-
-
-# Nodes that are held out to measure the walk, and the beams that are tried.
-HELD_OUT = 500
-BEAMS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,13 @@ def in_one_layout(
     return np.ascontiguousarray(ids), np.ascontiguousarray(squared, dtype=dtype)
 
 
+def left_out_of(queries: np.ndarray, left_out: np.ndarray | None) -> np.ndarray:
+    """Pair that every query leaves out, as compiled code reads it: -1 for none."""
+    if left_out is None:
+        return np.full(len(queries), -1, dtype=np.intp)
+    return left_out
+
+
 def candidate_votes(
     training: TrainingSet,
     ids: np.ndarray,
@@ -191,8 +198,7 @@ def _solve(
             if len(shares):
                 shares[at] = some
         return together
-    if left_out is None:
-        left_out = np.full(len(ids), -1, dtype=np.intp)
+    left_out = left_out_of(ids, left_out)
     nugget, (own, rival) = problem.nugget, BELIEVED
     if trust is not None:
         nugget *= trust.nugget_factor

@@ -7,7 +7,7 @@ import numpy as np
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.medoids import MedoidWalk
 from knngraph.index.protocol import SearchIndex
-from knngraph.inference.adaptive import QueryProblem, in_one_layout
+from knngraph.inference.adaptive import QueryProblem, in_one_layout, left_out_of
 from knngraph.inference.candidates import through_lens
 from knngraph.inference.stored import StoredAnswers
 
@@ -100,19 +100,19 @@ def _nodes_around(
     Where they are, only the first node of a query counts.
     """
     n_unanimous = decisions.n_unanimous
-    if not isinstance(index, MedoidWalk):
+    if isinstance(index, MedoidWalk):
+        ids, squared, agreed = index.nearest_unless_agreed(
+            queries,
+            k,
+            n_agree=n_unanimous,
+            stored=stored.codes,
+            voices=training.node_voices(),
+            ef=ef,
+            n_threads=n_threads,
+        )
+    else:
         ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
-        near, codes = ids[:, :n_unanimous], stored.codes[ids[:, 0]]
-        return ids, squared, unanimous(training, near, codes)
-    ids, squared, agreed = index.nearest_unless_agreed(
-        queries,
-        k,
-        n_agree=n_unanimous,
-        stored=stored.codes,
-        voices=training.node_voices(),
-        ef=ef,
-        n_threads=n_threads,
-    )
+        agreed = np.zeros(len(queries), dtype=bool)
     # Who did not agree half way may do so in the end.
     rest = np.flatnonzero(~agreed)
     near, codes = ids[rest, :n_unanimous], stored.codes[ids[rest, 0]]
@@ -148,7 +148,7 @@ def unanimous(
     _candidates.find_unanimous(
         *_rows_on(training),
         np.ascontiguousarray(ids),  # a slice would be compiled for anew
-        _everyone_in(ids, left_out),
+        left_out_of(ids, left_out),
         codes,
         agree,
     )
@@ -187,8 +187,7 @@ def stored_margin(
     Notes
     -----
     Node i at the distance d_i has the vote exp(-s (d_i - d_1) / d_k), its rows share
-    it, and s is the sharpness. The adaptive problem of these nodes ranks stored labels
-    little better and costs a third of an adaptive answer.
+    it, and s is the sharpness.
 
     Examples
     --------
@@ -209,7 +208,7 @@ def stored_margin(
     _candidates.find_margins(
         *_rows_on(training),
         ids,
-        _everyone_in(ids, left_out),
+        left_out_of(ids, left_out),
         codes,
         squared,
         sharpness,
@@ -222,8 +221,3 @@ def stored_margin(
 def _rows_on(training: TrainingSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which rows are on which node, as compiled code reads it."""
     return training.node_starts(), training.pair_code, training.pair_count
-
-
-def _everyone_in(ids: np.ndarray, left_out: np.ndarray | None) -> np.ndarray:
-    """Pair of every query that is left out, -1 for none."""
-    return np.full(len(ids), -1, dtype=np.intp) if left_out is None else left_out
