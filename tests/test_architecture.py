@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import knngraph
+from knngraph import compiling
 
 PACKAGE = Path(knngraph.__file__).parent
 ESTIMATORS = (
@@ -150,7 +151,7 @@ def test_heavy_packages_load_on_first_use(heavy):
 
 def is_jitted(node: ast.AST) -> bool:
     return isinstance(node, ast.FunctionDef) and any(
-        "njit" in ast.dump(decorator) or "jit" in ast.dump(decorator)
+        "compiled" in ast.dump(decorator) or "jit" in ast.dump(decorator)
         for decorator in node.decorator_list
     )
 
@@ -198,16 +199,16 @@ def test_numba_runs_no_threads_of_its_own_and_caches():
         for decoration in decorations(function)
     ]
     kinds = {name for name, _ in found}
-    assert kinds == {"njit", "register_jitable"}
+    assert kinds == {"compiled", "compiled_part"}
     for name, option in found:
-        # numba's threads die after fork and abort under two threads.
-        assert "parallel" not in option
-        if name == "njit":
-            assert ast.literal_eval(option["nogil"]) is True
-            assert ast.literal_eval(option["cache"]) is True
-        else:
-            # Part of those that call it, from where it has the rest.
-            assert set(option) <= {"fastmath"}
+        # The rest is the same for all.
+        own = {"fastmath", "inline"} if name == "compiled" else {"fastmath"}
+        assert set(option) <= own
+    shared = compiling.compiled.keywords
+    assert shared["nogil"] is True
+    assert shared["cache"] is True
+    # numba's threads die after fork and abort under two threads.
+    assert "parallel" not in shared
 
 
 def test_parts_of_compiled_functions_run_uncompiled_in_no_other_module():
@@ -216,7 +217,7 @@ def test_parts_of_compiled_functions_run_uncompiled_in_no_other_module():
         f"{module}.{name}"
         for module, functions in JITTED.items()
         for name, function in functions.items()
-        if any(kind == "register_jitable" for kind, _ in decorations(function))
+        if any(kind == "compiled_part" for kind, _ in decorations(function))
     }
     assert parts
     for tree in TREES.values():

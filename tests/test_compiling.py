@@ -1,12 +1,13 @@
 """What the first call of a kernel does beside compiling it."""
 
 import gc
+import resource
 
 import pytest
 from numba.core import event
 from numba.core.errors import TypingError
 
-from knngraph.compiling import njit
+from knngraph.compiling import _undisturbed, compiled, compiled_part
 
 
 class _Look(event.Listener):
@@ -23,22 +24,71 @@ class _Look(event.Listener):
 def test_the_collector_rests_while_a_kernel_compiles_and_no_longer():
     assert gc.isenabled()
     look = _Look()
-    with event.install_listener("numba:compile", look):
-        assert njit(lambda x: x + 1)(1) == 2
-    assert look.enabled[0] is False
+    with event.install_listener("numba:run_pass", look):
+        assert compiled(cache=False)(lambda x: x + 1)(1) == 2
+    assert look.enabled
+    assert not any(look.enabled)
     assert gc.isenabled()
 
 
 def test_a_kernel_that_does_not_compile_wakes_it_too():
     with pytest.raises(TypingError):
-        njit(lambda x: x + "1")(1)
+        compiled(cache=False)(lambda x: x + "1")(1)
     assert gc.isenabled()
 
 
 def test_a_collector_that_was_off_stays_off():
     gc.disable()
     try:
-        assert njit(lambda x: x + 2)(1) == 3
+        assert compiled(cache=False)(lambda x: x + 2)(1) == 3
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_kernels_of_others_compile_as_they_always_did():
+    from numba import njit
+
+    look = _Look()
+    with event.install_listener("numba:run_pass", look):
+        assert njit(lambda x: x + 3)(1) == 4
+    assert all(look.enabled)
+
+
+def larger_than_its_caller(a=1, b=2, c=3, d=4, e=5, f=6, g=7, h=8, i=9, j=10):
+    return [a, b, c, d, e, f, g, h, i, j]
+
+
+def pages_asked_for(depth):
+    """Pages that the system gave to 500 calls so deep."""
+    if depth:
+        return pages_asked_for(depth - 1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(500):
+        larger_than_its_caller()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def test_no_depth_asks_the_system_for_memory_with_every_call():
+    # Without room in one piece, one depth in a hundred or two does on CPython 3.11.
+    def worst(depths):
+        return max(pages_asked_for(depth) for depth in depths)
+
+    assert _undisturbed(worst, range(300)) < 100
+
+
+def test_a_part_is_part_of_who_calls_it():
+    @compiled_part
+    def twice(x):
+        return 2 * x
+
+    @compiled_part(fastmath=True)
+    def half(x):
+        return x / 2
+
+    def both(x):
+        return twice(half(x))
+
+    kernel = compiled(cache=False)(both)
+    assert kernel(3.0) == both(3.0) == 3.0
+    assert kernel.nopython_signatures

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-def]
     """Weighted squared distances to the ordered averages of growing length.
 
@@ -28,18 +28,19 @@ def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-d
     # The first j neighbors stay sorted in each feature while j grows: a new one
     # enters on top and passes the smaller of each pair down. The features are
     # the inner loop, without a branch, so that it runs on vector units.
-    work = np.empty((k + 2, n_features))
-    descending, passed, average = work[:k], work[k], work[k + 1]
+    descending = np.empty((k, n_features))
+    passed, average = np.empty(n_features), np.empty(n_features)
     for i in range(n_queries):
-        result[i] = 0.0
+        total = 0.0
         for j in range(k):
+            row = ids[i, j]
             for f in range(n_features):
-                passed[f] = rows[ids[i, j], f]
+                passed[f] = rows[row, f]
             for t in range(j):
                 for f in range(n_features):
-                    upper = max(descending[t, f], passed[f])
-                    passed[f] = min(descending[t, f], passed[f])
-                    descending[t, f] = upper
+                    upper, lower = descending[t, f], passed[f]
+                    descending[t, f] = max(upper, lower)
+                    passed[f] = min(upper, lower)
             # Differences from the largest, so that equal values average to
             # themselves exactly.
             for f in range(n_features):
@@ -53,5 +54,6 @@ def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-d
             for f in range(n_features):
                 gap = queries[i, f] - average[f]
                 squared += gap * gap
-            result[i] += weights[k, j] * squared
+            total += weights[k, j] * squared
+        result[i] = total
     return result

@@ -91,8 +91,17 @@ def reconstruct(
     n_steps = np.empty(n_samples, dtype=np.intp)
 
     def solve(start: int, stop: int) -> csc_array:
-        mixes, n_steps[start:stop] = solve_mixes(
-            inner, curved, start, stop, rho1, exclude_self, max_iter, tol
+        mixes = np.zeros((stop - start, n_samples))
+        solve_mixes(
+            inner,
+            curved,
+            start,
+            rho1,
+            exclude_self,
+            max_iter,
+            tol,
+            mixes,
+            n_steps[start:stop],
         )
         return csc_array(mixes.T)
 

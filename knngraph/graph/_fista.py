@@ -20,9 +20,9 @@ because the on-disk cache of numba only watches the file of the function itself.
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled, compiled_part
 
 # Sums may be reordered (which is what lets the compiler use vector units), but
 # NaN and inf keep their meaning.
@@ -58,7 +58,7 @@ def fetch(typing_context, array, offset):
     return types.void(array, types.intp), generate
 
 
-@register_jitable
+@compiled_part
 def fetch_candidates(points, pair_node, pair_code, pair_count, candidates, r):
     """Ask for what will be read of the candidates of row `r`."""
     row_bytes = points.shape[1] * points.itemsize
@@ -73,7 +73,7 @@ def fetch_candidates(points, pair_node, pair_code, pair_count, candidates, r):
             fetch(points, row + ahead)
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def squared_distance(points, a, b):
     """Squared Euclidean distance of two rows, in double precision."""
     total = 0.0
@@ -83,7 +83,7 @@ def squared_distance(points, a, b):
     return total
 
 
-@register_jitable
+@compiled_part
 def multiply(n, gram, vector, product):
     """Product = gram @ vector, skipping the zeros that sparse vectors have."""
     for a in range(n):
@@ -95,7 +95,7 @@ def multiply(n, gram, vector, product):
                 product[a] += value * gram[b, a]
 
 
-@register_jitable
+@compiled_part
 def objective(n, similarity, weights, product, penalty):
     """Objective without its constant: -2 k'w + w'Kw + lambda |w|_1."""
     value = 0.0
@@ -106,7 +106,7 @@ def objective(n, similarity, weights, product, penalty):
     return value
 
 
-@register_jitable
+@compiled_part
 def violation(similarity, product, weight, penalty, positive):
     """How far one weight is from its optimality condition."""
     slope = 2.0 * (product - similarity)
@@ -117,7 +117,7 @@ def violation(similarity, product, weight, penalty, positive):
     return (-slope if positive else abs(slope)) - penalty
 
 
-@register_jitable
+@compiled_part
 def optimality_gap(n, similarity, weights, product, penalty, positive):
     """Largest violation of the optimality conditions by any candidate."""
     gap = 0.0
@@ -128,7 +128,7 @@ def optimality_gap(n, similarity, weights, product, penalty, positive):
     return gap
 
 
-@register_jitable
+@compiled_part
 def solve_on(support, size, gram, similarity, half_penalty, signs, factor, target):
     """Solve the optimality equations of a support by Cholesky factorisation.
 
@@ -148,17 +148,19 @@ def solve_on(support, size, gram, similarity, half_penalty, signs, factor, targe
             else:
                 factor[i, j] = value / factor[j, j]
     for i in range(size):
+        value = target[i]
         for k in range(i):
-            target[i] -= factor[i, k] * target[k]
-        target[i] /= factor[i, i]
+            value -= factor[i, k] * target[k]
+        target[i] = value / factor[i, i]
     for i in range(size - 1, -1, -1):
+        value = target[i]
         for k in range(i + 1, size):
-            target[i] -= factor[k, i] * target[k]
-        target[i] /= factor[i, i]
+            value -= factor[k, i] * target[k]
+        target[i] = value / factor[i, i]
     return True
 
 
-@register_jitable
+@compiled_part
 def step_on_support(
     n, gram, similarity, penalty, weights, step, support, signs, factor, target
 ):
@@ -171,9 +173,10 @@ def step_on_support(
     """
     size = 0
     for a in range(n):
-        step[a] = weights[a]
-        signs[a] = 1.0 if weights[a] > 0.0 else -1.0
-        if weights[a] != 0.0:
+        weight = weights[a]
+        step[a] = weight
+        signs[a] = 1.0 if weight > 0.0 else -1.0
+        if weight != 0.0:
             support[size] = a
             size += 1
     while size:
@@ -184,9 +187,9 @@ def step_on_support(
         fraction = 1.0
         vanishing = -1
         for i in range(size):
-            w = step[support[i]]
-            if target[i] * signs[support[i]] <= 0.0:
-                reach = w / (w - target[i])
+            a, wanted = support[i], target[i]
+            if wanted * signs[a] <= 0.0:
+                reach = step[a] / (step[a] - wanted)
                 if vanishing < 0 or reach < fraction:
                     fraction = reach
                     vanishing = i
@@ -198,16 +201,17 @@ def step_on_support(
         step[support[vanishing]] = 0.0
         kept = 0
         for i in range(size):
-            if step[support[i]] * signs[support[i]] > 0.0:
-                support[kept] = support[i]
+            a = support[i]
+            if step[a] * signs[a] > 0.0:
+                support[kept] = a
                 kept += 1
             else:
-                step[support[i]] = 0.0
+                step[a] = 0.0
         size = kept
     return False
 
 
-@register_jitable
+@compiled_part
 def fista(
     n,
     gram,
@@ -279,14 +283,16 @@ def fista(
                 if gap <= tolerance or n_iter == max_iter:
                     break
         while True:
+            threshold = penalty / bound
             for a in range(n):
                 moved = ahead[a] - 2.0 * (ahead_product[a] - similarity[a]) / bound
-                if moved > penalty / bound:
-                    step[a] = moved - penalty / bound
-                elif moved < -penalty / bound and not positive:
-                    step[a] = moved + penalty / bound
+                if moved > threshold:
+                    moved -= threshold
+                elif moved < -threshold and not positive:
+                    moved += threshold
                 else:
-                    step[a] = 0.0
+                    moved = 0.0
+                step[a] = moved
             multiply(n, gram, step, step_product)
             curvature = 0.0
             length = 0.0
@@ -318,10 +324,10 @@ def fista(
         next_momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum * momentum))
         pull = (momentum - 1.0) / next_momentum
         for a in range(n):
-            ahead[a] = step[a] + pull * (step[a] - weights[a])
-            ahead_product[a] = step_product[a] + pull * (step_product[a] - product[a])
-            weights[a] = step[a]
-            product[a] = step_product[a]
+            weight, its_product = step[a], step_product[a]
+            ahead[a] = weight + pull * (weight - weights[a])
+            ahead_product[a] = its_product + pull * (its_product - product[a])
+            weights[a], product[a] = weight, its_product
         momentum = next_momentum
         bound *= 0.9
         gap = optimality_gap(n, similarity, weights, product, penalty, positive)
@@ -330,13 +336,13 @@ def fista(
     return n_iter
 
 
-@register_jitable
+@compiled_part
 def label_kernel(a, b, kernel):
     """Label term of the composite kernel between two classes."""
     return kernel[2] if a == b else kernel[2] * kernel[3]
 
 
-@register_jitable
+@compiled_part
 def similarity_to(n, points, node, code, nodes, codes, kernel, similarity):
     """Kernel between one row and its candidates, divided by its largest entry.
 
@@ -348,15 +354,17 @@ def similarity_to(n, points, node, code, nodes, codes, kernel, similarity):
     nearest = np.inf
     label_floor = 0.0
     for a in range(n):
-        similarity[a] = kernel[0] * squared_distance(points, nodes[a], node)
-        nearest = min(nearest, similarity[a])
+        exponent = kernel[0] * squared_distance(points, nodes[a], node)
+        similarity[a] = exponent
+        nearest = min(nearest, exponent)
         label_floor = max(label_floor, label_kernel(code, codes[a], kernel))
     shift = nearest if label_floor == 0.0 else 0.0
     largest = 0.0
     for a in range(n):
-        similarity[a] = kernel[1] * np.exp(shift - similarity[a])
-        similarity[a] += label_kernel(code, codes[a], kernel)
-        largest = max(largest, similarity[a])
+        value = kernel[1] * np.exp(shift - similarity[a])
+        value += label_kernel(code, codes[a], kernel)
+        similarity[a] = value
+        largest = max(largest, value)
     if largest == 0.0:
         return 0.0
     for a in range(n):
@@ -365,17 +373,17 @@ def similarity_to(n, points, node, code, nodes, codes, kernel, similarity):
     return largest * np.exp(-min(shift, 690.0))
 
 
-@register_jitable
+@compiled_part
 def kernel_row(n, points, nodes, codes, a, kernel, nugget, row):
     """Kernel between candidate `a` and all candidates."""
     for b in range(n):
         squared = squared_distance(points, nodes[a], nodes[b])
-        row[b] = kernel[1] * np.exp(-kernel[0] * squared)
-        row[b] += label_kernel(codes[a], codes[b], kernel)
+        value = kernel[1] * np.exp(-kernel[0] * squared)
+        row[b] = value + label_kernel(codes[a], codes[b], kernel)
     row[a] += nugget
 
 
-@register_jitable
+@compiled_part
 def worst_violator(
     n, similarity, product, weights, penalty, positive, working, threshold
 ):
@@ -390,7 +398,7 @@ def worst_violator(
     return worst
 
 
-@register_jitable
+@compiled_part
 def is_copy_of_member(a, size, rows, kernel, nuggets):
     """Whether the kernel cannot tell candidate `a` from one of the working set.
 
@@ -405,7 +413,7 @@ def is_copy_of_member(a, size, rows, kernel, nuggets):
     return False
 
 
-@register_jitable
+@compiled_part
 def start_with_one(n, similarity, penalty, nuggets, kernel, weights):
     """Put the best weight on the most similar candidate alone.
 
@@ -417,11 +425,12 @@ def start_with_one(n, similarity, penalty, nuggets, kernel, weights):
         if similarity[a] > similarity[best]:
             best = a
     diagonal = kernel[1] + kernel[2] + nuggets[best]
-    weights[best] = (similarity[best] - 0.5 * penalty) / diagonal
-    return weights[best] * weights[best] * diagonal
+    weight = (similarity[best] - 0.5 * penalty) / diagonal
+    weights[best] = weight
+    return weight * weight * diagonal
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def solve_row(
     n,
     points,
@@ -434,7 +443,11 @@ def solve_row(
     solver,
     weights,
     drops,
-    room,
+    vectors,
+    places,
+    rows,
+    gram,
+    factor,
 ):
     """Solve over a working set that grows by the worst violators.
 
@@ -442,7 +455,6 @@ def solve_row(
     between those and the rest. The gap returned is over all candidates.
     """
     positive, max_iter, tolerance = solver
-    vectors, places, rows, gram, factor = room
     product, target, start = vectors[7], vectors[8], vectors[9]
     support, members, working = places[0], places[1], places[2]
     n_iter = 0
@@ -514,7 +526,7 @@ def solve_row(
     return n_iter, gap
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_rows(
     points,
     pair_node,
@@ -563,14 +575,8 @@ def solve_rows(
     width = candidates.shape[1]
     drops = np.empty(max_iter + 1)
     vectors, places = np.empty((13, width)), np.empty((5, width), dtype=np.int64)
-    squares = np.empty((3 * width, width))
-    room = (
-        vectors,
-        places,
-        squares[:width],
-        squares[width : 2 * width],
-        squares[2 * width :],
-    )
+    known_rows, gram = np.empty((width, width)), np.empty((width, width))
+    factor = np.empty((width, width))
     similarity, nuggets, scaled = vectors[10], vectors[11], vectors[12]
     nodes, codes = places[3], places[4]
     for r in range(rows.shape[0]):
@@ -618,7 +624,11 @@ def solve_rows(
             (positive, max_iter, tol * lambda_max[r] / scale),
             scaled,
             drops,
-            room,
+            vectors,
+            places,
+            known_rows,
+            gram,
+            factor,
         )
         for a in range(n):
             weights[r, a] = scaled[a] * scale

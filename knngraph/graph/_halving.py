@@ -5,16 +5,15 @@ Every function here is compiled; none calls a compiled function of another file
 """
 
 import numpy as np
-from numba.extending import register_jitable
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled, compiled_part
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Rows of a part that are looked at to find the direction it is long in.
 _LOOKED_AT = 64
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def squared_distance(points, a, b):
     """Squared Euclidean distance of two rows in single precision."""
     total = np.float32(0.0)
@@ -24,7 +23,7 @@ def squared_distance(points, a, b):
     return total
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def coordinate(points, a, direction):
     """Coordinate of a row along a direction, in single precision."""
     total = np.float32(0.0)
@@ -33,23 +32,24 @@ def coordinate(points, a, direction):
     return total
 
 
-@register_jitable
-def farthest_from(points, ids, origin):
+@compiled_part
+def farthest_from(points, ids, start, stop, origin):
     """Farthest of some rows, evenly picked, from one of them."""
-    farthest = ids[0]
+    farthest = origin
     largest = np.float32(-1.0)
-    for i in range(0, ids.shape[0], max(1, ids.shape[0] // _LOOKED_AT)):
-        squared = squared_distance(points, ids[i], origin)
+    for i in range(start, stop, max(1, (stop - start) // _LOOKED_AT)):
+        row = ids[i]
+        squared = squared_distance(points, row, origin)
         if squared > largest:
             largest = squared
-            farthest = ids[i]
+            farthest = row
     return farthest
 
 
-@register_jitable
-def split_at(ids, keys, place):
+@compiled_part
+def split_at(ids, keys, start, stop, place):
     """Reorder so that no key before `place` is above one after it (Hoare 1961)."""
-    low, high = 0, ids.shape[0] - 1
+    low, high = start, stop - 1
     while low < high:
         pivot = keys[(low + high) // 2]
         i, j = low, high
@@ -71,7 +71,7 @@ def split_at(ids, keys, place):
             return
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def order_by_halving(points, ids, smallest):
     """Order rows in place: halves of halves that lie apart from each other.
 
@@ -88,23 +88,23 @@ def order_by_halving(points, ids, smallest):
     keys = np.empty(ids.shape[0], dtype=np.float32)
     direction = np.empty(points.shape[1], dtype=np.float32)
     # A part is half of one before it, so that as many wait as a number has bits.
-    parts = np.empty((64, 2), dtype=np.intp)
-    parts[0, 0], parts[0, 1] = 0, ids.shape[0]
+    starts, stops = np.empty(64, dtype=np.intp), np.empty(64, dtype=np.intp)
+    starts[0], stops[0] = 0, ids.shape[0]
     waiting = 1
     while waiting > 0:
         waiting -= 1
-        start, stop = parts[waiting, 0], parts[waiting, 1]
+        start, stop = starts[waiting], stops[waiting]
         if stop - start <= smallest:
             continue
-        part, part_keys = ids[start:stop], keys[start:stop]
-        one = farthest_from(points, part, part[0])
-        other = farthest_from(points, part, one)
+        one = farthest_from(points, ids, start, stop, ids[start])
+        other = farthest_from(points, ids, start, stop, one)
         for f in range(points.shape[1]):
             direction[f] = points[other, f] - points[one, f]
-        for i in range(part.shape[0]):
-            part_keys[i] = coordinate(points, part[i], direction)
-        middle = part.shape[0] // 2
-        split_at(part, part_keys, middle)
-        parts[waiting, 0], parts[waiting, 1] = start + middle, stop
-        parts[waiting + 1, 0], parts[waiting + 1, 1] = start, start + middle
-        waiting += 2
+        for i in range(start, stop):
+            keys[i] = coordinate(points, ids[i], direction)
+        middle = start + (stop - start) // 2
+        split_at(ids, keys, start, stop, middle)
+        starts[waiting] = middle
+        waiting += 1
+        starts[waiting], stops[waiting] = start, middle
+        waiting += 1

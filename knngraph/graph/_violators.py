@@ -1,11 +1,9 @@
 """Compiled scan of one block of the kernel for violated conditions."""
 
-import numpy as np
-
-from knngraph.compiling import njit
+from knngraph.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def count_or_list_violators(
     features,
     place,
@@ -22,6 +20,9 @@ def count_or_list_violators(
     label_weight,
     discount,
     positive,
+    own_class,
+    product,
+    member,
     owners,
     found,
     excess,
@@ -45,6 +46,10 @@ def count_or_list_violators(
         Solution of every checked pair, as the rows of a CSR array.
     bounds : ndarray of shape (n, 2)
         Penalty lambda and largest violation allowed.
+    own_class : ndarray of shape (n_classes,)
+        Room to work in; zeros, before and after.
+    product, member : ndarray of shape (n_block,), float64 and bool
+        Room to work in; of `member`, False before and after.
     owners, found, excess : ndarray of shape (capacity,)
         Results, filled as far as they reach.
 
@@ -53,48 +58,42 @@ def count_or_list_violators(
     int
         Number of violators; larger than the capacity where they did not fit.
     """
-    last_code = 0
-    for code in pair_code:
-        last_code = max(last_code, code)
-    product, own_class = np.empty(n_block), np.empty(last_code + 1)
-    for code in range(last_code + 1):
-        own_class[code] = 0.0
-    member = np.empty(n_block, dtype=np.bool_)
-    for i in range(n_block):
-        member[i] = False
     n_found = 0
     for j in range(pairs.shape[0]):
         pair = pairs[j]
         code = pair_code[pair]
+        largest, tolerated = bounds[j, 0], bounds[j, 1]
         similarity = features[place[pair_node[pair]]]
         for i in range(n_block):
             product[i] = 0.0
         total = 0.0
         for e in range(indptr[j], indptr[j + 1]):
-            w = weights[e]
-            row = features[place[pair_node[indices[e]]]]
+            w, neighbor = weights[e], indices[e]
+            row = features[place[pair_node[neighbor]]]
             for i in range(n_block):
                 product[i] += w * row[i]
-            if 0 <= indices[e] - first_pair < n_block:
-                member[indices[e] - first_pair] = True
+            if 0 <= neighbor - first_pair < n_block:
+                member[neighbor - first_pair] = True
             total += w
-            own_class[pair_code[indices[e]]] += w
+            own_class[pair_code[neighbor]] += w
         for i in range(n_block):
             other = first_pair + i
-            label = 1.0 if pair_code[other] == code else discount
-            mixed = discount * total + (1.0 - discount) * own_class[pair_code[other]]
+            its_code = pair_code[other]
+            label = 1.0 if its_code == code else discount
+            mixed = discount * total + (1.0 - discount) * own_class[its_code]
             slope = 2.0 * (product[i] - similarity[i] + label_weight * (mixed - label))
-            violation = (-slope if positive else abs(slope)) - bounds[j, 0]
+            violation = (-slope if positive else abs(slope)) - largest
             if member[i] or (other == pair and pair_count[pair] == 1):
                 continue
-            if violation > bounds[j, 1]:
+            if violation > tolerated:
                 if n_found < owners.shape[0]:
                     owners[n_found] = j
                     found[n_found] = other
                     excess[n_found] = violation
                 n_found += 1
         for e in range(indptr[j], indptr[j + 1]):
-            own_class[pair_code[indices[e]]] = 0.0
-            if 0 <= indices[e] - first_pair < n_block:
-                member[indices[e] - first_pair] = False
+            neighbor = indices[e]
+            own_class[pair_code[neighbor]] = 0.0
+            if 0 <= neighbor - first_pair < n_block:
+                member[neighbor - first_pair] = False
     return n_found

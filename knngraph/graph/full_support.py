@@ -200,6 +200,8 @@ def find_violators(
         features *= -gamma
         np.exp(features, out=features)
         features *= feature_weight
+        own_class, product = np.zeros(training.n_classes), np.empty(stop - start)
+        member = np.zeros(stop - start, dtype=bool)
         capacity = 4 * len(active) + 1024
         while True:
             owner = np.empty(capacity, dtype=np.int32)
@@ -221,6 +223,9 @@ def find_violators(
                 label_weight,
                 discount,
                 bool(problem.positive),
+                own_class,
+                product,
+                member,
                 owner,
                 violator,
                 excess,

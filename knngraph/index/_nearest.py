@@ -1,9 +1,9 @@
 """Compiled lists of the least of many numbers, for the search by brute force."""
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def keep_least(numbers, first, ids, kept):
     """Keep the least numbers of every row, block after block of columns.
 

@@ -10,9 +10,8 @@ Every function here is compiled; none calls a compiled function of another file
 """
 
 import numpy as np
-from numba.extending import register_jitable
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled, compiled_part
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Spreads the points over the table of those that were met.
@@ -24,7 +23,7 @@ _PLACE = 0x7FFFFFFF
 _SMALLEST_TABLE = 1024
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def squared_distance(points, place, query):
     """Squared Euclidean distance in single precision, from differences."""
     total = np.float32(0.0)
@@ -34,7 +33,7 @@ def squared_distance(points, place, query):
     return total
 
 
-@register_jitable
+@compiled_part
 def spot_of(met, marks, mark, place):
     """Where in the table of those met a point is, or where it is missing."""
     last = np.uint32(met.shape[0] - 1)
@@ -44,7 +43,7 @@ def spot_of(met, marks, mark, place):
     return spot
 
 
-@register_jitable
+@compiled_part
 def is_new(met, marks, mark, place):
     """Whether a point had not been met; now it has."""
     spot = spot_of(met, marks, mark, place)
@@ -54,7 +53,7 @@ def is_new(met, marks, mark, place):
     return True
 
 
-@register_jitable
+@compiled_part
 def empty_table(n_spots):
     """A table of those met that has no mark yet."""
     met, marks = np.empty(n_spots, dtype=np.int32), np.empty(n_spots, dtype=np.int32)
@@ -63,18 +62,22 @@ def empty_table(n_spots):
     return met, marks
 
 
-@register_jitable
-def in_more_room(met, marks, mark):
-    """The table of those met with twice the room."""
-    larger, its_marks = empty_table(2 * met.shape[0])
+@compiled_part
+def copy_met(met, marks, mark, larger, its_marks):
+    """Take over those met into another table."""
     for old in range(met.shape[0]):
         if marks[old] == mark:
             spot = spot_of(larger, its_marks, mark, met[old])
             larger[spot], its_marks[spot] = met[old], mark
-    return larger, its_marks
 
 
-@register_jitable
+@compiled_part
+def key_of(place, squared):
+    """The number that stands for a point in the list."""
+    return np.int64(np.float32(squared).view(np.int32)) << 32 | np.int64(place) << 1
+
+
+@compiled_part
 def put_in(nearest, size, key):
     """Put a point into the sorted list; returns where it is."""
     spot = size
@@ -85,7 +88,7 @@ def put_in(nearest, size, key):
     return spot
 
 
-@register_jitable
+@compiled_part
 def agree(nearest, size, n_agree, stored, voices):
     """Whether the first points of a list have the class stored on the nearest."""
     n_agreed = 0
@@ -104,7 +107,7 @@ def agree(nearest, size, n_agree, stored, voices):
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def walk_queries(
     points,
     links,
@@ -164,9 +167,8 @@ def walk_queries(
         n_spots *= 2
     met, marks = empty_table(n_spots)
     room = max(links.shape[1], entries.shape[0])
-    ahead = np.empty(room, dtype=np.int32)
+    ahead = np.empty(room, dtype=np.int64)
     distances = np.empty(room, dtype=np.float32)
-    bits = distances.view(np.int32)
     for q in range(queries.shape[0]):
         query = queries[q]
         start = 0
@@ -174,7 +176,7 @@ def walk_queries(
             distances[e] = squared_distance(entry_points, e, query)
             if distances[e] < distances[start]:
                 start = e
-        nearest[0] = np.int64(bits[start]) << 32 | np.int64(entries[start]) << 1
+        nearest[0] = key_of(entries[start], distances[start])
         size, n_found, next_up, n_met = 1, 1, 0, 1
         is_new(met, marks, q, entries[start])
         agreed[q] = False
@@ -205,7 +207,9 @@ def walk_queries(
             n_met += n_ahead
             # Room for all that the next point can lead to.
             while 2 * (n_met + links.shape[1]) > met.shape[0]:
-                met, marks = in_more_room(met, marks, q)
+                larger, its_marks = empty_table(2 * met.shape[0])
+                copy_met(met, marks, q, larger, its_marks)
+                met, marks = larger, its_marks
             for i in range(n_ahead):
                 if ahead[i] < n_points:
                     distances[i] = squared_distance(points, ahead[i], query)
@@ -213,7 +217,7 @@ def walk_queries(
                     station = ahead[i] - n_points
                     distances[i] = squared_distance(stations, station, query)
             for i in range(n_ahead):
-                key = np.int64(bits[i]) << 32 | np.int64(ahead[i]) << 1
+                key = key_of(ahead[i], distances[i])
                 if n_found == beam and key > nearest[size - 1]:
                     continue
                 if ahead[i] < n_points:
@@ -237,8 +241,8 @@ def walk_queries(
         for i in range(size):
             place = (nearest[i] >> 1) & _PLACE
             if place < n_points and found < ids.shape[1]:
-                bits[0] = nearest[i] >> 32
-                ids[q, found], squared[q, found] = place, distances[0]
+                ids[q, found] = place
+                squared[q, found] = np.int32(nearest[i] >> 32).view(np.float32)
                 found += 1
         for i in range(found, ids.shape[1]):  # of a walk that ended early
             ids[q, i], squared[q, i] = -1, 0.0

@@ -9,9 +9,8 @@ Every function here is compiled; none calls a compiled function of another file
 """
 
 import numpy as np
-from numba.extending import register_jitable
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled, compiled_part
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Largest change of a weight that one more sweep may make.
@@ -24,7 +23,7 @@ _LOG_2_HIGH, _LOG_2_LOW = 0.69314718036912381649, 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: what is added to it becomes an integer
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def distances_to(n, points, seen, floor, nodes, a, skipped, squared):
     """Squared distances of all candidates to candidate `a`; zero where skipped.
 
@@ -49,7 +48,7 @@ def distances_to(n, points, seen, floor, nodes, a, skipped, squared):
         squared[b] = floor * plain + through
 
 
-@register_jitable
+@compiled_part
 def distances_between(n, points, seen, floor, nodes, known, squared):
     """Squared distances of all candidates to one another; then all are known."""
     for a in range(n):
@@ -59,19 +58,18 @@ def distances_between(n, points, seen, floor, nodes, known, squared):
         known[a] = True
 
 
-@register_jitable(fastmath={"contract"})
-def gaussian(n, gamma, squared, powers, bits, similarity):
+@compiled_part(fastmath={"contract"})
+def gaussian(n, gamma, squared, similarity):
     """exp(-gamma * squared), several at a time.
 
     exp(x) = 2^k exp(r), where k is the integer next to x / log 2 and r is at most
     log(2) / 2, for which twelve terms of the series are exact to 1e-14. Adding
     _ROUND leaves k in the last bits of the sum, from where it moves to those of
-    the exponent, `bits` being another view of `powers`. Below -700 it is exp(-700).
+    the exponent. Below -700 it is exp(-700).
     """
     for i in range(n):
         x = max(-gamma * squared[i], -700.0)
         shifted = x * _INVERSE_LOG_2 + _ROUND
-        powers[i] = shifted
         k = shifted - _ROUND
         r = x - k * _LOG_2_HIGH - k * _LOG_2_LOW
         series = 1.0 / 39916800.0
@@ -85,33 +83,30 @@ def gaussian(n, gamma, squared, powers, bits, similarity):
         series = series * r + 1.0 / 6.0
         series = series * r + 0.5
         series = series * r + 1.0
-        similarity[i] = series * r + 1.0
-    for i in range(n):
-        bits[i] = (bits[i] + 1023) << 52
-    for i in range(n):
-        similarity[i] *= powers[i]
+        exponent = (np.float64(shifted).view(np.int64) + 1023) << 52
+        similarity[i] = (series * r + 1.0) * np.int64(exponent).view(np.float64)
 
 
-@register_jitable
-def fill_column(n, points, seen, floor, nodes, a, gamma, work, bits, known, columns):
+@compiled_part
+def fill_column(n, points, seen, floor, nodes, a, gamma, squared, known, columns):
     """Feature kernel between candidate `a` and all candidates."""
-    squared, powers, column = work[0], work[1], columns[a]
+    column = columns[a]
     distances_to(n, points, seen, floor, nodes, a, known, squared)
-    gaussian(n, gamma, squared, powers, bits, column)
+    gaussian(n, gamma, squared, column)
     for b in range(n):
         if known[b]:
             column[b] = columns[b, a]
     known[a] = True
 
 
-@register_jitable
-def fill_columns(n, gamma, squared, work, bits, columns):
+@compiled_part
+def fill_columns(n, gamma, squared, columns):
     """Feature kernel between all candidates, from their squared distances."""
     for a in range(n):
-        gaussian(n, gamma, squared[a], work[1], bits, columns[a])
+        gaussian(n, gamma, squared[a], columns[a])
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def minimum_over(size, active, columns, nuggets, slopes, factor, target):
     """Weights that minimise the objective if all candidates but some have none.
 
@@ -157,7 +152,7 @@ def minimum_over(size, active, columns, nuggets, slopes, factor, target):
     return True
 
 
-@register_jitable
+@compiled_part
 def settle(n, columns, nuggets, slopes, active, factor, target, weights):
     """Give the candidates that have a weight their best weights.
 
@@ -179,19 +174,22 @@ def settle(n, columns, nuggets, slopes, active, factor, target, weights):
             return False
         step, first = 1.0, -1
         for i in range(size):
-            if target[i] <= 0.0:
-                part = weights[active[i]] / (weights[active[i]] - target[i])
+            wanted = target[i]
+            if wanted <= 0.0:
+                weight = weights[active[i]]
+                part = weight / (weight - wanted)
                 if first < 0 or part < step:
-                    step, first = part, i
+                    step, first = part, active[i]
         for i in range(size):
-            weight = weights[active[i]]
-            weights[active[i]] = max(0.0, weight + step * (target[i] - weight))
+            a = active[i]
+            weight = weights[a]
+            weights[a] = max(0.0, weight + step * (target[i] - weight))
         if first < 0:
             return True
-        weights[active[first]] = 0.0
+        weights[first] = 0.0
 
 
-@register_jitable(fastmath=_REORDER)
+@compiled_part(fastmath=_REORDER)
 def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
     """Slopes at the weights, without the part of the nuggets.
 
@@ -203,19 +201,21 @@ def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
     for b in range(n):
         residual[b] = slopes[b]
     for a in range(n):
-        if weights[a] > 0.0:
+        weight = weights[a]
+        if weight > 0.0:
             for b in range(n):
-                residual[b] -= weights[a] * columns[a, b]
+                residual[b] -= weight * columns[a, b]
     waiting = False
     for b in range(n):
-        if weights[b] == 0.0:
-            waiting |= residual[b] > _TOLERANCE * (1.0 + nuggets[b])
+        weight, nugget = weights[b], nuggets[b]
+        if weight == 0.0:
+            waiting |= residual[b] > _TOLERANCE * (1.0 + nugget)
         elif settled:  # but for the last digit, which would keep sweeps busy
-            residual[b] = nuggets[b] * weights[b]
+            residual[b] = nugget * weight
     return waiting
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER, inline="always")
+@compiled(fastmath=_REORDER, inline="always")
 def solve_query(
     n,
     points,
@@ -227,7 +227,6 @@ def solve_query(
     nuggets,
     half_penalty,
     work,
-    bits,
     factor,
     active,
     columns,
@@ -236,26 +235,26 @@ def solve_query(
 ):
     """Non-negative weights of the candidates.
 
-    The rows of `work` are squared distances and powers of two of a column, slopes,
-    residual and target, and `bits` are those of the powers; `factor`, `active` and
-    `columns` are room for the rest. All have room for `n` candidates or more.
+    The rows of `work` are squared distances of a column, slopes, residual and
+    target; `factor`, `active` and `columns` are room for the rest. All have room for
+    `n` candidates or more.
     Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w). Columns of
     the kernel that are not known are evaluated when they are needed.
     """
-    slopes, residual, target = work[2], work[3], work[4]
+    squared, slopes, residual, target = work[0], work[1], work[2], work[3]
     for a in range(n):
         weights[a] = 0.0
-        slopes[a] = similarity[a] - half_penalty
-        residual[a] = slopes[a]
+        slopes[a] = residual[a] = similarity[a] - half_penalty
     regular = True
     for _ in range(_MAX_SWEEPS):
         largest = 0.0
         for a in range(n):
-            slope = residual[a] - nuggets[a] * weights[a]
-            if weights[a] == 0.0 and slope <= 0.0:
+            weight, nugget = weights[a], nuggets[a]
+            slope = residual[a] - nugget * weight
+            if weight == 0.0 and slope <= 0.0:
                 continue
-            moved = max(0.0, weights[a] + slope / (1.0 + nuggets[a]))
-            change = moved - weights[a]
+            moved = max(0.0, weight + slope / (1.0 + nugget))
+            change = moved - weight
             if change != 0.0:
                 if not known[a]:
                     fill_column(
@@ -266,8 +265,7 @@ def solve_query(
                         nodes,
                         a,
                         gamma,
-                        work,
-                        bits,
+                        squared,
                         known,
                         columns,
                     )
@@ -288,7 +286,7 @@ def solve_query(
                 break
 
 
-@register_jitable
+@compiled_part
 def rows_on_node(node, left_out, starts, pair_count):
     """Number of training rows on a node, without the one that is left out."""
     count = 0
@@ -299,14 +297,14 @@ def rows_on_node(node, left_out, starts, pair_count):
     return count
 
 
-@register_jitable(fastmath=False)
+@compiled_part(fastmath=False)
 def divide_nugget(n, nugget, nodes, left_out, starts, pair_count, nuggets):
     """Nugget of every candidate, over the number of its rows."""
     for a in range(n):
         nuggets[a] = nugget / rows_on_node(nodes[a], left_out, starts, pair_count)
 
 
-@register_jitable(fastmath=False)
+@compiled_part(fastmath=False)
 def count_votes(
     n, nodes, weights, left_out, starts, pair_code, pair_count, own, rival, votes
 ):
@@ -321,11 +319,12 @@ def count_votes(
     if total == 0.0:
         return total
     for a in range(n):
-        if weights[a] > 0.0:
-            rows = rows_on_node(nodes[a], left_out, starts, pair_count)
-            for pair in range(starts[nodes[a]], starts[nodes[a] + 1]):
+        weight, node = weights[a], nodes[a]
+        if weight > 0.0:
+            rows = rows_on_node(node, left_out, starts, pair_count)
+            for pair in range(starts[node], starts[node + 1]):
                 count = pair_count[pair] - (1 if pair == left_out else 0)
-                share = weights[a] / total * (count / rows)
+                share = weight / total * (count / rows)
                 if own.shape[0] > 0:
                     votes[rival[pair]] += share * (1.0 - own[pair])
                     share *= own[pair]
@@ -333,7 +332,7 @@ def count_votes(
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@compiled(fastmath=_REORDER)
 def vote_queries(
     points,
     seen,
@@ -385,11 +384,11 @@ def vote_queries(
     """
     m = ids.shape[1]
     many = settings.shape[0] > 1
-    squares, work = np.empty((3 * m, m)), np.empty((8, m))
+    squares, work = np.empty((3 * m, m)), np.empty((7, m))
     columns, factor, distances = squares[:m], squares[m : 2 * m], squares[2 * m :]
-    similarity, nuggets, weights = work[5], work[6], work[7]
-    bits = work[1].view(np.int64)
-    active, known = np.empty(m, dtype=np.intp), np.empty(m, dtype=np.bool_)
+    similarity, nuggets, weights = work[4], work[5], work[6]
+    places = np.empty((2, m), dtype=np.intp)
+    active, known = places[0], places[1]
     for q in range(ids.shape[0]):
         nodes = ids[q]
         n_listed = 0
@@ -410,7 +409,7 @@ def vote_queries(
                     squared_sigma = 1.0
             gamma = 0.5 / squared_sigma
             if many and gamma != last_gamma:
-                fill_columns(n_listed, gamma, distances, work, bits, columns)
+                fill_columns(n_listed, gamma, distances, columns)
                 last_gamma = gamma
             for a in range(n):
                 # The problem is homogeneous: relative to the nearest candidate a
@@ -430,7 +429,6 @@ def vote_queries(
                 nuggets,
                 settings[s, 3],
                 work,
-                bits,
                 factor,
                 active,
                 columns,

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled
 
 _REORDER = {"reassoc", "contract", "nsz"}
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@compiled(fastmath=_REORDER)
 def order_through_lens(rows, seen, floor, ids, squared, nearest, distances):
     """Candidates of several queries in the order that a lens gives them.
 
@@ -46,7 +46,7 @@ def order_through_lens(rows, seen, floor, ids, squared, nearest, distances):
             kept = min(kept + 1, m)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
     """Whether all rows on the nodes of several queries have the class of the query.
 
@@ -60,18 +60,20 @@ def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
         Result.
     """
     for q in range(ids.shape[0]):
-        agree[q] = True
+        code, absent = codes[q], left_out[q]
+        all_agree = True
         for a in range(ids.shape[1]):
             node = ids[q, a]
-            if node < 0 or not agree[q]:
+            if node < 0 or not all_agree:
                 break
             for pair in range(starts[node], starts[node + 1]):
-                count = pair_count[pair] - (1 if pair == left_out[q] else 0)
-                if count > 0 and pair_code[pair] != codes[q]:
-                    agree[q] = False
+                count = pair_count[pair] - (1 if pair == absent else 0)
+                if count > 0 and pair_code[pair] != code:
+                    all_agree = False
+        agree[q] = all_agree
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_margins(
     starts,
     pair_code,
@@ -113,24 +115,29 @@ def find_margins(
         farthest = np.sqrt(squared[q, n_around - 1])
         fall = sharpness / farthest if farthest > 0.0 else 0.0
         total = 0.0
+        absent = left_out[q]
         for a in range(n_around):
-            first, end = starts[ids[q, a]], starts[ids[q, a] + 1]
+            node = ids[q, a]
+            first, end = starts[node], starts[node + 1]
             n_rows = 0
             for pair in range(first, end):
-                n_rows += pair_count[pair] - (1 if pair == left_out[q] else 0)
+                n_rows += pair_count[pair] - (1 if pair == absent else 0)
             if n_rows == 0:
                 continue
             vote = np.exp(fall * (nearest - np.sqrt(squared[q, a])))
             total += vote
             for pair in range(first, end):
-                count = pair_count[pair] - (1 if pair == left_out[q] else 0)
+                count = pair_count[pair] - (1 if pair == absent else 0)
                 votes[pair_code[pair]] += vote * count / n_rows
-        own, rival = votes[codes[q]], 0.0
-        votes[codes[q]] = 0.0
+        code = codes[q]
+        own, rival = votes[code], 0.0
+        votes[code] = 0.0
         for a in range(n_around):
-            for pair in range(starts[ids[q, a]], starts[ids[q, a] + 1]):
-                rival = max(rival, votes[pair_code[pair]])
-                votes[pair_code[pair]] = 0.0
+            node = ids[q, a]
+            for pair in range(starts[node], starts[node + 1]):
+                code = pair_code[pair]
+                rival = max(rival, votes[code])
+                votes[code] = 0.0
         if total > 0.0:
             # Shares of one class alone may add up to less than 1 in the last digit.
             alone = rival == 0.0 and own > 0.0

@@ -8,10 +8,10 @@ back as a query is mapped to the same bits.
 
 import numpy as np
 
-from knngraph.compiling import njit
+from knngraph.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def project(rows, matrix, out):
     """Write rows @ matrix to `out`.
 

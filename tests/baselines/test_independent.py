@@ -313,11 +313,15 @@ def test_compiled_mixes_without_compilation():
     from knngraph.baselines._reconstruction_kernel import solve_mixes
 
     X = np.random.default_rng(0).normal(size=(12, 3))
-    arguments = (X @ X.T, X @ X.T, 2, 9, 0.1, True, 100, 1e-6)
-    for compiled, plain in zip(
-        solve_mixes(*arguments), uncompiled(solve_mixes)(*arguments)
-    ):
-        assert_allclose(compiled, plain, atol=1e-9)
+    found = []
+    for solve in (solve_mixes, uncompiled(solve_mixes)):
+        mixes, n_steps = np.zeros((7, 12)), np.empty(7, dtype=np.intp)
+        solve(X @ X.T, X @ X.T, 2, 0.1, True, 100, 1e-6, mixes, n_steps)
+        found.append((mixes, n_steps))
+    (compiled, its_steps), (plain, plain_steps) = found
+    assert np.count_nonzero(compiled) > 7
+    assert_allclose(compiled, plain, atol=1e-9)
+    assert_array_equal(its_steps, plain_steps)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 20])
@@ -329,7 +333,7 @@ def test_elimination_is_that_of_lapack(n):
     system = random.normal(size=(n, n)) + np.diag(np.linspace(-1e-9, 1.0, n))
     target = random.normal(size=n)
     solution = target.copy()
-    eliminate(system.copy(), solution)
+    eliminate(n, system.copy(), solution)
     assert_allclose(solution, np.linalg.solve(system, target), rtol=1e-8)
 
 
@@ -337,7 +341,7 @@ def test_elimination_leaves_out_what_is_not_determined():
     from knngraph.baselines._reconstruction_kernel import eliminate
 
     target = np.array([2.0, 2.0])
-    eliminate(np.ones((2, 2)), target)
+    eliminate(2, np.ones((2, 2)), target)
     assert target.tolist() == [2.0, 0.0]
 
 

@@ -17,7 +17,6 @@ def solved(points, query, sigma, nuggets, half_penalty):
     # The library's own distances are of single precision.
     similarity = np.exp(-gamma * ((points.astype(float) - query) ** 2).sum(axis=1))
     weights = np.full(n, np.nan)
-    work = np.empty((5, n))
     _adaptive.solve_query(
         n,
         points,
@@ -28,8 +27,7 @@ def solved(points, query, sigma, nuggets, half_penalty):
         gamma,
         nuggets,
         half_penalty,
-        work,
-        work[1].view(np.int64),
+        np.empty((4, n)),
         np.empty((n, n)),
         np.empty(n, dtype=np.intp),
         np.empty((n, n)),
@@ -72,9 +70,8 @@ def test_a_singular_kernel_is_solved_by_descent(random):
 @njit
 def exponential(gamma, squared):
     """exp(-gamma * squared) as compiled code has it."""
-    powers, result = np.empty(squared.shape[0]), np.empty(squared.shape[0])
-    bits = powers.view(np.int64)
-    _adaptive.gaussian(squared.shape[0], gamma, squared, powers, bits, result)
+    result = np.empty(squared.shape[0])
+    _adaptive.gaussian(squared.shape[0], gamma, squared, result)
     return result
 
 
