@@ -7,7 +7,8 @@ hnswlib that it is held against, runs in a process of its own, one after the oth
 so that its peak memory is its own. Seconds of the processor are given beside those
 of the clock: they say the same on a machine that others use too. The bare build
 has the settings of the classifier and takes the rows in the order they come; the
-bare search asks for as many neighbors as fit needs, the row itself included.
+bare search asks for as many neighbors as fit needs, the row itself included. faiss
+does the same where it is installed.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +149,46 @@ def bare_once(n_rows: int, seeded: bool) -> dict[str, Any]:
     index = hnswlib.Index(space="l2", dim=X.shape[1])
     index.init_index(max_elements=n_rows, M=16, ef_construction=200)
 
-    def search() -> None:
-        for start in range(0, n_rows, 16384):
-            index.knn_query(X[start : start + 16384], k=N_NEIGHBORS + 1, num_threads=2)
+    return built_and_searched(
+        lambda: index.add_items(X, num_threads=1 if seeded else N_THREADS),
+        lambda block: index.knn_query(block, k=N_NEIGHBORS + 1, num_threads=N_THREADS),
+        X,
+    )
 
-    _, build = measured(lambda: index.add_items(X, num_threads=1 if seeded else 2))
-    _, searched = measured(search)
-    return {"build": build, "search": searched}
+
+def faiss_once(n_rows: int, seeded: bool) -> dict[str, Any]:
+    """Figures of the graph of faiss, as wide, with as wide a beam."""
+    import faiss
+
+    X, _ = mixture(n_rows)
+    index = faiss.IndexHNSWFlat(X.shape[1], 16)
+    index.hnsw.efConstruction, index.hnsw.efSearch = 200, N_NEIGHBORS + 1
+    faiss.omp_set_num_threads(1 if seeded else N_THREADS)
+    return built_and_searched(
+        lambda: index.add(X), lambda block: index.search(block, N_NEIGHBORS + 1), X
+    )
+
+
+def built_and_searched(
+    build: Callable[[], Any], search: Callable[[np.ndarray], Any], X: np.ndarray
+) -> dict[str, Any]:
+    """Figures of an index: of its build, and of a search for the neighbors of all."""
+
+    def search_all() -> None:
+        for start in range(0, len(X), 16384):
+            search(X[start : start + 16384])
+
+    _, built = measured(build)
+    _, searched = measured(search_all)
+    return {"build": built, "search": searched}
+
+
+# What is measured of every size, in a process of its own.
+MEASURED: dict[str, Callable[..., dict[str, Any]]] = {
+    "knngraph": fit_once,
+    "bare": bare_once,
+    "faiss": faiss_once,
+}
 
 
 def in_process(*arguments: str) -> dict[str, Any]:
@@ -180,6 +215,9 @@ def rows_of_report(found: dict[int, dict[str, Any]]) -> dict[str, list[float]]:
     seconds["fit in all"] = [fit["fit"]["cpu"] for fit in fits]
     seconds["bare build"] = [bare["build"]["cpu"] for bare in bares]
     seconds["bare search"] = [bare["search"]["cpu"] for bare in bares]
+    if all("faiss" in found[n] for n in found):
+        for part in ("build", "search"):
+            seconds[f"faiss {part}"] = [found[n]["faiss"][part]["cpu"] for n in found]
     return seconds
 
 
@@ -201,6 +239,13 @@ def report(found: dict[int, dict[str, Any]], seeded: bool) -> str:
     others = {
         "fit / (bare build + search), processor": [f"{r:.2f}" for r in ratios],
         "fit / (bare build + search), clock": [f"{r:.2f}" for r in clock],
+    }
+    if "faiss build" in seconds:
+        its = np.add(seconds["faiss build"], seconds["faiss search"])
+        others["fit / (faiss build + search), processor"] = [
+            f"{r:.2f}" for r in np.divide(seconds["fit in all"], its)
+        ]
+    others |= {
         "fit on the clock, s": [
             f"{found[n]['knngraph']['fit']['seconds']:.0f}" for n in sizes
         ],
@@ -239,7 +284,7 @@ def report(found: dict[int, dict[str, Any]], seeded: bool) -> str:
 def precision(n_rows: int) -> str:
     """What rows in double precision change: nothing but memory."""
     single, double = (
-        in_process("--measure", "fit", "--sizes", str(n_rows), "--seeded", *more)
+        in_process("--measure", "knngraph", "--sizes", str(n_rows), "--seeded", *more)
         for more in ([], ["--dtype", "float64"])
     )
     same = single["answers"] == double["answers"]
@@ -259,14 +304,13 @@ def main() -> None:
     parser.add_argument("--seeded", action="store_true", help="set random_state")
     parser.add_argument("--precision", type=int, help="compare dtypes on so many rows")
     parser.add_argument("--write-docs", action="store_true")
-    parser.add_argument("--measure", choices=["fit", "bare"], help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=list(MEASURED), help=argparse.SUPPRESS)
     parser.add_argument("--dtype", default="float32", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure == "fit":
-        print(json.dumps(fit_once(options.sizes[0], options.seeded, options.dtype)))
-        return
-    if options.measure == "bare":
-        print(json.dumps(bare_once(options.sizes[0], options.seeded)))
+    if options.measure:
+        more = [options.dtype] if options.measure == "knngraph" else []
+        measure = MEASURED[options.measure]
+        print(json.dumps(measure(options.sizes[0], options.seeded, *more)))
         return
     if options.precision:
         mark, text = "precision", precision(options.precision)
@@ -277,8 +321,9 @@ def main() -> None:
         seeded = ["--seeded"] if options.seeded else []
         for n_rows in options.sizes:
             found[str(n_rows)] = {
-                name: in_process("--measure", what, "--sizes", str(n_rows), *seeded)
-                for name, what in [("knngraph", "fit"), ("bare", "bare")]
+                what: in_process("--measure", what, "--sizes", str(n_rows), *seeded)
+                for what in MEASURED
+                if what != "faiss" or find_spec("faiss")
             }
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(found))

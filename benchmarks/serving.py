@@ -5,7 +5,7 @@
 With a folder of the published sets: letter (16 columns), MNIST brought to 64
 columns by principal components, MNIST (784 columns). Without, rows of as many
 columns are drawn. All ways to answer take turns on stretches of the same rows, so
-that what else the machine does falls on all of them.
+that what else the machine does falls on all of them; faiss is one where installed.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,21 @@ def bare_index(rows: np.ndarray, seed: int) -> Any:
     return index
 
 
+def faiss_indexes(rows: np.ndarray) -> dict[str, Any]:
+    """Exact search by faiss and its graph, as wide as hnswlib's; none without faiss."""
+    if find_spec("faiss") is None:
+        return {}
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    graph = faiss.IndexHNSWFlat(rows.shape[1], 16)
+    graph.hnsw.efConstruction, graph.hnsw.efSearch = 200, 1
+    indexes = {"faiss flat": faiss.IndexFlatL2(rows.shape[1]), "faiss HNSW": graph}
+    for index in indexes.values():
+        index.add(rows)
+    return indexes
+
+
 def one_by_one(
     ways: dict[str, Callable[[np.ndarray], Any]], rows: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -120,6 +136,7 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
     plain = KNeighborsClassifier().fit(train, y[:-_QUERIES])
     in_order = train[classifier._model.stored.row_of_node]
     bare = bare_index(in_order, classifier._recipe.seed)
+    from_faiss = faiss_indexes(in_order)
     predictors = {
         inference: classifier.set_params(inference=inference).to_predictor()
         for inference in _INFERENCES
@@ -137,6 +154,10 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         "hnswlib, 64 nearest": lambda x: bare.knn_query(
             x, k=_CANDIDATES, num_threads=1
         ),
+        **{
+            f"{name}, nearest": lambda x, index=index: index.search(x[None], 1)
+            for name, index in from_faiss.items()
+        },
         "scikit-learn, 5 nearest": lambda x: plain.predict(x[None]),
         "estimator, lookup": lambda x: estimator.predict(x[None]),
         **{f"predictor, {name}": made for name, made in predictors.items()},
@@ -159,6 +180,11 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
             "from medoids": lambda: from_medoids["lookup"].predict(batch),
             "adaptive 1": lambda: adaptive.predict(batch, n_jobs=1),
             "adaptive 2": lambda: adaptive.predict(batch, n_jobs=2),
+            "scikit-learn": lambda: plain.predict(batch),
+            **{
+                name: lambda index=index: index.search(batch, 1)
+                for name, index in from_faiss.items()
+            },
         }
     )
     return {
@@ -236,6 +262,17 @@ def _batch_rows(figures: list[dict[str, Any]]) -> list[list[str]]:
         line(
             'lookup with walk="medoids", time against bare hnswlib',
             lambda f: f"{f['batch']['from medoids'] / f['batch']['bare 1']:.2f}x",
+        ),
+        *(
+            line(
+                f"lookup, adaptive, time against {other}, with one thread",
+                lambda f, other=other: ", ".join(
+                    f"{f['batch'][way] / f['batch'][other]:.3g}x"
+                    for way in ("lookup 1", "adaptive 1")
+                ),
+            )
+            for other in ("faiss HNSW", "faiss flat", "scikit-learn")
+            if other in figures[0]["batch"]
         ),
         line(
             "adaptive, two threads against one",
