@@ -54,7 +54,9 @@ class _KernelCompiler(Compiler):
         return _undisturbed(super().compile_extra, function)
 
 
-# A function that Python calls, and that does not hold the interpreter meanwhile.
+# A function that Python calls, and that does not hold the interpreter meanwhile. With
+# inline="always" it becomes lines of the function that calls it: quicker to compile
+# where it does little but hand on its arrays.
 compiled = partial(
     njit, cache=True, nogil=True, no_cfunc_wrapper=True, pipeline_class=_KernelCompiler
 )

@@ -32,7 +32,7 @@ def coordinate(points, a, direction):
     return total
 
 
-@compiled_part
+@compiled(inline="always")
 def farthest_from(points, ids, start, stop, origin):
     """Farthest of some rows, evenly picked, from one of them."""
     farthest = origin

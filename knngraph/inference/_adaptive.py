@@ -48,7 +48,7 @@ def distances_to(n, points, seen, floor, nodes, a, skipped, squared):
         squared[b] = floor * plain + through
 
 
-@compiled_part
+@compiled(inline="always")
 def distances_between(n, points, seen, floor, nodes, known, squared):
     """Squared distances of all candidates to one another; then all are known."""
     for a in range(n):
@@ -87,7 +87,7 @@ def gaussian(n, gamma, squared, similarity):
         similarity[i] = (series * r + 1.0) * np.int64(exponent).view(np.float64)
 
 
-@compiled_part
+@compiled(inline="always")
 def fill_column(n, points, seen, floor, nodes, a, gamma, squared, known, columns):
     """Feature kernel between candidate `a` and all candidates."""
     column = columns[a]
@@ -99,7 +99,7 @@ def fill_column(n, points, seen, floor, nodes, a, gamma, squared, known, columns
     known[a] = True
 
 
-@compiled_part
+@compiled(inline="always")
 def fill_columns(n, gamma, squared, columns):
     """Feature kernel between all candidates, from their squared distances."""
     for a in range(n):
