@@ -155,8 +155,8 @@ def main() -> None:
     met = totals[0] < LONGEST and once and not second
     text = "\n".join(
         [
-            f"Processor seconds of compilation in the quickest of {len(rounds)} rounds, "
-            f"which took {', '.join(f'{in_all(one):.1f}' for one in rounds)} in all; "
+            f"Processor seconds of compilation, the quickest of {len(rounds)} rounds "
+            f"that took {', '.join(f'{in_all(one):.1f}' for one in rounds)} in all; "
             f"{described(conditions())}.",
             "",
             table(["function", "times", "first process", "second process"], rows),
