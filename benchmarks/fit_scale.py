@@ -29,6 +29,7 @@ import numpy as np
 from benchmarks.machine import conditions, described
 from benchmarks.made_rows import mixture
 from benchmarks.pages import DOCS, put_between, table
+from benchmarks.peers.engines import Faiss
 
 PAGE = DOCS / "scale.md"
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -158,14 +159,13 @@ def bare_once(n_rows: int, seeded: bool) -> dict[str, Any]:
 
 def faiss_once(n_rows: int, seeded: bool) -> dict[str, Any]:
     """Figures of the graph of faiss, as wide, with as wide a beam."""
-    import faiss
-
     X, _ = mixture(n_rows)
-    index = faiss.IndexHNSWFlat(X.shape[1], 16)
-    index.hnsw.efConstruction, index.hnsw.efSearch = 200, N_NEIGHBORS + 1
-    faiss.omp_set_num_threads(1 if seeded else N_THREADS)
+    threads = 1 if seeded else N_THREADS
+    engine = Faiss("HNSW16", 200, ef=N_NEIGHBORS + 1, n_threads=threads)
     return built_and_searched(
-        lambda: index.add(X), lambda block: index.search(block, N_NEIGHBORS + 1), X
+        lambda: engine.build(X),
+        lambda block: engine.index.search(block, N_NEIGHBORS + 1),
+        X,
     )
 
 

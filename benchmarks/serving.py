@@ -25,6 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmarks.datasets import load
 from benchmarks.machine import conditions, described
 from benchmarks.pages import DOCS, put_between, table
+from benchmarks.peers.engines import Faiss
 from knngraph import KNNGraphClassifier, load_predictor
 
 _INFERENCES = ("lookup", "cascade", "adaptive")
@@ -86,15 +87,10 @@ def faiss_indexes(rows: np.ndarray) -> dict[str, Any]:
     """Exact search by faiss and its graph, as wide as hnswlib's; none without faiss."""
     if find_spec("faiss") is None:
         return {}
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    graph = faiss.IndexHNSWFlat(rows.shape[1], 16)
-    graph.hnsw.efConstruction, graph.hnsw.efSearch = 200, 1
-    indexes = {"faiss flat": faiss.IndexFlatL2(rows.shape[1]), "faiss HNSW": graph}
-    for index in indexes.values():
-        index.add(rows)
-    return indexes
+    engines = {"faiss flat": Faiss("Flat"), "faiss HNSW": Faiss("HNSW16", 200, ef=1)}
+    for engine in engines.values():
+        engine.build(rows)
+    return {name: engine.index for name, engine in engines.items()}
 
 
 def one_by_one(

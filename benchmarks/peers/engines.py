@@ -30,16 +30,21 @@ class Faiss:
         "Flat", or "HNSW32" for instance.
     ef_construction, ef : int
         Beams of a graph; a flat index has none.
+    n_threads : int
+        Of all that faiss does in the process from its build on.
     """
 
-    def __init__(self, factory: str, ef_construction: int = 0, ef: int = 0) -> None:
+    def __init__(
+        self, factory: str, ef_construction: int = 0, ef: int = 0, n_threads: int = 1
+    ) -> None:
         self.factory, self.ef_construction, self.ef = factory, ef_construction, ef
+        self.n_threads = n_threads
 
     def build(self, X: np.ndarray) -> None:
         """Add the rows."""
         import faiss
 
-        faiss.omp_set_num_threads(1)
+        faiss.omp_set_num_threads(self.n_threads)
         self.index = faiss.index_factory(X.shape[1], self.factory)
         if self.ef_construction:
             self.index.hnsw.efConstruction = self.ef_construction
