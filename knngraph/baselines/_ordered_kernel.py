@@ -38,9 +38,9 @@ def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-d
                 passed[f] = rows[row, f]
             for t in range(j):
                 for f in range(n_features):
-                    upper, lower = descending[t, f], passed[f]
-                    descending[t, f] = max(upper, lower)
-                    passed[f] = min(upper, lower)
+                    kept, new = descending[t, f], passed[f]
+                    descending[t, f] = max(kept, new)
+                    passed[f] = min(kept, new)
             # Differences from the largest, so that equal values average to
             # themselves exactly.
             for f in range(n_features):
