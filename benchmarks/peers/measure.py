@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from benchmarks.isolated import peak_megabytes, reset_peak, resident_megabytes
 from benchmarks.metrics import median_seconds, quality, seconds
 from benchmarks.peers.catalog import KS, WEIGHTS, Peer, Settings, peers
-from knngraph.baselines._voting import count_votes, neighbor_weights
+from knngraph.baselines._neighbors import count_votes, neighbor_weights
 
 # A setting this close to the best counts as as good, and the fastest is taken.
 AS_GOOD = 0.001

@@ -6,16 +6,17 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import (
+from knngraph.baselines._base import TUNED, BaselineClassifier, Fold, make_folds
+from knngraph.baselines._neighbors import (
     METRICS,
     nearest,
     nearest_in_blocks,
     nearest_others,
+    neighbor_weights,
     rows_per_block,
+    running_votes,
+    vote_shares,
 )
-from knngraph.baselines._tuning import Fold, make_folds
-from knngraph.baselines._voting import neighbor_weights, running_votes, vote_shares
 from knngraph.parallel import chunk_bounds
 
 _LARGEST_DEFAULT = 30
@@ -100,10 +101,9 @@ class CVKNNClassifier(BaselineClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaselineClassifier._parameter_constraints,
         "k_candidates": ["array-like", None],
-        "cv": ["cv_object", StrOptions({"loo"})],
         "weights": [StrOptions({"uniform", "distance"})],
         "metric": [StrOptions(set(METRICS))],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     best_k_: int

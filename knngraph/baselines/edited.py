@@ -8,8 +8,13 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, nearest, nearest_others
-from knngraph.baselines._voting import count_votes, vote_shares
+from knngraph.baselines._neighbors import (
+    METRICS,
+    count_votes,
+    nearest,
+    nearest_others,
+    vote_shares,
+)
 from knngraph.exceptions import KNNGraphWarning
 
 

@@ -6,10 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, nearest
-from knngraph.baselines._tuning import tune
-from knngraph.baselines._voting import running_votes
+from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._neighbors import METRICS, nearest, running_votes
 
 _GRIDS = {"threshold": (1.0, 0.01, 0.1, 5.0, 10.0), "weight": (0.5, 0.1, 0.3, 0.7, 0.9)}
 _EPS = np.finfo(np.float64).eps
@@ -117,8 +115,7 @@ class XHMAKNNClassifier(BaselineClassifier):
         "weight": [Interval(Real, 0, 1, closed="right"), StrOptions({"cv"})],
         "rescale": [StrOptions({"minmax"}), None],
         "metric": [StrOptions(set(METRICS))],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(

@@ -6,10 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, nearest
-from knngraph.baselines._tuning import tune
-from knngraph.baselines._voting import vote_shares
+from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._neighbors import METRICS, nearest, vote_shares
 
 _GRIDS = {"smoothness": (1.0, 0.1, 0.5, 5.0, 10.0, 20.0)}
 
@@ -83,8 +81,7 @@ class KStarNNClassifier(BaselineClassifier):
         **BaselineClassifier._parameter_constraints,
         "smoothness": [Interval(Real, 0, None, closed="neither"), StrOptions({"cv"})],
         "metric": [StrOptions(set(METRICS))],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(

@@ -8,8 +8,7 @@ from sklearn.neighbors import KDTree
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS
-from knngraph.baselines._voting import neighbor_weights, vote_shares
+from knngraph.baselines._neighbors import METRICS, neighbor_weights, vote_shares
 
 # Wider than the rounding of a square root and its square, so that the k-th
 # neighbor itself is never cut off.

@@ -9,10 +9,8 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._fuzzy_means import fuzzy_memberships
-from knngraph.baselines._tuning import tune
-from knngraph.baselines._voting import count_votes
+from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._neighbors import count_votes, distances
 from knngraph.exceptions import KNNGraphWarning
 
 _POWERS = (1.0, 0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
@@ -139,8 +137,7 @@ class OneStepKNNClassifier(BaselineClassifier):
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"cv"})],
         "beta": [Interval(Real, 0, None, closed="left"), StrOptions({"cv"})],
         "n_groups": [Interval(Integral, 1, None, closed="left")],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(
@@ -257,3 +254,46 @@ def solve_projection(X: np.ndarray, penalties: np.ndarray) -> np.ndarray:
     scaled = X / penalties[:, None]
     system = np.eye(n_features) + X.T @ scaled
     return np.ascontiguousarray(cho_solve(cho_factor(system), scaled.T).T)
+
+
+def fuzzy_memberships(
+    X: np.ndarray,
+    n_groups: int,
+    generator: np.random.RandomState,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-5,
+) -> np.ndarray:
+    """Memberships of rows in groups, by fuzzy c-means with fuzzifier 2.
+
+    The generator draws the memberships to start from. The rounds end when no
+    membership moves by more than `tol`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_groups)
+        Rows sum to one.
+    """
+    memberships = generator.uniform(size=(X.shape[0], n_groups))
+    memberships /= memberships.sum(axis=1, keepdims=True)
+    centers = np.zeros((n_groups, X.shape[1]))
+    for _ in range(max_iter):
+        previous = memberships
+        strengths = previous**2
+        totals = strengths.sum(axis=0)[:, None]
+        # A group that lost all its rows, as copies can bring about, stays put.
+        np.divide(strengths.T @ X, totals, out=centers, where=totals > 0.0)
+        memberships = _memberships(distances(X, centers))
+        if np.abs(memberships - previous).max() <= tol:
+            break
+    return memberships
+
+
+def _memberships(gaps: np.ndarray) -> np.ndarray:
+    smallest = gaps.min(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        closeness = (smallest / gaps) ** 2
+    # A row that lies on a center belongs to that center alone, or in equal
+    # parts to those that share the place.
+    closeness = np.where(smallest == 0.0, gaps == 0.0, closeness)
+    return closeness / closeness.sum(axis=1, keepdims=True)

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import nearest
-from knngraph.baselines._tuning import tune
+from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._neighbors import nearest
 
 _GRIDS = {"n_neighbors": (10, 1, 3, 5, 15, 20), "alpha": (0.5, 0.25, 1.0, 2.0)}
 
@@ -107,8 +106,7 @@ class OWAKNNClassifier(BaselineClassifier):
         ],
         "alpha": [Interval(Real, 0, None, closed="neither"), StrOptions({"cv"})],
         "m": [Interval(Real, 1, None, closed="neither")],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(

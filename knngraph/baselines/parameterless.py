@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import distances
+from knngraph.baselines._neighbors import distances
 
 
 class PLKNNClassifier(BaselineClassifier):

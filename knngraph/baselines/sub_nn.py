@@ -8,8 +8,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, distances, nearest_in_blocks
-from knngraph.baselines._voting import vote_shares
+from knngraph.baselines._neighbors import (
+    METRICS,
+    distances,
+    nearest_in_blocks,
+    vote_shares,
+)
 
 
 class SubNNClassifier(BaselineClassifier):
