@@ -28,8 +28,7 @@ from knngraph.inference.answer import (
     answered_by_lookup,
 )
 from knngraph.inference.model import FittedModel, Reading
-from knngraph.inspection.explain import StoredVotes, explain_answers
-from knngraph.inspection.explanation import Explanation
+from knngraph.inspection.explain import Explanation, StoredVotes, explain_answers
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.lens import Lens
 from knngraph.metric.place import place_training_rows

@@ -118,7 +118,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         self.random_state = random_state
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
-        # Imported here: loading hnswlib is for those who fit.
+        # Imported here: only a fit needs hnswlib.
         from knngraph.index.hnsw import HNSWIndex
 
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)

@@ -23,7 +23,7 @@ class KStarNNClassifier(BaselineClassifier):
         5, 10 and 20.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
     cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
+        Folds of the inner cross-validation, where a parameter is "cv". A
         number means shuffled folds, stratified where every class has that many
         rows. None means 5.
     n_jobs : int or None, default=None

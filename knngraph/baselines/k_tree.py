@@ -49,7 +49,7 @@ class KTreeClassifier(BaselineClassifier):
         A mix is settled when the slope of no row that is out exceeds this share
         of the norms of the two rows.
     cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
+        Folds of the inner cross-validation, where a parameter is "cv". A
         number means shuffled folds, stratified where every class has that many
         rows. None means 5.
     n_jobs : int or None, default=None
@@ -100,7 +100,7 @@ class KTreeClassifier(BaselineClassifier):
         tree: x_i -> k_i,   k(q) = most frequent k_i in the leaf of q,
         p_c(q) = share of class c among the k(q) nearest of all training rows.
 
-    Known from the source: the objective, and a tree in the manner of ID3 whose
+    Given in the source: the objective, and a tree in the manner of ID3 whose
     leaves hold k instead of a class. Not known: the weights, the diagonal of W,
     how the tree is grown, and k where a leaf holds several. Chosen here: "auto";
     W_ii = 0, since a row otherwise represents itself alone; a binary tree on
@@ -274,7 +274,7 @@ class KStarTreeClassifier(KTreeClassifier):
         A mix is settled when the slope of no row that is out exceeds this share
         of the norms of the two rows.
     cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
+        Folds of the inner cross-validation, where a parameter is "cv". A
         number means shuffled folds, stratified where every class has that many
         rows. None means 5.
     n_jobs : int or None, default=None
@@ -430,7 +430,7 @@ def reconstruct(
     n_steps : ndarray of shape (n_samples,)
         Steps done; `max_iter + 1` for a column that did not settle.
     """
-    # Imported here: loading numba is for those who fit.
+    # Imported here: only a fit needs numba.
     from knngraph.baselines._reconstruction_kernel import solve_mixes
 
     inner = X @ X.T

@@ -27,7 +27,7 @@ class OWAKNNClassifier(BaselineClassifier):
     m : float, default=2.0
         Fuzzy strength, above one; the nearer to one, the harder the scores.
     cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
+        Folds of the inner cross-validation, where a parameter is "cv". A
         number means shuffled folds, stratified where every class has that many
         rows. None means 5.
     n_jobs : int or None, default=None
@@ -160,7 +160,7 @@ class OWAKNNClassifier(BaselineClassifier):
         return closeness / closeness.sum(axis=1, keepdims=True)
 
     def _class_distances(self, queries: np.ndarray) -> np.ndarray:
-        # Imported here: loading numba is for those who predict.
+        # Imported here: only a prediction needs numba.
         from knngraph.baselines._ordered_kernel import average_distances
 
         squared = np.empty((queries.shape[0], self._n_classes))

@@ -1,4 +1,4 @@
-"""Axes and colors that the pictures share; matplotlib loads on first use."""
+"""Axes of matplotlib and frames of pandas: both load on first use."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def drawing_axes(
     ----------
     ax : matplotlib Axes, sequence of n_axes Axes, or None
     name : str
-        The display that asks, for messages.
+        Name of the display, for messages.
     n_axes : int, default=1
     figsize : (float, float) or None
         Of a new figure, in inches.
@@ -58,3 +58,25 @@ def equally_long(**arrays: Any) -> int:
                 f"and {length}."
             )
     return length
+
+
+def as_frame(columns: dict[str, Any], caller: str) -> Any:
+    """A data frame of equally long columns.
+
+    Parameters
+    ----------
+    columns : dict of sequence
+    caller : str
+        Name of the caller, for the message where pandas is missing.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} needs pandas. Install it with: pip install pandas"
+        ) from error
+    return pandas.DataFrame(columns)
