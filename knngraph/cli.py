@@ -58,7 +58,7 @@ def _run_demo(options: argparse.Namespace, parser: argparse.ArgumentParser) -> i
 
 
 def _run_compare(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from knngraph.compare.run import run_compare
+    from knngraph.compare.command import run_compare
 
     return run_compare(options)
 

@@ -3,16 +3,17 @@
 import textwrap
 from typing import TextIO
 
-from knngraph.compare.choose import RULE
 from knngraph.compare.comparison import (
+    HEADS,
     NOTE,
     Comparison,
+    choice_lines,
+    figures,
+    headline,
     largest_bar,
     remarks,
-    table_lines,
     wrong_in_hundred,
 )
-from knngraph.compare.problem import counted
 
 _WIDTH = 88
 _BAR = 40
@@ -27,7 +28,7 @@ def write_text(comparison: Comparison, stream: TextIO) -> None:
     stream : text file
         Letters that its encoding lacks are replaced by plain ones.
     """
-    plain = not _can_write("±█▌", stream)
+    plain = not _can_write("±µ█▌", stream)
     paragraphs = [
         _wrap(headline(comparison)),
         *(_wrap(notice, "- ") for notice in comparison.notices),
@@ -45,49 +46,18 @@ def write_text(comparison: Comparison, stream: TextIO) -> None:
     stream.flush()
 
 
-def headline(comparison: Comparison) -> str:
-    """What was compared on what."""
-    threads = "one thread" if comparison.n_jobs == 1 else f"{comparison.n_jobs} threads"
-    return (
-        f"{comparison.path.name}: {counted(comparison.n_rows, 'row')}, "
-        f"{counted(comparison.n_columns, 'column')}, "
-        f"{counted(len(comparison.class_names), 'class')} in {comparison.target!r}; "
-        f"{comparison.n_folds} stratified folds, seed {comparison.seed}, {threads}."
-    )
-
-
-def choice_lines(comparison: Comparison) -> list[str]:
-    """What to take, why, and by which rule."""
-    choice = comparison.choice
-    if choice.chosen is None:
-        return [choice.reason]
-    reading = choice.chosen.reading
-    return [
-        f"Choose: {reading.name}. {choice.reason}",
-        f"In Python: {reading.code}",
-        f"Rule: {RULE}",
-    ]
-
-
 def format_table(comparison: Comparison, *, plain: bool = False) -> str:
     """Aligned columns with a head; a star marks the choice."""
-    sign = "+-" if plain else "±"
-    chosen = comparison.choice.chosen
-    lines = table_lines(comparison)
-    width = max(len(line.name) for line in lines) + 2
-    head = (
-        f"{'':{width}}{'accuracy':>14}  {'balanced':>8}  {'log loss':>8}  "
-        f"{'fit, s':>7}  {'us a query':>10}"
-    )
-    texts = [head]
-    for line in lines:
-        mark = chosen is not None and line.name == chosen.reading.name
-        accuracy = f"{line.accuracy} {sign} {line.spread:>5}"
-        texts.append(
-            f"{'* ' if mark else '  '}{line.name:{width - 2}}{accuracy:>14}  "
-            f"{line.balanced:>8}  {line.log_loss:>8}  {line.fit:>7}  {line.query:>10}"
-        )
-    return "\n".join(texts)
+    rows = [["", *HEADS], *figures(comparison)]
+    if plain:
+        rows = [[c.replace("±", "+-").replace("µ", "u") for c in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for name, *cells in rows:
+        mark = "* " if name == comparison.chosen_name else "  "
+        right = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:])]
+        lines.append(mark + "  ".join([f"{name:{widths[0]}}", *right]))
+    return "\n".join(lines)
 
 
 def format_bars(comparison: Comparison, *, plain: bool = False) -> str:
