@@ -18,7 +18,7 @@ from benchmarks.peers.catalog import Peer, peers
 from benchmarks.peers.report import LAST_METRIC, write_report
 from benchmarks.report.markdown import copy_to_docs
 from benchmarks.rows import Journal
-from knngraph.datasets.files import read_set
+from knngraph.datasets.loading import read_set
 
 ROOT = Path(__file__).resolve().parent.parent
 # Names under which packages are imported, where they differ.
