@@ -12,58 +12,55 @@ import numpy as np
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.medoids import MedoidWalk
-from knngraph.inference.adaptive import LabelTrust
-from knngraph.inference.cascade import Decisions
-from knngraph.inference.model import FittedModel, Reading
-from knngraph.lens import Lens
-from knngraph.serving.served import Served
+from knngraph.inference.adaptive import LabelReliability, QueryProblem
+from knngraph.inference.answer import PredictOptions, QueryModel
+from knngraph.inference.calibration import Calibration
+from knngraph.inference.cascade import CascadeRule
+from knngraph.inference.stored import StoredAnswers
+from knngraph.serving.predictor_state import PredictorState
 from knngraph.space import Space, is_sparse
 
 
-def check_served(served: Any) -> Served:
+def checked_state(state: Any) -> PredictorState:
     """Refuse a model whose parts do not fit together.
 
     Parameters
     ----------
-    served : object
+    state : object
         As it came out of a file.
 
     Returns
     -------
-    Served
+    PredictorState
         The same.
     """
-    _require(isinstance(served, Served), "it is no predictor")
-    model, reading = served.model, served.reading
-    _require(isinstance(model, FittedModel), "it has no model")
-    _require(isinstance(reading, Reading), "it has no reading")
+    _require(isinstance(state, PredictorState), "it is no predictor")
+    model, options = state.model, state.options
+    _require(isinstance(model, QueryModel), "it has no model")
+    _require(isinstance(options, PredictOptions), "it has no options")
     n_classes = model.training.n_classes
-    _check_array(served.classes, "classes", "biufUO", (n_classes,))
-    _require(type(served.n_features) is int, "it has no number of features")
-    if served.names is not None:
-        _check_array(served.names, "names", "OU", (served.n_features,))
-    _check_training(model.training, served.n_features)
-    _check_space(model.space, served.n_features)
-    _check_nodes(model)
-    _check_trust(model.trust, model.training)
-    _check_decisions(model.decisions)
-    _check_reading(reading)
-    _check_lens(reading.problem.lens, model.training)
-    _require(model.lens is None, "it has two lenses")
+    _check_array(state.classes, "classes", "biufUO", (n_classes,))
+    _require(type(state.n_features) is int, "it has no number of features")
+    _require(type(state.label_ef) is int, "it has no ef for labels")
+    if state.names is not None:
+        _check_array(state.names, "names", "OU", (state.n_features,))
+    _check_training(model.training, state.n_features)
+    _check_space(model.space, state.n_features)
+    _check_options(options)
+    _check_problem(model.problem)
+    if options.inference != "adaptive":
+        _check_stored(model.stored, model.training)
+    _check_reliability(model.reliability, model.training)
+    if options.inference == "cascade":
+        _check_rule(model.rule)
+    _require(isinstance(model.calibration, Calibration), "it is not calibrated")
     n_nodes = model.training.n_nodes
     if isinstance(model.index, MedoidWalk):
-        _check_walk(model.index, model.training)
+        _check_graph(model.index, model.training)
     found = getattr(model.index, "numbers", np.arange(model.index.n_points))
     same = np.array_equal(found, np.arange(n_nodes))
     _require(same, "its index holds other points")
-    if served.distribution is None:
-        _require(reading.inference == "adaptive", "it has no shares of the vote")
-    elif is_sparse(served.distribution):
-        shape = served.distribution.shape
-        _require(shape == (n_nodes, n_classes), "its shares are of another shape")
-    else:
-        _check_array(served.distribution, "shares", "f", (n_nodes, n_classes))
-    return served
+    return state
 
 
 def _check_training(training: TrainingSet, n_features: int) -> None:
@@ -91,22 +88,22 @@ def _check_space(space: Space, n_features: int) -> None:
         _check_array(space.linear, "map", "f", (n_features, n_features))
 
 
-def _check_nodes(model: FittedModel) -> None:
-    n_nodes = model.training.n_nodes
-    for name, dtype, nodes in (
-        ("labels", np.intp, model.stored.codes),
-        ("places", np.intp, model.stored.row_of_node),
-    ):
-        _require(nodes.dtype == dtype, f"its {name} are {nodes.dtype}")
-        _check_array(nodes, name, "if", (n_nodes,))
-    _check_codes(model.stored.codes, model.training.n_classes)
-    _check_codes(model.stored.row_of_node, n_nodes)
-    _require(model.stored.average is None, "it averages rows that it has not")
+def _check_stored(stored: Any, training: TrainingSet) -> None:
+    _require(isinstance(stored, StoredAnswers), "it has no stored labels")
+    n_nodes, n_classes = training.n_nodes, training.n_classes
+    _require(stored.codes.dtype == np.intp, f"its labels are {stored.codes.dtype}")
+    _check_array(stored.codes, "labels", "i", (n_nodes,))
+    _check_codes(stored.codes, n_classes)
+    if is_sparse(stored.shares):
+        shape = stored.shares.shape
+        _require(shape == (n_nodes, n_classes), "its shares are of another shape")
+    else:
+        _check_array(stored.shares, "shares", "f", (n_nodes, n_classes))
 
 
-def _check_walk(walk: MedoidWalk, training: TrainingSet) -> None:
+def _check_graph(walk: MedoidWalk, training: TrainingSet) -> None:
     n_points, n_features = training.points.shape
-    _require(walk.points is training.points, "its walk is over other rows")
+    _require(walk.points is training.points, "its graph is over other rows")
     n_stations, width = _length(walk.stations), _length(walk.links.T)
     _require(walk.stations.dtype == np.float32, "its stations are not float32")
     _check_array(walk.stations, "stations", "f", (n_stations, n_features))
@@ -119,53 +116,44 @@ def _check_walk(walk: MedoidWalk, training: TrainingSet) -> None:
     _check_codes(walk.entries, n_points)
 
 
-def _check_decisions(decisions: Any) -> None:
-    _require(isinstance(decisions, Decisions), "it decides in an unknown way")
-    n, fall = decisions.n_unanimous, decisions.sharpness
-    _require(type(n) is int and 0 < n < 2**31, f"{n} nodes settle its answers")
-    _require(type(decisions.threshold) is float, "it has no threshold")
+def _check_rule(rule: Any) -> None:
+    _require(isinstance(rule, CascadeRule), "the rule of its cascade is unknown")
+    n, fall = rule.n_agree, rule.sharpness
+    _require(type(n) is int and 0 < n < 2**31, f"{n} nodes have to agree")
+    _require(type(rule.threshold) is float, "it has no threshold")
     sharp = type(fall) is float and 0.0 <= fall < np.inf
     _require(sharp, f"votes of its margins fall by {fall}")
 
 
-def _check_trust(trust: Any, training: TrainingSet) -> None:
-    if trust is None:
+def _check_reliability(reliability: Any, training: TrainingSet) -> None:
+    if reliability is None:
         return
-    _require(isinstance(trust, LabelTrust), "its trust is unknown")
-    for number in (trust.noise, trust.nugget_factor):
-        _require(type(number) is float and number >= 0, f"it trusts by {number}")
+    known = isinstance(reliability, LabelReliability)
+    _require(known, "the reliability of its labels is unknown")
+    for number in (reliability.noise, reliability.nugget_factor):
+        valid = type(number) is float and number >= 0
+        _require(valid, f"it has {number} as noise or nugget factor")
     shape = training.pair_code.shape
-    _check_array(trust.own, "beliefs", "f", shape)
-    _require(trust.own.dtype == np.float64, f"its beliefs are {trust.own.dtype}")
-    _check_array(trust.rival, "rivals", "i", shape)
-    _require(trust.rival.dtype == np.int32, f"its rivals are {trust.rival.dtype}")
-    _check_codes(trust.rival, training.n_classes)
+    _check_array(reliability.own, "reliabilities", "f", shape)
+    dtype = reliability.own.dtype
+    _require(dtype == np.float64, f"its reliabilities are {dtype}")
+    _check_array(reliability.rival, "rivals", "i", shape)
+    dtype = reliability.rival.dtype
+    _require(dtype == np.int32, f"its rivals are {dtype}")
+    _check_codes(reliability.rival, training.n_classes)
 
 
-def _check_reading(reading: Reading) -> None:
-    known = reading.inference in ("lookup", "adaptive", "cascade")
+def _check_options(options: PredictOptions) -> None:
+    known = options.inference in ("lookup", "adaptive", "cascade")
     _require(known, "its inference is new")
-    problem = reading.problem
-    for count in (reading.ef, problem.n_neighbors, reading.n_threads):
+    for count in (options.ef, options.n_threads):
         _require(type(count) is int and count > 0, f"it has {count} as a count")
-    _require(problem.blind is None, "it has lenses for left-out rows")
 
 
-def _check_lens(lens: Any, training: TrainingSet) -> None:
-    if lens is None:
-        return
-    _require(isinstance(lens, Lens), "its lens is unknown")
-    n_nodes, n_features = training.points.shape
-    _require(np.ndim(lens.directions) == 2, "its lens has no directions")
-    n_directions = lens.directions.shape[1]
-    for name, dtype, array, n_rows in (
-        ("directions", np.float64, lens.directions, n_features),
-        ("rows behind a lens", np.float32, lens.rows, n_nodes),
-    ):
-        _check_array(array, name, "f", (n_rows, n_directions))
-        _require(array.dtype == dtype, f"its {name} are {array.dtype}")
-    floor = lens.floor
-    _require(type(floor) is float and floor >= 0, f"its lens counts {floor} in all")
+def _check_problem(problem: Any) -> None:
+    _require(isinstance(problem, QueryProblem), "it has no problem for queries")
+    count = problem.n_neighbors
+    _require(type(count) is int and count > 0, f"it has {count} as a count")
 
 
 def _length(array: np.ndarray) -> int:

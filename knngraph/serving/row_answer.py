@@ -1,4 +1,4 @@
-"""The shortest way from one row to its label."""
+"""One row to its label, with everything found beforehand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 
 from knngraph.inference.answer import mapped_codes
+from knngraph.serving.predictor_state import PredictorState
 from knngraph.serving.rows import RowRules
-from knngraph.serving.served import Served
 from knngraph.space import LARGEST_COORDINATE
 
 # Differences from centers below this cannot overflow unless the row itself does.
 _LARGEST_CENTER = 2.0**100
 
 
-def row_answer(served: Served, rules: RowRules) -> Callable[[Any], Any]:
+def row_answer(state: PredictorState, rules: RowRules) -> Callable[[Any], Any]:
     """A function from one row to its label, with everything found beforehand.
 
     Parameters
     ----------
-    served : Served
+    state : PredictorState
     rules : RowRules
 
     Returns
@@ -27,17 +27,17 @@ def row_answer(served: Served, rules: RowRules) -> Callable[[Any], Any]:
     callable
         Gives what the estimator predicts for the row, to the bit.
     """
-    labels = list(served.classes)
-    model, reading = served.model, served.reading
+    labels = list(state.classes)
+    model, options = state.model, state.options
 
     def any_row(x: Any) -> Any:
         mapped = model.space.map_block(rules.one(x))
-        return labels[mapped_codes(model, reading, mapped).item(0)]
+        return labels[mapped_codes(model, options, mapped).item(0)]
 
-    center = _single_center(served)
+    center = _single_center(state)
     if center is None:
         return any_row
-    dtype, shape = np.dtype(np.float32), (served.n_features,)
+    dtype, shape = np.dtype(np.float32), (state.n_features,)
     subtract, absolute = np.subtract, np.absolute
 
     def vote(x: Any) -> Any:
@@ -45,20 +45,21 @@ def row_answer(served: Served, rules: RowRules) -> Callable[[Any], Any]:
             mapped = subtract(x, center)
             # Not so for NaN and infinity either.
             if absolute(mapped).max() < LARGEST_COORDINATE:
-                codes = mapped_codes(model, reading, mapped[None])
+                codes = mapped_codes(model, options, mapped[None])
                 return labels[codes.item(0)]
         return any_row(x)
 
     walker = getattr(model.index, "walker", None)
-    if reading.inference != "lookup" or walker is None:
+    if options.inference != "lookup" or walker is None:
         return vote
-    walk, code_of = walker(reading.ef), model.stored.codes.item
+    assert model.stored is not None
+    walk, code_of = walker(options.ef), model.stored.codes.item
     nearby = _surely_allowed(model.training.points)
 
     def lookup(x: Any) -> Any:
         if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
             node, squared = walk(subtract(x, center))
-            # The distance tells what the row is, without another look at it.
+            # The distance bounds the row, which need not be read again.
             if squared < nearby:
                 return labels[code_of(node)]
         return any_row(x)
@@ -66,13 +67,13 @@ def row_answer(served: Served, rules: RowRules) -> Callable[[Any], Any]:
     return lookup
 
 
-def _single_center(served: Served) -> np.ndarray | None:
+def _single_center(state: PredictorState) -> np.ndarray | None:
     """What to subtract where the map does nothing else, and does it in float32."""
-    space = served.model.space
+    space = state.model.space
     if space.metric != "euclidean" or space.scale != 1.0 or space.linear is not None:
         return None
     if space.center is None:
-        return np.zeros(served.n_features, dtype=np.float32)
+        return np.zeros(state.n_features, dtype=np.float32)
     with np.errstate(over="ignore"):  # what is infinite then is not exact
         center = space.center.astype(np.float32)
     exact = bool((center == space.center).all())
