@@ -31,8 +31,7 @@ from knngraph.graph.learn import (
     learn_graph,
 )
 from knngraph.graph.precision import check_precision
-from knngraph.graph.representation import Problem
-from knngraph.new_rows import represent_new_rows
+from knngraph.graph.representation import Problem, represent_new_rows
 from knngraph.parallel import chunk_bounds, count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
 from knngraph.serving.checked_pickle import CheckedPickle

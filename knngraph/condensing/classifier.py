@@ -19,7 +19,7 @@ from knngraph.parallel import count_threads
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.serving.predictor import Predictor
 from knngraph.serving.predictor_state import PredictorState
-from knngraph.serving.rows import RowRules
+from knngraph.serving.query_rows import RowRules
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from knngraph.inference.answer import (
 )
 from knngraph.inference.cascade import all_agree, stored_margin
 from knngraph.parallel import count_threads
-from knngraph.serving.checks import checked_state
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
-from knngraph.serving.predictor_state import PredictorState
-from knngraph.serving.row_answer import row_answer
-from knngraph.serving.rows import RowRules
+from knngraph.serving.predictor_state import PredictorState, checked_state
+from knngraph.serving.query_rows import RowRules, row_answer
 from knngraph.serving.tree import from_tree, to_tree
 
 FORMAT_VERSION = 1
