@@ -9,7 +9,7 @@ from scipy import sparse
 
 from knngraph.graph.candidates import SameClass, nearest_of_same_class
 from knngraph.graph.consensus import Consensus, vote
-from knngraph.graph.density import local_density
+from knngraph.graph.density import local_density, penalty_fractions
 from knngraph.graph.full_support import represent_fully
 from knngraph.graph.kernel import (
     CompositeKernel,
@@ -17,7 +17,6 @@ from knngraph.graph.kernel import (
     neighbors_bandwidth,
 )
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.penalty import penalty_fractions
 from knngraph.graph.representation import Problem, Representation, represent_locally
 from knngraph.graph.training_set import TrainingSet
 from knngraph.progress import stage

@@ -79,15 +79,21 @@ class TrainingSet:
         # Every query asks for it: found once, it costs a query nothing.
         return np.searchsorted(self.pair_node, np.arange(self.n_nodes + 1))
 
-    def node_voices(self) -> np.ndarray:
+    def node_classes(self) -> np.ndarray:
         """Class of all rows on every node, -1 where they differ."""
-        return self._node_voices
+        return self._node_classes
 
     @cached_property
-    def _node_voices(self) -> np.ndarray:
+    def _node_classes(self) -> np.ndarray:
         starts = self.node_starts()
         alone = np.diff(starts) == 1
         return np.where(alone, self.pair_code[starts[:-1]], -1).astype(np.intp)
+
+    def row_of_node(self) -> np.ndarray:
+        """A row on every node."""
+        row_of_node = np.empty(self.n_nodes, dtype=np.intp)
+        row_of_node[self.node_of_row] = np.arange(self.n_rows)
+        return row_of_node
 
     def node_counts(self) -> np.ndarray:
         """Number of rows on every node."""

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.graph.candidates import SameClass
+from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.learn import LearnedGraph
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import (
@@ -16,7 +17,6 @@ from knngraph.graph.representation import (
     warn_of_unsolved,
 )
 from knngraph.graph.training_set import TrainingSet
-from knngraph.updating.rows import ChangedRows
 
 
 @dataclass(frozen=True)
