@@ -18,9 +18,9 @@ from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.precision import check_precision
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import LOOKUP_BEAMS, build_index, walk_for
+from knngraph.index.build import LOOKUP_EF, build_index, walk_for
 from knngraph.index.exact import ExactIndex
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
     PredictOptions,
@@ -369,7 +369,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 n_threads=n_threads,
             )
             placing.advance(X.shape[0])
-        index, probe = build_index(
+        index, search_recall = build_index(
             training.points,
             M=self.M,
             ef_construction=self.ef_construction,
@@ -393,7 +393,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self._select(training, neighbors, space, scales, seed, n_threads)
         settings = self._fit_settings(scales, space, neighbors, n_listed, seed)
         rows = IndexedRows(
-            space, training, None, index, probe, neighbors, exact, solved=None
+            space, training, None, index, search_recall, neighbors, exact, solved=None
         )
         self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
         self._warn_of_lost_searches()
@@ -620,13 +620,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         check_is_fitted(self)
         model = self._present_model
         if self.inference == "adaptive":
-            least = beam_for(model.settings.problem.n_neighbors)
+            least = ef_for(model.settings.problem.n_neighbors)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
         if self.inference == "cascade":
             return model.node_ef
-        return model.label_ef if self.ef == "auto" else LOOKUP_BEAMS[self._walk_now]
+        return model.label_ef if self.ef == "auto" else LOOKUP_EF[self._walk_now]
 
     @property
     def label_noise_(self) -> float:
@@ -647,7 +647,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     def lookup_agreement_(self) -> float:
         """Share of held-out rows whose search finds the label of exact search."""
         model = self._present_model
-        return model.rows.probe.agreement(model.stored.codes, self.ef_)
+        return model.rows.search_recall.agreement(model.stored.codes, self.ef_)
 
     @property
     def _walk_now(self) -> str:

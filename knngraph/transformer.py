@@ -71,8 +71,8 @@ class KNNGraphTransformer(
         "learned" it comes in addition.
     algorithm : {"auto", "exact", "hnsw"}, default="auto"
         Search of the nearest rows: brute force in blocks of bounded memory, or a
-        navigable graph whose beam is widened until 97 % of the neighbors of a
-        sample are found. "auto" is exact up to 20,000 distinct rows.
+        navigable graph whose search width is raised until 97 % of the neighbors
+        of a sample are found. "auto" is exact up to 20,000 distinct rows.
     bandwidth : {"median", "neighbors"} or float, default="neighbors"
         Bandwidth sigma of the kernel: root of the median squared distance to the
         `n_neighbors`-th neighbor, median distance over all pairs, or a number in

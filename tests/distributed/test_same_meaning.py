@@ -10,7 +10,7 @@ import knngraph.classifier
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from knngraph.exceptions import LookupAgreementWarning
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from tests.distributed.data import worded, worded_with_copies
 
 INFERENCES = ("lookup", "adaptive", "cascade")
@@ -186,7 +186,7 @@ def test_every_partition_is_walked_from_medoids_of_its_own(near, far):
     codes, away = [], []
     for fitted in dask.compute(*far._model.fitted):
         points = fitted.partition.training.points
-        walk = MedoidWalk.of_graph(fitted.built.index.parts(), points)
+        walk = MedoidSearch.of_graph(fitted.built.index.parts(), points)
         ids, squared = walk.nearest(mapped, 1)
         codes.append(fitted.stored.codes[ids[:, 0]])
         away.append(squared[:, 0])
