@@ -460,7 +460,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         }
 
     def explain(self, X: Any) -> list[Explanation]:
-        """Say which training rows decided the answers, and how.
+        """List the training rows behind every answer, with their votes.
 
         Parameters
         ----------

@@ -68,7 +68,7 @@ class FitSettings:
         Of the index.
     seed : int
     seeded : bool
-        Whether equal results are asked for: the index is built by one thread.
+        Whether results are reproducible: one thread builds the index.
     spacing : float
         Typical distance of neighbors at the fit, in mapped units.
     """
@@ -199,7 +199,7 @@ class FittedModel:
     A lookup needs the stored labels, which need the graph. Adaptive inference needs
     the leave-one-out estimates but no graph. A cascade and probabilities need all.
     So after a change of the rows an answer learns no more than it reads. Any number
-    of threads may ask at once.
+    of threads may use it at once.
 
     Parameters
     ----------
@@ -366,7 +366,7 @@ class FittedModel:
         options : PredictOptions
         walk : {"hnsw", "medoids"}
         probabilities : bool, default=False
-            Whether probabilities are asked for, not only classes.
+            Whether probabilities are computed, not only classes.
 
         Returns
         -------

@@ -176,12 +176,12 @@ def _answers(
     points: np.ndarray,
     codes: np.ndarray,
     stored: np.ndarray,
-    asked: np.ndarray,
+    queries: np.ndarray,
     n_threads: int,
 ) -> np.ndarray:
-    """Class of the nearest stored node of every asked one."""
+    """Class of the nearest stored node of every queried one."""
     nearest, _ = ExactIndex(points[stored]).nearest(
-        points[asked], 1, n_threads=n_threads
+        points[queries], 1, n_threads=n_threads
     )
     return codes[stored][nearest[:, 0]]
 

@@ -48,7 +48,7 @@ class LearnedGraph:
     ----------
     problem : Problem
     same_class : SameClass
-        Candidates of the own class, beside the nearest.
+        Candidates of the same class, beside the nearest.
     representation : Representation
     consensus : Consensus
     """
@@ -122,7 +122,7 @@ def learn_graph(
 
 
 def same_class_quota(max_neighbors: int) -> int:
-    """Candidates of its own class that every row shall have.
+    """Candidates of the same class that every row needs.
 
     With half of all candidates a row finds its solution among them almost
     always: on Binalpha the objective is within 0.002 % of the one over all rows.

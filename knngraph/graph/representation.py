@@ -177,14 +177,14 @@ def represent_locally(
     -------
     Representation
     """
-    everyone = np.arange(training.n_pairs)
+    all_pairs = np.arange(training.n_pairs)
     representation = represent_pairs(
         training,
         neighbors,
         same_class,
         problem,
         max_neighbors,
-        everyone,
+        all_pairs,
         n_threads=n_threads,
         advance=advance,
     )
@@ -278,7 +278,7 @@ def finish(
 
 
 def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
-    """Say how many rows the solver did not bring to the tolerance."""
+    """Warn of rows that the solver did not bring to the tolerance."""
     unsolved = int((gaps > problem.tol).sum())
     if unsolved:
         # Loaded here: workers of a cluster learn without scikit-learn.

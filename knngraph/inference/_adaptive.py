@@ -191,7 +191,7 @@ def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
     Returns
     -------
     bool
-        Whether a candidate without a weight wants one.
+        Whether a candidate without a weight should get one.
     """
     for b in range(n):
         residual[b] = slopes[b]
@@ -301,7 +301,7 @@ def count_votes(
 ):
     """Share of the weights that every class has, zero everywhere without any.
 
-    Where labels are not believed as they are, the rest of a vote is the rival's.
+    Where labels have a reliability, the rest of a vote goes to the rival class.
     Adds to `votes`; returns the sum of the weights.
     """
     total = 0.0
@@ -351,8 +351,8 @@ def vote_queries(
         First pair of every node.
     pair_code, pair_count : ndarray of shape (n_pairs,)
     own, rival : ndarray of shape (n_pairs,) or (0,)
-        Share of a vote that the class of a pair gets, and who gets the rest;
-        empty where labels are believed.
+        Share of a vote that the class of a pair gets, and the class that gets the
+        rest; empty where every label gets its whole vote.
     ids, squared : ndarray of shape (n_queries, m)
         Candidate nodes, nearest first, and their squared distances; -1 ends a
         row early.

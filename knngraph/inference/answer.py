@@ -51,13 +51,13 @@ class QueryModel:
         Over the nodes of `training`.
     problem : QueryProblem
     stored : StoredAnswers or None
-        None where only "adaptive" is asked for.
+        None for "adaptive", which does not read it.
     reliability : LabelReliability or None
         None gives every label the whole vote of its row.
     rule : CascadeRule or None
-        None where no cascade is asked for.
+        None unless a cascade is used.
     calibration : Calibration or None
-        None where no probabilities are asked for.
+        None where only classes are computed.
     """
 
     space: Space

@@ -72,7 +72,7 @@ def learn_rule(
     """Find the margin from which stored answers cost next to nothing.
 
     Sampled training rows play the query: left out, they reach their nearest other
-    node, whose stored answer is found again without them. The threshold is the
+    node, whose stored answer is computed again without them. The threshold is the
     lowest margin at which, for every threshold above, the loss of accuracy against
     adaptive inference, plus a part of its standard error, stays within the tolerance.
     How many nodes have to agree is what then costs queries least time.

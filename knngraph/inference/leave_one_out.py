@@ -293,7 +293,7 @@ def leave_one_out_grid(
     ----------
     training : TrainingSet
     neighbors : Neighbors
-        As many as the largest setting asks for.
+        As many as the largest setting needs.
     problems : sequence of QueryProblem
     pairs : ndarray of shape (n,)
     n_threads : int, default=1

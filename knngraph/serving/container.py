@@ -176,7 +176,8 @@ def _verified_header(
         raise _cut_off(name, len(buffer), length)
     if length < len(buffer):
         raise SavedModelError(
-            f"{name!r} has {len(buffer) - length} bytes more than it says. {_RESTORE}"
+            f"{name!r} has {len(buffer) - length} bytes more than its header "
+            f"states. {_RESTORE}"
         )
     if zero or not found_version or header_length > length - _HEADER_AT:
         raise _damaged(name, "its first bytes")

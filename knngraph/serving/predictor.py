@@ -167,7 +167,7 @@ class Predictor:
 
     @property
     def ef(self) -> int:
-        """Beam of the walk."""
+        """`ef` of the search."""
         return self._state.options.ef
 
     def _options(self, n_jobs: int | None) -> PredictOptions:

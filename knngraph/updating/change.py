@@ -20,7 +20,7 @@ from knngraph.index.protocol import SearchIndex
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.space import Space
 
-# Share of removed points from which the index is built anew. They slow a walk
+# Share of removed points from which the index is built anew. They slow a search
 # down, and take their memory, in proportion; a third more of either is the most.
 REBUILD_SHARE = 0.25
 # Share of new nodes from which all lists are searched anew (approximate search
