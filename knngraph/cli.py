@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import knngraph
+from knngraph._version import __version__
 
 # What a shell reports of a program that Ctrl-C ended, and of one whose reader left.
 _INTERRUPTED = 130
@@ -69,7 +69,7 @@ def _make_parser() -> argparse.ArgumentParser:
         description="k-nearest-neighbor classification that does its work at fit.",
     )
     parser.add_argument(
-        "--version", action="version", version=f"knngraph {knngraph.__version__}"
+        "--version", action="version", version=f"knngraph {__version__}"
     )
     commands = parser.add_subparsers(metavar="command", required=True)
     demo = commands.add_parser(

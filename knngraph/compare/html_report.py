@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import sklearn
 
-import knngraph
+from knngraph._version import __version__
 from knngraph.compare.comparison import (
     HEADS,
     NOTE,
@@ -120,7 +120,7 @@ def _class_rows(comparison: Comparison) -> list[list[str]]:
 
 def _versions() -> str:
     return (
-        f"knngraph {knngraph.__version__}, scikit-learn {sklearn.__version__}, "
+        f"knngraph {__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {np.__version__}, Python {platform.python_version()} on "
         f"{platform.machine() or 'an unknown machine'}. Times are of this machine; "
         "the other figures depend on file, options and seed alone."
