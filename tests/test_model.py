@@ -6,7 +6,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_moons
