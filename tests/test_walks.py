@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from knngraph.serving.served import Served
 from numpy.testing import assert_array_equal
 
 from knngraph import (
@@ -22,7 +23,6 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.serving.container import PREDICTOR, pack
 from knngraph.serving.predictor import FORMAT_VERSION, _from_bytes
-from knngraph.serving.served import Served
 from knngraph.serving.tree import to_tree
 
 pytestmark = pytest.mark.filterwarnings(

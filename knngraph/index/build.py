@@ -29,10 +29,9 @@ _EF_FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 def walk_for(walk: str, inference: str = "lookup") -> str:
-    """The search that queries take: "auto" is from medoids for a cascade only.
+    """The search that queries use: "auto" is from medoids, but for lookups.
 
-    Fit measures the search of lookups, so that it does not matter which inference
-    it was called with.
+    Fit measures that of lookups, whatever its `inference` is.
 
     Examples
     --------
@@ -42,7 +41,7 @@ def walk_for(walk: str, inference: str = "lookup") -> str:
     """
     if walk != "auto":
         return walk
-    return "medoids" if inference == "cascade" else "hnsw"
+    return "hnsw" if inference == "lookup" else "medoids"
 
 
 @dataclass(frozen=True)

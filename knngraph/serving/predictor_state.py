@@ -153,13 +153,13 @@ def _check_stored(stored: Any, training: TrainingSet) -> None:
 def _check_graph(walk: MedoidSearch, training: TrainingSet) -> None:
     n_points, n_features = training.points.shape
     _require(walk.points is training.points, "its graph is over other rows")
-    n_stations, width = _length(walk.deleted), _length(walk.links.T)
+    n_deleted, width = _length(walk.deleted), _length(walk.links.T)
     _require(walk.deleted.dtype == np.float32, "its deleted are not float32")
-    _check_array(walk.deleted, "deleted", "f", (n_stations, n_features))
+    _check_array(walk.deleted, "deleted", "f", (n_deleted, n_features))
     _require(walk.links.dtype == np.int32, "its links are not int32")
-    _check_array(walk.links, "links", "i", (n_points + n_stations, width))
+    _check_array(walk.links, "links", "i", (n_points + n_deleted, width))
     _require(width > 0 and walk.links.min() >= -1, "a link is wild")
-    _require(walk.links.max() < n_points + n_stations, "a link is wild")
+    _require(walk.links.max() < n_points + n_deleted, "a link is wild")
     _require(walk.entries.dtype == np.int32, "its entries are not int32")
     _check_array(walk.entries, "entries", "i", (_length(walk.entries),))
     _check_codes(walk.entries, n_points)

@@ -127,7 +127,7 @@ def test_a_wider_margin_goes_on():
     check_promise(points, codes, wide, 0.5)
 
 
-def test_outvoted_by_hand():
+def test_edited_by_hand():
     points = on_a_line([0, 1, 2, 3, 4, 5])
     codes = np.array([0, 0, 1, 0, 0, 0])
     neighbors = nearest_nodes(ExactIndex(points), points)
@@ -148,5 +148,5 @@ def test_hardly_any_rows(n_points):
     points = on_a_line(range(n_points))
     neighbors = nearest_nodes(ExactIndex(points), points)
     codes = np.arange(n_points)
-    outvoted = find_edited(neighbors, codes, np.ones(n_points, bool))
-    assert outvoted.tolist() == [n_points > 1] * n_points
+    edited = find_edited(neighbors, codes, np.ones(n_points, bool))
+    assert edited.tolist() == [n_points > 1] * n_points

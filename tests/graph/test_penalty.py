@@ -1,9 +1,8 @@
 """Penalty, worked by hand."""
 
 import numpy as np
-from numpy.testing import assert_allclose
-
 from knngraph.graph.penalty import penalty_fractions
+from numpy.testing import assert_allclose
 
 
 def test_sparse_surroundings_get_the_strong_penalty():

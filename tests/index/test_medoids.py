@@ -181,7 +181,7 @@ def test_a_walk_that_may_end_early_goes_the_same_way(random):
     assert_array_equal(np.concatenate([a[0] for a in alone]), ids[:50])
 
 
-def test_stations_have_no_voice(random):
+def test_deleted_points_take_no_part_in_the_agreement(random):
     points = random.normal(size=(400, 3)).astype(np.float32)
     queries = random.normal(size=(100, 3)).astype(np.float32)
     number_now = np.arange(400)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from knngraph.serving.checks import check_served
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_moons
 
 from knngraph import KNNGraphClassifier, SavedModelError, load_predictor
-from knngraph.serving.checks import check_served
 
 
 @pytest.fixture(scope="module")
