@@ -29,6 +29,27 @@ TUNED: dict[str, list[Any]] = {
     "cv": ["cv_object", StrOptions({"loo"})],
     "random_state": ["random_state"],
 }
+# Entries of docstrings that several baselines have, by the `%(name)s` they stand for.
+_ENTRIES = {
+    "cv": """cv : int, "loo", splitter, iterable of splits or None, default=5
+        Folds of the inner cross-validation, where a parameter is "cv". A
+        number means shuffled folds, stratified where every class has that many
+        rows. None means 5.""",
+    "n_jobs": """n_jobs : int or None, default=None
+        Number of threads.""",
+    "random_state": """random_state : int, RandomState instance or None, default=None
+        Shuffles the rows over the folds.""",
+    "weights": """weights : {"uniform", "distance"}, default="uniform"
+        Equal votes, or votes by one over the distance.""",
+    "fitted": """classes_ : ndarray of shape (n_classes,)
+        Class labels in order.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where `fit` was given any.""",
+}
 # Squares of numbers within these bounds, and sums of them, stay normal numbers.
 _SQUARES_SAFE_FROM, _SQUARES_SAFE_TO = 1e-140, 1e140
 
@@ -41,7 +62,13 @@ class BaselineClassifier(
     A subclass writes `_learn`, called once with validated rows and integer
     labels, and `_class_scores`, called with blocks of validated queries. The
     answer for a query may depend on that query alone, never on its block.
+
+    In its docstring `%(cv)s`, `%(n_jobs)s`, `%(random_state)s`, `%(weights)s` and
+    `%(fitted)s` stand for entries that several baselines have.
     """
+
+    # Further entries for the docstring of a class and its subclasses.
+    _entries: ClassVar[dict[str, str]] = {}
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_jobs": [Integral, None]
@@ -57,6 +84,12 @@ class BaselineClassifier(
     n_samples_fit_: int
     _rows: np.ndarray
     _codes: np.ndarray
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, entry in (cls._entries | _ENTRIES).items():
+            if cls.__doc__:  # there is none under python -OO
+                cls.__doc__ = cls.__doc__.replace(f"%({name})s", entry)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Self:

@@ -34,13 +34,10 @@ class CVKNNClassifier(BaselineClassifier):
         Folds. A number means shuffled folds: stratified where every class has
         that many rows, plain where one has not, leave-one-out where there are
         fewer than two rows a fold. None means 5.
-    weights : {"uniform", "distance"}, default="uniform"
-        Equal votes, or votes by one over the distance.
+    %(weights)s
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
@@ -51,14 +48,7 @@ class CVKNNClassifier(BaselineClassifier):
         no fold is too small for.
     cv_scores_ : ndarray of shape (n_candidates,)
         Mean accuracy over the folds; empty where a single row makes no folds.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

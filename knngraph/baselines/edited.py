@@ -37,8 +37,7 @@ class ENNClassifier(BaselineClassifier):
         Rounds of editing; more than one is repeated editing, which stops when
         a round removes nothing.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
 
     Attributes
     ----------

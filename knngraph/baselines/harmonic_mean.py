@@ -32,14 +32,9 @@ class XHMAKNNClassifier(BaselineClassifier):
         "minmax" maps the distances of the current k neighbors onto [1/k, 1],
         the range of the other part of the mean.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, where a parameter is "cv". A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(cv)s
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
@@ -47,14 +42,7 @@ class XHMAKNNClassifier(BaselineClassifier):
         Threshold in use.
     weight_ : float
         Weight in use.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

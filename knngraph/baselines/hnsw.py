@@ -44,14 +44,7 @@ class HNSWKNNClassifier(BaselineClassifier):
     ----------
     index_ : knngraph.index.hnsw.HNSWIndex
         The index over the distinct training rows.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

@@ -19,14 +19,9 @@ from knngraph.parallel import map_chunks
 _SHARES = (0.1, 0.01, 0.03, 0.3)
 _RHO2_GRID = (0.0, 0.001, 0.01, 0.1)
 _COLUMNS_PER_CHUNK = 64
-
-
-class KTreeClassifier(BaselineClassifier):
-    """k nearest neighbors with the k of the query's leaf in a decision tree.
-
-    Parameters
-    ----------
-    rho1 : float, "auto" or "cv", default="auto"
+# Entries of both docstrings below.
+_ENTRIES = {
+    "problem": """rho1 : float, "auto" or "cv", default="auto"
         Weight of the l1 norm; larger means fewer neighbors. It carries the
         square of the unit of the data. "auto" is a tenth of the value at which
         no row has a neighbor. "cv" compares 0.01, 0.03, 0.1 and 0.3 of that
@@ -40,26 +35,17 @@ class KTreeClassifier(BaselineClassifier):
     exclude_self : bool, default=True
         A row may not represent itself.
     criterion : {"entropy", "gini", "log_loss"}, default="entropy"
-        What a split of the tree improves.
-    min_samples_leaf : int, default=1
-        The fewest training rows in a leaf.
-    max_iter : int, default=1000
+        What a split of the tree improves.""",
+    "solver": """max_iter : int, default=1000
         The most steps towards the mix of one row; each lets one row in.
     tol : float, default=1e-6
         A mix is settled when the slope of no row that is out exceeds this share
         of the norms of the two rows.
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, where a parameter is "cv". A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(cv)s
+    %(n_jobs)s
     random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds and breaks ties between splits.
-
-    Attributes
-    ----------
-    rho1_, rho2_ : float
+        Shuffles the rows over the folds and breaks ties between splits.""",
+    "learned": """rho1_, rho2_ : float
         Weights in use.
     k_train_ : ndarray of shape (n_samples,)
         Number of neighbors learned for each training row.
@@ -68,18 +54,30 @@ class KTreeClassifier(BaselineClassifier):
     n_iter_ : int
         Steps of the slowest mix.
     tree_ : sklearn.tree.DecisionTreeClassifier
-        Tree from features to the number of neighbors.
+        Tree from features to the number of neighbors.""",
+    "source": """Zhang, Li, Zong, Zhu and Wang (2018), "Efficient kNN classification with
+    different numbers of nearest neighbors", IEEE Transactions on Neural Networks
+    and Learning Systems 29, 1774-1785.""",
+}
+
+
+class KTreeClassifier(BaselineClassifier):
+    """k nearest neighbors with the k of the query's leaf in a decision tree.
+
+    Parameters
+    ----------
+    %(problem)s
+    min_samples_leaf : int, default=1
+        The fewest training rows in a leaf.
+    %(solver)s
+
+    Attributes
+    ----------
+    %(learned)s
     leaf_k_ : dict
         From the number of a leaf, as `tree_.apply` gives it, to its number of
         neighbors.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Warns
     -----
@@ -115,9 +113,7 @@ class KTreeClassifier(BaselineClassifier):
 
     References
     ----------
-    Zhang, Li, Zong, Zhu and Wang (2018), "Efficient kNN classification with
-    different numbers of nearest neighbors", IEEE Transactions on Neural Networks
-    and Learning Systems 29, 1774-1785.
+    %(source)s
 
     Examples
     --------
@@ -131,6 +127,7 @@ class KTreeClassifier(BaselineClassifier):
     array([0])
     """
 
+    _entries = _ENTRIES
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaselineClassifier._parameter_constraints,
         "rho1": [Interval(Real, 0, None, closed="left"), StrOptions({"auto", "cv"})],
@@ -250,63 +247,21 @@ class KStarTreeClassifier(KTreeClassifier):
 
     Parameters
     ----------
-    rho1 : float, "auto" or "cv", default="auto"
-        Weight of the l1 norm; larger means fewer neighbors. It carries the
-        square of the unit of the data. "auto" is a tenth of the value at which
-        no row has a neighbor. "cv" compares 0.01, 0.03, 0.1 and 0.3 of that
-        value.
-    rho2 : float or "cv", default=0.0
-        Weight of the feature graph. "cv" compares 0, 0.001, 0.01 and 0.1.
-    n_feature_neighbors : int, default=5
-        Features that each feature is joined to, if `rho2` is above zero.
-    sigma : float, default=1.0
-        Width of the Gaussian that weighs those joints.
-    exclude_self : bool, default=True
-        A row may not represent itself.
-    criterion : {"entropy", "gini", "log_loss"}, default="entropy"
-        What a split of the tree improves.
+    %(problem)s
     min_samples_leaf : int, default=1
         The fewest training rows in a leaf. The search is as good as the leaf is
         large; see Notes.
-    max_iter : int, default=1000
-        The most steps towards the mix of one row; each lets one row in.
-    tol : float, default=1e-6
-        A mix is settled when the slope of no row that is out exceeds this share
-        of the norms of the two rows.
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, where a parameter is "cv". A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds and breaks ties between splits.
+    %(solver)s
 
     Attributes
     ----------
     leaf_candidates_ : dict
         From the number of a leaf, as `tree_.apply` gives it, to the positions
         of the training rows stored there, ascending.
-    rho1_, rho2_ : float
-        Weights in use.
-    k_train_ : ndarray of shape (n_samples,)
-        Number of neighbors learned for each training row.
-    reconstruction_ : csc_array of shape (n_samples, n_samples)
-        Column i mixes the other rows into row i.
-    n_iter_ : int
-        Steps of the slowest mix.
-    tree_ : sklearn.tree.DecisionTreeClassifier
-        Tree from features to the number of neighbors.
+    %(learned)s
     leaf_k_ : dict
         From the number of a leaf to its number of neighbors.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Warns
     -----
@@ -338,9 +293,7 @@ class KStarTreeClassifier(KTreeClassifier):
 
     References
     ----------
-    Zhang, Li, Zong, Zhu and Wang (2018), "Efficient kNN classification with
-    different numbers of nearest neighbors", IEEE Transactions on Neural Networks
-    and Learning Systems 29, 1774-1785.
+    %(source)s
 
     Examples
     --------

@@ -33,12 +33,8 @@ class OneStepKNNClassifier(BaselineClassifier):
         Weight of the exclusive group lasso. "cv" compares the same powers.
     n_groups : int, default=2
         Fuzzy groups of training rows.
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, where a parameter is "cv". A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(cv)s
+    %(n_jobs)s
     random_state : int, RandomState instance or None, default=None
         Shuffles the rows over the folds and starts the fuzzy groups.
 
@@ -54,14 +50,7 @@ class OneStepKNNClassifier(BaselineClassifier):
         Rows of each group; groups overlap.
     class_prior_ : ndarray of shape (n_classes,)
         Share of each class among the training rows.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Warns
     -----

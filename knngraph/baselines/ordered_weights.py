@@ -26,14 +26,9 @@ class OWAKNNClassifier(BaselineClassifier):
         0.25, 0.5, 1 and 2.
     m : float, default=2.0
         Fuzzy strength, above one; the nearer to one, the harder the scores.
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, where a parameter is "cv". A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(cv)s
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
@@ -45,14 +40,7 @@ class OWAKNNClassifier(BaselineClassifier):
         The smaller of `n_neighbors_` and the rows of the class.
     class_counts_ : ndarray of shape (n_classes,)
         Training rows of each class.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

@@ -19,8 +19,7 @@ class PLKNNClassifier(BaselineClassifier):
         Distance from queries to rows and centers.
     eps : float, default=1e-4
         Added to a row's distance from its class center before it is inverted.
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
 
     Attributes
     ----------
@@ -28,14 +27,7 @@ class PLKNNClassifier(BaselineClassifier):
         Coordinate-wise median of each class.
     sample_weight_ : ndarray of shape (n_samples,)
         One over the Euclidean distance of a row to its class center.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

@@ -32,8 +32,7 @@ class SubNNClassifier(BaselineClassifier):
         A sampled row keeps the class shares of its neighbors, or the most
         frequent class alone.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
     random_state : int, RandomState instance or None, default=None
         Draws the subsamples.
 
@@ -41,14 +40,7 @@ class SubNNClassifier(BaselineClassifier):
     ----------
     estimators_samples_ : list of ndarray of shape (n_drawn,)
         Positions of the rows of each subsample, ascending.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
