@@ -55,9 +55,9 @@ _ENTRIES = {
         Steps of the slowest mix.
     tree_ : sklearn.tree.DecisionTreeClassifier
         Tree from features to the number of neighbors.""",
-    "source": """Zhang, Li, Zong, Zhu and Wang (2018), "Efficient kNN classification with
-    different numbers of nearest neighbors", IEEE Transactions on Neural Networks
-    and Learning Systems 29, 1774-1785.""",
+    "source": """Zhang, Li, Zong, Zhu and Wang (2018), "Efficient kNN
+    classification with different numbers of nearest neighbors", IEEE Transactions
+    on Neural Networks and Learning Systems 29, 1774-1785.""",
 }
 
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -181,5 +182,10 @@ def _check_report(path: Path) -> None:
         raise TableProblem(f"--report: there is no folder {path.parent}.")
     if path.is_dir():
         raise TableProblem(f"--report: {path} is a folder; name a file.")
+    if find_spec("matplotlib") is None:
+        raise TableProblem(
+            "--report draws with matplotlib. Install it with: "
+            "pip install 'knngraph[tables]'"
+        )
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise TableProblem(f"--report: {path} cannot be written.")

@@ -3,11 +3,41 @@
 Every block escapes its text, or renders it with the function given as `text`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
+from typing import Any
 
 # A cell longer than this is text to read and not a figure of a column.
 _LONGEST_FIGURE = 24
+# A color that no drawing uses by itself: `as_svg` turns it into the ink of the page.
+_INK = "#010203"
+_DRAWING = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "knngraph",
+    "font.family": "sans-serif",
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    **dict.fromkeys(
+        (
+            "axes.edgecolor",
+            "axes.labelcolor",
+            "axes.titlecolor",
+            "text.color",
+            "xtick.color",
+            "ytick.color",
+        ),
+        _INK,
+    ),
+    **dict.fromkeys(
+        ("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"
+    ),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#80808055",
+    "legend.frameon": False,
+}
 
 
 def html_page(title: str, blocks: Iterable[str]) -> str:
@@ -104,6 +134,28 @@ def figure(
     return f"<figure><div class='panels'>{inside}</div>{below}</figure>"
 
 
+@contextmanager
+def drawing(width: float = 4.4, height: float = 3.4) -> Iterator[tuple[Any, Any]]:
+    """A figure of matplotlib and its axes in the style of the page, sizes in inches."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_DRAWING):
+        picture = Figure(figsize=(width, height), layout="constrained")
+        yield picture, picture.subplots()
+
+
+def as_svg(picture: Any) -> str:
+    """The figure as SVG in the ink of the page; equal figures give equal bytes."""
+    import matplotlib
+
+    target = io.StringIO()
+    with matplotlib.rc_context(_DRAWING):
+        picture.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+    svg = target.getvalue().replace(_INK, "currentColor")
+    return svg[svg.index("<svg") :]
+
+
 def _kind(name: str) -> str:
     return f" class='{name}'" if name else ""
 
@@ -137,7 +189,7 @@ footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 0.5re
   padding: 0.25rem 1rem; border-radius: 4px;
 }
 .chosen, tr.chosen th { color: var(--mark); }
-span.chosen::before, li.chosen::before, tr.chosen th::before { content: "★ "; }
+span.chosen::before, tr.chosen th::before { content: "★ "; }
 .choice p:first-child { font-size: 1.1rem; }
 .bars {
   display: grid; grid-template-columns: max-content 1fr max-content;
@@ -158,13 +210,6 @@ figure { margin: 1.5rem 0; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr));
 }
 svg { width: 100%; height: auto; display: block; color: var(--ink); }
-.scatter text { fill: var(--ink); font: 600 13px system-ui, sans-serif; }
-.scatter text.tick { fill: var(--soft); font-weight: 400; font-size: 12px; }
-.grid { stroke: var(--line); stroke-width: 1; }
-.dot { stroke: var(--paper); stroke-width: 1.5; }
-.dot.ours { fill: var(--ours); }
-.dot.other { fill: var(--other); }
-.dot.mark { stroke: var(--mark); stroke-width: 3; }
 .frame { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.9rem; }
 caption, figcaption { text-align: left; color: var(--soft); font-size: 0.9rem; }

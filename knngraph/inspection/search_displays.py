@@ -259,7 +259,7 @@ class ParetoDisplay:
                     zorder=3,
                     label=label,
                 )
-        ax.grid(color="0.93")
+        ax.grid(color="0.5", alpha=0.2)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_xlabel("microseconds a query")
