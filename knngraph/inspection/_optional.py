@@ -1,6 +1,6 @@
 """Axes of matplotlib and frames of pandas: both load on first use."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,40 +11,53 @@ COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
 MARKERS = ["o", "s", "^", "D", "v"]
 
 
-def drawing_axes(
-    ax: Any, name: str, n_axes: int = 1, figsize: tuple[float, float] | None = None
-) -> np.ndarray:
-    """The axes to draw on, new ones where none are given.
+class Display:
+    """Base of the pictures: `plot` finds the axes, draws, and keeps both."""
 
-    Parameters
-    ----------
-    ax : matplotlib Axes, sequence of n_axes Axes, or None
-    name : str
-        Name of the display, for messages.
-    n_axes : int, default=1
-    figsize : (float, float) or None
-        Of a new figure, in inches.
+    _n_axes = 1
+    # Of a new figure, in inches.
+    _figsize = (6.0, 4.2)
+    ax_: Any
+    figure_: Any
 
-    Returns
-    -------
-    ndarray of shape (n_axes,), object
-    """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{name}.plot needs matplotlib. Install it with: "
-            "pip install 'knngraph[plots]'"
-        ) from error
-    if ax is None:
-        _, ax = plt.subplots(1, n_axes, figsize=figsize, layout="constrained")
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-    if len(axes) != n_axes:
-        raise ValueError(
-            f"{name}.plot draws on {n_axes} axes, got ax with {len(axes)}; make them "
-            f"with matplotlib.pyplot.subplots(1, {n_axes}), or leave ax=None."
-        )
-    return axes
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the picture.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, sequence of Axes or None, default=None
+            Where to draw: as many axes as `ax_` has. None makes a new figure.
+
+        Returns
+        -------
+        self : object
+        """
+        name = f"{type(self).__name__}.plot"
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                f"{name} needs matplotlib. Install it with: "
+                "pip install 'knngraph[plots]'"
+            ) from error
+        if ax is None:
+            _, ax = plt.subplots(
+                1, self._n_axes, figsize=self._figsize, layout="constrained"
+            )
+        axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+        if len(axes) != self._n_axes:
+            raise ValueError(
+                f"{name} draws on {self._n_axes} axes, got ax with {len(axes)}; make "
+                f"them with matplotlib.pyplot.subplots(1, {self._n_axes}), or leave "
+                "ax=None."
+            )
+        self._draw(*axes)
+        self.ax_ = axes if self._n_axes > 1 else axes[0]
+        self.figure_ = axes[0].figure
+        return self
+
+    def _draw(self, *axes: Any) -> None:
+        raise NotImplementedError
 
 
 def equally_long(**arrays: Any) -> int:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from knngraph.inspection._optional import (
     COLORS,
     MARKERS,
-    drawing_axes,
+    Display,
     equally_long,
 )
 
@@ -20,7 +20,7 @@ _DENSITY_BINS = 20
 _FEWEST_ROWS = 5
 
 
-class NeighborGraphDisplay:
+class NeighborGraphDisplay(Display):
     """Rows, their learned neighbors, and the labels that are doubted.
 
     Parameters
@@ -50,6 +50,8 @@ class NeighborGraphDisplay:
     >>> len(display.suspects)
     3
     """
+
+    _figsize = (7.0, 5.0)
 
     def __init__(
         self, *, embedding: Any, graph: Any, labels: Any, suspects: Any = ()
@@ -106,18 +108,8 @@ class NeighborGraphDisplay:
             suspects=found.rows[:n_suspects],
         )
 
-    def plot(self, ax: Any = None) -> "NeighborGraphDisplay":
-        """Draw edges, rows and rings.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-
-        Returns
-        -------
-        self : NeighborGraphDisplay
-        """
-        (ax,) = drawing_axes(ax, type(self).__name__, figsize=(7.0, 5.0))
+    def _draw(self, *axes: Any) -> None:
+        (ax,) = axes
         self._draw_edges(ax)
         classes, codes = np.unique(self.labels, return_inverse=True)
         doubted = np.isin(np.arange(len(codes)), self.suspects)
@@ -142,8 +134,6 @@ class NeighborGraphDisplay:
         if len(classes) <= _CLASSES_IN_LEGEND:
             # Beside the picture: inside it would hide rows.
             ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
     def _draw_rows(
         self, ax: Any, chosen: np.ndarray, code: int, zorder: float, label: str | None
@@ -176,7 +166,7 @@ class NeighborGraphDisplay:
         ax.add_collection(edges)
 
 
-class LearnedKDisplay:
+class LearnedKDisplay(Display):
     """Distribution of the learned k, and k against density.
 
     Parameters
@@ -202,6 +192,9 @@ class LearnedKDisplay:
     (150,)
     """
 
+    _n_axes = 2
+    _figsize = (10.0, 4.2)
+
     def __init__(self, *, n_neighbors: Any, density: Any) -> None:
         self.n_neighbors = np.asarray(n_neighbors, dtype=np.intp)
         self.density = np.asarray(density, dtype=np.float64)
@@ -224,22 +217,9 @@ class LearnedKDisplay:
         check_is_fitted(estimator)
         return cls(n_neighbors=estimator.n_neighbors_, density=estimator.density_)
 
-    def plot(self, ax: Any = None) -> "LearnedKDisplay":
-        """Draw the distribution beside the density.
-
-        Parameters
-        ----------
-        ax : sequence of two matplotlib Axes or None, default=None
-
-        Returns
-        -------
-        self : LearnedKDisplay
-        """
-        axes = drawing_axes(ax, type(self).__name__, n_axes=2, figsize=(10.0, 4.2))
+    def _draw(self, *axes: Any) -> None:
         self._draw_distribution(axes[0])
         self._draw_density(axes[1])
-        self.ax_, self.figure_ = axes, axes[0].figure
-        return self
 
     def _draw_distribution(self, ax: Any) -> None:
         counts = np.bincount(self.n_neighbors)
@@ -283,7 +263,7 @@ class LearnedKDisplay:
         ax.legend(loc="best", framealpha=0.9)
 
 
-class ConvergenceDisplay:
+class ConvergenceDisplay(Display):
     """Mean objective after every iteration of the solver.
 
     Parameters
@@ -333,18 +313,8 @@ class ConvergenceDisplay:
         check_is_fitted(estimator)
         return cls(objective_path=estimator.objective_path_)
 
-    def plot(self, ax: Any = None) -> "ConvergenceDisplay":
-        """Draw how far the objective is above its last value.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-
-        Returns
-        -------
-        self : ConvergenceDisplay
-        """
-        (ax,) = drawing_axes(ax, type(self).__name__, figsize=(6.0, 4.2))
+    def _draw(self, *axes: Any) -> None:
+        (ax,) = axes
         above = self.objective_path - self.objective_path[-1]
         # The last value, and all equal to it, have no place on a logarithmic axis.
         shown = np.flatnonzero(above > 0.0)
@@ -357,5 +327,3 @@ class ConvergenceDisplay:
         ax.set_xlabel("iteration")
         ax.set_ylabel("mean objective above the last")
         ax.set_title(f"Convergence to {self.objective_path[-1]:.4g}")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self

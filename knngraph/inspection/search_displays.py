@@ -9,7 +9,7 @@ import numpy as np
 from knngraph.inspection._optional import (
     COLORS,
     MARKERS,
-    drawing_axes,
+    Display,
     equally_long,
 )
 
@@ -28,7 +28,7 @@ _HALF_POINT = 5.0
 _HALF_LINE = 1.5
 
 
-class FidelityDisplay:
+class FidelityDisplay(Display):
     """Measures of approximate neighborhoods over their size, a line an ef.
 
     Parameters
@@ -57,6 +57,9 @@ class FidelityDisplay:
     >>> FidelityDisplay.from_fidelity(fidelity).overlap.shape
     (2, 2)
     """
+
+    _n_axes = 4
+    _figsize = (14.0, 4.0)
 
     def __init__(
         self,
@@ -111,28 +114,17 @@ class FidelityDisplay:
             tolerance=fidelity.tolerance,
         )
 
-    def plot(self, ax: Any = None) -> "FidelityDisplay":
-        """Draw four measures; hollow points are out of tolerance in one of them.
-
-        Parameters
-        ----------
-        ax : sequence of four matplotlib Axes or None, default=None
-
-        Returns
-        -------
-        self : FidelityDisplay
-        """
-        all_axes = drawing_axes(ax, type(self).__name__, 4, (14.0, 4.0))
-        for axes, (name, title, perfect) in zip(all_axes, _MEASURES):
-            self._draw(axes, getattr(self, name), title, perfect)
-        last = all_axes[-1]
+    def _draw(self, *axes: Any) -> None:
+        for ax, (name, title, perfect) in zip(axes, _MEASURES):
+            self._draw_measure(ax, getattr(self, name), title, perfect)
+        last = axes[-1]
         hollow = {"marker": "o", "markerfacecolor": "white", "color": "0.3"}
         last.plot([], [], linestyle="none", label="out of tolerance", **hollow)
         last.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False)
-        self.ax_, self.figure_ = all_axes, last.figure
-        return self
 
-    def _draw(self, ax: Any, values: np.ndarray, title: str, perfect: float) -> None:
+    def _draw_measure(
+        self, ax: Any, values: np.ndarray, title: str, perfect: float
+    ) -> None:
         from matplotlib import colormaps
 
         # The yellow end of the map is lost on white.
@@ -161,7 +153,7 @@ class FidelityDisplay:
         ax.set_title(title, fontsize="medium")
 
 
-class ParetoDisplay:
+class ParetoDisplay(Display):
     """Accuracy against the time of a query, and the Pareto front of both.
 
     Parameters
@@ -187,6 +179,8 @@ class ParetoDisplay:
     >>> [display.names[i] for i in display.front]
     ['fast', 'slow']
     """
+
+    _figsize = (7.5, 5.0)
 
     def __init__(
         self, *, names: Sequence[str], microseconds: Any, accuracies: Any
@@ -224,18 +218,8 @@ class ParetoDisplay:
         y = np.repeat(self.accuracies[front], 2)[:-1]
         return np.column_stack([x, y])
 
-    def plot(self, ax: Any = None) -> "ParetoDisplay":
-        """Draw and name every point, and a line through the front.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-
-        Returns
-        -------
-        self : ParetoDisplay
-        """
-        (ax,) = drawing_axes(ax, type(self).__name__, figsize=(7.5, 5.0))
+    def _draw(self, *axes: Any) -> None:
+        (ax,) = axes
         from matplotlib.ticker import LogLocator, NullFormatter
 
         front = self.front
@@ -272,8 +256,6 @@ class ParetoDisplay:
         label_points(
             ax, self.microseconds, self.accuracies, self.names, self._corners(front)
         )
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
 
 def label_points(
