@@ -80,8 +80,8 @@ class HNSWIndex:
         self._settle()
 
     def _settle(self) -> None:
-        # hnswlib searches with max(ef, k): with ef fixed at 1 a call that
-        # wants more asks for more neighbors, and no call changes shared state.
+        # hnswlib searches with max(ef, k): with ef fixed at 1 a wider
+        # search requests more neighbors, and no call changes shared state.
         self._graph.set_ef(1)
         self._graph.set_num_threads(1)
         self._medoid_search: MedoidSearch | None = None
