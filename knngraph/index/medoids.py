@@ -137,7 +137,13 @@ class MedoidWalk:
             Whether it has.
         """
         early = min(EARLY * n_agree, k)
-        rule = max(early_ef, early), early, n_agree, _read_only(stored), _read_only(node_classes)
+        rule = (
+            max(early_ef, early),
+            early,
+            n_agree,
+            _read_only(stored),
+            _read_only(node_classes),
+        )
         return self._walk(queries, k, ef, rule, n_threads)
 
     def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
