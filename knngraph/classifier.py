@@ -42,7 +42,8 @@ from knngraph.parameters import (
 from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
-from knngraph.updating.estimator import UpdatableMixin, learned_attributes
+from knngraph.updating.change import learned_attributes
+from knngraph.updating.estimator import UpdatableMixin
 from knngraph.validation import check_labels, validated
 
 if TYPE_CHECKING:

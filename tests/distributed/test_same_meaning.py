@@ -164,8 +164,8 @@ def test_walks_from_medoids_are_those_of_one_machine(rows, inference):
     far = fit_far(*rows, walk="medoids", n_partitions=1, **settings)
     local = far.to_local()
     assert local.walk == "medoids"
-    reached = local._model.probe.reached
-    np.testing.assert_array_equal(reached, near._model.probe.reached)
+    reached = local._model.search_recall.reached
+    np.testing.assert_array_equal(reached, near._model.search_recall.reached)
     queries, _ = worded(150, seed=5)
     # The walk is chosen again at every query, as it is on one machine.
     answers = []
