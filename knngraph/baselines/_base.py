@@ -203,6 +203,24 @@ class BaselineClassifier(
         return self.classes_.shape[0]
 
 
+class NeighborCountMixin:
+    """Adds the number of training rows that take part in an answer."""
+
+    def n_neighbors_used(self, X: Any) -> np.ndarray:
+        """Number of training rows that take part in the answer to each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            Zero where no row takes part.
+        """
+        return self._map_queries(self._count_neighbors, X)  # type: ignore[attr-defined]
+
+
 def make_folds(
     X: np.ndarray, codes: np.ndarray, cv: Any, random_state: Any
 ) -> list[Fold]:

@@ -6,14 +6,19 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._base import (
+    TUNED,
+    BaselineClassifier,
+    NeighborCountMixin,
+    tune,
+)
 from knngraph.baselines._neighbors import METRICS, nearest, running_votes
 
 _GRIDS = {"threshold": (1.0, 0.01, 0.1, 5.0, 10.0), "weight": (0.5, 0.1, 0.3, 0.7, 0.9)}
 _EPS = np.finfo(np.float64).eps
 
 
-class XHMAKNNClassifier(BaselineClassifier):
+class XHMAKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Harmonic mean adaptive k nearest neighbors, as published or scaled.
 
     Parameters
@@ -129,19 +134,6 @@ class XHMAKNNClassifier(BaselineClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of neighbors at which the growth stopped for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-        """
-        return self._map_queries(lambda queries: self._grow(queries)[1] + 1, X)
-
     @property
     def _numbers_per_query(self) -> int:
         steps = min(self.n_neighbors + self.max_extra, self.n_samples_fit_)
@@ -151,6 +143,9 @@ class XHMAKNNClassifier(BaselineClassifier):
         settings = tune(self, _GRIDS, X, codes)
         self.threshold_ = float(settings["threshold"])
         self.weight_ = float(settings["weight"])
+
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
+        return self._grow(queries)[1] + 1
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         return self._grow(queries)[0]

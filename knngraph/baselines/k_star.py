@@ -6,13 +6,18 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._base import (
+    TUNED,
+    BaselineClassifier,
+    NeighborCountMixin,
+    tune,
+)
 from knngraph.baselines._neighbors import METRICS, nearest, vote_shares
 
 _GRIDS = {"smoothness": (1.0, 0.1, 0.5, 5.0, 10.0, 20.0)}
 
 
-class KStarNNClassifier(BaselineClassifier):
+class KStarNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Locally optimal number of neighbors, with weights, for each query.
 
     Parameters
@@ -87,23 +92,11 @@ class KStarNNClassifier(BaselineClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of training rows with a weight above zero, for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-        """
-        return self._map_queries(
-            lambda queries: np.count_nonzero(self._weigh(queries)[1], axis=1), X
-        )
-
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.smoothness_ = float(tune(self, _GRIDS, X, codes)["smoothness"])
+
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
+        return np.count_nonzero(self._weigh(queries)[1], axis=1)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         ids, weights = self._weigh(queries)

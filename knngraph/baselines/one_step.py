@@ -9,7 +9,12 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._base import (
+    TUNED,
+    BaselineClassifier,
+    NeighborCountMixin,
+    tune,
+)
 from knngraph.baselines._neighbors import count_votes, distances
 from knngraph.exceptions import KNNGraphWarning
 
@@ -21,7 +26,7 @@ _LEAST_MEMBERSHIP = 0.01
 _ROUNDING = 1e-12
 
 
-class OneStepKNNClassifier(BaselineClassifier):
+class OneStepKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """One-step k nearest neighbors by reweighted group lasso.
 
     Parameters
@@ -146,21 +151,6 @@ class OneStepKNNClassifier(BaselineClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of training rows with a weight left, for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-        """
-        return self._map_queries(
-            lambda queries: np.count_nonzero(self._weigh(queries), axis=1), X
-        )
-
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         settings = tune(self, _GRIDS, X, codes)
         self.alpha_ = float(settings["alpha"])
@@ -197,6 +187,9 @@ class OneStepKNNClassifier(BaselineClassifier):
                 "for these data; make one of them larger, or scale the rows to unit "
                 "length."
             ) from error
+
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
+        return np.count_nonzero(self._weigh(queries), axis=1)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         weights = self._weigh(queries)

@@ -101,8 +101,8 @@ def sort_columns(
     return Columns(
         list(kinds.numbers),
         list(kinds.categories),
-        _side_by_side(kinds.numbers, len(frame), np.dtype(np.float64)),
-        _side_by_side(kinds.categories, len(frame), np.dtype(object)),
+        np.array(list(kinds.numbers.values()), np.float64).T.reshape(len(frame), -1),
+        np.array(list(kinds.categories.values()), object).T.reshape(len(frame), -1),
         notices + kinds.notices,
     )
 
@@ -214,15 +214,6 @@ def _add_text(
 
 def _is_nested(value: object) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray)
-
-
-def _side_by_side(
-    columns: dict[str, np.ndarray], n_rows: int, dtype: np.dtype
-) -> np.ndarray:
-    table = np.empty((n_rows, len(columns)), dtype=dtype)
-    for place, values in enumerate(columns.values()):
-        table[:, place] = values
-    return table
 
 
 def make_preparation(columns: Columns) -> Any:

@@ -37,7 +37,7 @@ def run_compare(options: argparse.Namespace) -> int:
     except TableProblem as problem:
         print(f"knngraph compare: {problem}", file=sys.stderr)
         return 2
-    from knngraph.compare.text_report import write_text
+    from knngraph.compare.comparison import write_text
 
     write_text(comparison, sys.stdout)
     if options.report is not None:
