@@ -11,7 +11,7 @@ from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.candidates import leave_one_out_candidates
-from tests.inference.reference import neighbors_sigma, query_votes
+from tests.reference import neighbors_sigma, query_votes
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from knngraph.inference.adaptive import QueryProblem, candidate_votes
 from knngraph.inference.leave_one_out import leave_one_out
 from knngraph.lens import BlindLenses, Lens
 from knngraph.metric.choose_lens import choose_lens
-from tests.inference.reference import neighbors_sigma, query_votes
+from tests.reference import neighbors_sigma, query_votes
 
 PROBLEM = QueryProblem(12, 1.0, 0.3, 0.02)
 

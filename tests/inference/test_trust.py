@@ -22,7 +22,7 @@ from knngraph.inference.trust import (
     learn_trust,
     pairs_asked,
 )
-from tests.inference.reference import believed_votes, trusted_leave_one_out
+from tests.reference import believed_votes, trusted_leave_one_out
 
 PROBLEM = QueryProblem(12, 2.0, 0.3, 0.02)
 

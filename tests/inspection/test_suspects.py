@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
-from tests.inference.reference import query_votes
+from tests.reference import query_votes
 
 
 @pytest.fixture(scope="module")
