@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.figures import COLORS, as_svg, draw_lines, drawing
 from benchmarks.paper.methods import OURS, REFERENCE
-from benchmarks.paper.results import Published, Results
-from benchmarks.report.figures import COLORS, MARKERS, as_svg, drawing
-from benchmarks.statistics import mean_and_spread
+from benchmarks.paper.results import Results
 
 ABLATION = ("HNSW, nearest", "HNSW, 5 neighbors", REFERENCE, "cascade", "adaptive")
 ABLATION_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
@@ -23,7 +23,7 @@ def score_panel(
     metric: str,
     name: str,
     methods: Mapping[str, str],
-    published: Mapping[tuple[str, str, str], Published],
+    published: pd.Series,
 ) -> str:
     """Every method on one set: mean and spread, and the printed figure.
 
@@ -32,13 +32,14 @@ def score_panel(
     results : Results
     metric, name : str
     methods : mapping of label to published name, in order
-    published : mapping of (metric, method, set) to Published
+    published : Series of str, by (metric, method, set)
     """
-    shown = [m for m in methods if results.folds(metric, m, name)]
-    lowest = _lowest_drawn([results.mean(metric, m, name) for m in shown])
+    found = results.summary(metric).xs(name, level="set")
+    shown = [m for m in methods if m in found.index]
+    lowest = _lowest_drawn(found["mean"])
     with drawing(4.6, 0.8 + 0.23 * len(shown)) as (figure, ax):
         for place, method in enumerate(shown):
-            mean, spread = mean_and_spread(results.folds(metric, method, name))
+            mean, spread = found.loc[method, ["mean", "std"]]
             if mean < lowest:
                 ax.text(lowest, place, f"◂ {mean:.1f}", va="center", color=COLORS[0])
                 mean, spread = np.nan, 0.0
@@ -55,7 +56,7 @@ def score_panel(
             printed = published.get((metric, methods[method], name))
             if printed is not None:
                 ax.plot(
-                    printed.value,
+                    float(printed),
                     place,
                     "D",
                     markersize=4.5,
@@ -97,44 +98,26 @@ def _lowest_drawn(means: Sequence[float]) -> float:
 def ablation_panel(results: Results, name: str) -> str:
     """From a plain HNSW index to our readings on one set."""
     with drawing(4.6, 3.2) as (figure, ax):
-        for place, metric in enumerate(ABLATION_METRICS):
-            means = [results.mean(metric, method, name) for method in ABLATION]
-            values = [np.nan if mean is None else mean for mean in means]
-            ax.plot(
-                range(len(ABLATION)),
-                values,
-                color=COLORS[place],
-                marker=MARKERS[place],
-                markersize=4.5,
-                linewidth=1.2,
-                label=in_words(metric),
-            )
+        lines = {
+            in_words(metric): results.means(metric).reindex(columns=ABLATION).loc[name]
+            for metric in ABLATION_METRICS
+        }
+        draw_lines(ax, lines)
+        ax.grid(visible=False, axis="x")
         ax.set_xticks(range(len(ABLATION)), [m.replace(", ", ",\n") for m in ABLATION])
         ax.tick_params(axis="x", labelsize=8)
         ax.margins(x=0.08)
-        ax.grid(axis="y")
         ax.set_ylabel("percent")
         ax.set_title(name, loc="left")
         figure.legend(loc="outside lower center", ncols=2)
         return as_svg(figure)
 
 
-def convergence_panel(results: Results, sets: Sequence[str]) -> str:
+def convergence_panel(paths: Mapping[str, np.ndarray]) -> str:
     """Objective of the fit after every iteration, one line a set."""
     with drawing(5.2, 3.4) as (figure, ax):
-        for place, name in enumerate(sets):
-            path = results.convergence(REFERENCE, name)
-            ax.plot(
-                range(len(path)),
-                path,
-                color=COLORS[place % len(COLORS)],
-                marker=MARKERS[place % len(MARKERS)],
-                markersize=4.0,
-                linewidth=1.2,
-                label=name,
-            )
+        draw_lines(ax, paths)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.grid()
         ax.set_xlabel("iteration")
         ax.set_ylabel("objective, 1 without neighbors")
         ax.legend()

@@ -15,12 +15,13 @@ from benchmarks import machine
 from benchmarks.datasets import TABULAR, as_dense, codes_of, load, scale
 from benchmarks.isolated import MeasurementFailed, run_isolated
 from benchmarks.peers.catalog import Peer, peers
-from benchmarks.peers.report import LAST_METRIC, write_report
-from benchmarks.report.markdown import copy_to_docs
-from benchmarks.rows import Journal
+from benchmarks.peers.peers_report import make_report
+from benchmarks.report import copy_to_docs
+from benchmarks.rows import Journal, read_rows
 from knngraph.datasets.files import read_set
 
 ROOT = Path(__file__).resolve().parent.parent
+LAST_METRIC = "model_megabytes"
 # Names under which packages are imported, where they differ.
 _MODULES = {"faiss-cpu": "faiss", "scikit-learn": "sklearn"}
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure who was not measured, then write the report."""
+    """Measure the peers that are not there, then write the report."""
     name = options.set or options.npz.stem
     try:
         X, y = _read(options)
@@ -83,7 +84,8 @@ def run(options: argparse.Namespace) -> int:
         names = ("X_train", "y_train", "X_test", "y_test")
         np.savez(path, **dict(zip(names, parts)))
         problems = _measure(journal, name, str(path), options)
-    pages = write_report(journal.path, problems)
+    report = make_report(name, read_rows(journal.path), problems)
+    pages = report.write(journal.path.with_suffix(".md"))
     print("Written:", *(str(p) for p in [journal.path, *pages]), sep="\n  ")
     if options.write_docs:
         copy_to_docs(pages[0], f"peers-{name}.md", f"peers-{name}*.svg")
@@ -153,14 +155,10 @@ def _measure_one(
         )
         tuning = time.perf_counter() - start
     values = _call("measure_peer", budget, path=path, name=peer.name, settings=settings)
-    return (
-        {"settings": json.dumps(settings), "tuning_seconds": tuning}
-        | {key: value for key, value in values.items() if key != LAST_METRIC}
-        | {LAST_METRIC: values[LAST_METRIC]}
-    )
+    return {"settings": json.dumps(settings), "tuning_seconds": tuning} | values
 
 
 def _call(function: str, budget: float, **arguments: Any) -> dict[str, Any]:
     return run_isolated(
-        f"benchmarks.peers.measure:{function}", arguments, timeout=budget
+        f"benchmarks.peers.measure_peer:{function}", arguments, timeout=budget
     )

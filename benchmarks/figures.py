@@ -1,13 +1,13 @@
 """Drawings as SVG whose ink follows the page, so that one serves light and dark."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from knngraph.inspection.displays._axes import COLORS, MARKERS
 
-__all__ = ["COLORS", "MARKERS", "as_svg", "drawing", "on_white"]
+__all__ = ["COLORS", "MARKERS", "as_svg", "draw_lines", "drawing", "on_white"]
 
 # A color that no drawing uses by itself; `as_svg` turns it into `currentColor`.
 _INK = "#010203"
@@ -43,6 +43,24 @@ def drawing(width: float = 4.4, height: float = 3.4) -> Iterator[tuple[Any, Any]
 
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots()
+
+
+def draw_lines(ax: Any, lines: Mapping[str, Any], x: Any = None) -> None:
+    """Values by label as lines with markers, over a grid.
+
+    Over `x`, or over the places of the values where there is none.
+    """
+    for place, (label, values) in enumerate(lines.items()):
+        ax.plot(
+            range(len(values)) if x is None else x,
+            values,
+            color=COLORS[place % len(COLORS)],
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=4.5,
+            linewidth=1.2,
+            label=label,
+        )
+    ax.grid()
 
 
 def as_svg(figure: Any) -> str:
