@@ -138,7 +138,7 @@ def graph(fold: Fold, suffix: str = "", **settings: Any) -> Scores:
         model.predict(fold[2][:8])
         results[label + suffix] = score(model, fold) | {
             "ef": model.ef_,
-            "short_share": model.inference_report(fold[2])["short_share"],
+            "short_share": model.inference_report(fold[2])["resolved_share"],
             "metric": model.metric_,
         }
     return results

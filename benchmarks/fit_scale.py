@@ -83,7 +83,6 @@ def fit_by_stage(
 
 def measure_knngraph(n_rows: int) -> dict[str, Any]:
     """Figures of one fit, its stages, and the recall of its search."""
-    from knngraph.graph.neighbors import nearest_others
     from knngraph.index.exact import ExactIndex
 
     settings: dict[str, Any] = {"support": "local", "n_jobs": N_THREADS}
@@ -92,15 +91,13 @@ def measure_knngraph(n_rows: int) -> dict[str, Any]:
     KNNGraphClassifier(**settings | {"ef_construction": 10}).fit(*mixture(20_000))
     X, y = mixture(n_rows)
     classifier, total, stages = fit_by_stage(X, y, **settings)
-    model = classifier._model
-    points = model.training.points
+    rows = classifier._present_model.rows
+    points = rows.training.points
     checked = np.random.default_rng(1).choice(len(points), N_CHECKED, replace=False)
-    lists = nearest_others(
-        model.index, points, model.training.node_counts(), N_NEIGHBORS, n_threads=2
-    )
+    lists = rows.neighbors.ids[:, :N_NEIGHBORS]
     exact, _ = ExactIndex(points).nearest(points[checked], N_NEIGHBORS + 1, n_threads=2)
     shared = [
-        len(np.intersect1d(lists.ids[i], ids[ids != i]))
+        len(np.intersect1d(lists[i], ids[ids != i]))
         for i, ids in zip(checked, exact)
     ]
     return {

@@ -145,8 +145,8 @@ def compare_lookup(
 ) -> Iterator[Figure]:
     """Time of predict over that of a bare search of the same index, ef=1."""
     model.set_params(inference="lookup", ef=1, n_jobs=1)
-    state, part = model._model, f"lookup {name}"
-    graph = state.index._graph
+    state, part = model._present_model, f"lookup {name}"
+    graph = state.rows.index._graph
     for dtype in dict.fromkeys((rows.dtype, np.dtype(np.float64))):
         queries = np.resize(rows, (N_QUERIES, rows.shape[1])).astype(dtype)
         ready = state.space.map_rows(queries)

@@ -68,7 +68,7 @@ EFFECTS = [
     Effect("max_iter", (10, 50, 200), "lookup", GUIDE / "representation.md"),
     Effect("positive", (True, False), "lookup", GUIDE / "representation.md"),
     Effect("self_weight", (0.0, 0.5, 1.0, 2.0), "lookup", GUIDE / "consensus.md"),
-    Effect("vote", ("trusted", "labels"), "adaptive", DOCS / "inference.md"),
+    Effect("vote", ("reliability", "labels"), "adaptive", DOCS / "inference.md"),
     Effect("query_nugget", (0.03, 0.1, 0.3, 1.0), "adaptive", DOCS / "inference.md"),
     Effect("query_penalty", (0.0, 0.02, 0.1), "adaptive", DOCS / "inference.md"),
     Effect(

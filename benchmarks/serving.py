@@ -115,8 +115,9 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         random_state=0,
     ).fit(train, y[:-_QUERIES])
     plain = KNeighborsClassifier().fit(train, y[:-_QUERIES])
-    in_order = train[classifier._model.stored.row_of_node]
-    indexes = bare_indexes(in_order, classifier._recipe.seed)
+    fitted = classifier._present_model
+    in_order = train[fitted.training.row_of_node()]
+    indexes = bare_indexes(in_order, fitted.settings.seed)
     bare = indexes.pop("hnswlib")
     predictors, from_medoids = (
         {

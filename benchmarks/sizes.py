@@ -34,17 +34,18 @@ ANSWERS = {
 
 def bytes_by_part(model: KNNGraphClassifier) -> pd.DataFrame:
     """Bytes of the parts a distinct row: by the formula, and as they are."""
-    points = model._model.training.points
+    fitted = model._present_model
+    points = fitted.training.points
     n_rows, d = points.shape
-    lists = model._rows.neighbors
+    lists = fitted.rows.neighbors
     listed = lists.ids.nbytes + lists.squared.nbytes
-    weights = model._rows.solved.representation.weights
+    weights = fitted.graph.representation.weights
     graph = model.graph_
     learned = sum(a.data.nbytes + a.indices.nbytes for a in (graph, weights))
     shares = model.label_distribution_
     found = {
         "rows": (4 * d, points.nbytes),
-        "index": (4 * d + 8 * model.M + 12, len(pickle.dumps(model._model.index))),
+        "index": (4 * d + 8 * model.M + 12, len(pickle.dumps(fitted.rows.index))),
         "candidates": (8 * model.max_neighbors, listed),
         "learned neighbors": (28 * model.n_neighbors_.mean(), learned),
         "`label_distribution_`": (8 * len(model.classes_), shares.nbytes),
