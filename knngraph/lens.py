@@ -119,7 +119,7 @@ class BlindLenses:
 
 
 def _along(rows: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    from knngraph.metric._project import project
+    from knngraph._project import project
 
     seen = np.empty((len(rows), directions.shape[1]), dtype=np.float32)
     # In double precision, which is what `project` is compiled for.
