@@ -370,9 +370,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 codes,
                 len(self.classes_),
                 self.metric,
-                self._query_problem(sigma=0.0),
                 seed=seed,
-                n_threads=n_threads,
             )
             placing.advance(X.shape[0])
         index, probe = build_index(

@@ -5,17 +5,21 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from scipy.linalg import solve
 
+from knngraph.distances import squared_distances
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem, candidate_votes, n_listed_for
 from knngraph.inference.candidates import problem_bandwidth, through_lens
 from knngraph.lens import BlindLenses, Lens
-from knngraph.metric.choose import N_ROUNDS
-from knngraph.metric.gradient_map import FLOOR, gradient_rounds
+from knngraph.metric.gradient_map import FLOOR, MAX_ROWS, MAX_TARGETS
 from knngraph.parallel import one_blas_thread
 
+N_ROUNDS = 3
+_GRADIENT_ROWS = 400
+_RIDGE = 0.1
 # Coordinates that a lens adds at the most.
 MAX_DIRECTIONS = 32
 # Folds that are held out in turn: as many lenses have not seen one of them.
@@ -221,3 +225,70 @@ class _Judge:
             self.training, ids, squared, problem, n_threads=self.n_threads
         )
         return votes.argmax(axis=1) == self.given
+
+
+def gradient_rounds(
+    rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Directions in which the labels change, round by round without end.
+
+    Parameters
+    ----------
+    rows, codes, n_classes, seed
+        As in `gradient_maps`.
+
+    Yields
+    ------
+    values : ndarray of shape (n_features,)
+        Eigenvalues of M, the largest first; their mean is one.
+    vectors : ndarray of shape (n_features, n_features)
+        Its eigenvectors, a column each.
+    """
+    rows = rows[:MAX_ROWS].astype(np.float64)
+    targets = _targets(codes[:MAX_ROWS], n_classes, seed)
+    n_features = rows.shape[1]
+    linear = np.eye(n_features)
+    while True:
+        outer = _gradient_outer_product(rows @ linear, targets)
+        outer = linear @ outer @ linear.T
+        trace = np.trace(outer)
+        if not trace > 0.0:
+            return  # one class, or rows that are all the same
+        outer *= n_features / trace
+        values, vectors = np.linalg.eigh(0.5 * (outer + outer.T))
+        values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+        yield values, vectors
+        linear = as_map(values, vectors)
+
+
+def as_map(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The map L = (M + 0.02 I)^(1/2) by the eigenvalues and eigenvectors of M."""
+    return (vectors * np.sqrt(values + FLOOR)) @ vectors.T
+
+
+def _targets(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    indicators = np.eye(n_classes)[codes]
+    indicators -= indicators.mean(axis=0)
+    if n_classes <= MAX_TARGETS:
+        return indicators
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n_classes, MAX_TARGETS))
+    return indicators @ signs / np.sqrt(MAX_TARGETS)
+
+
+def _gradient_outer_product(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Mean outer product of the gradients of the fit, in the space of `rows`."""
+    squared = squared_distances(rows, rows)
+    few = slice(0, _GRADIENT_ROWS)
+    twice_variance = float(np.median(squared[few, few]))
+    if twice_variance == 0.0:
+        return np.zeros((rows.shape[1], rows.shape[1]))
+    kernel = np.exp(squared / -twice_variance)
+    there, pulls = rows[few], kernel[few].copy()
+    kernel[np.diag_indices(len(rows))] += _RIDGE
+    dual = solve(kernel, targets, assume_a="pos", check_finite=False)
+    outer = np.zeros((rows.shape[1], rows.shape[1]))
+    for column in dual.T:
+        pull = pulls * column
+        gradients = pull @ rows - pull.sum(axis=1)[:, None] * there
+        outer += gradients.T @ gradients
+    return outer / (len(there) * (0.5 * twice_variance) ** 2)
