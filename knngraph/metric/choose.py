@@ -11,14 +11,14 @@ from knngraph.metric.gradient_map import N_MAPS, gradient_maps
 MAX_ROWS = 2000
 _N_FOLDS = 3
 # Folds are held out in turn until so many rows have been answered.
-_ENOUGH_ROWS = 400
-# Standard errors by which a map must lead, and by which it may fall behind in the
-# first fold before all maps are given up.
+_ENOUGH_ROWS = 600
+# By so many standard errors, and so many rows besides, a map must lead: few rows ask
+# for a clearer lead than many.
 _LEAD = 0.5
+_LEAD_ROWS = 2
+# Standard errors by which a map may fall behind in the first fold before it and all
+# that follow are given up.
 _GIVE_UP = 2.0
-# On so few rows a map must lead by one standard error more; on more of them, by
-# less in proportion.
-_FEW_ROWS = 50
 # Below so many rows those that are held out are too few to tell.
 _FEWEST_ROWS = 30
 
@@ -48,8 +48,8 @@ def choose_map(
     the other rows only: a map that has seen the label of a row looks better on that
     row than it is. Let d be the number of rows that are answered right either with
     a map or without it, but not both. By chance alone the counts of right answers
-    would differ by about sqrt(d). A map is chosen only if it leads by half of that,
-    and on n rows by 50 / n of it more.
+    would differ by about sqrt(d). A map is chosen only if it leads by more than half
+    of that and two rows besides, which counts where rows are few.
 
     Examples
     --------
@@ -58,7 +58,8 @@ def choose_map(
     >>> rows = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
     >>> choose_map(rows, (rows[:, 0] > 0).astype(int), 2) > 0
     True
-    >>> choose_map(rows, np.arange(200) % 2, 2)
+    >>> plane = rows[:, :2]  # no direction is better than another
+    >>> choose_map(plane, (np.linalg.norm(plane, axis=1) > 1.2).astype(int), 2)
     0
     """
     if n_classes < 2 or len(rows) < _FEWEST_ROWS:
@@ -84,8 +85,8 @@ def choose_map(
         if n_answered >= _ENOUGH_ROWS:
             break
     best = int(np.argmax(lead[: n_maps + 1]))  # the first of equals: the gentlest
-    needed = _LEAD + _FEW_ROWS / len(rows)
-    return best if lead[best] > needed * np.sqrt(differ[best]) else 0
+    needed = _LEAD_ROWS + _LEAD * np.sqrt(differ[best])
+    return best if lead[best] > needed else 0
 
 
 def folds(codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
