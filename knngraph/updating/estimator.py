@@ -1,4 +1,4 @@
-"""The part of an estimator that takes rows in and lets them go after fit."""
+"""`partial_fit` and `forget`, and the fitted attributes that follow the rows."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.fitting import all_or_nothing
-from knngraph.inference.model import FittedModel
+from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.updating.arguments import (
     check_same_parameters,
@@ -16,16 +16,15 @@ from knngraph.updating.arguments import (
     codes_of_labels,
     warn_of_far_rows,
 )
-from knngraph.updating.attributes import LEARNED
-from knngraph.updating.change import Change
+from knngraph.updating.change import LEARNED, Change
 from knngraph.validation import check_classes, check_labels, validated
 
 
 class UpdatableMixin:
     """`partial_fit` and `forget` for an estimator that fits `_fit_codes`.
 
-    After a change the estimator holds a `Change` in the place of what it has
-    learned; the first look at a fitted attribute carries it out. The estimator is
+    After a change the estimator holds a `Change` in the place of its learned
+    attributes; the first access to one of them carries it out. The estimator is
     never seen half changed: its state is exchanged in one assignment.
     """
 
@@ -34,11 +33,11 @@ class UpdatableMixin:
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Any:
-        """Add rows to those that were learned.
+        """Add rows to the training rows.
 
         The first call is a `fit`; after `fit`, rows are added to those of the fit.
-        Only what the new rows touch is searched and solved again, at the next
-        look at the model: many small calls in a row cost little.
+        Only what the new rows touch is searched and solved again, when the model is
+        next used: many small calls in a row cost little.
 
         Parameters
         ----------
@@ -83,12 +82,12 @@ class UpdatableMixin:
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
         rows = change.space.map_rows(X)
-        warn_of_far_rows(rows, change.recipe)
+        warn_of_far_rows(rows, change.settings)
         self._note(change.added(rows, codes, count_threads(self.n_jobs)))
         return self
 
     def forget(self, indices: Any) -> Any:
-        """Remove rows from those that were learned.
+        """Remove rows from the training rows.
 
         Parameters
         ----------
@@ -129,32 +128,33 @@ class UpdatableMixin:
         state = vars(self)
         change = state.get("_change")
         if name in LEARNED and change is not None:
-            if name == "query_bandwidth_":  # asks for no graph
+            if name == "query_bandwidth_":  # needs no graph
                 return change.model.query_bandwidth
             learned = change.attributes(self.classes_)
-            rest = {key: value for key, value in state.items() if key != "_change"}
-            self.__dict__ = rest | learned
+            if vars(self).get("_change") is change:  # no rows came meanwhile
+                rest = {key: v for key, v in state.items() if key != "_change"}
+                self.__dict__ = rest | learned
             return learned[name]
-        if name in state:  # another thread has just learned it
+        if name in state:  # another thread has just set it
             return state[name]
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"
         )
 
     def __getstate__(self) -> Any:
-        # A copy or a file holds what is learned, not what is to be learned.
+        # A copy or a file holds learned attributes, not a pending change.
         if "_change" in vars(self):
             _ = self.graph_
         return super().__getstate__()
 
     @property
     def _present_model(self) -> FittedModel:
-        """The model to answer with: it learns no more than an answer asks for."""
+        """The model of the rows there are; its parts are found on first use."""
         change = vars(self).get("_change")
         return self._model if change is None else change.model
 
     def _has_rows(self) -> bool:
-        return "_change" in vars(self) or "_rows" in vars(self)
+        return "_change" in vars(self) or "_model" in vars(self)
 
     def _first_rows(self, X: Any, y: Any, classes: Any) -> Any:
         if classes is None:
@@ -175,7 +175,7 @@ class UpdatableMixin:
         change = vars(self).get("_change")
         if change is not None:
             return change
-        return Change.none(self._rows, self._recipe, count_threads(self.n_jobs))
+        return Change.of_model(self._model, count_threads(self.n_jobs))
 
     def _note(self, change: Change) -> None:
         kept = {key: v for key, v in vars(self).items() if key not in LEARNED}

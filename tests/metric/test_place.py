@@ -32,12 +32,11 @@ def test_a_map_finds_the_needle(inference, random):
     X_test, y_test = needle(random, 400)
     scores = {}
     for metric in ("euclidean", "learned", "auto"):
-        # The plain vote and no lens: what is compared is the metric alone.
+        # The plain vote: what is compared is the metric alone.
         model = KNNGraphClassifier(
             inference=inference,
             metric=metric,
             vote="labels",
-            query_metric="same",
             ef=32,
             random_state=0,
         ).fit(X, y)
