@@ -131,18 +131,17 @@ def right_by_map(
         First without a map, then with one map after the other: none where there is
         nothing to learn.
     """
-    near, near_codes = rows[fitted], codes[fitted]
-    far, given = rows[held_out], codes[held_out]
+    # Near the origin, where single precision tells near rows apart.
+    center = np.median(rows[fitted], axis=0).astype(rows.dtype)
+    near, near_codes = rows[fitted] - center, codes[fitted]
+    far, given = rows[held_out] - center, codes[held_out]
     yield near_codes[_nearest(near, far)] == given
-    for linear in gradient_maps(near, near_codes, n_classes, seed):
-        single = linear.astype(rows.dtype)
-        yield near_codes[_nearest(near @ single, far @ single)] == given
+    for factor in gradient_maps(near, near_codes, n_classes, seed):
+        yield near_codes[_nearest(near @ factor, far @ factor)] == given
 
 
 def _nearest(rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Place of the row nearest to every query, by one product in their precision."""
-    center = np.median(rows, axis=0).astype(rows.dtype)
-    rows, queries = rows - center, queries - center
     closeness = queries @ rows.T
     closeness -= 0.5 * np.einsum("ij,ij->i", rows, rows)
     return closeness.argmax(axis=1)

@@ -27,6 +27,9 @@ def gradient_maps(
 ) -> Iterator[np.ndarray]:
     """Maps that stretch the directions in which the labels change.
 
+    A map is given by a factor of it, which is cheaper: rows have the same distances
+    under both. `symmetric_map` makes the map of the factor.
+
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features), float32 or float64
@@ -39,19 +42,20 @@ def gradient_maps(
 
     Yields
     ------
-    ndarray of shape (n_features, n_features), float64
-        Four maps L, found as they are asked for: the gentle one and the full one of
-        the first round, then of the second. Rows are mapped as `rows @ L`. None
-        follows where there is nothing to learn: one class, or rows that are all the
-        same.
+    ndarray of shape (n_features, n_features)
+        Factors of four maps, found as they are asked for: the gentle map and the
+        full one of the first round, then of the second. Their columns are
+        directions, the longest last. None follows where there is nothing to learn:
+        one class, or rows that are all the same.
 
     Notes
     -----
     A kernel ridge regression (Gaussian, sigma^2 half the median squared distance,
     ridge 0.1) is fitted to the centered class indicators. M is the mean outer
     product of its gradients at the first 200 rows, scaled to mean diagonal one. The
-    full map is L = (M + 0.02 I)^(1/2), the gentle one the square root of that. The
-    second round is fitted to the rows under the full map of the first.
+    full map is L = (M + 0.02 I)^(1/2), the gentle one the square root of that. With
+    the eigenvectors V of M and the eigenvalues s of L, the factor of L is V diag(s).
+    The second round is fitted to the rows under the full map of the first.
 
     References
     ----------
@@ -62,9 +66,10 @@ def gradient_maps(
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.metric.gradient_map import gradient_maps
+    >>> from knngraph.metric.gradient_map import gradient_maps, symmetric_map
     >>> rows = np.random.default_rng(0).normal(size=(200, 2))
-    >>> gentle, full, *_ = gradient_maps(rows, (rows[:, 0] > 0).astype(int), 2)
+    >>> factors = gradient_maps(rows, (rows[:, 0] > 0).astype(int), 2)
+    >>> gentle, full, *_ = map(symmetric_map, factors)
     >>> bool(full[0, 0] > 3 * full[1, 1])
     True
     >>> np.allclose(gentle @ gentle, full)
@@ -74,20 +79,23 @@ def gradient_maps(
     # Near the origin, where single precision tells near rows apart.
     rows = rows - np.median(rows, axis=0).astype(rows.dtype)
     targets = _targets(codes[:MAX_ROWS], n_classes, seed).astype(rows.dtype)
-    linear = np.eye(rows.shape[1], dtype=rows.dtype)
+    factor = np.eye(rows.shape[1], dtype=rows.dtype)
     for _ in range(N_ROUNDS):
-        outer = linear @ _gradient_outer_product(rows @ linear, targets) @ linear.T
+        outer = factor @ _gradient_outer_product(rows @ factor, targets) @ factor.T
         trace = float(np.trace(outer))
         if not trace > 0.0:
             return
         outer *= len(outer) / trace
         values, vectors = np.linalg.eigh(0.5 * (outer + outer.T))
-        stretch = np.maximum(values.astype(np.float64), 0.0) + FLOOR
-        vectors = vectors.astype(np.float64)
         for power in POWERS:
-            found = (vectors * stretch**power) @ vectors.T
-            yield found
-        linear = found.astype(rows.dtype)
+            factor = vectors * (np.maximum(values, 0.0) + FLOOR) ** power
+            yield factor
+
+
+def symmetric_map(factor: np.ndarray) -> np.ndarray:
+    """The map V diag(s) V' of a factor V diag(s), in double precision."""
+    factor = factor.astype(np.float64)
+    return factor @ (factor / np.linalg.norm(factor, axis=0)).T
 
 
 def _targets(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:

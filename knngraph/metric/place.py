@@ -8,7 +8,7 @@ import numpy as np
 
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.metric.choose import MAX_ROWS, choose_map
-from knngraph.metric.gradient_map import N_MAPS, gradient_maps
+from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space, fit_space
 
@@ -77,8 +77,11 @@ def learn_map(
         number = N_MAPS
         if metric == "auto":
             number = choose_map(rows, codes, n_classes, seed=seed)
-        maps = gradient_maps(rows, codes, n_classes, seed)
-        return next(islice(maps, number - 1, None), None) if number else None
+        if not number:
+            return None
+        factors = gradient_maps(rows, codes, n_classes, seed)
+        factor = next(islice(factors, number - 1, None), None)
+        return None if factor is None else symmetric_map(factor)
 
 
 def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 
 import knngraph.metric.gradient_map as gradient_map
-from knngraph.metric.gradient_map import N_MAPS, gradient_maps
+from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
 
 
 def informative(random, n=200, n_features=5):
@@ -18,29 +18,34 @@ def informative(random, n=200, n_features=5):
     return rows, (rows[:, 1] > 0).astype(int)
 
 
+def all_maps(*arguments):
+    """The gentle map and the full one of every round."""
+    return [symmetric_map(factor) for factor in gradient_maps(*arguments)]
+
+
 def full_maps(*arguments):
     """The full map of every round."""
-    return list(gradient_maps(*arguments))[1::2]
+    return all_maps(*arguments)[1::2]
 
 
 def test_the_informative_direction_is_stretched(random):
     rows, codes = informative(random)
-    for linear in full_maps(rows, codes, 2):
+    for linear in full_maps(rows.astype(float), codes, 2):
         assert_allclose(linear, linear.T, atol=1e-12)
         stretch = np.linalg.norm(linear, axis=0)
         assert stretch.argmax() == 1
         assert stretch[1] > 3.0 * np.delete(stretch, 1).max()
         # No direction is thrown away, and the mean square is a fixed one.
-        assert np.linalg.eigvalsh(linear).min() >= np.sqrt(0.02) - 1e-6
-        assert_allclose(np.trace(linear @ linear), 5 * 1.02, rtol=1e-6)
+        assert np.linalg.eigvalsh(linear).min() >= np.sqrt(0.02) - 1e-9
+        assert_allclose(np.trace(linear @ linear), 5 * 1.02)
 
 
 def test_a_gentle_map_is_the_root_of_the_full_one(random):
     rows, codes = informative(random)
-    maps = list(gradient_maps(rows, codes, 2))
+    maps = all_maps(rows.astype(float), codes, 2)
     assert len(maps) == N_MAPS == 4
     for gentle, full in zip(maps[::2], maps[1::2]):
-        assert_allclose(gentle @ gentle, full, atol=1e-6)
+        assert_allclose(gentle @ gentle, full, atol=1e-12)
         stretch = np.linalg.norm(gentle, axis=0)
         assert stretch.argmax() == 1
         assert stretch[1] < 4.0 * np.delete(stretch, 1).max()
@@ -60,7 +65,7 @@ def test_two_rounds_recomputed(n_classes, random):
     X = X.astype(float)
     if n_classes == 3:
         codes = codes + (X[:, 0] > 1)
-    maps = list(gradient_maps(X, codes, n_classes))
+    maps = all_maps(X, codes, n_classes)
     targets = np.eye(n_classes)[codes] - np.eye(n_classes)[codes].mean(axis=0)
     expected = np.eye(3)
     for gentle, full in zip(maps[::2], maps[1::2]):
@@ -84,10 +89,20 @@ def test_two_rounds_recomputed(n_classes, random):
 
 def test_single_precision_is_precise_enough(digits):
     X, y = digits[0][:600].astype(np.float32), digits[1][:600]
-    single = gradient_maps(X, y, 10)
-    for found, expected in zip(single, gradient_maps(X.astype(float), y, 10)):
+    for found, expected in zip(all_maps(X, y, 10), all_maps(X.astype(float), y, 10)):
         assert found.dtype == np.float64
         assert_allclose(found, expected, atol=2e-3)
+
+
+def test_rows_have_the_same_distances_under_a_factor(random):
+    rows, codes = informative(random)
+    for factor in gradient_maps(rows.astype(float), codes, 2):
+        linear = symmetric_map(factor)
+        assert_allclose(linear, linear.T, atol=1e-12)
+        assert_allclose(linear @ linear, factor @ factor.T, atol=1e-12)
+        assert_allclose(
+            cdist(rows @ factor, rows @ factor), cdist(rows @ linear, rows @ linear)
+        )
 
 
 def test_far_from_the_origin_nothing_changes(random):
@@ -156,7 +171,7 @@ def test_nothing_to_learn_gives_no_map(random):
 
 def test_two_rows(random):
     rows = random.normal(size=(2, 3)).astype(np.float32)
-    for linear in gradient_maps(rows, np.arange(2), 2):
+    for linear in all_maps(rows, np.arange(2), 2):
         assert np.isfinite(linear).all()
 
 
