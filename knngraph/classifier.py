@@ -365,9 +365,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 codes,
                 len(self.classes_),
                 self.metric,
-                self._query_problem(),
                 seed=seed,
-                n_threads=n_threads,
             )
             placing.advance(X.shape[0])
         index, search_recall = build_index(

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
-from tests.inference.reference import query_votes
+from tests.reference import query_votes
 
 
 @pytest.fixture(scope="module")
