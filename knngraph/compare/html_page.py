@@ -117,14 +117,13 @@ def drawing(width: float = 4.4, height: float = 3.4) -> Iterator[tuple[Any, Any]
 
 
 def as_svg(picture: Any) -> str:
-    """The figure as SVG in the ink of the page; equal figures give equal bytes."""
+    """The figure as an SVG document in the ink of the page, with reproducible bytes."""
     import matplotlib
 
     target = io.StringIO()
     with matplotlib.rc_context(_DRAWING):
         picture.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    svg = target.getvalue().replace(_INK, "currentColor")
-    return svg[svg.index("<svg") :]
+    return target.getvalue().replace(_INK, "currentColor")
 
 
 def _kind(name: str) -> str:

@@ -130,4 +130,6 @@ def _picture(comparison: Comparison) -> str:
     )
     with drawing(8.0, 5.0) as (picture, axes):
         display.plot(axes)
-        return f"<p>{as_svg(picture)}</p>"
+        svg = as_svg(picture)
+    # Without the prolog, which only a document may have.
+    return f"<p>{svg[svg.index('<svg') :]}</p>"
