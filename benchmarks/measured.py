@@ -60,12 +60,6 @@ PAGES = (
         "benchmarks.foundation --report-only --write-docs",
     ),
     Page(
-        "readings.md",
-        ("benchmarks.readings --data-dir DIR",),
-        "readings.csv",
-        "benchmarks.readings --report-only --write-docs",
-    ),
-    Page(
         "baselines.md",
         ("benchmarks.baselines_binalpha --data-dir DIR",),
         "baselines_binalpha.csv",

@@ -4,9 +4,9 @@
 
 Rows come and go, queries are answered in all three ways, the estimator and its
 predictor go to files and come back, and calls that must be refused are. Answers
-are held against `benchmarks.plain_model`. Prints operations by kind, answers
-checked, wrong answers, crashes and the memory of the process over time; exits with
-an error where an answer was wrong, an operation crashed or memory crept.
+are held against the plain model of `tests.reference`. Prints operations by kind,
+answers checked, wrong answers, crashes and the memory of the process over time; exits
+with an error where an answer was wrong, an operation crashed or memory crept.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.plain_model import PlainModel
 from knngraph import KNNGraphClassifier, KNNGraphWarning, load_predictor
+from tests.reference import PlainModel
 
 OPERATIONS = {
     "predict": 0.66,
@@ -91,7 +91,7 @@ class Soak:
             max_neighbors=8,
             density_scales=(3, 7),
             vote="labels",  # as the plain model counts
-            query_metric="same",  # and as it measures
+            metric="euclidean",  # and as it measures
             ef=4 * MOST_ROWS,
             ef_construction=60,
             random_state=0,

@@ -2,26 +2,32 @@
 
 import pickle
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A search that is built once."""
 
+    index: Any
+
+    @abstractmethod
     def build(self, X: np.ndarray) -> None:
         """Index float32 rows."""
 
+    @abstractmethod
     def search(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Ids and Euclidean distances, both of shape (n_queries, k)."""
 
     def n_bytes(self) -> int:
-        """Size of the index when it is stored."""
+        """Size of the index when it is stored: of its pickle, unless it has a file."""
+        return len(pickle.dumps(self.index))
 
 
-class Faiss:
+class Faiss(Engine):
     """An index of faiss by its factory string.
 
     Parameters
@@ -64,7 +70,7 @@ class Faiss:
         return int(faiss.serialize_index(self.index).nbytes)
 
 
-class FaissLSH:
+class FaissLSH(Faiss):
     """Locality-sensitive hashing: signs of random projections, Hamming distance.
 
     Parameters
@@ -89,34 +95,41 @@ class FaissLSH:
         distances, ids = self.index.search(X - self.center, k)
         return ids, distances
 
-    def n_bytes(self) -> int:
-        """Size of the serialized codes."""
-        import faiss
 
-        return int(faiss.serialize_index(self.index).nbytes)
-
-
-class Hnswlib:
+class Hnswlib(Engine):
     """The graph of hnswlib.
 
     Parameters
     ----------
     M, ef_construction, ef : int
+    n_threads, seed : int
+        Only a graph that one thread builds depends on the seed alone.
     """
 
-    def __init__(self, M: int, ef_construction: int, ef: int) -> None:
+    def __init__(
+        self,
+        M: int = 16,
+        ef_construction: int = 200,
+        ef: int = 1,
+        n_threads: int = 1,
+        seed: int = 0,
+    ) -> None:
         self.M, self.ef_construction, self.ef = M, ef_construction, ef
+        self.n_threads, self.seed = n_threads, seed
 
-    def build(self, X: np.ndarray) -> None:
-        """Add the rows with one thread and a fixed seed."""
+    def build(self, X: np.ndarray, order: np.ndarray | None = None) -> None:
+        """Add the rows, in another order where one is given."""
         import hnswlib
 
         self.index = hnswlib.Index("l2", X.shape[1])
         self.index.init_index(
-            len(X), M=self.M, ef_construction=self.ef_construction, random_seed=0
+            len(X),
+            M=self.M,
+            ef_construction=self.ef_construction,
+            random_seed=self.seed,
         )
-        self.index.set_num_threads(1)
-        self.index.add_items(X)
+        self.index.set_num_threads(self.n_threads)
+        self.index.add_items(X if order is None else X[order], order)
         self.index.set_ef(self.ef)
 
     def search(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,12 +137,8 @@ class Hnswlib:
         ids, squared = self.index.knn_query(X, k)
         return ids.astype(np.intp), np.sqrt(np.maximum(squared, 0.0))
 
-    def n_bytes(self) -> int:
-        """Size of the pickle."""
-        return len(pickle.dumps(self.index))
 
-
-class PyNNDescent:
+class PyNNDescent(Engine):
     """The graph of pynndescent.
 
     Parameters
@@ -155,12 +164,8 @@ class PyNNDescent:
         """Distances as they are."""
         return self.index.query(X, k=k, epsilon=self.epsilon)
 
-    def n_bytes(self) -> int:
-        """Size of the pickle."""
-        return len(pickle.dumps(self.index))
 
-
-class Annoy:
+class Annoy(Engine):
     """The trees of annoy.
 
     Parameters
@@ -221,7 +226,7 @@ class SearchVote:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Class codes of the rows."""
-        from knngraph.baselines._voting import count_votes, neighbor_weights
+        from knngraph.baselines._neighbors import count_votes, neighbor_weights
 
         queries = np.ascontiguousarray(X, dtype=np.float32)
         ids, distances = self.engine.search(queries, self.k)

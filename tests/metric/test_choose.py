@@ -18,7 +18,7 @@ from knngraph.metric.choose import (
     sample_pairs,
 )
 from knngraph.parallel import one_blas_thread
-from tests.inference.reference import neighbors_sigma, query_votes
+from tests.reference import neighbors_sigma, query_votes
 
 PROBLEM = QueryProblem(16, 0.0, 0.3, 0.02)
 
