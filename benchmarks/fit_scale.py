@@ -97,8 +97,7 @@ def measure_knngraph(n_rows: int) -> dict[str, Any]:
     lists = rows.neighbors.ids[:, :N_NEIGHBORS]
     exact, _ = ExactIndex(points).nearest(points[checked], N_NEIGHBORS + 1, n_threads=2)
     shared = [
-        len(np.intersect1d(lists[i], ids[ids != i]))
-        for i, ids in zip(checked, exact)
+        len(np.intersect1d(lists[i], ids[ids != i])) for i, ids in zip(checked, exact)
     ]
     return {
         "fit": total,
