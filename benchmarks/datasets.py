@@ -10,8 +10,8 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler, normalize
 
 from knngraph import datasets
-from knngraph.datasets.catalog import CATALOG
-from knngraph.datasets.files import read_set
+from knngraph.datasets.deposit import CATALOG
+from knngraph.datasets.loading import read_set
 
 # Columns of different units: a standard scaler goes in front.
 TABULAR = [

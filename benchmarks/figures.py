@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from knngraph.inspection.displays._axes import COLORS, MARKERS
+from knngraph.inspection._optional import COLORS, MARKERS
 
 __all__ = ["COLORS", "MARKERS", "as_svg", "draw_lines", "drawing", "on_white"]
 

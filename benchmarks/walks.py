@@ -29,7 +29,7 @@ from benchmarks.pages import DOCS, table
 from benchmarks.peers.engines import Hnswlib
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 
 PAGE = DOCS / "walks.md"
 RESULTS = Path(__file__).resolve().parent / "results" / "walks.json"
@@ -115,9 +115,9 @@ def walks(
     }
     for name, other in others.items():
         yield f"hnswlib, ef=1, {name}", by_hnswlib(other, 1)
-    walk = MedoidWalk.of_graph(HNSWParts.from_state(index.__getstate__()[0]), X)
+    walk = MedoidSearch.of_graph(HNSWParts.from_state(index.__getstate__()[0]), X)
 
-    def ended(walk: MedoidWalk, beam: int) -> Way:
+    def ended(walk: MedoidSearch, beam: int) -> Way:
         return lambda: y[walk.nearest(queries, 1, ef=beam)[0][:, 0]]
 
     for beam in (1, 2, 4, 8, 16):

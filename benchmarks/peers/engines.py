@@ -231,7 +231,7 @@ class SearchVote:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Class codes of the rows."""
-        from knngraph.baselines._voting import count_votes, neighbor_weights
+        from knngraph.baselines._neighbors import count_votes, neighbor_weights
 
         queries = np.ascontiguousarray(X, dtype=np.float32)
         ids, distances = self.engine.search(queries, self.k)

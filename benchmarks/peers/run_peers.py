@@ -18,7 +18,7 @@ from benchmarks.peers.catalog import Peer, peers
 from benchmarks.peers.peers_report import make_report
 from benchmarks.report import copy_to_docs, finish
 from benchmarks.rows import Journal, read_rows
-from knngraph.datasets.files import read_set
+from knngraph.datasets.loading import read_set
 
 ROOT = Path(__file__).resolve().parent.parent
 LAST_METRIC = "model_megabytes"

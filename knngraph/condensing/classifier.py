@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.index.build import LOOKUP_BEAMS
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.build import LOOKUP_EF
+from knngraph.index.medoids import MedoidSearch
 from knngraph.inference.answer import (
     PredictOptions,
     answer_codes,
@@ -252,8 +252,8 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     def ef_(self) -> int:
         """`ef` of the search that the parameters ask for."""
         if self.ef is None:
-            from_medoids = isinstance(self._state.model.index, MedoidWalk)
-            return LOOKUP_BEAMS["medoids" if from_medoids else "hnsw"]
+            from_medoids = isinstance(self._state.model.index, MedoidSearch)
+            return LOOKUP_EF["medoids" if from_medoids else "hnsw"]
         if isinstance(self.ef, Integral) and self.ef > 0:
             return int(self.ef)
         if self.ef == "auto":

@@ -1,18 +1,20 @@
 """Changes of the rows of a fitted model, carried out when the model is used."""
 
 from threading import RLock
+from typing import Any
 
 import numpy as np
 
 from knngraph.graph.changed_lists import change_neighbors
 from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
+from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.training_set import row_hashes
 from knngraph.index.build import (
     HELD_OUT,
-    WalkProbe,
+    SearchRecall,
     build_index,
-    probe_walks,
-    walked_by,
+    index_for_walk,
+    measure_recall,
 )
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
@@ -26,6 +28,71 @@ REBUILD_SHARE = 0.25
 # Share of new nodes from which all lists are searched anew (approximate search
 # only): that then costs less than comparing all old nodes with all new ones.
 _SEARCH_ALL_SHARE = 0.125
+
+
+# What `learned_attributes` gives, by the names it has on the estimator.
+LEARNED = frozenset(
+    {
+        "graph_",
+        "n_neighbors_",
+        "density_",
+        "lambda_max_",
+        "penalty_",
+        "bandwidth_",
+        "query_bandwidth_",
+        "label_distribution_",
+        "labels_",
+        "margin_",
+        "relabeled_",
+        "optimality_gap_",
+        "objective_path_",
+        "n_iter_",
+        "loo_score_",
+        "resolved_",
+        "_model",
+    }
+)
+
+
+def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any]:
+    """Everything that is learned from the rows of a model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    dict
+        A value for every name in `LEARNED`.
+    """
+    training, learned = model.training, model.graph
+    left_out, stored_rule = model.left_out, model.stored_rule
+    pair = training.pair_of_row
+    problem, representation = learned.problem, learned.representation
+    consensus = learned.consensus
+    graph = graph_over_rows(training, representation.weights)
+    lambda_max = representation.lambda_max[pair]
+    return {
+        "graph_": graph,
+        "n_neighbors_": np.diff(graph.indptr),
+        "density_": problem.density[pair],
+        "lambda_max_": lambda_max,
+        "penalty_": problem.fractions[pair] * lambda_max,
+        "bandwidth_": problem.kernel.sigma * model.space.scale,
+        "query_bandwidth_": model.query_bandwidth,
+        "label_distribution_": consensus.distribution[pair],
+        "labels_": classes[consensus.codes[pair]],
+        "margin_": consensus.margin[pair],
+        "relabeled_": np.flatnonzero(consensus.codes[pair] != training.codes),
+        "optimality_gap_": representation.gaps[pair],
+        "objective_path_": representation.objective_path,
+        "n_iter_": max(1, int(representation.n_iter.max())),
+        "loo_score_": left_out.answers.score,
+        "resolved_": stored_rule.resolved[pair],
+        "_model": model,
+    }
 
 
 class Change:
@@ -62,6 +129,7 @@ class Change:
         self._start: tuple[IndexedRows, PendingRows] | None = (rows, pending)
         self._n_threads = n_threads
         self._model: FittedModel | None = None
+        self._attributes: dict[str, Any] | None = None
         self._lock = RLock()
 
     @classmethod
@@ -82,6 +150,13 @@ class Change:
                 # The rows before the change would keep a second index.
                 self._start = None
             return self._model
+
+    def attributes(self, classes: np.ndarray) -> dict[str, Any]:
+        """Fitted attributes of the rows there are after the change."""
+        with self._lock:
+            if self._attributes is None:
+                self._attributes = learned_attributes(self.model, classes)
+            return self._attributes
 
     def added(self, rows: np.ndarray, codes: np.ndarray, n_threads: int) -> "Change":
         """This change, followed by additional rows."""
@@ -122,7 +197,7 @@ def search_changes(
     if hashes is None:
         hashes = row_hashes(training.points, settings.seed)
     change = change_rows(training, hashes, pending, settings.seed)
-    index, probe = _change_index(before, change, settings, n_threads)
+    index, search_recall = _change_index(before, change, settings, n_threads)
     exact = change.training.n_rows <= settings.exact_up_to
     searched: SearchIndex = ExactIndex(change.training.points) if exact else index
     many = len(change.new_nodes) > _SEARCH_ALL_SHARE * change.training.n_nodes
@@ -140,7 +215,7 @@ def search_changes(
         change.training,
         change.hashes,
         index,
-        probe,
+        search_recall,
         neighbors,
         exact,
         None if solved is None or exact else solved.after(change, moved),
@@ -149,9 +224,9 @@ def search_changes(
 
 def _change_index(
     before: IndexedRows, change: ChangedRows, settings: FitSettings, n_threads: int
-) -> tuple[HNSWIndex, WalkProbe]:
+) -> tuple[HNSWIndex, SearchRecall]:
     if change.same_nodes:
-        return before.index, before.probe
+        return before.index, before.search_recall
     build_threads = settings.build_threads(n_threads)
     index, new = before.index, change.new_nodes
     grown = len(new) > change.training.n_nodes // 2
@@ -165,15 +240,21 @@ def _change_index(
             n_threads=build_threads,
         )
     index = index.renumbered(change.node_now)
-    probe = renumber_probe(before.probe, change.node_now)
+    search_recall = renumber_recall(before.search_recall, change.node_now)
     if len(new):
         points = change.training.points
         old = np.flatnonzero(change.old_node >= 0)
-        probe = extend_probe(
-            probe, index, points[old], old, points[new], settings.walk, n_threads
+        search_recall = extend_recall(
+            search_recall,
+            index,
+            points[old],
+            old,
+            points[new],
+            settings.walk,
+            n_threads,
         )
         index.add(points[new], new, n_threads=build_threads)
-    return index, probe
+    return index, search_recall
 
 
 def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
@@ -182,29 +263,29 @@ def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
     return 1.0 - n_left / index.n_places
 
 
-def renumber_probe(probe: WalkProbe, node_now: np.ndarray) -> WalkProbe:
+def renumber_recall(search_recall: SearchRecall, node_now: np.ndarray) -> SearchRecall:
     """Without the searches that ended, or should have ended, at a node that is gone."""
-    if not len(probe.nearest):
-        return probe
-    reached, nearest = node_now[probe.reached], node_now[probe.nearest]
+    if not len(search_recall.nearest):
+        return search_recall
+    reached, nearest = node_now[search_recall.reached], node_now[search_recall.nearest]
     there = (nearest >= 0) & (reached >= 0).all(axis=0)
-    return WalkProbe(reached[:, there], nearest[there])
+    return SearchRecall(reached[:, there], nearest[there])
 
 
-def extend_probe(
-    probe: WalkProbe,
+def extend_recall(
+    search_recall: SearchRecall,
     index: HNSWIndex,
     stored: np.ndarray,
     nodes: np.ndarray,
     rows: np.ndarray,
     walk: str,
     n_threads: int,
-) -> WalkProbe:
+) -> SearchRecall:
     """Search for rows before they are inserted, as fit does for its held-out rows.
 
     Parameters
     ----------
-    probe : WalkProbe
+    search_recall : SearchRecall
     index : HNSWIndex
         Without the rows.
     stored : ndarray of shape (n_stored, n_features), float32
@@ -220,16 +301,16 @@ def extend_probe(
 
     Returns
     -------
-    WalkProbe
+    SearchRecall
         Of the last 500 searches.
     """
-    walked = probe_walks(
-        walked_by(walk, index, stored),
+    walked = measure_recall(
+        index_for_walk(walk, index, stored),
         stored,
         rows[:: max(1, -(-len(rows) // HELD_OUT))],
         n_threads,
     )
     ends = nodes[walked.reached] if walk == "medoids" else walked.reached
-    reached = np.concatenate([probe.reached, ends], axis=1)
-    nearest = np.concatenate([probe.nearest, nodes[walked.nearest]])
-    return WalkProbe(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])
+    reached = np.concatenate([search_recall.reached, ends], axis=1)
+    nearest = np.concatenate([search_recall.nearest, nodes[walked.nearest]])
+    return SearchRecall(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])

@@ -56,7 +56,7 @@ def test_the_exponent_minimises_the_log_loss(random):
         assert_allclose(exponent, power, rtol=0.35)
 
 
-def test_certain_votes_that_are_right_are_believed():
+def test_votes_that_are_right_are_sharpened():
     votes = np.tile([0.9, 0.1], (20, 1))
     right = fit_exponent(votes, np.zeros(20, dtype=int), np.ones(20, dtype=int))
     assert right > 9.0

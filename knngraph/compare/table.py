@@ -1,4 +1,4 @@
-"""A file of the user's as a data frame: format, encoding and separator found out."""
+"""A file as a data frame: its format, encoding and separator are detected."""
 
 import csv
 import gzip
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from knngraph.compare.problem import TableProblem, counted, quoted
-
 # What a cell without a value may hold, beside what pandas takes for missing.
 MORE_MISSING = ["?"]
 _SEPARATORS = ",;\t|"
@@ -21,6 +19,42 @@ _HEAD_LINES = 50
 _DECIMAL_COMMA = re.compile(r"(?:^|;)\s*-?\d+,\d+\s*(?=;|$)", re.MULTILINE)
 _DECIMAL_POINT = re.compile(r"(?:^|;)\s*-?\d+\.\d+\s*(?=;|$)", re.MULTILINE)
 _COMPRESSED = {".gz": "gzip"}
+
+
+class TableProblem(Exception):
+    """A table or an option that cannot be compared on.
+
+    The message is one line that names the file, column or option, and the way out.
+    """
+
+
+def quoted(names: object, limit: int = 5) -> str:
+    """A few names in quotes, and how many more there are.
+
+    Examples
+    --------
+    >>> from knngraph.compare.table import quoted
+    >>> quoted(["a", "b", "c"], limit=2)
+    "'a', 'b' and 1 more"
+    """
+    found = [repr(str(name)) for name in names]  # type: ignore[attr-defined]
+    shown = ", ".join(found[:limit])
+    more = len(found) - limit
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Examples
+    --------
+    >>> from knngraph.compare.table import counted
+    >>> counted(1, "row"), counted(2500, "row"), counted(3, "class")
+    ('1 row', '2,500 rows', '3 classes')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Share of walks that end at the nearest row, by beam, for three dimensionalities."""
+"""Share of searches that find the nearest row, by ef, for three dimensionalities."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,7 +7,7 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 
 rng = np.random.default_rng(0)
-beams = [1, 2, 4, 8, 16, 32, 64]
+widths = [1, 2, 4, 8, 16, 32, 64]
 figure, axes = plt.subplots()
 for d in (2, 10, 40):
     points = rng.normal(size=(4000, d)).astype(np.float32)
@@ -16,10 +16,10 @@ for d in (2, 10, 40):
     index = HNSWIndex(d, len(points), seed=0)
     index.add(points)
     found = [
-        (index.nearest(queries, 1, ef=beam)[0] == nearest).mean() for beam in beams
+        (index.nearest(queries, 1, ef=width)[0] == nearest).mean() for width in widths
     ]
-    axes.plot(beams, found, marker="o", label=f"{d} features")
-axes.set(xscale="log", xlabel="ef", ylabel="walks that end at the nearest row")
-axes.set_xticks(beams, beams)
+    axes.plot(widths, found, marker="o", label=f"{d} features")
+axes.set(xscale="log", xlabel="ef", ylabel="searches that find the nearest row")
+axes.set_xticks(widths, widths)
 axes.legend(title="4000 Gaussian rows")
 figure.tight_layout()

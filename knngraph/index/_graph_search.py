@@ -1,7 +1,7 @@
-"""Compiled walk over the links of the lowest layer of a navigable graph.
+"""Compiled search over the links of the lowest layer of a navigable graph.
 
-The walk keeps the nearest points that it has met, as many as the beam is wide, and
-goes on from the nearest of them that it has not gone on from, until there is none.
+The search keeps the `ef` nearest points that it has met and expands the nearest of
+them that is not expanded yet, until there is none.
 Distances are measured for all new neighbors of a point at once: the processor then
 waits for their coordinates together, not one after the other.
 
@@ -17,7 +17,7 @@ _REORDER = {"reassoc", "contract", "nsz"}
 # Spreads the points over the table of those that were met.
 _SPREAD = np.uint32(2654435761)
 # A point in the list is one number: the bits of its squared distance, which order
-# as the distance does, then its place, then whether the walk went on from it. So
+# as the distance does, then its place, then whether it is expanded. So
 # equal distances are ordered by place.
 _PLACE = 0x7FFFFFFF
 _SMALLEST_TABLE = 1024
@@ -89,7 +89,7 @@ def put_in(nearest, size, key):
 
 
 @compiled_part
-def agree(nearest, size, n_agree, stored, voices):
+def agree(nearest, size, n_agree, stored, node_classes):
     """Whether the first points of a list have the class stored on the nearest."""
     n_agreed = 0
     code = -1
@@ -99,7 +99,7 @@ def agree(nearest, size, n_agree, stored, voices):
             continue
         if n_agreed == 0:
             code = stored[place]
-        if voices[place] != code:
+        if node_classes[place] != code:
             return False
         n_agreed += 1
         if n_agreed == n_agree:
@@ -108,66 +108,66 @@ def agree(nearest, size, n_agree, stored, voices):
 
 
 @compiled
-def walk_queries(
+def search_queries(
     points,
     links,
     entries,
     entry_points,
-    stations,
+    deleted,
     queries,
-    beam,
+    ef,
     spare,
-    early_beam,
+    early_ef,
     early,
     n_agree,
     stored,
-    voices,
+    node_classes,
     ids,
     squared,
     agreed,
 ):
-    """Walk to every query from the nearest of several entries.
+    """Search for every query from the nearest of several entries.
 
     Parameters
     ----------
     points : ndarray of shape (n_points, n_features), float32
-    links : ndarray of shape (n_points + n_stations, most), int32
+    links : ndarray of shape (n_points + n_deleted, most), int32
         Places that every place leads to; -1 ends a row early.
     entries : ndarray of shape (n_entries,), int32
-        Places where a walk may start.
+        Places where a search may start.
     entry_points : ndarray of shape (n_entries, n_features), float32
-    stations : ndarray of shape (n_stations, n_features), float32
-        Places after those of the points: walked through, and never found.
+    deleted : ndarray of shape (n_deleted, n_features), float32
+        Deleted points, at the places after the others: expanded, and never found.
     queries : ndarray of shape (n_queries, n_features), float32
-    beam : int
-        Number of points that are kept in mind.
+    ef : int
+        Number of points that are kept.
     spare : int
-        Number of stations that are kept in mind beside them.
-    early_beam : int
-        The beam up to the early end. A walk that does not end there goes on with
-        `beam`, again from all points that it keeps.
+        Number of deleted points that are kept beside them.
+    early_ef : int
+        `ef` up to the early end. A search that does not end there goes on with `ef`,
+        again from all points that it keeps.
     early : int
-        The walk may end once it went on from so many of the nearest places.
+        The search may end once so many of the nearest places are expanded.
     n_agree : int
-        It does where so many of the nearest points agree; 0 where it must not.
+        It ends there if so many of the nearest points agree; 0 never ends it early.
     stored : ndarray of shape (n_points,), intp
         Class that is stored on a point; not read where `n_agree` is 0.
-    voices : ndarray of shape (n_points,), intp
+    node_classes : ndarray of shape (n_points,), intp
         Class of all rows on a point, -1 where they differ. Points agree with the
         nearest where this is the class that is stored on it.
     ids : ndarray of shape (n_queries, k), intp
         Result: the nearest points met, nearest first; -1 in the first place where
-        the walk has met fewer than `beam`.
+        the search has met fewer than `ef`.
     squared : ndarray of shape (n_queries, k), float32
         Result: their squared distances.
     agreed : ndarray of shape (n_queries,), bool
-        Result: whether the walk ended early. The nearest point counts then; the
+        Result: whether the search ended early. The nearest point counts then; the
         others need not be the nearest, and may be fewer than k.
     """
     n_points = points.shape[0]
-    nearest = np.empty(beam + spare + 1, dtype=np.int64)
+    nearest = np.empty(ef + spare + 1, dtype=np.int64)
     n_spots = _SMALLEST_TABLE
-    while n_spots < max(32 * beam, 4 * links.shape[1] + 8):
+    while n_spots < max(32 * ef, 4 * links.shape[1] + 8):
         n_spots *= 2
     met, marks = empty_table(n_spots)
     room = max(links.shape[1], entries.shape[0])
@@ -186,16 +186,17 @@ def walk_queries(
         is_new(met, marks, mark, entries[start])
         agreed[q] = False
         may_end = n_agree > 0
-        width = min(early_beam, beam) if may_end else beam
+        width = min(early_ef, ef) if may_end else ef
         while True:
             if may_end and next_up >= min(size, early):
-                agreed[q] = agree(nearest, min(size, early), n_agree, stored, voices)
+                n_listed = min(size, early)
+                agreed[q] = agree(nearest, n_listed, n_agree, stored, node_classes)
                 if agreed[q]:
                     break
                 may_end = False
-                if width < beam:
-                    # Points that the narrow beam dropped are to be met again.
-                    width, next_up, n_met = beam, 0, size
+                if width < ef:
+                    # Points that the smaller `ef` dropped are to be met again.
+                    width, next_up, n_met = ef, 0, size
                     mark += 1
                     for i in range(size):
                         nearest[i] &= ~1
@@ -225,8 +226,8 @@ def walk_queries(
                 if ahead[i] < n_points:
                     distances[i] = squared_distance(points, ahead[i], query)
                 else:
-                    station = ahead[i] - n_points
-                    distances[i] = squared_distance(stations, station, query)
+                    gone = ahead[i] - n_points
+                    distances[i] = squared_distance(deleted, gone, query)
             for i in range(n_ahead):
                 key = key_of(ahead[i], distances[i])
                 if n_found == width and key > nearest[size - 1]:
@@ -239,14 +240,14 @@ def walk_queries(
                         n_found -= 1
                         size -= 1
                     if n_found == width:
-                        # The list ends with a point, not with a station.
+                        # The list ends with a point that is not deleted.
                         while (nearest[size - 1] >> 1) & _PLACE >= n_points:
                             size -= 1
                 elif size - n_found < spare:
                     next_up = min(next_up, put_in(nearest, size, key))
                     size += 1
         ids[q, 0] = -1
-        if n_found < beam and not agreed[q]:
+        if n_found < ef and not agreed[q]:
             continue
         found = 0
         for i in range(size):
@@ -255,5 +256,5 @@ def walk_queries(
                 ids[q, found] = place
                 squared[q, found] = np.int32(nearest[i] >> 32).view(np.float32)
                 found += 1
-        for i in range(found, ids.shape[1]):  # of a walk that ended early
+        for i in range(found, ids.shape[1]):  # of a search that ended early
             ids[q, i], squared[q, i] = -1, 0.0

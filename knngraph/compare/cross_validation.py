@@ -1,4 +1,4 @@
-"""Cross-validate every method on the same folds, and time it."""
+"""The methods that are compared: cross-validated on the same folds, and timed."""
 
 import time
 import warnings
@@ -8,40 +8,161 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
-from knngraph.compare.methods import Fit, Reading
+from knngraph.baselines import CVKNNClassifier
+from knngraph.classifier import KNNGraphClassifier
+from knngraph.selection import KNNGraphClassifierCV
 
+MAJORITY = "majority class"
 # Probabilities are kept this far from zero before their logarithm is taken: a
-# method that says "impossible" of what happens is charged 34.5.
+# class called impossible that turns out to be right costs 34.5.
 SMALLEST_PROBABILITY = 1e-15
 _WARM_UP_ROWS = 120
-# A fold is asked again, and the fastest answer counts, while that takes no time.
+# A fold is predicted again, and the fastest time counts, while that takes no time.
 _CALLS = 3
 _SECONDS_OF_CALLS = 0.2
 
 
-@dataclass
-class Measured:
-    """What one method did, a value a fold.
+@dataclass(frozen=True)
+class Method:
+    """One line of the table.
 
     Parameters
     ----------
-    reading : Reading
+    name : str
+    code : str
+        How to make it in Python.
+    parameters : dict
+        Set after the fit, which the methods of one `Fit` share.
+    ours : bool
+    """
+
+    name: str
+    code: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One estimator, fitted once a fold, and the methods that answer from that fit.
+
+    Parameters
+    ----------
+    make : callable
+        (seed, n_jobs) -> unfitted classifier.
+    methods : list of Method
+    """
+
+    make: Callable[[int, int], Any]
+    methods: list[Method]
+
+
+def all_fits(*, quick: bool = False) -> list[Fit]:
+    """Everything that is compared, simplest first.
+
+    Parameters
+    ----------
+    quick : bool, default=False
+        Leave out what learns a metric or its own settings.
+
+    Returns
+    -------
+    list of Fit
+    """
+    fits = [
+        _one(
+            MAJORITY,
+            'DummyClassifier(strategy="prior")',
+            lambda seed, jobs: DummyClassifier(strategy="prior"),
+        ),
+        _neighbors("1-NN", 1, "uniform"),
+        _neighbors("kNN, k=5", 5, "uniform"),
+        _neighbors("kNN, k=5, by distance", 5, "distance"),
+        _one(
+            "kNN, k by cross-validation",
+            "CVKNNClassifier()",
+            lambda seed, jobs: CVKNNClassifier(random_state=seed, n_jobs=jobs),
+        ),
+        _graph("euclidean", ", euclidean"),
+    ]
+    if quick:
+        return fits
+    every_setting = Method("KNNGraphClassifierCV", "KNNGraphClassifierCV()", ours=True)
+    return [
+        *fits,
+        _graph("auto", ""),
+        Fit(
+            lambda seed, jobs: KNNGraphClassifierCV(random_state=seed, n_jobs=jobs),
+            [every_setting],
+        ),
+    ]
+
+
+def _one(name: str, code: str, make: Callable[[int, int], Any]) -> Fit:
+    return Fit(make, [Method(name, code)])
+
+
+def _neighbors(name: str, k: int, weights: str) -> Fit:
+    return _one(
+        name,
+        f'KNeighborsClassifier({k}, weights="{weights}")',
+        lambda seed, jobs: KNeighborsClassifier(k, weights=weights, n_jobs=jobs),
+    )
+
+
+def _graph(metric: str, suffix: str) -> Fit:
+    """One fit of the graph classifier, and all its inferences."""
+    methods = []
+    for inference, ef in (
+        ("lookup", 1), ("lookup", "auto"), ("cascade", None), ("adaptive", None)
+    ):  # fmt: skip
+        name, code = inference, f'inference="{inference}", metric="{metric}"'
+        if ef is not None:
+            name += f", ef={ef}"
+            code += f", ef={ef}" if isinstance(ef, int) else f', ef="{ef}"'
+        methods.append(
+            Method(
+                name + suffix,
+                f"KNNGraphClassifier({code})",
+                {"inference": inference, "ef": ef},
+                ours=True,
+            )
+        )
+    # A cascade at fit does not warn that the greedy search misses rows: the table
+    # shows it.
+    return Fit(
+        lambda seed, jobs: KNNGraphClassifier(
+            inference="cascade", metric=metric, random_state=seed, n_jobs=jobs
+        ),
+        methods,
+    )
+
+
+@dataclass
+class Measured:
+    """The figures of one method, a value a fold.
+
+    Parameters
+    ----------
+    method : Method
     accuracy, balanced_accuracy, log_loss : list of float
     fit_seconds : list of float
         Empty where the fit is that of an earlier method.
     microseconds : list of float
         A query, of a batch of all test rows.
     failure : str or None
-        What the method said where it could not be fitted.
+        The error where the method could not be fitted.
     warned : list of str
-        The first warning of every fit and of every reading that gave one.
+        The first warning of every fit and every evaluation that gave one.
     """
 
-    reading: Reading
+    method: Method
     accuracy: list[float] = field(default_factory=list)
     balanced_accuracy: list[float] = field(default_factory=list)
     log_loss: list[float] = field(default_factory=list)
@@ -77,7 +198,7 @@ def cross_validate(
     n_jobs: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> list[Measured]:
-    """Fit and ask every method on stratified folds.
+    """Fit and evaluate every method on stratified folds.
 
     Parameters
     ----------
@@ -92,17 +213,17 @@ def cross_validate(
         Of the folds and of every method.
     n_jobs : int, default=1
     advance : callable or None
-        Called with 1 after every fit and its readings.
+        Called with 1 after every fit and its methods.
 
     Returns
     -------
     list of Measured
-        In the order of the readings.
+        In the order of the methods.
     """
-    measured = [[Measured(reading) for reading in fit.readings] for fit in fits]
+    measured = [[Measured(method) for method in fit.methods] for fit in fits]
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     with threadpool_limits(limits=n_jobs), warnings.catch_warnings():
-        _ignore_what_is_told()
+        _ignore_small_classes()
         for train, test in folds.split(rows, codes):
             preparation = make_preparation()
             X_train = preparation.fit_transform(rows[train])
@@ -128,7 +249,7 @@ def warm_up(
     X = random.normal(size=(_WARM_UP_ROWS, 4))
     codes = np.arange(_WARM_UP_ROWS) % 2
     for fit in fits:
-        entries = [Measured(reading) for reading in fit.readings]
+        entries = [Measured(method) for method in fit.methods]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _measure_fit(fit, entries, X, codes, X, codes, 0, n_jobs)
@@ -155,35 +276,35 @@ def _measure_fit(
             model.fit(X_train, y_train)
             entries[0].fit_seconds.append(time.perf_counter() - start)
         for entry in entries:
-            if entry.reading.parameters:
-                model.set_params(**entry.reading.parameters)
+            if entry.method.parameters:
+                model.set_params(**entry.method.parameters)
             with _warnings_of(entry):
-                _measure_reading(model, entry, X_test, y_test)
+                _measure_method(model, entry, X_test, y_test)
     except ValueError as error:
         # Five neighbors of four rows, say: a line of the table, not the end of it.
         for entry in entries:
             entry.failure = " ".join(str(error).split())
 
 
-def _ignore_what_is_told() -> None:
-    # Classes with fewer rows than folds have been told to the user.
+def _ignore_small_classes() -> None:
+    # Classes with fewer rows than folds are a notice already.
     warnings.filterwarnings("ignore", message="The least populated class")
 
 
 @contextmanager
 def _warnings_of(entry: Measured) -> Iterator[None]:
     """Keep the first warning for the report, out of the way of the progress."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for category in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)
-        _ignore_what_is_told()
+        _ignore_small_classes()
         yield
-    if told:
-        entry.warned.append(" ".join(str(told[0].message).split()))
+    if caught:
+        entry.warned.append(" ".join(str(caught[0].message).split()))
 
 
-def _measure_reading(
+def _measure_method(
     model: Any, entry: Measured, X: np.ndarray, codes: np.ndarray
 ) -> None:
     seconds: list[float] = []
@@ -210,9 +331,9 @@ def _measure_reading(
 def log_loss(
     codes: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
 ) -> float:
-    """Mean of -log of what the right class was given, at least 1e-15.
+    """Mean of -log of the probability of the right class, cut at 1e-15.
 
-    A class that the training rows did not hold was given nothing.
+    A class that the training rows do not hold has probability zero.
 
     Parameters
     ----------
@@ -228,7 +349,7 @@ def log_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.compare.measure import log_loss
+    >>> from knngraph.compare.cross_validation import log_loss
     >>> round(log_loss(np.array([0, 1]), np.full((2, 2), 0.5), np.array([0, 1])), 4)
     0.6931
     """

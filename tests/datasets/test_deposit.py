@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from knngraph.datasets.download import DownloadError, RemoteFile, fetch
+from knngraph.datasets.deposit import DownloadError, RemoteFile, fetch
 from tests.datasets.server import Deposit
 
 CONTENT = bytes(range(256)) * 1000

@@ -6,8 +6,7 @@ import sys
 import pandas
 import pytest
 
-from knngraph.compare.problem import TableProblem
-from knngraph.compare.read import read_table
+from knngraph.compare.table import TableProblem, read_table
 
 ROWS = [("a", 1.5, "näh"), ("b", 2.5, "fern"), ("a", 3.5, "näh")]
 PLAIN = "kind,size,place\n" + "".join(f"{k},{s},{p}\n" for k, s, p in ROWS)

@@ -3,17 +3,17 @@
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from knngraph.compare.problem import TableProblem, counted
-from knngraph.compare.read import read_table
+from knngraph.compare.table import TableProblem, counted, read_table
 from knngraph.compare.target import check_folds, find_column, take_target
 from knngraph.progress import stage
 
-# Rows that are compared on where --sample says nothing: minutes, not hours.
+# Rows that are compared on without --sample: minutes, not hours.
 DEFAULT_SAMPLE = 20_000
 
 
@@ -37,13 +37,13 @@ def run_compare(options: argparse.Namespace) -> int:
     except TableProblem as problem:
         print(f"knngraph compare: {problem}", file=sys.stderr)
         return 2
-    from knngraph.compare.text import write_text
+    from knngraph.compare.comparison import write_text
 
     write_text(comparison, sys.stdout)
     if options.report is not None:
-        from knngraph.compare.page import page
+        from knngraph.compare.html_report import html_report
 
-        options.report.write_text(page(comparison), encoding="utf-8")
+        options.report.write_text(html_report(comparison), encoding="utf-8")
         print(f"Report: {options.report}")
     return 0
 
@@ -101,17 +101,15 @@ def _compare(
     target_name: str,
     notices: list[str],
 ) -> Any:
-    from knngraph.compare.choose import choose
-    from knngraph.compare.columns import sort_columns
-    from knngraph.compare.comparison import Comparison
-    from knngraph.compare.measure import cross_validate, warm_up
-    from knngraph.compare.methods import all_fits
-    from knngraph.compare.prepare import (
+    from knngraph.compare.columns import (
         check_size,
         describe_preparation,
         make_preparation,
         prepared_input,
+        sort_columns,
     )
+    from knngraph.compare.comparison import Comparison, choose
+    from knngraph.compare.cross_validation import all_fits, cross_validate, warm_up
 
     columns = sort_columns(frame, keep=options.keep, as_categories=options.category)
     check_size(columns)
@@ -157,7 +155,7 @@ def _sampled_rows(n_rows: int, sample: int | None, seed: int) -> np.ndarray:
 
 
 def _copies(columns: Any, codes: np.ndarray) -> list[str]:
-    """Say how many rows repeat another one: they favor the nearest neighbor."""
+    """A notice of rows that repeat another one: they favor the nearest neighbor."""
     import pandas
 
     together = pandas.concat(
@@ -184,5 +182,10 @@ def _check_report(path: Path) -> None:
         raise TableProblem(f"--report: there is no folder {path.parent}.")
     if path.is_dir():
         raise TableProblem(f"--report: {path} is a folder; name a file.")
+    if find_spec("matplotlib") is None:
+        raise TableProblem(
+            "--report draws with matplotlib. Install it with: "
+            "pip install 'knngraph[tables]'"
+        )
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise TableProblem(f"--report: {path} cannot be written.")

@@ -9,16 +9,24 @@ from sklearn.metrics import log_loss as reference_log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 
-from knngraph.compare.choose import choose
-from knngraph.compare.measure import Measured, cross_validate, log_loss, warm_up
-from knngraph.compare.methods import MAJORITY, Fit, Reading, all_fits
+from knngraph.compare.comparison import choose
+from knngraph.compare.cross_validation import (
+    MAJORITY,
+    Fit,
+    Measured,
+    Method,
+    all_fits,
+    cross_validate,
+    log_loss,
+    warm_up,
+)
 
 FOLDS = np.array([-0.01, 0.0, 0.01])
 
 
 def method(name, accuracy, microseconds, balanced=0.5):
     return Measured(
-        Reading(name, f"{name}()"),
+        Method(name, f"{name}()"),
         accuracy=list(accuracy),
         balanced_accuracy=[balanced, balanced, balanced + 0.001],
         log_loss=[1.0] * 3,
@@ -67,9 +75,9 @@ def test_no_better_than_the_majority_class():
 
 def test_two_folds_that_happen_to_agree_are_no_proof():
     def half(accuracies):
-        return Measured(Reading("half", ""), accuracies, [0.5, 0.5], [1.0, 1.0])
+        return Measured(Method("half", ""), accuracies, [0.5, 0.5], [1.0, 1.0])
 
-    majority = Measured(Reading(MAJORITY, ""), [0.5, 0.5], [0.5, 0.5])
+    majority = Measured(Method(MAJORITY, ""), [0.5, 0.5], [0.5, 0.5])
     majority.microseconds = [0.1, 0.1]
     for accuracies, chosen in (([0.53, 0.54], False), ([0.83, 0.84], True)):
         method = half(accuracies)
@@ -78,7 +86,7 @@ def test_two_folds_that_happen_to_agree_are_no_proof():
 
 
 def test_failures_are_not_chosen():
-    failed = Measured(Reading("failed", "failed()"), failure="too few rows")
+    failed = Measured(Method("failed", "failed()"), failure="too few rows")
     fine = method("fine", 0.9 + FOLDS, 1.0)
     assert choose([MOST, failed, fine]).chosen is fine
     assert choose([MOST, failed]).chosen is None
@@ -100,9 +108,9 @@ def test_a_class_that_was_not_learned_was_given_nothing():
 
 def fits():
     return [
-        Fit(lambda s, j: DummyClassifier(), [Reading(MAJORITY, "")]),
-        Fit(lambda s, j: KNeighborsClassifier(1), [Reading("one", "")]),
-        Fit(lambda s, j: KNeighborsClassifier(50), [Reading("fifty", "")]),
+        Fit(lambda s, j: DummyClassifier(), [Method(MAJORITY, "")]),
+        Fit(lambda s, j: KNeighborsClassifier(1), [Method("one", "")]),
+        Fit(lambda s, j: KNeighborsClassifier(50), [Method("fifty", "")]),
     ]
 
 
@@ -138,7 +146,7 @@ class Warns(KNeighborsClassifier):
 
 def test_warnings_are_kept_for_the_report():
     X = np.array([[0.0], [0.1], [10.0], [10.1]])
-    own = Fit(lambda s, j: Warns(1), [Reading("own", "", {}), Reading("again", "", {})])
+    own = Fit(lambda s, j: Warns(1), [Method("own", "", {}), Method("again", "", {})])
     first, second = cross_validate(
         X, np.array([0, 0, 1, 1]), FunctionTransformer, [own], n_folds=2, seed=0
     )
@@ -148,14 +156,14 @@ def test_warnings_are_kept_for_the_report():
 
 
 def test_every_method_has_a_name_and_code_of_its_own():
-    readings = [reading for fit in all_fits() for reading in fit.readings]
-    assert readings[0].name == MAJORITY
-    assert len({r.name for r in readings}) == len({r.code for r in readings}) == 12
-    quick = [reading for fit in all_fits(quick=True) for reading in fit.readings]
-    assert [r.name for r in quick] == [r.name for r in readings[: len(quick)]]
+    methods = [method for fit in all_fits() for method in fit.methods]
+    assert methods[0].name == MAJORITY
+    assert len({r.name for r in methods}) == len({r.code for r in methods}) == 14
+    quick = [method for fit in all_fits(quick=True) for method in fit.methods]
+    assert [r.name for r in quick] == [r.name for r in methods[: len(quick)]]
 
 
-@pytest.mark.parametrize("fit", all_fits(), ids=lambda fit: fit.readings[0].name)
+@pytest.mark.parametrize("fit", all_fits(), ids=lambda fit: fit.methods[0].name)
 def test_the_code_makes_what_was_measured(fit):
     import sklearn.dummy
     import sklearn.neighbors
@@ -164,9 +172,9 @@ def test_the_code_makes_what_was_measured(fit):
 
     names = {name: getattr(knngraph, name) for name in knngraph.__all__}
     names |= vars(sklearn.dummy) | vars(sklearn.neighbors)
-    for reading in fit.readings:
-        measured = fit.make(None, 1).set_params(**reading.parameters)
-        written = eval(reading.code, names)
+    for method in fit.methods:
+        measured = fit.make(None, 1).set_params(**method.parameters)
+        written = eval(method.code, names)
         assert type(written) is type(measured)
         ignored = {"n_jobs", "random_state"}
         of = [m.get_params().items() for m in (written, measured)]
