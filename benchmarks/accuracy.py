@@ -228,26 +228,16 @@ def siblings(fold: Fold) -> Scores:
     return {label: measure(model, fold) for label, model in models.items()}
 
 
-GROUPS: dict[str, Callable[[Fold], Scores]] = {
-    "graph": graph,
-    "graph_labels": graph_labels,
-    "graph_plain": graph_plain,
-    "graph_cv": graph_cv,
-    "nearest": nearest,
-    "svc": svc,
-    "ordered_weights": ordered_weights,
-    "siblings": siblings,
-}
-# A method of every group, to see whether the group was measured before.
-MARKS = {
-    "graph": "cascade",
-    "graph_labels": "adaptive, vote=labels",
-    "graph_plain": "cascade, metric=euclidean",
-    "graph_cv": "KNNGraphClassifierCV",
-    "nearest": "5-NN",
-    "svc": "SVC",
-    "ordered_weights": "OWA, tuned",
-    "siblings": "k*-NN",
+# Of every group the function, and one of its methods: whether it was measured before.
+GROUPS: dict[str, tuple[Callable[[Fold], Scores], str]] = {
+    "graph": (graph, "cascade"),
+    "graph_labels": (graph_labels, "adaptive, vote=labels"),
+    "graph_plain": (graph_plain, "cascade, metric=euclidean"),
+    "graph_cv": (graph_cv, "KNNGraphClassifierCV"),
+    "nearest": (nearest, "5-NN"),
+    "svc": (svc, "SVC"),
+    "ordered_weights": (ordered_weights, "OWA, tuned"),
+    "siblings": (siblings, "k*-NN"),
 }
 
 
@@ -272,9 +262,10 @@ def run(arguments: argparse.Namespace) -> None:
         ):
             key = (name, str(arguments.noise), str(arguments.max_rows))
             for group in arguments.groups:
-                if (*key, MARKS[group], str(number)) in before:
+                function, mark = GROUPS[group]
+                if (*key, mark, str(number)) in before:
                     continue
-                results = GROUPS[group](fold)
+                results = function(fold)
                 base = dict(zip(FIELDS, key)) | {"fold": number} | conditions
                 rows = [base | {"method": m} | r for m, r in results.items()]
                 append_rows(RESULTS, FIELDS, rows)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmarks import excerpts
@@ -27,7 +26,13 @@ SHORT_LIST = (
     "adaptive",
     "KNNGraphClassifierCV",
 )
-SHOWN_BY_SET = (*SHORT_LIST[:-1], "adaptive, vote=labels", SHORT_LIST[-1])
+SHOWN_BY_SET = (
+    *SHORT_LIST[:-1],
+    "adaptive, vote=labels",
+    "lookup (ef=1), metric=euclidean",
+    "lookup (ef=auto), metric=euclidean",
+    SHORT_LIST[-1],
+)
 REFERENCE, DEFAULT, PLAIN = "CV-kNN", "lookup (ef=1)", "5-NN"
 # Points of accuracy up to which two means are level.
 TIE = 0.05
@@ -230,32 +235,24 @@ def compared(before: Path, after: Path) -> str:
     both = read(before).merge(
         read(after), on=[*key, "fold"], suffixes=(" before", " after")
     )
-    columns = [
-        f"{quantity} {when}"
-        for quantity in ("accuracy", "log_loss")
-        for when in ("before", "after")
-    ]
-    sets = both.groupby(key, sort=False)[columns].mean()
+    figures = both.filter(regex=" (before|after)$").columns
+    sets = both.groupby(key, sort=False)[list(figures)].mean(numeric_only=True)
     gain = sets["accuracy after"] - sets["accuracy before"]
-    sets = sets.assign(sets=1, wins=gain > TIE, losses=gain < -TIE)
-    methods = sets.groupby(["noise", "max_rows", "method"], sort=False)
-    found = methods[columns].mean().join(methods[["sets", "wins", "losses"]].sum())
+    sets = sets.assign(wins=gain > TIE, losses=gain < -TIE, sets=1)
     blocks = []
-    for (noise, max_rows), part in found.groupby(["noise", "max_rows"]):
-        lines = []
-        for (_, _, method), row in part.iterrows():
-            n, wins, losses = (int(row[name]) for name in ("sets", "wins", "losses"))
-            own, other, own_loss, other_loss = row[columns]
-            line = [method, n, f"{own:.2f}", f"{other:.2f}", f"{other - own:+.2f}"]
-            line += [f"{wins} / {n - wins - losses} / {losses}"]
-            # A few methods have no probabilities.
-            if not np.isnan(own_loss + other_loss):
-                line += [f"{own_loss:.3f}", f"{other_loss:.3f}"]
-                line += [f"{other_loss - own_loss:+.3f}"]
-            lines.append(line + [""] * (9 - len(line)))
-        heads = ("method", "sets", "accuracy before, %", "after", "difference")
-        heads += ("wins / ties / losses", "log loss before", "after", "difference")
-        blocks += [f"## noise {noise}, max_rows {max_rows}", table(heads, lines)]
+    for (noise, max_rows), part in sets.groupby(["noise", "max_rows"]):
+        methods = part.groupby("method", sort=False)
+        counts, means = methods[["sets", "wins", "losses"]].sum(), methods.mean()
+        shown = {"sets": counts["sets"]}
+        for quantity, form in (("accuracy", ".2f"), ("log_loss", ".3f")):
+            own, other = (means[f"{quantity} {when}"] for when in ("before", "after"))
+            shown[f"{quantity} before"] = own.map(f"{{:{form}}}".format)
+            shown[f"{quantity} after"] = other.map(f"{{:{form}}}".format)
+            shown[f"{quantity} difference"] = (other - own).map(f"{{:+{form}}}".format)
+        shown["wins"], shown["losses"] = counts["wins"], counts["losses"]
+        lines = pd.DataFrame(shown).replace(r"\+?nan", "", regex=True).reset_index()
+        blocks += [f"## noise {noise}, max_rows {max_rows}"]
+        blocks += [table(list(lines), lines.to_numpy())]
     return "\n\n".join(blocks)
 
 

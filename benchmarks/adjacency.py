@@ -13,19 +13,12 @@ import numpy as np
 
 from benchmarks.command import parser_of, publish
 from benchmarks.isolated import peak_megabytes
+from benchmarks.made_rows import mixture
 from benchmarks.pages import DOCS, table
 from knngraph import knn_adjacency
 from knngraph.index.exact import ExactIndex
 
 N_FEATURES, K, N_CHECKED = 64, 10, 1000
-
-
-def made_rows(n_rows: int) -> np.ndarray:
-    """Rows of a hundred clusters that overlap."""
-    random = np.random.default_rng(0)
-    centers = 2.0 * random.normal(size=(100, N_FEATURES))
-    rows = centers[random.integers(100, size=n_rows)]
-    return (rows + random.normal(size=rows.shape)).astype(np.float32)
 
 
 def recall_of(graph, X: np.ndarray, n_jobs: int) -> float:
@@ -45,7 +38,7 @@ def main() -> None:
     parser.add_argument("--n-rows", type=int, default=100_000)
     parser.add_argument("--n-jobs", type=int, default=2)
     options = parser.parse_args()
-    X = made_rows(options.n_rows)
+    X, _ = mixture(options.n_rows, N_FEATURES, intrinsic=20, n_clusters=100)
     knn_adjacency(X[:1000], K, algorithm="hnsw", n_jobs=options.n_jobs)
     start, worked = time.perf_counter(), time.process_time()
     graph = knn_adjacency(X, K, n_jobs=options.n_jobs, verbose=0)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.command import parser_of, publish
 from benchmarks.isolated import peak_megabytes, reset_peak, run_isolated
@@ -142,59 +143,55 @@ def in_process(function: str, **arguments: Any) -> dict[str, Any]:
 
 def report(found: dict[int, dict[str, Any]]) -> str:
     """Tables and verdicts as Markdown."""
-    sizes = list(found)
-    fits = [found[n]["knngraph"] for n in sizes]
-    seconds = {
-        name: [fit["stages"][name] for fit in fits] for name in fits[0]["stages"]
-    }
-    seconds["fit in all"] = [fit["fit"]["cpu"] for fit in fits]
-    others = [
-        name for name in ("bare", "faiss") if all(name in f for f in found.values())
-    ]
-    for name in others:
+    sizes, engines = list(found), ["bare", "faiss"]
+    if not all("faiss" in figures for figures in found.values()):
+        engines.remove("faiss")
+    fits = {n: figures["knngraph"] for n, figures in found.items()}
+    cpu = pd.DataFrame({n: fit["stages"] for n, fit in fits.items()})
+    cpu.loc["fit in all"] = [fit["fit"]["cpu"] for fit in fits.values()]
+    for name in engines:
         for part in ("build", "search"):
-            seconds[f"{name} {part}"] = [found[n][name][part]["cpu"] for n in sizes]
-    growth = {name: power_of_growth(sizes, took)[0] for name, took in seconds.items()}
+            cpu.loc[f"{name} {part}"] = [found[n][name][part]["cpu"] for n in sizes]
+    growth = cpu.apply(lambda took: power_of_growth(sizes, took)[0], axis=1)
     lines = [
-        [name, *(f"{value:.1f}" for value in took), f"{growth[name]:.2f}"]
-        for name, took in seconds.items()
+        [name, *took.map("{:.1f}".format), f"{growth[name]:.2f}"]
+        for name, took in cpu.iterrows()
     ]
-
-    def line(name: str, values: Any, form: str) -> None:
-        lines.append([name, *(format(value, form) for value in values), ""])
-
-    largest = np.inf
-    for name in others:
-        both = np.add(seconds[f"{name} build"], seconds[f"{name} search"])
-        ratios = np.divide(seconds["fit in all"], both)
-        line(f"fit / ({name} build + search), processor", ratios, ".2f")
-        largest = max(ratios) if name == "bare" else largest
-        clock = [
-            found[n]["knngraph"]["fit"]["seconds"]
-            / sum(part["seconds"] for part in found[n][name].values())
-            for n in sizes
-        ]
-        line(f"fit / ({name} build + search), clock", clock, ".2f")
-    line("fit on the clock, s", [fit["fit"]["seconds"] for fit in fits], ".0f")
-    line("peak memory of the process, MB", [f["fit"]["peak_mb"] for f in fits], ".0f")
-    line("of which X, MB", [fit["data_mb"] for fit in fits], ".0f")
-    line("recall of 32 neighbors", [fit["recall"] for fit in fits], ".4f")
-    met = {
-        f"fit at most {LARGEST_RATIO} times bare build and search": (
-            largest <= LARGEST_RATIO
+    clock = pd.Series({n: fit["fit"]["seconds"] for n, fit in fits.items()})
+    more = {}
+    for name in engines:
+        both = cpu.loc[f"{name} build"] + cpu.loc[f"{name} search"]
+        on_clock = [sum(p["seconds"] for p in found[n][name].values()) for n in sizes]
+        start = f"fit / ({name} build + search)"
+        more[f"{start}, processor"] = (cpu.loc["fit in all"] / both), ".2f"
+        more[f"{start}, clock"] = clock / on_clock, ".2f"
+    more |= {
+        "fit on the clock, s": (clock, ".0f"),
+        "peak memory of the process, MB": (
+            [fit["fit"]["peak_mb"] for fit in fits.values()],
+            ".0f",
         ),
-        f"graph learning no faster than n^{LARGEST_EXPONENT}": (
-            growth[LEARNING] <= LARGEST_EXPONENT
-        ),
+        "of which X, MB": ([fit["data_mb"] for fit in fits.values()], ".0f"),
+        "recall of 32 neighbors": ([fit["recall"] for fit in fits.values()], ".4f"),
     }
+    for name, (values, form) in more.items():
+        lines.append([name, *(format(value, form) for value in values), ""])
+    largest = max(more["fit / (bare build + search), processor"][0])
+    met = {
+        f"fit at most {LARGEST_RATIO} times bare build and search": largest
+        <= LARGEST_RATIO,
+        f"graph learning no faster than n^{LARGEST_EXPONENT}": growth[LEARNING]
+        <= LARGEST_EXPONENT,
+    }
+    verdicts = [
+        f"- {what}: {'met' if good else 'missed'}" for what, good in met.items()
+    ]
     return "\n\n".join(
         [
-            f"Seconds of the processor, 32 features, two threads; "
+            "Seconds of the processor, 32 features, two threads; "
             f"{described(conditions())}.",
             table(["stage", *(f"{n:,}" for n in sizes), "grows as n^"], lines),
-            "\n".join(
-                f"- {n}: {'met' if good else 'missed'}" for n, good in met.items()
-            ),
+            "\n".join(verdicts),
         ]
     )
 

@@ -2,11 +2,12 @@
 
     python -m benchmarks.foundation --data-dir DIR [--only PART ...] [--write-docs]
 
-The folder holds `binalpha.npz`, `caltech101_sil16_derived.npz`, `letter.npz` and
-`mnist.npz`, each with X and y; the variable KNNGRAPH_DATA may name it instead.
+The folder holds `binalpha.npz`, `caltech101_sil16_derived.npz` and `mnist.npz`,
+each with X and y; the variable KNNGRAPH_DATA may name it instead.
 Every part runs in a process of its own, so that its peak memory is its own.
-Figures are printed and written to `benchmarks/results/foundation.csv`. Indexes,
-searches and certificates are of the rows as they are: no map is learned.
+Figures are printed and written to `benchmarks/results/foundation.csv`. Fits and
+certificates are of the rows as they are: no map is learned. What a lookup costs
+beside hnswlib alone is measured by `benchmarks.serving`.
 """
 
 import subprocess
@@ -23,7 +24,7 @@ from benchmarks.command import parser_of
 from benchmarks.datasets import load
 from benchmarks.fit_scale import fit_by_stage
 from benchmarks.isolated import peak_megabytes, run_isolated
-from benchmarks.metrics import seconds, seconds_in_turn
+from benchmarks.metrics import seconds
 from benchmarks.pages import DOCS, table
 from benchmarks.rows import read_rows
 from knngraph import KNNGraphClassifier
@@ -32,7 +33,6 @@ from tests.reference import kernel_of, objectives, solve_by_nnls, violations
 RESULTS = Path(__file__).resolve().parent / "results" / "foundation.csv"
 PAGE = DOCS / "fit.md"
 COLUMNS = ["part", "name", "value", "unit", "bound"]
-N_QUERIES, REPETITIONS = 10_000, 21
 # A wide beam at fit does not warn of greedy walks; ef matters to queries only.
 SETTINGS: dict[str, Any] = {"metric": "euclidean", "ef": 64, "random_state": 0}
 # Part, what, value, unit and the largest value that is good enough, or nothing.
@@ -112,66 +112,22 @@ def measure_caltech(folder: Path) -> Iterator[Figure]:
 
 
 def measure_mnist(folder: Path) -> Iterator[Figure]:
-    """Time of the local support by stage, then lookups."""
+    """Time of the local support by stage."""
     X, y = load("mnist", folder)
     compiled(X, y, support="local")
     settings = SETTINGS | {"support": "local", "n_jobs": 2}
-    model, total, stages = fit_by_stage(X[:60000], y[:60000], **settings)
+    _, total, stages = fit_by_stage(X[:60000], y[:60000], **settings)
     part = "mnist 60000 local"
     yield part, "fit, 2 threads", total["seconds"], "s", 60.0
     for name, took in stages.items():
         yield part, f"stage: {name}, of the processor", took, "s", None
     yield part, "peak memory of the process", total["peak_mb"] / 1024, "GB", None
-    yield from compare_lookup("mnist", model, X[60000:])
-
-
-def measure_lookup(folder: Path) -> Iterator[Figure]:
-    """Lookups beside bare hnswlib on three sets and on Gaussian noise."""
-    for name in ("binalpha", "caltech101_sil16_derived", "letter"):
-        X, y = load(name, folder)
-        order = np.random.default_rng(0).permutation(len(X))
-        held_out, rest = order[: len(X) // 5], order[len(X) // 5 :]
-        model = classifier(support="local").fit(X[rest], y[rest])
-        yield from compare_lookup(name.split("_")[0], model, X[held_out])
-    noise = np.random.default_rng(0).normal(size=(20_000 + N_QUERIES, 64))
-    noise = noise.astype(np.float32)
-    y = (noise[:, 0] > 0).astype(int)
-    model = classifier(support="local").fit(noise[:20_000], y[:20_000])
-    yield from compare_lookup("gaussian 20000 x 64", model, noise[20_000:])
-
-
-def compare_lookup(
-    name: str, model: KNNGraphClassifier, rows: np.ndarray
-) -> Iterator[Figure]:
-    """Time of predict over that of a bare search of the same index, ef=1."""
-    model.set_params(inference="lookup", ef=1, n_jobs=1)
-    state, part = model._present_model, f"lookup {name}"
-    graph = state.rows.index._graph
-    for dtype in dict.fromkeys((rows.dtype, np.dtype(np.float64))):
-        queries = np.resize(rows, (N_QUERIES, rows.shape[1])).astype(dtype)
-        ready = state.space.map_rows(queries)
-        given = {"float32": ready}
-        if dtype == np.float64:
-            # hnswlib converts to float32 itself, and its callers pay for it.
-            given["float64"] = ready.astype(dtype)
-        for kind, bare in given.items():
-            ways = {
-                "bare": lambda bare=bare: graph.knn_query(bare, k=1, num_threads=1),
-                "whole": lambda queries=queries: model.predict(queries),
-            }
-            taken = seconds_in_turn(ways, REPETITIONS)
-            ratio = float((taken["whole"] / taken["bare"]).median())
-            figure = f"{dtype} queries, over bare hnswlib given {kind}"
-            yield part, figure, ratio, "times", 1.15
-        micro = 1e6 * float(taken["whole"].median()) / N_QUERIES
-        yield part, f"{dtype} queries", micro, "us a query", None
 
 
 PARTS: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "import": measure_import,
     "binalpha": measure_binalpha,
     "caltech": measure_caltech,
-    "lookup": measure_lookup,
     "mnist": measure_mnist,
 }
 
@@ -188,8 +144,7 @@ def as_page(figures: pd.DataFrame) -> str:
         "# Measured speed and size\n\n"
         "Generated by `python -m benchmarks.foundation --data-dir DIR --write-docs`; "
         "nothing here is typed in. Seconds are of one machine with two cores, shared "
-        "with other work; ratios are medians of pairs measured in turn. No map is "
-        "learned here.\n\n"
+        "with other work. No map is learned here.\n\n"
         + table(["part", "what", "value", "unit", "bound"], shown.to_numpy())
         + "\n"
     )

@@ -118,6 +118,12 @@ class Report:
         return [path, page]
 
 
+def finish(report: Report, results: Path, page: Path) -> None:
+    """Write the pages of a report, and say where they and the results are."""
+    written = [results, *report.write(page)]
+    print("Written:", *map(str, written), sep="\n  ")
+
+
 def copy_to_docs(page: Path, name: str, pictures: str) -> None:
     """Copy a written page and its pictures to the documentation, and list it.
 

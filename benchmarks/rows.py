@@ -10,8 +10,8 @@ import pandas as pd
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Rows of a CSV file as they are written, every cell text; none without a file."""
-    if not path.exists():
+    """Rows of a CSV file as they are written, every cell text; none without any."""
+    if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
@@ -81,14 +81,12 @@ class Journal:
         if not self.path.exists():
             return
         content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1] or b"\n"
-        self.path.write_bytes(whole)
-        try:
-            rows = read_rows(self.path)
-        except pd.errors.EmptyDataError:
-            rows = pd.DataFrame(columns=self.fields)
-        if len(rows):
-            self._check_conditions(rows.iloc[0])
+        self.path.write_bytes(content[: content.rfind(b"\n") + 1])
+        rows = read_rows(self.path)
+        if rows.empty:
+            self.path.unlink()
+            return
+        self._check_conditions(rows.iloc[0])
         key = [rows[name] for name in self.key]
         complete = rows["metric"].eq(self.last_metric).groupby(key).transform("any")
         self._keep(rows, complete)

@@ -23,7 +23,7 @@ from benchmarks.isolated import (
 )
 from benchmarks.made_rows import curved_sheet
 from benchmarks.metrics import median_seconds, seconds
-from benchmarks.report import Report, copy_to_docs
+from benchmarks.report import Report, copy_to_docs, finish
 from benchmarks.rows import Journal, read_rows
 from benchmarks.statistics import power_of_growth
 from knngraph import KNNGraphClassifier
@@ -105,10 +105,10 @@ def run(options: argparse.Namespace) -> int:
             flush=True,
         )
     report = make_report(read_rows(journal.path), problems)
-    pages = report.write(journal.path.with_name("report.md"))
-    print("Written:", *(str(p) for p in [journal.path, *pages]), sep="\n  ")
+    page = journal.path.with_name("report.md")
+    finish(report, journal.path, page)
     if options.write_docs:
-        copy_to_docs(pages[0], "growth.md", "scale*.svg")
+        copy_to_docs(page, "growth.md", "scale*.svg")
     return 0
 
 

@@ -24,6 +24,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmarks.command import parser_of, publish
 from benchmarks.datasets import load
 from benchmarks.machine import conditions, described
+from benchmarks.made_rows import curved_sheet
 from benchmarks.metrics import seconds_in_turn
 from benchmarks.pages import DOCS, table
 from benchmarks.peers.engines import Faiss, Hnswlib
@@ -38,20 +39,11 @@ _BATCH_ROWS = 10_000
 _ROUNDS = 15
 
 
-def drawn(n_rows: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ten classes on a curved sheet of eight dimensions."""
-    random = np.random.default_rng(0)
-    y = random.integers(10, size=n_rows)
-    hidden = random.normal(size=(10, 8))[y] + 0.6 * random.normal(size=(n_rows, 8))
-    bent = np.tanh(hidden @ random.normal(size=(8, 64)) / 3)
-    X = bent @ random.normal(size=(64, n_features))
-    return X + 0.1 * random.normal(size=X.shape), y
-
-
 def sets(folder: Path | None) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Rows of 16, 64 and 784 columns."""
     if folder is None:
-        return [(f"{d} drawn columns", *drawn(_ROWS, d)) for d in (16, 64, 784)]
+        made = {d: curved_sheet(_ROWS, d, 10, seed=0) for d in (16, 64, 784)}
+        return [(f"{d} drawn columns", *rows) for d, rows in made.items()]
     letter = shuffled(*load("letter", folder, max_rows=_ROWS))
     images, digits = shuffled(*load("mnist", folder, max_rows=_ROWS))
     reduced = PCA(64, random_state=0).fit_transform(images)

@@ -1,6 +1,5 @@
 """The adaptive kNN graph classifier."""
 
-import warnings
 from dataclasses import fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +10,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.exceptions import LookupAgreementWarning
+from knngraph.exceptions import LookupAgreementWarning, warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
@@ -764,12 +763,11 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
         ):
             better_start = 'walk="medoids" finds more in about the same time; '
-            warnings.warn(
+            warn_once(
                 f"A search with ef={self.ef_} finds the label that exact search finds "
                 f"for {self.lookup_agreement_:.0%} of held-out training rows. "
                 f"{better_start if self._walk_now == 'hnsw' else ''}"
                 'ef="auto" widens the search until 99% do; inference="cascade" answers '
                 "unresolved queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=6,  # past fit and the wrapper around it
             )

@@ -16,7 +16,7 @@ from benchmarks.metrics import median_seconds, quality, seconds, warm_up
 from benchmarks.paper.methods import Entry, entries
 from benchmarks.paper.paper_report import make_report
 from benchmarks.paper.results import Results, read_published
-from benchmarks.report import copy_to_docs
+from benchmarks.report import copy_to_docs, finish
 from benchmarks.rows import Journal, read_rows
 from knngraph.datasets import NAMES
 from knngraph.exceptions import LookupAgreementWarning
@@ -77,10 +77,10 @@ def run(options: argparse.Namespace) -> int:
         print(f"{csv_path} holds no figures: nothing to report.")
         return 1
     report = make_report(Results.of(rows), entries(), lacking, read_published())
-    pages = report.write(csv_path.with_name("report.md"))
-    print("Written:", *(str(path) for path in [csv_path, *pages]), sep="\n  ")
+    page = csv_path.with_name("report.md")
+    finish(report, csv_path, page)
     if options.write_docs:
-        copy_to_docs(pages[0], "paper.md", "paper-*.svg")
+        copy_to_docs(page, "paper.md", "paper-*.svg")
     return 0
 
 

@@ -3,6 +3,7 @@
 import pickle
 import tempfile
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,18 @@ class Engine(ABC):
         return len(pickle.dumps(self.index))
 
 
-class Faiss(Engine):
+class FaissIndex(Engine):
+    """Any index of faiss."""
+
+    def n_bytes(self) -> int:
+        """Size of the serialized index."""
+        import faiss
+
+        return int(faiss.serialize_index(self.index).nbytes)
+
+
+@dataclass
+class Faiss(FaissIndex):
     """An index of faiss by its factory string.
 
     Parameters
@@ -40,11 +52,10 @@ class Faiss(Engine):
         Of all that faiss does in the process from its build on.
     """
 
-    def __init__(
-        self, factory: str, ef_construction: int = 0, ef: int = 0, n_threads: int = 1
-    ) -> None:
-        self.factory, self.ef_construction, self.ef = factory, ef_construction, ef
-        self.n_threads = n_threads
+    factory: str
+    ef_construction: int = 0
+    ef: int = 0
+    n_threads: int = 1
 
     def build(self, X: np.ndarray) -> None:
         """Add the rows."""
@@ -63,14 +74,9 @@ class Faiss(Engine):
         squared, ids = self.index.search(X, k)
         return ids, np.sqrt(np.maximum(squared, 0.0))
 
-    def n_bytes(self) -> int:
-        """Size of the serialized index."""
-        import faiss
 
-        return int(faiss.serialize_index(self.index).nbytes)
-
-
-class FaissLSH(Faiss):
+@dataclass
+class FaissLSH(FaissIndex):
     """Locality-sensitive hashing: signs of random projections, Hamming distance.
 
     Parameters
@@ -78,8 +84,7 @@ class FaissLSH(Faiss):
     n_bits : int
     """
 
-    def __init__(self, n_bits: int) -> None:
-        self.n_bits = n_bits
+    n_bits: int
 
     def build(self, X: np.ndarray) -> None:
         """Hash the rows; signs need centered ones."""
@@ -96,6 +101,7 @@ class FaissLSH(Faiss):
         return ids, distances
 
 
+@dataclass
 class Hnswlib(Engine):
     """The graph of hnswlib.
 
@@ -106,16 +112,11 @@ class Hnswlib(Engine):
         Only a graph that one thread builds depends on the seed alone.
     """
 
-    def __init__(
-        self,
-        M: int = 16,
-        ef_construction: int = 200,
-        ef: int = 1,
-        n_threads: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.M, self.ef_construction, self.ef = M, ef_construction, ef
-        self.n_threads, self.seed = n_threads, seed
+    M: int = 16
+    ef_construction: int = 200
+    ef: int = 1
+    n_threads: int = 1
+    seed: int = 0
 
     def build(self, X: np.ndarray, order: np.ndarray | None = None) -> None:
         """Add the rows, in another order where one is given."""
@@ -138,6 +139,7 @@ class Hnswlib(Engine):
         return ids.astype(np.intp), np.sqrt(np.maximum(squared, 0.0))
 
 
+@dataclass
 class PyNNDescent(Engine):
     """The graph of pynndescent.
 
@@ -148,8 +150,8 @@ class PyNNDescent(Engine):
         How far beyond the best a search looks.
     """
 
-    def __init__(self, n_neighbors: int, epsilon: float) -> None:
-        self.n_neighbors, self.epsilon = n_neighbors, epsilon
+    n_neighbors: int
+    epsilon: float
 
     def build(self, X: np.ndarray) -> None:
         """Build the graph and what its queries need."""
@@ -165,6 +167,7 @@ class PyNNDescent(Engine):
         return self.index.query(X, k=k, epsilon=self.epsilon)
 
 
+@dataclass
 class Annoy(Engine):
     """The trees of annoy.
 
@@ -173,8 +176,8 @@ class Annoy(Engine):
     n_trees, search_k : int
     """
 
-    def __init__(self, n_trees: int, search_k: int) -> None:
-        self.n_trees, self.search_k = n_trees, search_k
+    n_trees: int
+    search_k: int
 
     def build(self, X: np.ndarray) -> None:
         """Grow the trees with one thread and a fixed seed."""
@@ -205,6 +208,7 @@ class Annoy(Engine):
             return path.stat().st_size
 
 
+@dataclass
 class SearchVote:
     """A search whose neighbors vote.
 
@@ -215,8 +219,9 @@ class SearchVote:
     weights : {"uniform", "distance"}
     """
 
-    def __init__(self, engine: Engine, k: int, weights: str) -> None:
-        self.engine, self.k, self.weights = engine, k, weights
+    engine: Engine
+    k: int
+    weights: str
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "SearchVote":
         """Build the engine and keep the labels."""

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.isolated import peak_megabytes, reset_peak, resident_megabytes
 from benchmarks.metrics import median_seconds, quality, seconds
 from benchmarks.peers.catalog import KS, WEIGHTS, Peer, Settings, peers
-from knngraph.baselines._neighbors import count_votes, neighbor_weights
 
 # A setting this close to the best counts as as good, and the fastest is taken.
 AS_GOOD = 0.001
@@ -41,20 +40,12 @@ def choose_votes(path: str) -> Settings:
         "k", "weights".
     """
     X, y, X_held, y_held = _tuning_rows(path, TUNING_ROWS)
-    ks = [k for k in KS if k <= len(y)]
-    distances, ids = (
-        NearestNeighbors(algorithm="brute").fit(X).kneighbors(X_held, max(ks))
-    )
-    n_classes = int(y.max()) + 1
-    best: tuple[float, Settings] = (-1.0, {})
-    for k in ks:
+    shares = {}
+    for k in (k for k in KS if k <= len(y)):
         for weights in WEIGHTS:
-            cast = neighbor_weights(distances[:, :k], weights)
-            answers = count_votes(y[ids[:, :k]], cast, n_classes).argmax(axis=1)
-            share = float(np.mean(answers == y_held))
-            if share > best[0]:
-                best = (share, {"k": k, "weights": weights})
-    return best[1]
+            model = KNeighborsClassifier(k, weights=weights, algorithm="brute")
+            shares[k, weights] = model.fit(X, y).score(X_held, y_held)
+    return dict(zip(("k", "weights"), max(shares, key=shares.__getitem__)))
 
 
 def choose_settings(path: str, name: str, votes: Settings) -> Settings:

@@ -16,7 +16,7 @@ from benchmarks.datasets import TABULAR, as_dense, codes_of, load, scale
 from benchmarks.isolated import MeasurementFailed, run_isolated
 from benchmarks.peers.catalog import Peer, peers
 from benchmarks.peers.peers_report import make_report
-from benchmarks.report import copy_to_docs
+from benchmarks.report import copy_to_docs, finish
 from benchmarks.rows import Journal, read_rows
 from knngraph.datasets.loading import read_set
 
@@ -85,10 +85,10 @@ def run(options: argparse.Namespace) -> int:
         np.savez(path, **dict(zip(names, parts)))
         problems = _measure(journal, name, str(path), options)
     report = make_report(name, read_rows(journal.path), problems)
-    pages = report.write(journal.path.with_suffix(".md"))
-    print("Written:", *(str(p) for p in [journal.path, *pages]), sep="\n  ")
+    page = journal.path.with_suffix(".md")
+    finish(report, journal.path, page)
     if options.write_docs:
-        copy_to_docs(pages[0], f"peers-{name}.md", f"peers-{name}*.svg")
+        copy_to_docs(page, f"peers-{name}.md", f"peers-{name}*.svg")
     return 0
 
 

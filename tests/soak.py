@@ -1,6 +1,6 @@
 """A model that lives long: mixed operations, checked by brute force as they go.
 
-    python -m benchmarks.soak [--operations 100000] [--seed 0]
+    python -m tests.soak [--operations 100000] [--seed 0]
 
 Rows come and go, queries are answered in all three ways, the estimator and its
 predictor go to files and come back, and calls that must be refused are. Answers
