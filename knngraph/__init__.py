@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         XHMAKNNClassifier,
     )
     from knngraph.classifier import KNNGraphClassifier
+    from knngraph.condensing.condense import condense
     from knngraph.exceptions import (
         KNNGraphWarning,
         LookupAgreementWarning,
@@ -42,6 +43,7 @@ _HOME_OF_NAME = {
     "KNNGraphClassifierCV": "knngraph.selection",
     "KNNGraphTransformer": "knngraph.transformer",
     "KNNGraphWarning": "knngraph.exceptions",
+    "condense": "knngraph.condensing.condense",
     "knn_adjacency": "knngraph.adjacency",
     "load": "knngraph.serving.estimator_file",
     "load_predictor": "knngraph.serving.predictor",
@@ -86,6 +88,7 @@ __all__ = [
     "SubNNClassifier",
     "XHMAKNNClassifier",
     "__version__",
+    "condense",
     "knn_adjacency",
     "load",
     "load_predictor",

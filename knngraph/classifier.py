@@ -20,19 +20,20 @@ from knngraph.graph.precision import check_precision
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import LOOKUP_BEAMS, build_index, walk_for
 from knngraph.index.exact import ExactIndex
-from knngraph.index.protocol import SearchIndex, beam_for
-from knngraph.inference.adaptive import QueryProblem, n_listed_for
+from knngraph.index.protocol import beam_for
+from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
+    PredictOptions,
+    QueryModel,
     answer_codes,
     answer_probabilities,
-    answered_by_lookup,
+    resolved_by_lookup,
 )
-from knngraph.inference.model import FittedModel, Reading
 from knngraph.inspection.explain import StoredVotes, explain_answers
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
-from knngraph.lens import Lens
 from knngraph.metric.place import place_training_rows
+from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
     PARAMETER_CONSTRAINTS,
@@ -41,24 +42,17 @@ from knngraph.parameters import (
 )
 from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
-from knngraph.space import Space
-from knngraph.updating.attributes import learned_attributes
-from knngraph.updating.estimator import UpdatableMixin
-from knngraph.updating.model import LearningModel
-from knngraph.updating.recipe import Recipe, in_mapped_units
-from knngraph.updating.state import SearchedRows
+from knngraph.space import Space, in_mapped_units
+from knngraph.updating.estimator import UpdatableMixin, learned_attributes
 from knngraph.validation import check_labels, validated
 
 if TYPE_CHECKING:
     from knngraph.condensing.classifier import CondensedClassifier
     from knngraph.serving.predictor import Predictor
-    from knngraph.serving.served import Served
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
-# Above so many distinct rows candidates are not searched for twice as far.
-LENS_LIMIT = 50_000
-# Agreement of walks with exact search below which a lookup warns.
+# Agreement of searches with exact search below which a lookup warns.
 _TOO_LITTLE_AGREEMENT = 0.95
 
 
@@ -66,104 +60,49 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     """Classifier that learns the neighbors of its training rows at fit.
 
     Fit represents every training row sparsely by others, lets those vote on its
-    label and stores the winner on the node of a navigable graph. A query walks
-    to its nearest node and reads the label there.
+    label and stores the winner on the node of a navigable graph. A query searches
+    its nearest node and reads the label there.
 
     Parameters
     ----------
     inference : {"lookup", "adaptive", "cascade"}, default="lookup"
         How a query is answered. "lookup" returns the stored label of the node
-        that the walk reaches. "adaptive" solves the problem of fit at the query,
+        that the search finds. "adaptive" solves the problem of fit at the query,
         without labels, and lets the neighbors found vote. "cascade" returns the
-        stored label where it is decided and the adaptive answer elsewhere. May
-        be changed after `fit`.
+        stored label where it resolves the query and the adaptive answer elsewhere.
+        May be changed after `fit`. Touch it first: "cascade" is the accurate choice.
+    metric : {"auto", "euclidean", "cosine", "learned"}, default="auto"
+        How rows are compared. "learned" maps them by a linear map that stretches
+        the directions in which the labels change; bandwidths are then in the units
+        of the mapped rows. "auto" learns the map and keeps it where it answers
+        held-out rows clearly better; with more than 1000 features it is
+        "euclidean", and "learned" is refused. Touch it for text ("cosine"), or to
+        save the time of learning the map ("euclidean").
+    vote : {"reliability", "labels"}, default="reliability"
+        What the neighbors of a query vote for. "labels" takes every given label and
+        `query_nugget` as they are. "reliability" compares, on left-out training
+        rows, four shares of wrong labels from 0 to 0.4 and the nuggets
+        `query_nugget` times 1/3, 1 and 10/3, and keeps what answers best: on clean
+        labels usually that all are right, with wrong ones that a label which its
+        neighbors contradict passes a part of its vote to the class they prefer.
+        See `label_noise_` and `query_nugget_`. Touch it where labels are known to
+        be right.
     max_neighbors : int, default=32
-        Number of nearest rows that are candidates for the neighbors of a row.
-    support : {"auto", "exact", "local"}, default="auto"
-        "exact" certifies the solution of every row against all rows, in time
-        quadratic in their number; "local" trusts the nearest rows and the
-        nearest of the same class from the index; "auto" is exact up to 5000
-        rows.
-    density_scales : sequence of int, default=(3, 7, 15)
-        Numbers of neighbors at which the density around a row is measured.
-    penalty_min, penalty_max : float, default=0.1 and 0.5
-        Sparsity penalty in the densest and in the sparsest surroundings, as
-        fractions of lambda*, the smallest penalty that leaves a row without
-        neighbors.
-    label_weight : float, default=0.3
-        Share of the label term in the kernel.
-    label_discount : float, default=0.1
-        Label agreement of two rows of different classes.
-    bandwidth : {"median", "neighbors"} or float, default="median"
-        Bandwidth sigma of the feature kernel: median distance over all pairs of
-        rows (over the pairs of 2000 of them where there are more), root of the
-        median squared distance to the `max_neighbors`-th neighbor, or a number
-        in the units of the data.
-    nugget : float, default=0.0
-        Added to the diagonal of the kernel.
-    self_weight : float, default=2.0
-        Weight of a row's own label in units of its largest neighbor weight.
-    positive : bool, default=True
-        Whether the weights of neighbors must not be negative. Negative weights
-        do not vote.
+        Number of nearest rows that are candidates for the neighbors of a row. Raise
+        it where classes overlap and rows are many.
     query_nugget : float, default=0.3
-        Nugget of the problem solved at a query; with `vote="trusted"` the middle
-        of the three that fit compares.
+        Nugget of the problem solved at a query; with `vote="reliability"` the middle
+        of the three that fit compares. `KNNGraphClassifierCV` chooses it.
     query_penalty : float, default=0.02
-        Penalty of the problem solved at a query, as a fraction of lambda*.
+        Penalty of the problem solved at a query, as a fraction of lambda*. Raise it
+        for fewer, nearer voters.
     query_bandwidth : {"neighbors", "local"} or float, default="neighbors"
         Bandwidth of the problem solved at a query: as for `bandwidth`, or the
-        query's own distance to its farthest candidate.
-    query_metric : {"auto", "same"}, default="auto"
-        How candidates are compared in the problem solved at a query. "same"
-        measures as the index does. "auto" learns directions in which the labels
-        change and, where that answers held-out rows better, compares twice
-        `max_neighbors` nearest rows along these too; the nearest are the
-        candidates, and bandwidths are in the units of that comparison. Tried for up
-        to 50,000 distinct rows of up to 1000 features, and with a `metric` that is
-        not learned itself. Lookups do not change with it. See `query_metric_`.
-    vote : {"trusted", "labels"}, default="trusted"
-        Whose classes the neighbors of a query vote for. "labels" believes every
-        given label and takes `query_nugget` as it is. "trusted" compares, on
-        left-out training rows, four shares of wrong labels from 0 to 0.4 and the
-        nuggets `query_nugget` times 1/3, 1 and 10/3, and keeps what answers best:
-        on clean labels usually that all are right, with wrong ones that a label
-        which its neighbors contradict passes a part of its vote to the class they
-        prefer. See `label_noise_` and `query_nugget_`.
-    metric : {"euclidean", "cosine", "learned", "auto"}, default="euclidean"
-        "learned" maps the rows by a linear map that stretches the directions in
-        which the labels change; bandwidths are then in the units of the mapped
-        rows. "auto" learns the map too and keeps it only where it answers
-        held-out rows better. Neither is offered for more than 1000 features.
+        query's own distance to its farthest candidate. "local" suits data whose
+        density varies much.
     cascade_tolerance : float, default=0.002
         Loss of accuracy against "adaptive" that a cascade may cost, as fit
-        expects it from left-out rows.
-    walk : {"auto", "hnsw", "medoids"}, default="auto"
-        Where the walk to a query starts. "hnsw" is the walk of hnswlib, down
-        through the layers of the graph. "medoids" starts on the lowest layer, at
-        the nearest of 64 rows in the middle of clusters: a beam of 2 takes about
-        as long as 1 of "hnsw", and lookups agree with exact search more often; the
-        walk of a cascade ends early where the nearest nodes settle the answer.
-        "auto" is "medoids" for "cascade" and "hnsw" for the other two;
-        at equal beams both find alike, so that beams which `fit` has measured for
-        one are taken for the other where it is changed after `fit`. It holds the
-        links once more (8 `M` bytes a row), from its first use on.
-    ef : int, "auto" or None, default=None
-        Width of the beam of the walk. A wider beam finds the nearest node more
-        often and takes longer. For "lookup" None is the greedy walk of the
-        publication, `ef=1` (2 with `walk="medoids"`), and "auto" the smallest beam
-        whose labels agree with exact search on 99 % of held-out training rows; for
-        "cascade" both mean the smallest beam, of half `max_neighbors` at least, that
-        ends at the nearest node for 95 % of them. "adaptive" searches with a beam of
-        twice the nodes that it asks for at least. May be changed after `fit`.
-    M : int, default=16
-        Links of a node in the graph of the index.
-    ef_construction : int, default=200
-        Width of the beam while the index is built.
-    max_iter : int, default=200
-        Largest number of iterations of the solver.
-    tol : float, default=1e-4
-        Largest violation of the optimality conditions, in units of lambda*.
+        expects it from left-out rows. Raise it for speed.
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.
     random_state : int, RandomState instance or None, default=None
@@ -171,6 +110,66 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         the same bytes. With None it is built by `n_jobs` threads.
     verbose : int, default=0
         Whether to show progress.
+
+    Other Parameters
+    ----------------
+    walk : {"auto", "hnsw", "medoids"}, default="auto"
+        Index: where the graph search for a query starts. "hnsw" is the search of
+        hnswlib, down through the layers of the graph. "medoids" starts on the lowest
+        layer, at the nearest of 64 rows in the middle of clusters: `ef=2` takes about
+        as long as `ef=1` of "hnsw", and lookups agree with exact search more often;
+        the search of a cascade ends early where the nearest nodes settle the answer.
+        "auto" is "medoids" for "cascade" and "hnsw" for the other two;
+        at equal `ef` both find alike, so that an `ef` which `fit` has measured for
+        one is taken for the other where it is changed after `fit`. It holds the
+        links once more (8 `M` bytes a row), from its first use on. Touch it where
+        `LookupAgreementWarning` appears.
+    ef : int, "auto" or None, default=None
+        Index: width of the search. A larger `ef` finds the nearest node more
+        often and takes longer. For "lookup" None is the greedy search of the
+        publication, `ef=1` (2 with `walk="medoids"`), and "auto" the smallest whose
+        labels agree with exact search on 99 % of held-out training rows. "adaptive"
+        and "cascade" search with twice `max_neighbors` at least; the search of a
+        cascade ends early unless that was measured to miss the nearest node. May be
+        changed after `fit`. Touch it to trade time for agreement of lookups.
+    M : int, default=16
+        Index: links of a node in the graph. Raise it for rows of many dimensions.
+    ef_construction : int, default=200
+        Index: `ef` while the graph is built. Lower it to build quicker.
+    support : {"auto", "exact", "local"}, default="auto"
+        Graph: "exact" certifies the solution of every row against all rows, in time
+        quadratic in their number; "local" takes the nearest rows and the
+        nearest of the same class from the index; "auto" is exact up to 5000
+        rows. Touch it to compare the two.
+    density_scales : sequence of int, default=(3, 7, 15)
+        Graph: numbers of neighbors at which the density around a row is measured.
+        As published.
+    penalty_min, penalty_max : float, default=0.1 and 0.5
+        Graph: sparsity penalty in the densest and in the sparsest regions, as
+        fractions of lambda*, the smallest penalty that leaves a row without
+        neighbors. Lower both for more neighbors in `graph_`.
+    label_weight : float, default=0.3
+        Graph: share of the label term in the kernel. Lower it where labels are
+        noisy and lookups are to correct them.
+    label_discount : float, default=0.1
+        Graph: label agreement of two rows of different classes. As published.
+    bandwidth : {"median", "neighbors"} or float, default="median"
+        Graph: bandwidth sigma of the feature kernel: median distance over all pairs
+        of rows (over the pairs of 2000 of them where there are more), root of the
+        median squared distance to the `max_neighbors`-th neighbor, or a number
+        in the units of the data.
+    nugget : float, default=0.0
+        Graph: added to the diagonal of the kernel. As published.
+    self_weight : float, default=2.0
+        Graph: weight of a row's own label in units of its largest neighbor weight.
+        Lower it where labels are noisy and lookups are to correct them.
+    positive : bool, default=True
+        Graph: whether the weights of neighbors must not be negative. Negative
+        weights do not vote.
+    max_iter : int, default=200
+        Graph: largest number of iterations of the solver.
+    tol : float, default=1e-4
+        Graph: largest violation of the optimality conditions, in units of lambda*.
 
     Attributes
     ----------
@@ -196,12 +195,10 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         Bandwidth of the kernel of the graph, in the units of the data.
     query_bandwidth_ : float or None
         Bandwidth of the kernel at queries; None where it is the query's own.
-    query_metric_ : {"learned", "same"}
-        Whether candidates are compared along learned directions at queries.
     query_nugget_ : float
         Nugget that is used at queries.
     label_noise_ : float
-        Share of wrong labels that the votes at queries reckon with.
+        Share of wrong labels that the votes at queries assume.
     label_distribution_ : ndarray or CSR array of shape (n_samples, n_classes)
         Shares of the vote on every row; sparse above ten million numbers.
     labels_ : ndarray of shape (n_samples,)
@@ -215,15 +212,15 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         rows where the support is exact, over the candidates where it is local.
     loo_score_ : float
         Accuracy of adaptive inference on the training rows, each left out; on at
-        most 5000 of them where "trusted" chose other than the plain vote.
-    decided_ : ndarray of shape (n_samples,), bool
+        most 5000 of them where `vote="reliability"` chose other than the plain vote.
+    resolved_ : ndarray of shape (n_samples,), bool
         Whether a cascade would answer the row, left out, by a stored label.
     lookup_agreement_ : float
-        Share of held-out training rows for which the walk of the present `ef`
-        ends at the label that exact search finds. Measured by `fit`, with the
+        Share of held-out training rows for which the search with the present `ef`
+        finds the label that exact search finds. Measured by `fit`, with the
         `walk` that it had.
     ef_ : int
-        Beam that the present parameters ask for.
+        `ef` that the present parameters ask for.
     objective_path_ : ndarray
         Mean objective after every iteration, from the zero vector on; after a
         change of the rows, over those that were solved again.
@@ -244,7 +241,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     one node of the index, whose answer is the mean over the copies.
 
     After `partial_fit` or `forget` every attribute is that of the rows there are,
-    found when it is looked at.
+    computed when it is read.
 
     References
     ----------
@@ -267,7 +264,20 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self,
         *,
         inference: str = "lookup",
+        metric: str = "auto",
+        vote: str = "reliability",
         max_neighbors: int = 32,
+        query_nugget: float = 0.3,
+        query_penalty: float = 0.02,
+        query_bandwidth: float | str = "neighbors",
+        cascade_tolerance: float = 0.002,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        walk: str = "auto",
+        ef: int | str | None = None,
+        M: int = 16,
+        ef_construction: int = 200,
         support: str = "auto",
         density_scales: Any = (3, 7, 15),
         penalty_min: float = 0.1,
@@ -278,25 +288,24 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         nugget: float = 0.0,
         self_weight: float = 2.0,
         positive: bool = True,
-        query_nugget: float = 0.3,
-        query_penalty: float = 0.02,
-        query_bandwidth: float | str = "neighbors",
-        query_metric: str = "auto",
-        vote: str = "trusted",
-        metric: str = "euclidean",
-        cascade_tolerance: float = 0.002,
-        walk: str = "auto",
-        ef: int | str | None = None,
-        M: int = 16,
-        ef_construction: int = 200,
         max_iter: int = 200,
         tol: float = 1e-4,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
     ) -> None:
         self.inference = inference
+        self.metric = metric
+        self.vote = vote
         self.max_neighbors = max_neighbors
+        self.query_nugget = query_nugget
+        self.query_penalty = query_penalty
+        self.query_bandwidth = query_bandwidth
+        self.cascade_tolerance = cascade_tolerance
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.walk = walk
+        self.ef = ef
+        self.M = M
+        self.ef_construction = ef_construction
         self.support = support
         self.density_scales = density_scales
         self.penalty_min = penalty_min
@@ -307,22 +316,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self.nugget = nugget
         self.self_weight = self_weight
         self.positive = positive
-        self.query_nugget = query_nugget
-        self.query_penalty = query_penalty
-        self.query_bandwidth = query_bandwidth
-        self.query_metric = query_metric
-        self.vote = vote
-        self.metric = metric
-        self.cascade_tolerance = cascade_tolerance
-        self.walk = walk
-        self.ef = ef
-        self.M = M
-        self.ef_construction = ef_construction
         self.max_iter = max_iter
         self.tol = tol
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -370,7 +365,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 codes,
                 len(self.classes_),
                 self.metric,
-                self._query_problem(sigma=0.0),
+                self._query_problem(),
                 seed=seed,
                 n_threads=n_threads,
             )
@@ -385,16 +380,24 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             verbose=self.verbose,
         )
         exact = training.n_rows <= self._exact_up_to()
-        n_listed = max(self._neighbors_needed(training.n_nodes), *scales)
-        neighbors = self._search_neighbors(training, index, exact, n_listed, n_threads)
+        n_listed = max(self._neighbors_needed(), *scales)
+        with stage("searching neighbors", training.n_nodes, self.verbose) as searching:
+            neighbors = nearest_others(
+                ExactIndex(training.points) if exact else index,
+                training.points,
+                training.node_counts(),
+                n_listed,
+                n_threads=n_threads,
+                advance=searching.advance,
+            )
         check_precision(space, X, training, neighbors)
         self._select(training, neighbors, space, scales, seed, n_threads)
-        recipe = self._recipe_of(scales, space, neighbors, n_listed, seed)
-        rows = SearchedRows(
+        settings = self._fit_settings(scales, space, neighbors, n_listed, seed)
+        rows = IndexedRows(
             space, training, None, index, probe, neighbors, exact, solved=None
         )
-        self._keep_model(LearningModel(rows, recipe, n_threads, self.verbose))
-        self._warn_of_lost_walks()
+        self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
+        self._warn_of_lost_searches()
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -409,13 +412,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         ndarray of shape (n_queries,)
         """
         X = self._checked_queries(X)
-        model = self._walked(self._present_model)
-        return self.classes_[answer_codes(model, self._reading(), X)]
+        options = self._options()
+        return self.classes_[answer_codes(self._query_model(options), options, X)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.
 
-        The shares of the vote, on the node reached or of the problem solved at
+        The shares of the vote, on the nearest node or of the problem solved at
         the query, are sharpened or softened by the exponent that fits left-out
         training rows best.
 
@@ -429,9 +432,9 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             Columns follow `classes_`.
         """
         X = self._checked_queries(X)
-        return answer_probabilities(
-            self._walked(self._model), self._reading(), self.label_distribution_, X
-        )
+        options = self._options()
+        model = self._query_model(options, probabilities=True)
+        return answer_probabilities(model, options, X)
 
     def inference_report(self, X: Any) -> dict[str, Any]:
         """How the rows would be answered.
@@ -443,22 +446,22 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         Returns
         -------
         dict
-            "inference", "ef" (beam of the walk), "n_queries", "short_way" (bool
-            a query: answered by the stored label of a node) and "short_share".
+            "inference", "ef" (of the search), "n_queries", "resolved" (bool
+            a query: answered by the stored label of a node) and "resolved_share".
         """
         X = self._checked_queries(X)
-        reading = self._reading()
-        short = answered_by_lookup(self._walked(self._present_model), reading, X)
+        options = self._options()
+        resolved = resolved_by_lookup(self._query_model(options), options, X)
         return {
             "inference": self.inference,
-            "ef": reading.ef,
-            "n_queries": len(short),
-            "short_way": short,
-            "short_share": float(short.mean()),
+            "ef": options.ef,
+            "n_queries": len(resolved),
+            "resolved": resolved,
+            "resolved_share": float(resolved.mean()),
         }
 
     def explain(self, X: Any) -> list[Explanation]:
-        """Say which training rows decided the answers, and how.
+        """List the training rows behind every answer, with their votes.
 
         Parameters
         ----------
@@ -467,9 +470,9 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         Returns
         -------
         list of Explanation
-            One a row: the training row reached, the neighbors that voted with
-            their weights, labels and distances, class scores, margin, and which
-            way a cascade took. Each prints, and has `to_frame`.
+            One a row: the nearest training row, the neighbors that voted with
+            their weights, labels and distances, class scores, margin, and whether a
+            cascade resolved it. Each prints, and has `to_frame`.
 
         Examples
         --------
@@ -482,9 +485,14 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         (100, 2, 'stored')
         """
         X = self._checked_queries(X)
-        votes = StoredVotes(self.graph_, self.label_distribution_, self._voted_with)
-        model = self._walked(self._model)
-        return explain_answers(model, self._reading(), votes, self.classes_, X)
+        options = self._options()
+        model = self._query_model(options, probabilities=True)
+        votes = StoredVotes(
+            self.graph_,
+            self._present_model.stored,
+            self._present_model.settings.graph.self_weight,
+        )
+        return explain_answers(model, options, votes, self.classes_, X)
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
         """Training rows whose label their neighbors contradict most.
@@ -516,7 +524,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         [3, 60]
         """
         check_is_fitted(self)
-        return rank_suspects(self._model.training, self._left_out, self.classes_, k=k)
+        model = self._present_model
+        return rank_suspects(model.training, model.left_out.answers, self.classes_, k=k)
 
     def kneighbors_graph(self) -> Any:
         """Learned neighbors of the training rows.
@@ -548,11 +557,22 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         0
         """
         from knngraph.serving.predictor import Predictor
+        from knngraph.serving.predictor_state import predictor_state
 
-        return Predictor(self._served())
+        check_is_fitted(self)
+        options = self._options()
+        state = predictor_state(
+            self._query_model(options, probabilities=True),
+            options,
+            self.classes_,
+            self.n_features_in_,
+            getattr(self, "feature_names_in_", None),
+            self._present_model.label_ef,
+        )
+        return Predictor(state)
 
     def condense(
-        self, tolerance: float = 0.01, *, outvoted: str = "auto"
+        self, tolerance: float = 0.01, *, edited: str = "auto"
     ) -> "CondensedClassifier":
         """Keep only stored rows that the stored decision needs.
 
@@ -562,11 +582,11 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             Accuracy that lookups may lose: what left-out rows lose that the
             condensation has not seen, plus the standard error of that. Where no
             smaller set loses so little, every row is kept.
-        outvoted : {"auto", "keep", "drop"}, default="auto"
-            Rows of which more than half of the 8 nearest others have another
-            stored label: "keep" gives every training row its stored label under
-            exact search, "drop" every row but these, "auto" takes the one that
-            keeps fewer rows.
+        edited : {"auto", "keep", "drop"}, default="auto"
+            Rows that Wilson editing removes: more than half of their 8 nearest
+            others have another stored label. "keep" gives every training row its
+            stored label under exact search, "drop" every row but these, "auto" takes
+            the one that keeps fewer rows.
 
         Returns
         -------
@@ -583,102 +603,68 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         >>> bool(small.report_.kept_share < 0.25)
         True
         """
-        from knngraph.condensing.classifier import make_condensed
+        from knngraph.condensing.condense import condense
 
-        served = self._served()
-        return make_condensed(
-            served,
-            lambda nodes: self._model.stored.row_of_node[nodes],
+        return condense(
+            self.to_predictor(),
             tolerance,
-            outvoted,
+            edited=edited,
+            row_of_node=self._present_model.training.row_of_node(),
             M=self.M,
             ef_construction=self.ef_construction,
             n_jobs=self.n_jobs,
         )
 
-    def _served(self) -> "Served":
-        from knngraph.serving.served import served_model
-
-        check_is_fitted(self)
-        return served_model(
-            self._walked(self._model),
-            self._reading(),
-            self.label_distribution_,
-            self.classes_,
-            self.n_features_in_,
-            getattr(self, "feature_names_in_", None),
-        )
-
     @property
     def ef_(self) -> int:
-        """Beam of the walk that the parameters ask for."""
+        """`ef` of the search that the parameters ask for."""
         check_is_fitted(self)
         model = self._present_model
         if self.inference == "adaptive":
-            problem = self._query_problem(sigma=0.0, lens=model.lens)
-            least = beam_for(problem.n_searched)
+            least = beam_for(model.settings.problem.n_neighbors)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
         if self.inference == "cascade":
-            return model.node_beam
-        return model.label_beam if self.ef == "auto" else LOOKUP_BEAMS[self._walk_now]
+            return model.node_ef
+        return model.label_ef if self.ef == "auto" else LOOKUP_BEAMS[self._walk_now]
 
     @property
     def label_noise_(self) -> float:
-        """Share of wrong labels that the votes at queries reckon with."""
+        """Share of wrong labels that the votes at queries assume."""
         check_is_fitted(self)
-        trust = self._model.trust
-        return 0.0 if trust is None else trust.noise
-
-    @property
-    def query_metric_(self) -> str:
-        """Whether candidates are compared along learned directions at queries."""
-        check_is_fitted(self)
-        return "same" if self._present_model.lens is None else "learned"
+        reliability = self._present_model.reliability
+        return 0.0 if reliability is None else reliability.noise
 
     @property
     def query_nugget_(self) -> float:
         """Nugget that is used at queries."""
         check_is_fitted(self)
-        trust = self._model.trust
-        factor = 1.0 if trust is None else trust.nugget_factor
-        return float(factor * self._setting("query_nugget"))
+        model = self._present_model
+        factor = 1.0 if model.reliability is None else model.reliability.nugget_factor
+        return float(factor * model.settings.problem.nugget)
 
     @property
     def lookup_agreement_(self) -> float:
-        """Share of held-out rows whose walk ends at the label of exact search."""
+        """Share of held-out rows whose search finds the label of exact search."""
         model = self._present_model
-        return model.probe.agreement(model.stored.codes, self.ef_)
-
-    def _walked(self, model: FittedModel) -> FittedModel:
-        """The model with the walk that the parameters ask for."""
-        return model if self._walk_now == "hnsw" else model.walking_from_medoids()
+        return model.rows.probe.agreement(model.stored.codes, self.ef_)
 
     @property
     def _walk_now(self) -> str:
         return walk_for(self.walk, self.inference)
 
     def _setting(self, name: str) -> Any:
-        """Value of a parameter; an estimator that tunes itself says otherwise."""
+        """Value of a parameter; an estimator that tunes itself overrides it."""
         return getattr(self, name)
 
     def _check_settings(self) -> None:
         """Refuse parameters that contradict each other."""
         check_penalties(self._setting("penalty_min"), self._setting("penalty_max"))
 
-    def _neighbors_needed(self, n_nodes: int) -> int:
-        """Number of neighbors that learning and answering ask for."""
-        m = int(self._setting("max_neighbors"))
-        return n_listed_for(m) if self._may_look_closer(n_nodes) else m
-
-    def _may_look_closer(self, n_nodes: int) -> bool:
-        """Whether it is tried to compare candidates along learned directions."""
-        return (
-            self._setting("query_metric") == "auto"
-            and self.metric in ("euclidean", "cosine")
-            and n_nodes <= LENS_LIMIT
-        )
+    def _neighbors_needed(self) -> int:
+        """Number of neighbors that learning and answering need."""
+        return int(self._setting("max_neighbors"))
 
     def _select(
         self,
@@ -706,24 +692,6 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             return EXACT_SUPPORT_LIMIT
         return np.inf if self.support == "exact" else 0
 
-    def _search_neighbors(
-        self,
-        training: TrainingSet,
-        index: SearchIndex,
-        exact: bool,
-        n_listed: int,
-        n_threads: int,
-    ) -> Neighbors:
-        with stage("searching neighbors", training.n_nodes, self.verbose) as searching:
-            return nearest_others(
-                ExactIndex(training.points) if exact else index,
-                training.points,
-                training.node_counts(),
-                n_listed,
-                n_threads=n_threads,
-                advance=searching.advance,
-            )
-
     def _graph_settings(
         self, scales: list[int], space: Space, **changed: Any
     ) -> GraphSettings:
@@ -735,22 +703,29 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         values["bandwidth"] = in_mapped_units(values["bandwidth"], space)
         return GraphSettings(**values)
 
-    def _recipe_of(
+    def _query_problem(self) -> QueryProblem:
+        """The problem at a query; its bandwidth is found from the rows."""
+        return QueryProblem(
+            self._setting("max_neighbors"),
+            0.0,
+            self._setting("query_nugget"),
+            self._setting("query_penalty"),
+        )
+
+    def _fit_settings(
         self,
         scales: list[int],
         space: Space,
         neighbors: Neighbors,
         n_listed: int,
         seed: int,
-    ) -> Recipe:
-        looks_closer = self._may_look_closer(len(neighbors.ids))
-        return Recipe(
+    ) -> FitSettings:
+        return FitSettings(
             graph=self._graph_settings(scales, space),
-            problem=self._query_problem(sigma=0.0),
+            problem=self._query_problem(),
             query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
             tolerance=self.cascade_tolerance,
             vote=self.vote,
-            query_metric="auto" if looks_closer else "same",
             walk=walk_for(self.walk),
             n_listed=n_listed,
             exact_up_to=self._exact_up_to(),
@@ -761,52 +736,42 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             spacing=neighbors_bandwidth(neighbors, n_listed),
         )
 
-    def _keep_model(self, model: LearningModel) -> None:
-        """Hold what was learned, in the place of an earlier fit."""
+    def _keep_model(self, model: FittedModel) -> None:
+        """Hold a fitted model in the place of an earlier one."""
         self.metric_ = model.space.metric
-        self._recipe = model.recipe
         self.__dict__.update(learned_attributes(model, self.classes_))
         self.__dict__.pop("_change", None)  # of rows that came after an earlier fit
-        self._voted_with = float(self._setting("self_weight"))
         self._fitted_with = self._parameters_of_learning()
 
-    def _query_problem(self, sigma: float, lens: Lens | None = None) -> QueryProblem:
-        return QueryProblem(
-            self._setting("max_neighbors"),
-            sigma,
-            self._setting("query_nugget"),
-            self._setting("query_penalty"),
-            lens,
-        )
-
-    def _reading(self) -> Reading:
-        # These may have been changed since fit looked at them.
+    def _options(self) -> PredictOptions:
+        # These may have been changed since fit checked them.
         for name in ("inference", "walk", "ef"):
             validate_parameter_constraints(
                 {name: PARAMETER_CONSTRAINTS[name]},
                 {name: getattr(self, name)},
                 caller_name=type(self).__name__,
             )
-        if self.inference == "lookup":  # which asks for no problem
-            problem = self._query_problem(sigma=0.0)
-        else:
-            model = self._present_model
-            sigma = (self.query_bandwidth_ or 0.0) / model.space.scale
-            problem = self._query_problem(sigma, model.lens)
-        return Reading(self.inference, self.ef_, problem, count_threads(self.n_jobs))
+        return PredictOptions(self.inference, self.ef_, count_threads(self.n_jobs))
 
-    def _warn_of_lost_walks(self) -> None:
+    def _query_model(
+        self, options: PredictOptions, *, probabilities: bool = False
+    ) -> QueryModel:
+        return self._present_model.query_model(
+            options, self._walk_now, probabilities=probabilities
+        )
+
+    def _warn_of_lost_searches(self) -> None:
         if (
             self.inference == "lookup"
             and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
         ):
             better_start = 'walk="medoids" finds more in about the same time; '
             warnings.warn(
-                f"A walk with ef={self.ef_} ends at the label that exact search finds "
+                f"A search with ef={self.ef_} finds the label that exact search finds "
                 f"for {self.lookup_agreement_:.0%} of held-out training rows. "
                 f"{better_start if self._walk_now == 'hnsw' else ''}"
-                'ef="auto" widens the beam until 99% do; inference="cascade" answers '
-                "unsure queries by a vote of their neighbors.",
+                'ef="auto" widens the search until 99% do; inference="cascade" answers '
+                "unresolved queries by a vote of their neighbors.",
                 LookupAgreementWarning,
                 stacklevel=6,  # past fit and the wrapper around it
             )

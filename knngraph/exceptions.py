@@ -6,7 +6,7 @@ class KNNGraphWarning(UserWarning):
 
 
 class LookupAgreementWarning(KNNGraphWarning):
-    """The walk misses the label that exact search would find too often."""
+    """The search misses the label that exact search finds too often."""
 
 
 class SavedModelError(ValueError):

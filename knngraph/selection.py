@@ -17,7 +17,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet, random_pairs
 from knngraph.inference.adaptive import QueryProblem
-from knngraph.inference.grid import leave_one_out_grid
+from knngraph.inference.leave_one_out import leave_one_out_grid
 from knngraph.parameters import PARAMETER_CONSTRAINTS
 from knngraph.progress import stage
 from knngraph.space import Space
@@ -37,8 +37,7 @@ _KEPT = (
     "random_state",
     "verbose",
 )
-# What this class chooses is the metric of the index, for all inferences.
-_DEFAULTS = KNNGraphClassifier(query_metric="same").get_params()
+_DEFAULTS = KNNGraphClassifier().get_params()
 # What the values of a grid may be.
 _COUNT = Interval(Integral, 1, None, closed="left")
 _AT_LEAST_ZERO = Interval(Real, 0, np.inf, closed="left")
@@ -79,8 +78,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         more.
     metric : {"auto", "euclidean", "cosine", "learned"}, default="auto"
         As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
-        other settings are chosen: in a space that has seen the labels,
-        leave-one-out is no judge of the space.
+        other settings are chosen: leave-one-out cannot judge a map that was
+        learned with the label of the row left out.
     vote, support, cascade_tolerance, walk, ef, M, ef_construction, n_jobs, \
 random_state, verbose
         As on `KNNGraphClassifier`. All other settings have its defaults.
@@ -88,9 +87,7 @@ random_state, verbose
     Attributes
     ----------
     best_params_ : dict
-        The chosen settings, by the names they have on `KNNGraphClassifier`. For
-        "adaptive" and "cascade" `query_metric` is "same" among them: it is `metric`
-        that is chosen here, for all inferences.
+        The chosen settings, by the names they have on `KNNGraphClassifier`.
     best_score_ : float
         Their leave-one-out accuracy.
     cv_results_ : dict of ndarray
@@ -113,8 +110,8 @@ random_state, verbose
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> classifier = KNNGraphClassifierCV(random_state=0).fit(X, y)
-    >>> classifier.best_params_["query_metric"]
-    'same'
+    >>> classifier.best_params_["max_neighbors"] in (32, 64)
+    True
     >>> bool(classifier.best_score_ > 0.95)
     True
     """
@@ -143,7 +140,7 @@ random_state, verbose
         self_weights: Sequence[float] = (0.5, 1.0, 2.0),
         penalty_ranges: Sequence[tuple[float, float]] = ((0.1, 0.5), (0.02, 0.1)),
         max_rows: int = 5000,
-        vote: str = "trusted",
+        vote: str = "reliability",
         metric: str = "auto",
         support: str = "auto",
         cascade_tolerance: float = 0.002,
@@ -193,7 +190,7 @@ random_state, verbose
         _check_values(self.self_weights, "self_weights", _AT_LEAST_ZERO)
         _check_penalty_ranges(self.penalty_ranges)
 
-    def _neighbors_needed(self, n_nodes: int) -> int:
+    def _neighbors_needed(self) -> int:
         if self.inference == "lookup":
             return int(self._setting("max_neighbors"))
         return max(self.neighbor_counts)
@@ -255,7 +252,6 @@ random_state, verbose
                     "query_bandwidth": sigma * space.scale,
                     "query_nugget": float(nugget),
                     "query_penalty": float(penalty),
-                    "query_metric": "same",
                 }
             )
         with stage("comparing settings", len(pairs), self.verbose) as comparing:

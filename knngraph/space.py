@@ -256,3 +256,11 @@ def _unit_rows(dense: np.ndarray) -> np.ndarray:
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     rows /= np.where(length > 0, length, 1.0)
     return rows
+
+
+def in_mapped_units(bandwidth: float | str, space: Space) -> float | str:
+    """A bandwidth that is a number, from the units of the user to mapped ones."""
+    if isinstance(bandwidth, str):
+        return bandwidth
+    # Beyond these every kernel entry is 0 or 1, and squares would leave the range.
+    return min(max(float(bandwidth) / space.scale, 1e-30), 1e30)

@@ -31,12 +31,11 @@ from knngraph.graph.learn import (
     learn_graph,
 )
 from knngraph.graph.precision import check_precision
-from knngraph.graph.representation import Problem
-from knngraph.new_rows import represent_new_rows
+from knngraph.graph.representation import Problem, represent_new_rows
 from knngraph.parallel import chunk_bounds, count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
 from knngraph.serving.checked_pickle import CheckedPickle
-from knngraph.updating.recipe import in_mapped_units
+from knngraph.space import in_mapped_units
 from knngraph.validation import check_labels, validated
 
 _DENSITY_SCALES = (3, 7, 15)

@@ -12,7 +12,7 @@ _REAL_KINDS = "biuf"
 
 
 def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
-    """Call `validate_data`; where it refuses an entry of X, say which.
+    """Call `validate_data`; name the entry of X that it refuses.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
 
 
 def check_labels(y: np.ndarray) -> None:
-    """Refuse targets that are no classes, and say what they are.
+    """Refuse targets that are no classes, and name them.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def _place_of_bad_entry(X: Any) -> str | None:
     try:
         table = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
     except (TypeError, ValueError):
-        return None  # lists of different lengths, which the error speaks of
+        return None  # lists of different lengths, which the error names
     if table.ndim != 2:
         return None
     for column in range(table.shape[1]):

@@ -11,7 +11,7 @@ from sklearn.datasets import make_moons
 from sklearn.model_selection import cross_val_score
 
 import knngraph.graph.stored_left_out as stored_left_out
-import knngraph.inference.grid as grid
+import knngraph.inference.leave_one_out as grid
 import knngraph.selection as selection
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 
@@ -50,7 +50,7 @@ def with_copies(X, y):
 @pytest.mark.parametrize("metric", ["euclidean", "learned"])
 @pytest.mark.parametrize("inference", ["adaptive", "cascade"])
 @pytest.mark.parametrize(
-    ("copies", "vote"), [(False, "labels"), (True, "labels"), (True, "trusted")]
+    ("copies", "vote"), [(False, "labels"), (True, "labels"), (True, "reliability")]
 )
 def test_the_best_score_is_that_of_the_settings(
     copies, vote, inference, metric, noisy_moons

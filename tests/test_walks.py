@@ -167,7 +167,7 @@ def test_copies_and_files_answer_alike(inference, model, rows, tmp_path):
     labels = model.predict(queries)
     for mmap in (True, False):
         loaded = load_predictor(tmp_path / "predictor", mmap=mmap)
-        assert isinstance(loaded._served.model.index, MedoidWalk)
+        assert isinstance(loaded._state.model.index, MedoidWalk)
         for one in (predictor, loaded):
             assert_array_equal(one.predict_proba(queries), expected)
             assert_array_equal(one.predict(queries, n_jobs=2), labels)
@@ -186,12 +186,12 @@ def test_condensing_keeps_the_walk(rows):
     model = fit(rows, walk="medoids", ef="auto")
     small = model.condense(tolerance=0.05)
     assert small.report_.n_kept < 600
-    assert isinstance(small._served.model.index, MedoidWalk)
+    assert isinstance(small._state.model.index, MedoidWalk)
     assert small.set_params(ef=None).ef_ == 2
-    kept = small._served.model.training.points
+    kept = small._state.model.training.points
     wide = small.set_params(ef=len(kept))
     exact, _ = ExactIndex(kept).nearest(model._model.space.map_block(rows[0][600:]), 1)
-    stored = small._served.model.stored.codes[exact[:, 0]]
+    stored = small._state.model.stored.codes[exact[:, 0]]
     assert_array_equal(wide.predict(rows[0][600:]), model.classes_[stored])
     from_file = pickle.loads(pickle.dumps(model.to_predictor())).condense(0.05)
     assert from_file.report_.n_kept == small.report_.n_kept
@@ -233,7 +233,7 @@ def test_an_unknown_walk_is_refused(model, rows):
 def served(rows):
     """Of 598 points, with two stations."""
     model = fit(rows, walk="medoids", inference="cascade").forget([3, 5])
-    return model.to_predictor()._served
+    return model.to_predictor()._state
 
 
 def with_walk(served: Served, **changed):

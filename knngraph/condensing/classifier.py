@@ -1,42 +1,132 @@
-"""A classifier of few stored rows."""
+"""A classifier of few stored rows, and the report on what it keeps."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.condensing.condense import WAYS, condense_served
-from knngraph.condensing.report import CondensingReport
 from knngraph.index.build import LOOKUP_BEAMS
 from knngraph.index.medoids import MedoidWalk
-from knngraph.inference.answer import answer_codes, answer_probabilities
-from knngraph.inference.model import Reading
+from knngraph.inference.answer import (
+    PredictOptions,
+    answer_codes,
+    answer_probabilities,
+)
 from knngraph.parallel import count_threads
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.serving.predictor import Predictor
-from knngraph.serving.rows import RowRules
-from knngraph.serving.served import Served
+from knngraph.serving.predictor_state import PredictorState
+from knngraph.serving.query_rows import RowRules
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+
+@dataclass(frozen=True)
+class CondensingReport:
+    """Size, speed and accuracy before and after.
+
+    Prints as a short table.
+
+    Parameters
+    ----------
+    n_rows : int
+        Training rows.
+    n_points, n_kept : int
+        Distinct rows that were stored, and that are.
+    bytes_before, bytes_after : int
+        Of the arrays of the predictor, index included.
+    ef_before, ef_after : int
+        Smallest `ef` whose labels agree with exact search often enough.
+    microseconds_before, microseconds_after : float
+        A row of a batch of training rows, with that `ef` and one thread;
+        times are of the machine, and take no part in comparisons.
+    accuracy_before, accuracy_after : float
+        Of lookups by exact search on left-out rows that the condensation had not
+        seen; NaN where there was nothing to leave out.
+    loss_error : float
+        Standard error of their difference.
+    n_left_out : int
+        Number of those rows.
+    tolerance : float
+    margin : float or None
+        Nearest kept row of another class over nearest of the own, minus one, that
+        every served row has at least; None where every row is kept.
+    n_edited : int
+        Training rows that were dropped because most of their nearest others have
+        another stored label (Wilson editing); 0 where they were not.
+    changed_share : float
+        Share of the training rows whose nearest kept row has another stored label
+        than before; all of them are edited rows.
+    """
+
+    n_rows: int
+    n_points: int
+    n_kept: int
+    bytes_before: int
+    bytes_after: int
+    ef_before: int
+    ef_after: int
+    microseconds_before: float = field(compare=False)
+    microseconds_after: float = field(compare=False)
+    accuracy_before: float
+    accuracy_after: float
+    loss_error: float
+    n_left_out: int
+    tolerance: float
+    margin: float | None
+    n_edited: int
+    changed_share: float
+
+    @property
+    def kept_share(self) -> float:
+        """Stored rows after over before."""
+        return self.n_kept / self.n_points
+
+    @property
+    def loss(self) -> float:
+        """Accuracy that left-out rows lose; negative where they gain."""
+        return self.accuracy_before - self.accuracy_after
+
+    def __str__(self) -> str:
+        before_after = [
+            ("stored rows", f"{self.n_points:,}", f"{self.n_kept:,}"),
+            ("bytes", f"{self.bytes_before:,}", f"{self.bytes_after:,}"),
+            ("ef", f"{self.ef_before}", f"{self.ef_after}"),
+            (
+                "microseconds a row",
+                f"{self.microseconds_before:.1f}",
+                f"{self.microseconds_after:.1f}",
+            ),
+            (
+                "accuracy, left out",
+                f"{self.accuracy_before:.4f}",
+                f"{self.accuracy_after:.4f}",
+            ),
+        ]
+        lines = [f"{'':20}{'before':>14}{'after':>14}"]
+        lines += [f"{name:20}{b:>14}{a:>14}" for name, b, a in before_after]
+        lines.append(
+            f"{self.kept_share:.1%} of the stored rows are kept; "
+            f"{self.changed_share:.2%} of {self.n_rows:,} training rows change their "
+            f"answer; accuracy on {self.n_left_out:,} left-out rows changes by "
+            f"{-self.loss:+.4f} (standard error {self.loss_error:.4f})."
+        )
+        return "\n".join(lines)
 
 
 class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     """Answers by lookup among the rows that `condense` has kept.
 
-    Made by `KNNGraphClassifier.condense` or `Predictor.condense`; cannot be fitted.
-    What it came from is not changed and not needed any more.
+    Made by `KNNGraphClassifier.condense` or `knngraph.condense`; cannot be fitted.
+    Its source is not changed and not needed any more.
 
     Parameters
     ----------
     ef : int, "auto" or None, default="auto"
-        Width of the beam of the walk: "auto" is the smallest whose labels agree
-        with exact search for 99 % of rows that were not in the index, None the
-        beam that a lookup has with the `walk` of the classifier it came from. May be
-        changed at any time.
+        Width of the search: "auto" is the smallest whose labels agree with exact
+        search for 99 % of rows that were not in the index, None the `ef` of a lookup
+        with the `walk` of the classifier it came from. May be changed at any time.
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.
 
@@ -65,7 +155,7 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     array([0, 1, 2])
     """
 
-    _served: Served
+    _state: PredictorState
     report_: CondensingReport
     kept_: np.ndarray
 
@@ -76,7 +166,7 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_served")
+        return hasattr(self, "_state")
 
     def fit(self, X: Any, y: Any) -> NoReturn:
         """Refuse: fit a KNNGraphClassifier, and condense that."""
@@ -117,8 +207,8 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_queries,)
         """
         rows = self._checked(X)
-        codes = answer_codes(self._served.model, self._reading(), rows)
-        return self._served.classes[codes]
+        codes = answer_codes(self._state.model, self._options(), rows)
+        return self._state.classes[codes]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.
@@ -130,14 +220,11 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries, n_classes)
-            Columns follow `classes_`. The vote of the stored row that is reached,
+            Columns follow `classes_`. The vote of the nearest stored row,
             calibrated as before condensing.
         """
         rows = self._checked(X)
-        served = self._served
-        return answer_probabilities(
-            served.model, self._reading(), served.distribution, rows
-        )
+        return answer_probabilities(self._state.model, self._options(), rows)
 
     def to_predictor(self) -> Predictor:
         """Make a small object that answers without scikit-learn.
@@ -148,98 +235,37 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
             With the present `ef`; its `save` writes a file without code.
         """
         self._check_made()
-        reading = replace(self._reading(), n_threads=1)
-        return Predictor(replace(self._served, reading=reading))
+        options = replace(self._options(), n_threads=1)
+        return Predictor(replace(self._state, options=options))
 
     @property
     def classes_(self) -> np.ndarray:
         """Class labels."""
-        return self._served.classes
+        return self._state.classes
 
     @property
     def n_features_in_(self) -> int:
         """Number of features."""
-        return self._served.n_features
+        return self._state.n_features
 
     @property
     def ef_(self) -> int:
-        """Beam of the walk that the parameters ask for."""
+        """`ef` of the search that the parameters ask for."""
         if self.ef is None:
-            from_medoids = isinstance(self._served.model.index, MedoidWalk)
+            from_medoids = isinstance(self._state.model.index, MedoidWalk)
             return LOOKUP_BEAMS["medoids" if from_medoids else "hnsw"]
         if isinstance(self.ef, Integral) and self.ef > 0:
             return int(self.ef)
         if self.ef == "auto":
-            return self._served.model.label_beam
+            return self._state.label_ef
         raise ValueError(f'ef must be a positive integer, "auto" or None: {self.ef!r}.')
 
     def _checked(self, X: Any) -> Any:
         self._check_made()
-        return RowRules(self._served.n_features, self._served.names).many(X)
+        return RowRules(self._state.n_features, self._state.names).many(X)
 
     def _check_made(self) -> None:
         check_is_fitted(self, msg="A %(name)s is made by condense, not constructed.")
 
-    def _reading(self) -> Reading:
-        return replace(
-            self._served.reading, ef=self.ef_, n_threads=count_threads(self.n_jobs)
-        )
-
-
-def make_condensed(
-    served: Served,
-    rows_of_nodes: "Callable[[np.ndarray], np.ndarray]",
-    tolerance: Any,
-    outvoted: Any,
-    *,
-    M: int = 16,
-    ef_construction: int = 200,
-    n_jobs: int | None = None,
-) -> CondensedClassifier:
-    """Condense a model that answers by lookup.
-
-    Parameters
-    ----------
-    served : Served
-    rows_of_nodes : callable
-        Nodes to what `kept_` shall hold of them.
-    tolerance, outvoted
-        As the user gave them.
-    M, ef_construction : int
-        Of the new index.
-    n_jobs : int or None
-
-    Returns
-    -------
-    CondensedClassifier
-    """
-    if served.reading.inference != "lookup":
-        raise ValueError(
-            "condense keeps the rows that lookups need, and this one answers by "
-            f"inference={served.reading.inference!r}, which needs all of them. Call "
-            'set_params(inference="lookup") on the classifier first; no refit is '
-            "needed."
-        )
-    number = isinstance(tolerance, int | float | np.number)
-    if not number or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
-        raise ValueError(
-            f"tolerance must be a number from 0 to below 1, got {tolerance!r}: the "
-            "share of left-out rows that may lose their right answer."
-        )
-    if outvoted not in WAYS:
-        raise ValueError(
-            f"outvoted must be one of {', '.join(map(repr, WAYS))}, got {outvoted!r}."
-        )
-    small, report, kept = condense_served(
-        served,
-        float(tolerance),
-        outvoted,
-        M=M,
-        ef_construction=ef_construction,
-        n_threads=count_threads(n_jobs),
-    )
-    condensed = CondensedClassifier(n_jobs=n_jobs)
-    condensed._served = small
-    condensed.report_ = report
-    condensed.kept_ = rows_of_nodes(kept)
-    return condensed
+    def _options(self) -> PredictOptions:
+        return PredictOptions("lookup", self.ef_, count_threads(self.n_jobs))

@@ -2,16 +2,13 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from knngraph.condensing.left_out import Plan, make_plan
-from knngraph.condensing.outvoted import (
-    find_outvoted,
-    nearest_nodes,
-    rows_on_nodes,
-)
-from knngraph.condensing.report import CondensingReport
+from knngraph.condensing.classifier import CondensedClassifier, CondensingReport
+from knngraph.condensing.editing import find_edited, nearest_nodes, rows_on_nodes
+from knngraph.condensing.plan import Plan, make_plan
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import (
@@ -23,129 +20,166 @@ from knngraph.index.build import (
 )
 from knngraph.index.medoids import MedoidWalk
 from knngraph.index.protocol import SearchIndex
-from knngraph.inference.cascade import Decisions
-from knngraph.inference.learn import label_beam
-from knngraph.inference.model import FittedModel
+from knngraph.inference.answer import QueryModel
 from knngraph.inference.stored import StoredAnswers
-from knngraph.serving.served import Served
+from knngraph.model import ENOUGH_SAME_LABELS
+from knngraph.parallel import count_threads
+from knngraph.serving.predictor import Predictor
+from knngraph.serving.predictor_state import PredictorState
 from knngraph.serving.tree import to_tree
 
-# Whether rows that are outvoted are given up.
-WAYS = {"auto": (False, True), "keep": (False,), "drop": (True,)}
+# Whether edited rows are dropped.
+EDITED = {"auto": (False, True), "keep": (False,), "drop": (True,)}
 _TIMED_ROWS = 1000
 _TIMED_CALLS = 5
-# Dropped rows that the walk is measured on where few are kept.
+# Dropped rows that the search is measured on where few are kept.
 _FEWEST_PROBES = 100
 
 
-def condense_served(
-    served: Served,
-    tolerance: float,
-    outvoted: str,
+def condense(
+    predictor: Predictor,
+    tolerance: float = 0.01,
     *,
+    edited: str = "auto",
+    row_of_node: np.ndarray | None = None,
     M: int = 16,
     ef_construction: int = 200,
-    n_threads: int = 1,
-) -> tuple[Served, CondensingReport, np.ndarray]:
-    """Keep few stored rows that answer as all of them do.
+    n_jobs: int | None = None,
+) -> CondensedClassifier:
+    """Keep only stored rows that the stored decision needs.
 
     Parameters
     ----------
-    served : Served
-        Answers by lookup.
-    tolerance : float
-        Loss of accuracy that left-out rows may show.
-    outvoted : {"auto", "keep", "drop"}
+    predictor : Predictor
+        Answers by lookup. `KNNGraphClassifier.condense` makes it.
+    tolerance : float, default=0.01
+        Accuracy that lookups may lose: the loss on left-out rows that the
+        condensation has not seen, plus its standard error. Where no smaller set
+        loses so little, every row is kept.
+    edited : {"auto", "keep", "drop"}, default="auto"
+        Rows that Wilson editing removes: more than half of their 8 nearest others
+        have another stored label. "keep" gives every training row its stored label
+        under exact search, "drop" every row but these, "auto" takes the one that
+        keeps fewer rows.
+    row_of_node : ndarray of shape (n_points,) or None
+        What `kept_` holds of a stored row; None its position.
     M, ef_construction : int
-        Of the new index.
-    n_threads : int, default=1
-        The new index is built by one: the same rows give the same bytes.
+        Of the new index, which one thread builds: the same rows give the same bytes.
+    n_jobs : int or None, default=None
+        Number of threads. None is one thread, -1 all cores.
 
     Returns
     -------
-    served : Served
-    report : CondensingReport
-    kept : ndarray of shape (n_kept,), intp
-        Nodes of the old model that are left.
+    CondensedClassifier
+        Its `to_predictor` makes the smaller predictor. Needs scikit-learn.
+
+    Examples
+    --------
+    >>> import knngraph
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = knngraph.KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+    >>> small = knngraph.condense(classifier.to_predictor(), tolerance=0.02)
+    >>> bool(small.report_.kept_share < 0.25)
+    True
     """
-    model = served.model
+    state: PredictorState = predictor._state
+    _check_arguments(state, tolerance, edited)
+    n_threads = count_threads(n_jobs)
+    model = state.model
+    assert model.stored is not None
     training, codes = model.training, model.stored.codes
-    everyone = np.ones(training.n_nodes, dtype=bool)
     neighbors = nearest_nodes(model.index, training.points, n_threads=n_threads)
     plan = make_plan(
-        training, codes, neighbors, tolerance, WAYS[outvoted], n_threads=n_threads
+        training, codes, neighbors, tolerance, EDITED[edited], n_threads=n_threads
     )
-    if plan.margin is None:
-        kept, changed, n_outvoted = np.flatnonzero(everyone), ~everyone, 0
-        small = served
-    else:
-        given_up = find_outvoted(neighbors, codes, rows_on_nodes(training))
-        given_up &= plan.give_up_outvoted
-        search = SubsetSearch(training.points, codes, given_up, n_threads=n_threads)
+    kept, changed = np.arange(training.n_nodes), np.zeros(training.n_nodes, dtype=bool)
+    n_edited, small = 0, state
+    if plan.margin is not None:
+        dropped = find_edited(neighbors, codes, rows_on_nodes(training))
+        dropped &= plan.drop_edited
+        search = SubsetSearch(training.points, codes, dropped, n_threads=n_threads)
         subset = search.grow(plan.margin)
         kept, changed = subset.kept, subset.changed
-        n_outvoted = _rows_on(training, given_up)
-        small = _served_by(served, kept, M, ef_construction, n_threads)
-    report = _report(served, small, plan, tolerance, n_outvoted, changed)
-    return small, report, kept
+        n_edited = _rows_on(training, dropped)
+        small = _state_of_nodes(state, kept, M, ef_construction, n_threads)
+    condensed = CondensedClassifier(n_jobs=n_jobs)
+    condensed._state = small
+    condensed.report_ = _report(state, small, plan, tolerance, n_edited, changed)
+    condensed.kept_ = kept if row_of_node is None else row_of_node[kept]
+    return condensed
 
 
-def _served_by(
-    served: Served, kept: np.ndarray, M: int, ef_construction: int, n_threads: int
-) -> Served:
+def _check_arguments(state: PredictorState, tolerance: Any, edited: Any) -> None:
+    if state.options.inference != "lookup":
+        raise ValueError(
+            "condense keeps the rows that lookups need, and this one answers by "
+            f"inference={state.options.inference!r}, which needs all of them. Call "
+            'set_params(inference="lookup") on the classifier first; no refit is '
+            "needed."
+        )
+    number = isinstance(tolerance, int | float | np.number)
+    if not number or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
+        raise ValueError(
+            f"tolerance must be a number from 0 to below 1, got {tolerance!r}: the "
+            "share of left-out rows that may lose their right answer."
+        )
+    if edited not in EDITED:
+        raise ValueError(
+            f"edited must be one of {', '.join(map(repr, EDITED))}, got {edited!r}."
+        )
+
+
+def _state_of_nodes(
+    state: PredictorState,
+    kept: np.ndarray,
+    M: int,
+    ef_construction: int,
+    n_threads: int,
+) -> PredictorState:
     """The same answers from some of the nodes."""
-    model = served.model
+    model = state.model
+    assert model.stored is not None
     points = model.training.points[kept]
     codes = model.stored.codes[kept]
     walk = "medoids" if isinstance(model.index, MedoidWalk) else "hnsw"
     graph, probe = build_index(points, M=M, ef_construction=ef_construction, walk=walk)
     index = walked_by(walk, graph, points)
     probe = _with_dropped(probe, index, model, kept, points, n_threads)
-    nobody = np.empty(0, dtype=np.intp)
-    everyone = np.arange(len(kept))
+    empty = np.empty(0, dtype=np.intp)
     training = TrainingSet(
         points=points,
-        node_of_row=nobody,
-        codes=nobody,
+        node_of_row=empty,
+        codes=empty,
         n_classes=model.training.n_classes,
-        pair_of_row=nobody,
-        pair_node=everyone,
+        pair_of_row=empty,
+        pair_node=np.arange(len(kept)),
         pair_code=codes,
         pair_count=np.ones(len(kept), dtype=np.intp),
     )
-    stored = StoredAnswers(codes, everyone, None)
-    beam = label_beam(probe, stored)
+    label_ef = probe.smallest_beam(codes, ENOUGH_SAME_LABELS)
     small = replace(
         model,
         training=training,
         index=index,
-        stored=stored,
-        probe=WalkProbe(probe.reached[:, :0], nobody),
-        label_beam=beam,
-        node_beam=beam,
-        decisions=Decisions(1, np.inf, 1.0),
-        trust=None,
+        stored=StoredAnswers(codes, model.stored.shares[kept]),
     )
-    return replace(
-        served,
-        model=small,
-        reading=replace(served.reading, ef=beam),
-        distribution=served.distribution[kept],
-    )
+    options = replace(state.options, ef=label_ef)
+    return replace(state, model=small, options=options, label_ef=label_ef)
 
 
 def _with_dropped(
     probe: WalkProbe,
     index: SearchIndex,
-    model: FittedModel,
+    model: QueryModel,
     kept: np.ndarray,
     points: np.ndarray,
     n_threads: int,
 ) -> WalkProbe:
-    """Measure walks on dropped rows too, in the proportion that queries have.
+    """Measure the search on dropped rows too, in the proportion that queries have.
 
-    The index was probed with kept rows, which lie where classes meet. Most queries
-    do not.
+    The held-out rows of the index are kept rows, which lie where classes meet. Most
+    queries do not.
     """
     dropped = np.ones(model.training.n_nodes, dtype=bool)
     dropped[kept] = False
@@ -164,40 +198,40 @@ def _with_dropped(
 
 
 def _report(
-    served: Served,
-    small: Served,
+    state: PredictorState,
+    small: PredictorState,
     plan: Plan,
     tolerance: float,
-    n_outvoted: int,
+    n_edited: int,
     changed: np.ndarray,
 ) -> CondensingReport:
-    before, after = served.model, small.model
-    n_rows = int(before.training.pair_count.sum())
-    times = _microseconds([before, after], before.training.points[:_TIMED_ROWS])
+    training = state.model.training
+    n_rows = int(training.pair_count.sum())
+    times = _microseconds([state, small], training.points[:_TIMED_ROWS])
     return CondensingReport(
         n_rows=n_rows,
-        n_points=before.training.n_nodes,
-        n_kept=after.training.n_nodes,
-        bytes_before=_n_bytes(served),
+        n_points=training.n_nodes,
+        n_kept=small.model.training.n_nodes,
+        bytes_before=_n_bytes(state),
         bytes_after=_n_bytes(small),
-        ef_before=before.label_beam,
-        ef_after=after.label_beam,
+        ef_before=state.label_ef,
+        ef_after=small.label_ef,
         microseconds_before=times[0],
         microseconds_after=times[1],
         accuracy_before=plan.accuracy_before,
         accuracy_after=plan.accuracy_after,
         loss_error=plan.loss_error,
         n_left_out=plan.n_left_out,
-        tolerance=tolerance,
+        tolerance=float(tolerance),
         margin=plan.margin,
-        n_outvoted=n_outvoted,
-        changed_share=_rows_on(before.training, changed) / n_rows,
+        n_edited=n_edited,
+        changed_share=_rows_on(training, changed) / n_rows,
     )
 
 
-def _n_bytes(served: Served) -> int:
-    """Numbers that a predictor saves."""
-    _, arrays = to_tree(served)
+def _n_bytes(state: PredictorState) -> int:
+    """Bytes of the arrays that a predictor saves."""
+    _, arrays = to_tree(state)
     return sum(array.nbytes for array in arrays.values())
 
 
@@ -205,12 +239,12 @@ def _rows_on(training: TrainingSet, nodes: np.ndarray) -> int:
     return int(training.pair_count[nodes[training.pair_node]].sum())
 
 
-def _microseconds(models: list[FittedModel], rows: np.ndarray) -> list[float]:
+def _microseconds(states: list[PredictorState], rows: np.ndarray) -> list[float]:
     """Time of a lookup, in turn, the fastest of a few."""
-    fastest = [np.inf] * len(models)
+    fastest = [np.inf] * len(states)
     for _ in range(_TIMED_CALLS):
-        for i, model in enumerate(models):
+        for i, state in enumerate(states):
             start = time.perf_counter()
-            model.index.nearest(rows, 1, ef=model.label_beam)
+            state.model.index.nearest(rows, 1, ef=state.label_ef)
             fastest[i] = min(fastest[i], time.perf_counter() - start)
     return [1e6 * seconds / len(rows) for seconds in fastest]

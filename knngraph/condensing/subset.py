@@ -1,6 +1,6 @@
 """Choose rows whose nearest-neighbor rule answers for all rows.
 
-Every row remembers how far the nearest kept row of its own class is, and the
+Every row stores how far the nearest kept row of its own class is, and the
 nearest of another class. Kept rows come in rounds: of all rows that a kept row of
 another class misleads, the nearest one to it is kept as well. The rounds are exact
 and depend on no order of the rows; a wider margin goes on from a narrower one.
@@ -49,7 +49,7 @@ class SubsetSearch:
         Distinct rows.
     codes : ndarray of shape (n_points,)
         What has to be answered at every row.
-    given_up : ndarray of shape (n_points,), bool, or None
+    dropped : ndarray of shape (n_points,), bool, or None
         Rows that are not kept and need not be served. A class that has no other
         rows keeps one of them all the same.
     n_threads : int, default=1
@@ -57,7 +57,7 @@ class SubsetSearch:
     References
     ----------
     The rounds are those of Angiulli (2005), "Fast condensed nearest neighbor rule",
-    ICML, 25-32; the margin and the two remembered distances are not.
+    ICML, 25-32; the margin and the two stored distances are not.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class SubsetSearch:
         self,
         points: np.ndarray,
         codes: np.ndarray,
-        given_up: np.ndarray | None = None,
+        dropped: np.ndarray | None = None,
         *,
         n_threads: int = 1,
     ) -> None:
@@ -85,9 +85,9 @@ class SubsetSearch:
         self._codes = codes[self._order]
         self._n_threads = n_threads
         n = len(points)
-        self._given_up = np.zeros(n, dtype=bool)
-        if given_up is not None:
-            self._given_up[:] = given_up[self._order]
+        self._dropped = np.zeros(n, dtype=bool)
+        if dropped is not None:
+            self._dropped[:] = dropped[self._order]
         self._kept = np.zeros(n, dtype=bool)
         self._own = np.full(n, np.inf)
         self._other = np.full(n, np.inf)
@@ -110,7 +110,7 @@ class SubsetSearch:
         Subset
         """
         while True:
-            unserved = np.flatnonzero(self._unserved(margin) & ~self._given_up)
+            unserved = np.flatnonzero(self._unserved(margin) & ~self._dropped)
             if not len(unserved):
                 break
             self._keep(self._nearest_to_what_misleads(unserved))
@@ -133,7 +133,7 @@ class SubsetSearch:
         """The row of every class that is nearest to the mean of the class."""
         middles = []
         for start, stop in self._class_ranges():
-            there = start + np.flatnonzero(~self._given_up[start:stop])
+            there = start + np.flatnonzero(~self._dropped[start:stop])
             if not len(there):
                 there = np.arange(start, stop)
             points = self._points[there]
@@ -153,7 +153,7 @@ class SubsetSearch:
         yield from zip(starts, [*starts[1:], len(self._codes)])
 
     def _keep(self, new: np.ndarray) -> None:
-        """Keep rows and bring what all others remember up to date."""
+        """Keep rows and update the distances of all others."""
         self._kept[new] = True
         rows_per_block = min(_LARGEST_BLOCK, max(1, _BLOCK_NUMBERS // len(new)))
         blocks = [

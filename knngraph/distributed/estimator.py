@@ -25,12 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from knngraph.classifier import KNNGraphClassifier
-from knngraph.distributed.answer import (
-    AnswerOptions,
-    PartitionedModel,
-    answers_of,
-    count_right,
-)
+from knngraph.distributed.answer import PartitionedModel, answers_of, count_right
 from knngraph.distributed.collections import (
     Described,
     answer_rows,
@@ -78,6 +73,7 @@ from knngraph.distributed.whole import (
 )
 from knngraph.fitting import all_or_nothing
 from knngraph.index.build import walk_for
+from knngraph.inference.answer import PredictOptions
 from knngraph.parallel import count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS
 from knngraph.progress import stage
@@ -523,9 +519,11 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 caller_name=type(present).__name__,
             )
         walk = walk_for(present.walk, present.inference)
-        ef = self._shared.beam(present.inference, present.ef, walk)
-        options = AnswerOptions(present.inference, walk, ef, self._n_threads())
-        model = PartitionedModel(self._parts, self._layout, self._shared, self.classes_)
+        ef = self._shared.ef(present.inference, present.ef, walk)
+        options = PredictOptions(present.inference, ef, self._n_threads())
+        model = PartitionedModel(
+            self._parts, self._layout, self._shared, self.classes_, walk
+        )
         return answers_of(model, options, probabilities=method == "predict_proba")
 
 

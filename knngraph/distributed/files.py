@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from knngraph.serving.tree import from_tree, to_tree
 
 FORMAT_VERSION = 1
 SHARED = "shared.knngraph"
-_FIELDS = ("training", "numbers", "index", "codes", "shares", "own", "rival")
 
 
 def save_parts(folder: Path, parts: list[Any], homes: list[Any], shared: Any) -> None:
@@ -88,7 +88,7 @@ def _write(path: Path, model: str, part: Any) -> bool:
     if not isinstance(part, Partition):
         estimator_file.save((part, model), path)
         return True
-    tree, arrays = to_tree({name: getattr(part, name) for name in _FIELDS})
+    tree, arrays = to_tree({f.name: getattr(part, f.name) for f in fields(Partition)})
     meaning = {"model": model, "tree": tree}
     write(path, pack(PARTITION, FORMAT_VERSION, meaning, arrays))
     return True

@@ -33,8 +33,8 @@ from knngraph.graph.learn import learn_pairs, problem_with, same_class_quota
 from knngraph.graph.neighbors import Neighbors, all_but_self
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import beam_for
-from knngraph.inference.ballots import belief
 from knngraph.inference.leave_one_out import leave_one_out
+from knngraph.inference.reliability import label_probability
 from knngraph.inference.stored import StoredAnswers
 from knngraph.parallel import chunk_bounds
 from knngraph.space import Space
@@ -313,7 +313,7 @@ def _learn_block(
             training, patch.neighbors, shared.problem, pairs=pairs, n_threads=n_threads
         )
         shares = left_out.own_share, left_out.rival_share
-        own = belief(*shares, shared.noise, shared.exponent, n_classes)
+        own = label_probability(*shares, shared.noise, shared.exponent, n_classes)
         rival = left_out.rival_code
     gaps = graph.representation.gaps
     unsolved = gaps[gaps > problem.tol]
@@ -353,15 +353,11 @@ def _fitted(partition: Partition, learned: Learned | None, *, dense: bool) -> Pa
     """Bring what was learned to the nodes of a partition."""
     if learned is None:
         return partition
-    training = partition.training
-    consensus = Consensus(learned.distribution, learned.codes, learned.margin)
-    stored = StoredAnswers.from_consensus(training, consensus)
-    by_row = learned.distribution[training.pair_of_row]
-    shares = sparse.csr_array(stored.by_node(by_row, np.arange(training.n_nodes)))
+    distribution = learned.distribution.toarray() if dense else learned.distribution
+    consensus = Consensus(distribution, learned.codes, learned.margin)
     return replace(
         partition,
-        codes=stored.codes,
-        shares=shares.toarray() if dense else shares,
+        stored=StoredAnswers.from_consensus(partition.training, consensus),
         own=learned.own,
         rival=learned.rival,
     )

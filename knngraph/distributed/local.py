@@ -8,11 +8,12 @@ from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.partition import Layout, Partition
 from knngraph.distributed.pilot import Shared
 from knngraph.distributed.tasks import compute
+from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.build import build_index
+from knngraph.index.exact import ExactIndex
+from knngraph.model import FittedModel, IndexedRows
 from knngraph.parallel import count_threads
-from knngraph.updating.model import LearningModel
-from knngraph.updating.state import SearchedRows
 
 
 def local_classifier(
@@ -63,15 +64,22 @@ def local_classifier(
         verbose=classifier.verbose,
     )
     exact = training.n_rows <= shared.exact_up_to
-    neighbors = classifier._search_neighbors(training, index, exact, m, n_threads)
-    recipe = classifier._recipe_of(
+    neighbors = nearest_others(
+        ExactIndex(training.points) if exact else index,
+        training.points,
+        training.node_counts(),
+        m,
+        n_threads=n_threads,
+    )
+    settings = classifier._fit_settings(
         list(shared.settings.density_scales), shared.space, neighbors, m, shared.seed
     )
-    rows = SearchedRows(
+    rows = IndexedRows(
         shared.space, training, None, index, probe, neighbors, exact, solved=None
     )
     classifier.classes_, classifier.n_features_in_ = classes, layout.n_features
-    classifier._keep_model(LearningModel(rows, recipe, n_threads, classifier.verbose))
+    model = FittedModel(rows, settings, n_threads, classifier.verbose)
+    classifier._keep_model(model)
     return classifier
 
 

@@ -17,6 +17,7 @@ from knngraph.graph.training_set import (
     training_set_of_pairs,
 )
 from knngraph.index.build import build_index
+from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 
 
@@ -50,12 +51,9 @@ class Partition(Held):
         Numbers of the rows in the collection.
     index : HNSWIndex or None
         Over the nodes; None before it is built, and where the partition is empty.
-    codes : ndarray of shape (n_nodes,) or None
-        Stored class of every node.
-    shares : ndarray or CSR array of shape (n_nodes, n_classes) or None
-        Shares of the vote on every node.
+    stored : StoredAnswers or None
     own : ndarray of shape (n_pairs,) or None
-        Reliability of the label of every pair; None where all labels count.
+        Reliability of the label of every pair; None where all labels count in full.
     rival : ndarray of shape (n_pairs,), int32, or None
         Class that gets the rest of the vote.
     """
@@ -63,8 +61,7 @@ class Partition(Held):
     training: TrainingSet
     numbers: np.ndarray
     index: Any = None
-    codes: np.ndarray | None = None
-    shares: Any = None
+    stored: StoredAnswers | None = None
     own: np.ndarray | None = None
     rival: np.ndarray | None = None
 
@@ -156,7 +153,7 @@ class Nodes(Held):
     own, rival : ndarray of shape (n_pairs.sum(),) or None
     codes : ndarray of shape (n,) or None
     shares : ndarray or CSR array of shape (n, n_classes) or None
-        See `Partition`.
+        Stored labels, and the shares of the vote behind them.
     """
 
     ids: np.ndarray
@@ -263,8 +260,7 @@ def take_nodes(
     *,
     points: bool = False,
     reliability: bool = False,
-    codes: bool = False,
-    shares: bool = False,
+    stored: bool = False,
 ) -> Nodes:
     """Copy some nodes of a partition, for another one.
 
@@ -276,7 +272,7 @@ def take_nodes(
     number : int
         Of the partition.
     layout : Layout
-    points, reliability, codes, shares : bool
+    points, reliability, stored : bool
         What goes along.
 
     Returns
@@ -287,19 +283,19 @@ def take_nodes(
     starts = training.node_starts()
     n_pairs = starts[places + 1] - starts[places]
     pairs = ranges(starts[places], n_pairs)
+    width = training.points.shape[1] if points else 0
     own, rival = (partition.own, partition.rival) if reliability else (None, None)
+    answers = partition.stored if stored else None
     return Nodes(
         layout.firsts[number] + places.astype(np.int64),
         n_pairs.astype(np.int32),
         training.pair_code[pairs].astype(np.int32),
         training.pair_count[pairs].astype(np.int32),
-        training.points[places]
-        if points
-        else training.points[:1, :0].repeat(len(places), 0),
+        training.points[places, :width],
         None if own is None else own[pairs],
         None if rival is None else rival[pairs],
-        partition.codes[places] if codes and partition.codes is not None else None,
-        partition.shares[places] if shares else None,
+        None if answers is None else answers.codes[places],
+        None if answers is None else answers.shares[places],
     )
 
 

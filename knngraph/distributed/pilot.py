@@ -17,7 +17,7 @@ from knngraph.index.build import LOOKUP_BEAMS
 from knngraph.index.protocol import beam_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
-from knngraph.inference.cascade import Decisions
+from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.leave_one_out import calibration_sample, leave_one_out
 from knngraph.space import Space
 
@@ -54,9 +54,9 @@ class Shared(Held):
     exponent : float
         Calibrates the votes that labels are judged by; read where `noise` > 0.
     calibration : Calibration
-    decisions : Decisions
-    label_beam, node_beam : int
-        Beams of a lookup with ef="auto" and of a cascade.
+    rule : CascadeRule
+    label_ef, node_ef : int
+        `ef` of a lookup with ef="auto" and of a cascade.
     n_listed : int
         Neighbors that are listed for every node.
     exact_up_to : float
@@ -80,9 +80,9 @@ class Shared(Held):
     nugget_factor: float
     exponent: float
     calibration: Calibration
-    decisions: Decisions
-    label_beam: int
-    node_beam: int
+    rule: CascadeRule
+    label_ef: int
+    node_ef: int
     n_listed: int
     exact_up_to: float
     walk: str
@@ -92,16 +92,16 @@ class Shared(Held):
     seeded: bool
     centroids: np.ndarray | None = None
 
-    def beam(self, inference: str, ef: int | str | None, walk: str) -> int:
-        """Beam that the parameters of an inference ask for."""
+    def ef(self, inference: str, ef: int | str | None, walk: str) -> int:
+        """`ef` of the search that the parameters ask for."""
         if inference == "adaptive":
             least = beam_for(self.problem.n_neighbors)
             return max(least, int(ef)) if isinstance(ef, Integral) else least
         if isinstance(ef, Integral):
             return int(ef)
         if inference == "cascade":
-            return self.node_beam
-        return self.label_beam if ef == "auto" else LOOKUP_BEAMS[walk]
+            return self.node_ef
+        return self.label_ef if ef == "auto" else LOOKUP_BEAMS[walk]
 
 
 @dataclass(frozen=True)
@@ -186,47 +186,44 @@ def _fit(
 
 def read_pilot(fitted: Any) -> Shared:
     """All that the partitions need of a fitted classifier; nothing else looks in it."""
-    model, recipe, space = fitted._model, fitted._recipe, fitted._model.space
-    problem = replace(
-        recipe.problem, sigma=(fitted.query_bandwidth_ or 0.0) / space.scale
-    )
-    trust, exponent = model.trust, 1.0
-    if trust is not None and trust.noise > 0.0:
+    model = fitted._present_model
+    training, settings, rule = model.training, model.settings, model.stored_rule
+    reliability, exponent = model.reliability, 1.0
+    if reliability is not None and reliability.noise > 0.0:
         # Of the plain votes, which the reliability of the labels is found with.
+        sample = calibration_sample(training)
+        neighbors = model.rows.neighbors
         exponent = leave_one_out(
-            model.training,
-            fitted._rows.neighbors,
-            problem,
-            pairs=calibration_sample(model.training),
+            training, neighbors, model.problem, pairs=sample
         ).exponent
     return Shared(
-        space=space,
-        settings=recipe.graph,
-        problem=problem,
-        sigma=fitted.bandwidth_ / space.scale,
-        query_bandwidth=recipe.query_bandwidth,
+        space=model.space,
+        settings=settings.graph,
+        problem=model.problem,
+        sigma=model.graph.problem.kernel.sigma,
+        query_bandwidth=settings.query_bandwidth,
         low=np.empty(0),
         high=np.empty(0),
-        noise=0.0 if trust is None else trust.noise,
-        nugget_factor=1.0 if trust is None else trust.nugget_factor,
+        noise=0.0 if reliability is None else reliability.noise,
+        nugget_factor=1.0 if reliability is None else reliability.nugget_factor,
         exponent=exponent,
-        calibration=model.calibration,
-        decisions=model.decisions,
-        label_beam=model.label_beam,
-        node_beam=model.node_beam,
-        n_listed=recipe.n_listed,
-        exact_up_to=recipe.exact_up_to,
-        walk=recipe.walk,
-        M=recipe.M,
-        ef_construction=recipe.ef_construction,
-        seed=recipe.seed,
-        seeded=recipe.seeded,
+        calibration=rule.calibration,
+        rule=rule.rule,
+        label_ef=model.label_ef,
+        node_ef=model.node_ef,
+        n_listed=settings.n_listed,
+        exact_up_to=settings.exact_up_to,
+        walk=settings.walk,
+        M=settings.M,
+        ef_construction=settings.ef_construction,
+        seed=settings.seed,
+        seeded=settings.seeded,
     )
 
 
 def _centroids(fitted: Any, n_centroids: int, seed: int) -> np.ndarray:
     from sklearn.cluster import KMeans
 
-    rows = fitted._model.training.points[: _ROWS_PER_CENTROID * n_centroids]
+    rows = fitted._present_model.training.points[: _ROWS_PER_CENTROID * n_centroids]
     means = KMeans(min(n_centroids, len(rows)), n_init=3, random_state=seed % 2**31)
     return means.fit(rows.astype(np.float64)).cluster_centers_.astype(np.float32)

@@ -607,7 +607,7 @@ def solve_rows(
             similarity,
         )
         if scale == 0.0:
-            continue  # similar to nobody: no neighbor is optimal for any penalty
+            continue  # similar to no row: no neighbor is optimal for any penalty
         if lambda_max[r] == 0.0:
             lambda_max[r] = 2.0 * scale
         for a in range(n):

@@ -12,21 +12,21 @@ from knngraph.index.protocol import beam_for
 
 # Brute force within a class up to this many multiplications, a graph above.
 _BRUTE_FORCE_LIMIT = 5e10
-# Pairs of one class that are searched for those whose own class is far.
+# Pairs of one class that are searched for pairs whose class is far.
 LARGEST_SAMPLE_OF_CLASS = 8192
 
 
 @dataclass(frozen=True)
 class SameClass:
-    """Nearest pairs of the own class, for the pairs that need them.
+    """Nearest pairs of the same class, for the pairs that need them.
 
     Parameters
     ----------
     place : ndarray of shape (n_pairs,)
         Row of a pair in `ids`, or -1 where its nearest neighbors hold enough of
-        its own class.
+        the same class.
     ids : ndarray of shape (n_listed, quota)
-        Pairs of the own class, nearest first, padded with -1.
+        Pairs of the same class, nearest first, padded with -1.
     """
 
     place: np.ndarray
@@ -121,9 +121,9 @@ def nearest_of_same_class(
     seed: int = 0,
     n_threads: int = 1,
 ) -> SameClass:
-    """Search the own class where the nearest neighbors hold too few of it.
+    """Search the same class where the nearest neighbors hold too few of it.
 
-    The label term of the kernel makes rows of the own class similar from any
+    The label term of the kernel makes rows of the same class similar from any
     distance: a row in the midst of another class finds its neighbors far away.
     They are there for their label more than for their place, so that of a large
     class a random sample is searched, and time stays linear in the number of rows.
@@ -135,7 +135,7 @@ def nearest_of_same_class(
     limit : int
         Nearest neighbors that are candidates anyway.
     quota : int
-        Candidates of the own class that a pair shall have.
+        Candidates of the same class that a pair needs.
     pairs : ndarray of shape (n,) or None, default=None
         Pairs to search for; None for all.
     seed : int, default=0
@@ -194,14 +194,14 @@ def pairs_short_of_own_class(
     limit: int,
     asking: np.ndarray,
 ) -> np.ndarray:
-    """Pairs whose nearest neighbors hold too few of their own class.
+    """Pairs whose nearest neighbors hold too few of the same class.
 
     Parameters
     ----------
     training : TrainingSet
     neighbors : Neighbors
     wanted : ndarray of shape (n_classes,)
-        Candidates of its own class that a pair of every class shall have.
+        Candidates of the same class that a pair of every class needs.
     limit : int
         Nearest neighbors that are candidates anyway.
     asking : ndarray of shape (n,)

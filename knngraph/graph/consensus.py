@@ -15,7 +15,7 @@ _ROWS_PER_BLOCK = 65536
 
 @dataclass(frozen=True)
 class Consensus:
-    """What the neighbors of every row agree on.
+    """The vote on every row and its result.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _vote_of_block(
     rows = np.repeat(np.arange(n_rows), np.diff(weights.indptr))
     heaviest, _ = _heaviest(weights.indptr, neighbor_weights)
     own = self_weight * heaviest
-    # Rows that nobody votes for keep their label.
+    # Rows without any vote keep their label.
     own[np.bincount(rows, weights=neighbor_weights, minlength=n_rows) + own <= 0] = 1.0
     votes = sparse.coo_array(
         (

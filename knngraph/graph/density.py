@@ -1,4 +1,4 @@
-"""How densely the training rows lie around every node."""
+"""The density around every node, and the sparsity penalty that follows from it."""
 
 from collections.abc import Sequence
 
@@ -30,9 +30,8 @@ def local_density(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray:
     For every scale k, s_j = 1 / (mean Euclidean distance of row j to its k
     nearest other rows); exact copies among them carry no scale and are left
     out of the mean. s is brought to [0, 1] over j by its smallest and largest
-    value, and density is the mean over the scales. A row all of whose k
-    neighbors are copies gets 1 at that scale, and so does everyone where all
-    values agree.
+    value, and density is the mean over the scales. A row whose k neighbors are
+    all copies gets 1 at that scale, and so do all rows where all values agree.
 
     Examples
     --------
@@ -95,3 +94,33 @@ def normalized_density(
             )
         density += value
     return density / inverse.shape[1]
+
+
+def penalty_fractions(
+    density: np.ndarray, penalty_min: float, penalty_max: float
+) -> np.ndarray:
+    """Penalty of every row as a fraction of lambda*.
+
+    Dense regions get a weak penalty and so more neighbors, sparse ones a strong
+    one. lambda* is the smallest penalty at which no neighbor at all is
+    optimal, so that any fraction below one leaves a row at least one neighbor
+    (Proposition 1 of the publication).
+
+    Parameters
+    ----------
+    density : ndarray of shape (n_nodes,)
+        Between 0 and 1.
+    penalty_min, penalty_max : float
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.graph.density import penalty_fractions
+    >>> penalty_fractions(np.array([0.0, 0.5, 1.0]), 0.25, 0.75).tolist()
+    [0.75, 0.5, 0.25]
+    """
+    return penalty_min + (penalty_max - penalty_min) * (1.0 - density)

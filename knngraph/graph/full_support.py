@@ -1,4 +1,4 @@
-"""Representation over all rows: solve on a few candidates, certify on everyone."""
+"""Representation over all rows: solve on a few candidates, certify on all rows."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -238,8 +238,8 @@ def find_violators(
     rows_per_block = max(16, _BLOCK_BYTES // (8 * len(used)))
     parts = map_chunks(scan, last - first, rows_per_block, n_threads)
     if not parts:
-        nobody = np.empty(0, dtype=np.int32)
-        return nobody, nobody, np.empty(0)
+        empty = np.empty(0, dtype=np.int32)
+        return empty, empty, np.empty(0)
     owner, violator, excess = (np.concatenate(column) for column in zip(*parts))
     return owner, violator, excess
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from knngraph.graph.candidates import SameClass, nearest_of_same_class
 from knngraph.graph.consensus import Consensus, vote
-from knngraph.graph.density import local_density
+from knngraph.graph.density import local_density, penalty_fractions
 from knngraph.graph.full_support import represent_fully
 from knngraph.graph.kernel import (
     CompositeKernel,
@@ -17,7 +17,6 @@ from knngraph.graph.kernel import (
     neighbors_bandwidth,
 )
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.penalty import penalty_fractions
 from knngraph.graph.representation import (
     Problem,
     Representation,
@@ -54,7 +53,7 @@ class LearnedGraph:
     ----------
     problem : Problem
     same_class : SameClass
-        Candidates of the own class, beside the nearest.
+        Candidates of the same class, beside the nearest.
     representation : Representation
     consensus : Consensus
     """
@@ -180,7 +179,7 @@ def learn_pairs(
 
 
 def same_class_quota(max_neighbors: int) -> int:
-    """Candidates of its own class that every row shall have.
+    """Candidates of the same class that every row needs.
 
     With half of all candidates a row finds its solution among them almost
     always: on Binalpha the objective is within 0.002 % of the one over all rows.

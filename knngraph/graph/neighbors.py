@@ -146,9 +146,9 @@ def nearest_others(
     >>> found.ids.ravel().tolist(), found.squared.ravel().tolist()
     ([1, 0, 1], [1.0, 1.0, 16.0])
     """
-    everyone = np.arange(points.shape[0])
+    all_nodes = np.arange(points.shape[0])
     ids, squared = others_of(
-        index, points, everyone, k, n_threads=n_threads, advance=advance
+        index, points, all_nodes, k, n_threads=n_threads, advance=advance
     )
     return Neighbors(ids, squared, counts)
 

@@ -1,7 +1,7 @@
 """An order of the rows that a graph is built in, and that caches like.
 
 A graph built in random order is better than one built along the data, but then
-every step of every walk reads from far away, and once the rows are more than the
+every step of every search reads from far away, and once the rows are more than the
 caches hold, that is most of the time. The biased randomized insertion order of
 Amenta, Choi and Rote has both: rounds of random rows, each as large as all before
 it, and near rows near one another within a round.

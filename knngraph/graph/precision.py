@@ -15,7 +15,7 @@ from knngraph.space import Space
 
 # Nodes that are looked at; they are in random order.
 PRECISION_SAMPLE = 2000
-# Share of rows, decided by rounding, above which `fit` refuses the data.
+# Share of rows, determined by rounding, above which `fit` refuses the data.
 TOLERATED_SHARE = 0.01
 _ROUNDING = 2.0**-24
 # What double precision cannot tell apart either is a tie, or a copy.
@@ -33,7 +33,7 @@ def check_precision(
     labeled: bool = True,
     counts: np.ndarray | None = None,
 ) -> None:
-    """Refuse rows whose nearest class is decided by rounding.
+    """Refuse rows whose nearest class is determined by rounding.
 
     A node is blurred where its nearest neighbor and the nearest one of another
     class are closer in distance than the rounding of the rows, or where rows of
@@ -149,7 +149,7 @@ def _is_blurred(
     gap = np.abs(to_rival - to_first)
     size = _lengths(own[0]) + to_rival
     # Two that are next to each other are copies with other labels: no precision
-    # would say more about the row.
+    # would add information about the row.
     two = _lengths(first[0] - rival[0]) > _NEXT_TO * to_first
     return (gap < 2.0 * own[1] + first[1] + rival[1]) & (gap > _TIE * size) & two
 

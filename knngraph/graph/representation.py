@@ -11,7 +11,7 @@ from scipy import sparse
 from knngraph.graph.candidates import SameClass, nearest_pairs, union
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.training_set import TrainingSet
+from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
 from knngraph.parallel import map_chunks
 
 _ROWS_PER_CHUNK = 2048
@@ -177,14 +177,14 @@ def represent_locally(
     -------
     Representation
     """
-    everyone = np.arange(training.n_pairs)
+    all_pairs = np.arange(training.n_pairs)
     representation = represent_pairs(
         training,
         neighbors,
         same_class,
         problem,
         max_neighbors,
-        everyone,
+        all_pairs,
         n_threads=n_threads,
         advance=advance,
     )
@@ -278,7 +278,7 @@ def finish(
 
 
 def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
-    """Say how many rows the solver did not bring to the tolerance."""
+    """Warn of rows that the solver did not bring to the tolerance."""
     unsolved = int((gaps > problem.tol).sum())
     if unsolved:
         # Loaded here: workers of a cluster learn without scikit-learn.
@@ -291,3 +291,65 @@ def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
+
+
+def represent_new_rows(
+    training: TrainingSet, problem: Problem, rows: np.ndarray, candidates: np.ndarray
+) -> Any:
+    """Represent rows by the nodes nearest to them.
+
+    Labels take no part: a new row has none. Its penalty is, as a fraction of
+    lambda*, that of its nearest node.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    problem : Problem
+        As fit has learned it.
+    rows : ndarray of shape (n_rows, n_features), float32
+        Mapped rows.
+    candidates : ndarray of shape (n_rows, m)
+        Nodes, nearest first.
+
+    Returns
+    -------
+    CSR array of shape (n_rows, n_nodes)
+    """
+    # The solver represents pairs of one training set by each other: one is made
+    # of the candidates and, behind them, of the rows.
+    used, places = np.unique(candidates, return_inverse=True)
+    n_used, n_rows = len(used), len(rows)
+    n_pairs = n_used + n_rows
+    own_number = np.arange(n_pairs)
+    together = training_set_of_pairs(
+        points=np.concatenate([training.points[used], rows]),
+        pair_node=own_number,
+        pair_code=np.zeros(n_pairs, dtype=np.intp),
+        pair_count=np.ones(n_pairs, dtype=np.intp),
+        n_classes=1,
+    )
+    nearest_pair = training.node_starts()[candidates[:, 0]]
+    fractions = np.concatenate([np.zeros(n_used), problem.fractions[nearest_pair]])
+    kernel = CompositeKernel(problem.kernel.sigma, 0.0, problem.kernel.label_discount)
+    solution = solve(
+        together,
+        Problem(
+            kernel,
+            np.zeros(n_pairs),
+            fractions,
+            problem.nugget,
+            problem.positive,
+            problem.max_iter,
+            problem.tol,
+        ),
+        own_number[n_used:],
+        places.reshape(candidates.shape),
+        np.zeros(candidates.shape),
+        np.zeros(n_rows),
+        np.zeros(n_rows, dtype=np.intp),
+    )
+    weights = solution.weights
+    return sparse.csr_array(
+        (weights.data, used[weights.indices], weights.indptr),
+        shape=(n_rows, training.n_nodes),
+    )

@@ -1,13 +1,13 @@
 """Training rows as the stages see them: distinct, and in an order of their own.
 
-Exact copies tear a navigable graph apart (they fill one another's links) and say
-nothing new, so the index holds every distinct row once, a *node*. Rows that agree
+Exact copies tear a navigable graph apart (they fill one another's links) and add
+no information, so the index holds every distinct row once, a *node*. Rows that agree
 in features and label solve the same problem, so the learning stages work on
 distinct (node, class) *pairs*. Without copies a row, its pair and its node are
 one and the same.
 
 Nodes are ordered by a seeded hash of their own bytes. The order is as good as
-shuffled, which the index wants, and does not depend on the order in which the
+shuffled, which suits the index, and does not depend on the order in which the
 rows came, so that permuting the training rows permutes the results and nothing
 else. Many nodes are brought near one another where they are near in space, by
 rounds that keep the graph as good (see `knngraph.graph.order`); the first and
@@ -76,18 +76,24 @@ class TrainingSet:
 
     @cached_property
     def _node_starts(self) -> np.ndarray:
-        # Every query asks for it: found once, it costs a query nothing.
+        # Every query reads it: found once, it costs a query nothing.
         return np.searchsorted(self.pair_node, np.arange(self.n_nodes + 1))
 
-    def node_voices(self) -> np.ndarray:
+    def node_classes(self) -> np.ndarray:
         """Class of all rows on every node, -1 where they differ."""
-        return self._node_voices
+        return self._node_classes
 
     @cached_property
-    def _node_voices(self) -> np.ndarray:
+    def _node_classes(self) -> np.ndarray:
         starts = self.node_starts()
         alone = np.diff(starts) == 1
         return np.where(alone, self.pair_code[starts[:-1]], -1).astype(np.intp)
+
+    def row_of_node(self) -> np.ndarray:
+        """A row on every node."""
+        row_of_node = np.empty(self.n_nodes, dtype=np.intp)
+        row_of_node[self.node_of_row] = np.arange(self.n_rows)
+        return row_of_node
 
     def node_counts(self) -> np.ndarray:
         """Number of rows on every node."""

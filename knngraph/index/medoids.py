@@ -103,7 +103,7 @@ class MedoidWalk:
         *,
         n_agree: int,
         stored: np.ndarray,
-        voices: np.ndarray,
+        node_classes: np.ndarray,
         ef: int = 1,
         n_threads: int = 1,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -121,10 +121,9 @@ class MedoidWalk:
             that is stored on the nearest.
         stored : ndarray of shape (n_points,), intp
             Class that is stored on every point.
-        voices : ndarray of shape (n_points,), intp
+        node_classes : ndarray of shape (n_points,), intp
             Class of all rows on every point, -1 where they differ.
         ef : int, default=1
-            Who asks for a beam wider than `k` does not want walks to end early.
         n_threads : int, default=1
 
         Returns
@@ -134,9 +133,8 @@ class MedoidWalk:
         agreed : ndarray of shape (n_queries,), bool
             Whether it has.
         """
-        if ef > k:
-            return self._walk(queries, k, ef, _TO_THE_END, n_threads)
-        rule = min(EARLY * n_agree, k), n_agree, _read_only(stored), _read_only(voices)
+        early = min(EARLY * n_agree, k)
+        rule = early, n_agree, _read_only(stored), _read_only(node_classes)
         return self._walk(queries, k, ef, rule, n_threads)
 
     def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:

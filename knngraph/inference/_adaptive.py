@@ -24,35 +24,30 @@ _ROUND = 6755399441055744.0  # 1.5 * 2^52: what is added to it becomes an intege
 
 
 @compiled_part(fastmath=_REORDER)
-def distances_to(n, points, seen, floor, nodes, a, skipped, squared):
+def distances_to(n, points, nodes, a, skipped, squared):
     """Squared distances of all candidates to candidate `a`; zero where skipped.
 
-    Through the lens where `seen` has columns. Differences come first, so nothing
-    cancels; the relative error of a sum is about 1e-6, which is what the kernel
-    value then has as well. Slices of the rows would take as long again.
+    Differences come first, so nothing cancels; the relative error of a sum is
+    about 1e-6, which is what the kernel value then has as well. Slices of the rows
+    would take as long again.
     """
     node = nodes[a]
-    floor = np.float32(floor)
     for b in range(n):
         if skipped[b]:
             squared[b] = 0.0
             continue
-        other, plain = nodes[b], np.float32(0.0)
+        other, total = nodes[b], np.float32(0.0)
         for f in range(points.shape[1]):
             difference = points[node, f] - points[other, f]
-            plain += difference * difference
-        through = np.float32(0.0)
-        for f in range(seen.shape[1]):
-            difference = seen[node, f] - seen[other, f]
-            through += difference * difference
-        squared[b] = floor * plain + through
+            total += difference * difference
+        squared[b] = total
 
 
 @compiled(inline="always")
-def distances_between(n, points, seen, floor, nodes, known, squared):
+def distances_between(n, points, nodes, known, squared):
     """Squared distances of all candidates to one another; then all are known."""
     for a in range(n):
-        distances_to(n, points, seen, floor, nodes, a, known, squared[a])
+        distances_to(n, points, nodes, a, known, squared[a])
         for b in range(a):
             squared[a, b] = squared[b, a]
         known[a] = True
@@ -88,10 +83,10 @@ def gaussian(n, gamma, squared, similarity):
 
 
 @compiled(inline="always")
-def fill_column(n, points, seen, floor, nodes, a, gamma, squared, known, columns):
+def fill_column(n, points, nodes, a, gamma, squared, known, columns):
     """Feature kernel between candidate `a` and all candidates."""
     column = columns[a]
-    distances_to(n, points, seen, floor, nodes, a, known, squared)
+    distances_to(n, points, nodes, a, known, squared)
     gaussian(n, gamma, squared, column)
     for b in range(n):
         if known[b]:
@@ -196,7 +191,7 @@ def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
     Returns
     -------
     bool
-        Whether a candidate without a weight wants one.
+        Whether a candidate without a weight should get one.
     """
     for b in range(n):
         residual[b] = slopes[b]
@@ -219,8 +214,6 @@ def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
 def solve_query(
     n,
     points,
-    seen,
-    floor,
     nodes,
     similarity,
     gamma,
@@ -260,8 +253,6 @@ def solve_query(
                     fill_column(
                         n,
                         points,
-                        seen,
-                        floor,
                         nodes,
                         a,
                         gamma,
@@ -310,7 +301,7 @@ def count_votes(
 ):
     """Share of the weights that every class has, zero everywhere without any.
 
-    Where labels are not believed as they are, the rest of a vote is the rival's.
+    Where labels have a reliability, the rest of a vote goes to the rival class.
     Adds to `votes`; returns the sum of the weights.
     """
     total = 0.0
@@ -335,8 +326,6 @@ def count_votes(
 @compiled(fastmath=_REORDER)
 def vote_queries(
     points,
-    seen,
-    floor,
     starts,
     pair_code,
     pair_count,
@@ -358,16 +347,12 @@ def vote_queries(
     Parameters
     ----------
     points : ndarray of shape (n_nodes, n_features), float32
-    seen : ndarray of shape (n_nodes, n_directions), float32
-    floor : float
-        Squared distances are `floor` times those of `points`, plus those of `seen`;
-        without a lens `seen` has no columns and `floor` is 1.
     starts : ndarray of shape (n_nodes + 1,)
         First pair of every node.
     pair_code, pair_count : ndarray of shape (n_pairs,)
     own, rival : ndarray of shape (n_pairs,) or (0,)
-        Share of a vote that the class of a pair gets, and who gets the rest;
-        empty where labels are believed.
+        Share of a vote that the class of a pair gets, and the class that gets the
+        rest; empty where every label gets its whole vote.
     ids, squared : ndarray of shape (n_queries, m)
         Candidate nodes, nearest first, and their squared distances; -1 ends a
         row early.
@@ -396,7 +381,7 @@ def vote_queries(
             known[n_listed] = False
             n_listed += 1
         if many:
-            distances_between(n_listed, points, seen, floor, nodes, known, distances)
+            distances_between(n_listed, points, nodes, known, distances)
         last_gamma = -1.0
         for s in range(settings.shape[0]):
             n = min(n_listed, np.int64(settings[s, 0]))
@@ -421,8 +406,6 @@ def vote_queries(
             solve_query(
                 n,
                 points,
-                seen,
-                floor,
                 nodes,
                 similarity,
                 gamma,

@@ -1,17 +1,23 @@
-"""The representation problem solved at the query, and its leave-one-out form."""
+"""The representation problem solved at a query, and its leave-one-out form.
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+First the candidates: the nearest nodes, by a search or, for a training row that is
+left out, from the neighbor lists. Then the problem among them, whose weights vote.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
+from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.lens import BlindLenses, Lens
+from knngraph.index.protocol import SearchIndex, beam_for
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
-# Labels that are believed: nobody gets a part of a vote.
-BELIEVED = np.empty(0), np.empty(0, dtype=np.int32)
+# Queries of one block times classes: bounds the memory of their votes.
+_VOTES_PER_BLOCK = 4_000_000
+# Every given label gets the whole vote of its row.
+FULL_VOTES = np.empty(0), np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -28,49 +34,29 @@ class QueryProblem:
         Added to the diagonal of the kernel, divided by the copies of a node.
     penalty : float
         Fraction of lambda*.
-    lens : Lens or None, default=None
-        Through which candidates are compared: the nearest of twice as many.
-    blind : BlindLenses or None, default=None
-        What stands in for the lens at left-out rows that it has seen.
     """
 
     n_neighbors: int
     sigma: float
     nugget: float
     penalty: float
-    lens: Lens | None = None
-    blind: BlindLenses | None = None
-
-    @property
-    def n_searched(self) -> int:
-        """Number of rows that are searched for the candidates."""
-        n = self.n_neighbors
-        return n if self.lens is None else n_listed_for(n)
-
-    def parts(self, pairs: np.ndarray) -> Iterator[tuple["QueryProblem", np.ndarray]]:
-        """The problem of left-out pairs, lens by lens, and the places of the pairs."""
-        if self.lens is None or self.blind is None:
-            yield self, np.arange(len(pairs))
-            return
-        for lens, places in self.blind.for_pairs(self.lens, pairs):
-            yield replace(self, lens=lens, blind=None), places
 
 
 @dataclass(frozen=True)
-class LabelTrust:
-    """How far the given labels are believed when they vote.
+class LabelReliability:
+    """How a row divides its vote between its given label and the likeliest other.
 
     Parameters
     ----------
     own : ndarray of shape (n_pairs,)
-        Share of the vote of a pair that its given class gets; all ones where
-        `noise` is zero.
+        Probability that the given label of a pair is right; all ones where `noise`
+        is zero.
     rival : ndarray of shape (n_pairs,), int32
-        Class that gets the rest.
+        Class that gets the rest of the vote.
     noise : float
-        Share of wrong labels that this stands for.
+        Share of wrong labels that the model assumes.
     nugget_factor : float
-        Multiple of the nugget that goes with it.
+        Multiple of the nugget that was chosen with it.
     """
 
     own: np.ndarray
@@ -79,16 +65,90 @@ class LabelTrust:
     nugget_factor: float
 
 
-def n_listed_for(n_neighbors: int) -> int:
-    """Number of rows among which a lens finds so many candidates."""
-    return 2 * n_neighbors
+def queries_per_block(n_classes: int) -> int:
+    """Largest number of queries whose votes are held at once.
+
+    Examples
+    --------
+    >>> from knngraph.inference.adaptive import queries_per_block
+    >>> queries_per_block(n_classes=1000)
+    4000
+    """
+    return max(1, _VOTES_PER_BLOCK // n_classes)
+
+
+def search_candidates(
+    index: SearchIndex,
+    queries: np.ndarray,
+    problem: QueryProblem,
+    *,
+    ef: int = 1,
+    n_threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates of every query: the nearest nodes.
+
+    Parameters
+    ----------
+    index : SearchIndex
+    queries : ndarray of shape (n_queries, n_features), float32
+    problem : QueryProblem
+    ef : int, default=1
+        `ef` of the search; at least twice the number of candidates is used.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n_queries, m)
+        Nearest first.
+    """
+    m = problem.n_neighbors
+    return index.nearest(queries, m, ef=max(beam_for(m), ef), n_threads=n_threads)
+
+
+def leave_one_out_candidates(
+    training: TrainingSet, neighbors: Neighbors, pairs: np.ndarray, n_neighbors: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates of training pairs when one row of each is left out.
+
+    The node of a pair stays among them, at distance zero, where other rows lie
+    on it.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    pairs : ndarray of shape (n,)
+    n_neighbors : int
+
+    Returns
+    -------
+    ids, squared : ndarray of shape (n, m)
+        Nearest first.
+    """
+    nodes = training.pair_node[pairs]
+    others = neighbors.ids[nodes, :n_neighbors].astype(np.intp)
+    distances = neighbors.squared[nodes, :n_neighbors]
+    shared = neighbors.counts[nodes] > 1
+    if not shared.any():
+        return others, distances
+    # As many as a query has, the own node among them.
+    m = min(n_neighbors, others.shape[1] + 1)
+    ids = np.full((len(pairs), m), -1, dtype=np.intp)
+    squared = np.zeros((len(pairs), m), dtype=distances.dtype)
+    ids[:, : others.shape[1]] = others
+    squared[:, : others.shape[1]] = distances
+    ids[shared, 0] = nodes[shared]
+    ids[shared, 1:] = others[shared, : m - 1]
+    squared[shared, 0] = 0.0
+    squared[shared, 1:] = distances[shared, : m - 1]
+    return ids, squared
 
 
 def in_one_layout(
-    ids: np.ndarray, squared: np.ndarray, dtype: type[np.floating] = np.float64
+    ids: np.ndarray, squared: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates as compiled code reads them: what differs would be compiled anew."""
-    return np.ascontiguousarray(ids), np.ascontiguousarray(squared, dtype=dtype)
+    """Candidates as compiled code reads them: another layout is compiled anew."""
+    return np.ascontiguousarray(ids), np.ascontiguousarray(squared, dtype=np.float64)
 
 
 def left_out_of(queries: np.ndarray, left_out: np.ndarray | None) -> np.ndarray:
@@ -104,7 +164,7 @@ def candidate_votes(
     squared: np.ndarray,
     problem: QueryProblem,
     *,
-    trust: LabelTrust | None = None,
+    reliability: LabelReliability | None = None,
     left_out: np.ndarray | None = None,
     n_threads: int = 1,
 ) -> np.ndarray:
@@ -116,10 +176,10 @@ def candidate_votes(
     ids, squared : ndarray of shape (n_queries, m)
         Candidate nodes, nearest first, and squared distances; -1 ends a row.
     problem : QueryProblem
-    trust : LabelTrust or None, default=None
-        None believes every label, and takes the nugget as it is.
+    reliability : LabelReliability or None, default=None
+        None gives every label the whole vote of its row.
     left_out : ndarray of shape (n_queries,) or None
-        Pair of which one row must not vote.
+        Pair of which one row does not vote.
     n_threads : int, default=1
 
     Returns
@@ -131,12 +191,13 @@ def candidate_votes(
     -----
     The weights minimise 1 - 2 k'w + w'(K + nugget I)w + lambda |w|_1 over
     w >= 0, with the Gaussian kernel of the features, and class c gets
-    sum_i w_i [y_i = c] / sum_i w_i over the given labels. With a trust the vote of
-    row i is divided: its label gets `own`, the strongest other class the rest.
+    sum_i w_i [y_i = c] / sum_i w_i over the given labels. With a label reliability
+    the vote of row i is divided: its label gets `own`, the likeliest other class the
+    rest.
     """
     no_shares = np.empty((0, ids.shape[1]))
     return _solve(
-        training, ids, squared, problem, trust, left_out, no_shares, n_threads
+        training, ids, squared, problem, reliability, left_out, no_shares, n_threads
     )
 
 
@@ -146,15 +207,15 @@ def candidate_shares(
     squared: np.ndarray,
     problem: QueryProblem,
     *,
-    trust: LabelTrust | None = None,
+    reliability: LabelReliability | None = None,
     left_out: np.ndarray | None = None,
     n_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Votes as `candidate_votes` counts them, and whose they are.
+    """Votes as `candidate_votes` counts them, and the share of every candidate.
 
     Parameters
     ----------
-    training, ids, squared, problem, trust, left_out, n_threads
+    training, ids, squared, problem, reliability, left_out, n_threads
         As in `candidate_votes`.
 
     Returns
@@ -164,7 +225,9 @@ def candidate_shares(
         w_i / sum_i w_i of every candidate.
     """
     shares = np.zeros(ids.shape)
-    votes = _solve(training, ids, squared, problem, trust, left_out, shares, n_threads)
+    votes = _solve(
+        training, ids, squared, problem, reliability, left_out, shares, n_threads
+    )
     return votes, shares
 
 
@@ -173,7 +236,7 @@ def _solve(
     ids: np.ndarray,
     squared: np.ndarray,
     problem: QueryProblem,
-    trust: LabelTrust | None,
+    reliability: LabelReliability | None,
     left_out: np.ndarray | None,
     shares: np.ndarray,
     n_threads: int,
@@ -181,32 +244,14 @@ def _solve(
     """Votes of every query; the weights behind them into `shares` if it has rows."""
     from knngraph.inference import _adaptive
 
-    if left_out is not None and problem.blind is not None:
-        together = np.empty((len(ids), training.n_classes))
-        for part, at in problem.parts(left_out):
-            some = shares[at] if len(shares) else shares
-            together[at] = _solve(
-                training,
-                ids[at],
-                squared[at],
-                part,
-                trust,
-                left_out[at],
-                some,
-                n_threads,
-            )
-            if len(shares):
-                shares[at] = some
-        return together
     left_out = left_out_of(ids, left_out)
-    nugget, (own, rival) = problem.nugget, BELIEVED
-    if trust is not None:
-        nugget *= trust.nugget_factor
-        if trust.noise > 0.0:
-            own, rival = trust.own, trust.rival
+    nugget, (own, rival) = problem.nugget, FULL_VOTES
+    if reliability is not None:
+        nugget *= reliability.nugget_factor
+        if reliability.noise > 0.0:
+            own, rival = reliability.own, reliability.rival
     ids, squared = in_one_layout(ids, squared)
     starts = training.node_starts()
-    seen, floor = _through(problem.lens, training.n_nodes)
     settings = np.array(
         [[ids.shape[1], problem.sigma, nugget, problem.penalty]], dtype=np.float64
     )
@@ -216,8 +261,6 @@ def _solve(
         chunk = slice(start, stop)
         _adaptive.vote_queries(
             training.points,
-            seen,
-            floor,
             starts,
             training.pair_code,
             training.pair_count,
@@ -233,10 +276,3 @@ def _solve(
 
     map_chunks(solve, len(ids), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
     return votes[:, 0]
-
-
-def _through(lens: Lens | None, n_nodes: int) -> tuple[np.ndarray, float]:
-    """What compiled code reads of a lens; without one nothing is added."""
-    if lens is None:
-        return np.empty((n_nodes, 0), dtype=np.float32), 1.0
-    return lens.rows, float(lens.floor)

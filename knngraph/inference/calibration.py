@@ -7,7 +7,7 @@ import numpy as np
 # A class without votes is not impossible: the classes share this much.
 FLOOR = 0.05
 _EXPONENTS = (0.1, 10.0)
-# Fewer rows than this say nothing of how sure their votes are.
+# Fewer rows than this do not show how sure their votes are.
 _FEWEST_ROWS = 10
 
 
@@ -20,14 +20,14 @@ class Calibration:
     adaptive : float
         For the votes of the problem solved at the query.
     stored : float
-        For the votes on the node that a lookup reaches.
-    decided : float
-        For those where a cascade trusts them.
+        For the votes on the node that a lookup ends at.
+    resolved : float
+        For those where they resolve a query of a cascade.
     """
 
     adaptive: float
     stored: float
-    decided: float
+    resolved: float
 
 
 def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
@@ -77,7 +77,7 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> fl
     """
     if counts.sum() < _FEWEST_ROWS:
         return 1.0
-    # For fit only: queries are answered without scipy.
+    # For fit only: a predictor loads without scipy.
     from scipy.optimize import minimize_scalar
 
     def log_loss(log_exponent: float) -> float:

@@ -1,4 +1,4 @@
-"""Which queries a stored label answers at once."""
+"""Which queries a cascade resolves by the stored label of the nearest node."""
 
 from dataclasses import dataclass
 
@@ -6,133 +6,117 @@ import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.medoids import MedoidWalk
-from knngraph.index.protocol import SearchIndex
+from knngraph.index.protocol import SearchIndex, beam_for
 from knngraph.inference.adaptive import QueryProblem, in_one_layout, left_out_of
-from knngraph.inference.candidates import through_lens
-from knngraph.inference.stored import StoredAnswers
 
 
 @dataclass(frozen=True)
-class Decisions:
-    """When a stored label is sure.
+class CascadeRule:
+    """When the stored label of the nearest node resolves a query.
 
     Parameters
     ----------
-    n_unanimous : int
-        Number of nearest nodes whose rows settle it where they are all of its class.
+    n_agree : int
+        Number of nearest nodes that resolve it where all rows on them have the
+        stored class.
     threshold : float
-        Margin from which it is sure elsewhere; see `stored_margin`. Above 1 nothing
-        is.
+        Margin that resolves it elsewhere; see `stored_margin`. Above 1 none does.
     sharpness : float
         How fast the votes of a margin fall with distance.
     """
 
-    n_unanimous: int
+    n_agree: int
     threshold: float
     sharpness: float
 
 
-def n_nodes_around(n_neighbors: int) -> int:
-    """Number of nodes around a query on which a margin is found."""
+def n_margin_nodes(n_neighbors: int) -> int:
+    """Number of nearest nodes that a margin is computed from."""
     return max(1, n_neighbors // 2)
 
 
-def walk_and_decide(
+def search_and_resolve(
     index: SearchIndex,
     training: TrainingSet,
-    stored: StoredAnswers,
-    decisions: Decisions,
+    stored_codes: np.ndarray,
+    rule: CascadeRule,
     queries: np.ndarray,
     problem: QueryProblem,
     *,
     ef: int,
     n_threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Node that every query reaches, and whether its stored label answers.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Candidates of every query, and whether the stored label answers it.
+
+    One search serves both: it ends early where the nearest nodes agree, and
+    otherwise finds the candidates of the problem at the query.
 
     Parameters
     ----------
     index : SearchIndex
     training : TrainingSet
-    stored : StoredAnswers
-    decisions : Decisions
+    stored_codes : ndarray of shape (n_nodes,)
+        Stored class of every node.
+    rule : CascadeRule
     queries : ndarray of shape (n_queries, n_features), float32
     problem : QueryProblem
     ef : int
-        Width of the beam.
+        `ef` of the search; at least twice the number of candidates is used.
     n_threads : int, default=1
 
     Returns
     -------
-    nodes : ndarray of shape (n_queries,), intp
-    decided : ndarray of shape (n_queries,), bool
+    ids, squared : ndarray of shape (n_queries, m)
+        Nearest first. Where a query is resolved only the first counts.
+    resolved : ndarray of shape (n_queries,), bool
     """
-    if decisions.threshold > 1.0:
-        nowhere = np.zeros(len(queries), dtype=np.intp)
-        return nowhere, np.zeros(len(queries), dtype=bool)
-    k = n_nodes_around(problem.n_neighbors)
-    ids, squared, decided = _nodes_around(
-        index, training, stored, decisions, queries, k, ef=ef, n_threads=n_threads
-    )
-    nodes = ids[:, 0]
-    codes = stored.codes[nodes]
-    unsure = np.flatnonzero(~decided)
-    if len(unsure):
-        around = through_lens(problem, queries, ids, squared, k, unsure)
-        margin = stored_margin(training, *around, codes[unsure], decisions.sharpness)
-        decided[unsure] = margin >= decisions.threshold
-    return nodes, decided
-
-
-def _nodes_around(
-    index: SearchIndex,
-    training: TrainingSet,
-    stored: StoredAnswers,
-    decisions: Decisions,
-    queries: np.ndarray,
-    k: int,
-    *,
-    ef: int,
-    n_threads: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes around queries, and whether the nearest of them are unanimous.
-
-    Where they are, only the first node of a query counts.
-    """
-    n_unanimous = decisions.n_unanimous
-    if isinstance(index, MedoidWalk):
-        ids, squared, agreed = index.nearest_unless_agreed(
+    m = problem.n_neighbors
+    wide = max(beam_for(m), ef)
+    k = n_margin_nodes(m)
+    resolved = np.zeros(len(queries), dtype=bool)
+    if rule.threshold > 1.0:
+        ids, squared = index.nearest(queries, m, ef=wide, n_threads=n_threads)
+        return ids, squared, resolved
+    # An `ef` above k was measured to be needed, or asked for: no early end then.
+    if isinstance(index, MedoidWalk) and ef <= k:
+        ids, squared, resolved = index.nearest_unless_agreed(
             queries,
-            k,
-            n_agree=n_unanimous,
-            stored=stored.codes,
-            voices=training.node_voices(),
-            ef=ef,
+            m,
+            n_agree=rule.n_agree,
+            stored=stored_codes,
+            node_classes=training.node_classes(),
+            ef=wide,
             n_threads=n_threads,
         )
     else:
-        ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
-        agreed = np.zeros(len(queries), dtype=bool)
-    # Who did not agree half way may do so in the end.
-    rest = np.flatnonzero(~agreed)
-    near, codes = ids[rest, :n_unanimous], stored.codes[ids[rest, 0]]
-    agreed[rest] = unanimous(training, near, codes)
-    return ids, squared, agreed
+        ids, squared = index.nearest(queries, m, ef=wide, n_threads=n_threads)
+    # Nodes that did not agree half way may do so at the end.
+    rest = np.flatnonzero(~resolved)
+    near, codes = ids[rest, : rule.n_agree], stored_codes[ids[rest, 0]]
+    resolved[rest] = all_agree(training, near, codes)
+    rest = np.flatnonzero(~resolved)
+    if len(rest):
+        codes = stored_codes[ids[rest, 0]]
+        margin = stored_margin(
+            training, ids[rest, :k], squared[rest, :k], codes, rule.sharpness
+        )
+        resolved[rest] = margin >= rule.threshold
+    return ids, squared, resolved
 
 
-def unanimous(
+def all_agree(
     training: TrainingSet,
     ids: np.ndarray,
     codes: np.ndarray,
     left_out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Whether all rows around queries are of a class.
+    """Whether all rows on the nodes of every query have one class.
 
     Parameters
     ----------
     training : TrainingSet
     ids : ndarray of shape (n_queries, k)
-        Nodes around the queries; -1 ends a row.
+        Nearest nodes of the queries; -1 ends a row.
     codes : ndarray of shape (n_queries,)
         Class of every query.
     left_out : ndarray of shape (n_queries,) or None
@@ -142,10 +126,10 @@ def unanimous(
     -------
     ndarray of shape (n_queries,), bool
     """
-    from knngraph.inference import _candidates
+    from knngraph.inference import _cascade
 
     agree = np.empty(len(ids), dtype=bool)
-    _candidates.find_unanimous(
+    _cascade.find_agreeing(
         *_rows_on(training),
         np.ascontiguousarray(ids),  # a slice would be compiled for anew
         left_out_of(ids, left_out),
@@ -164,25 +148,25 @@ def stored_margin(
     *,
     left_out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """How far the nodes around queries prefer the stored class to every other.
+    """Lead of the stored class over every other in a vote of the nearest nodes.
 
     Parameters
     ----------
     training : TrainingSet
     ids, squared : ndarray of shape (n_queries, k)
-        Nodes around the queries, as the problem compares them; -1 ends a row.
+        Nearest nodes of the queries; -1 ends a row.
     codes : ndarray of shape (n_queries,)
         Stored class of the node that every query reaches.
     sharpness : float
         See Notes.
     left_out : ndarray of shape (n_queries,) or None
-        Pair of which one row must not vote.
+        Pair of which one row does not vote.
 
     Returns
     -------
     ndarray of shape (n_queries,)
         Share of the stored class in the vote of these nodes, minus the largest share
-        of another; between -1 and 1. Every given label is believed.
+        of another; between -1 and 1. Every given label has its whole vote.
 
     Notes
     -----
@@ -196,16 +180,16 @@ def stored_margin(
     >>> from knngraph.inference.cascade import stored_margin
     >>> rows = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
     >>> training = build_training_set(rows, np.array([0, 0, 1]), n_classes=2)
-    >>> around = np.argsort(training.points[:, 0])[None]
+    >>> nearest = np.argsort(training.points[:, 0])[None]
     >>> squared = np.array([[0.01, 0.81, 8.41]])  # of a query at 0.1
-    >>> stored_margin(training, around, squared, np.array([0]), 8.0).round(2)
+    >>> stored_margin(training, nearest, squared, np.array([0]), 8.0).round(2)
     array([1.])
     """
-    from knngraph.inference import _candidates
+    from knngraph.inference import _cascade
 
     margin = np.empty(len(ids))
     ids, squared = in_one_layout(ids, squared)
-    _candidates.find_margins(
+    _cascade.find_margins(
         *_rows_on(training),
         ids,
         left_out_of(ids, left_out),

@@ -1,4 +1,4 @@
-"""From the way a query took to the training rows that decided it."""
+"""From the answer to a query to the training rows behind it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,34 +8,41 @@ import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import candidate_shares
-from knngraph.inference.answer import answer_probabilities, query_blocks, walk
-from knngraph.inference.candidates import search_candidates
-from knngraph.inference.model import FittedModel, Reading
+from knngraph.inference.answer import (
+    Found,
+    PredictOptions,
+    QueryModel,
+    answer_probabilities,
+    query_blocks,
+    search,
+    stored_shares,
+)
+from knngraph.inference.stored import StoredAnswers
 from knngraph.inspection.explanation import Explanation, VotingNeighbor
 
 
 @dataclass(frozen=True)
 class StoredVotes:
-    """What the stored labels were voted with.
+    """The vote behind the stored labels.
 
     Parameters
     ----------
     graph : CSR array of shape (n_rows, n_rows)
         Weights of the learned neighbors.
-    distribution : ndarray or CSR array of shape (n_rows, n_classes)
-        Shares of the vote.
+    stored : StoredAnswers
+        Labels and shares of the vote, by node.
     self_weight : float
         Of the fit.
     """
 
     graph: Any
-    distribution: Any
+    stored: StoredAnswers
     self_weight: float
 
 
 def explain_answers(
-    model: FittedModel,
-    reading: Reading,
+    model: QueryModel,
+    options: PredictOptions,
     votes: StoredVotes,
     classes: np.ndarray,
     X: Any,
@@ -44,8 +51,8 @@ def explain_answers(
 
     Parameters
     ----------
-    model : FittedModel
-    reading : Reading
+    model : QueryModel
+    options : PredictOptions
     votes : StoredVotes
     classes : ndarray of shape (n_classes,)
     X : ndarray or CSR of shape (n_queries, n_features)
@@ -54,22 +61,22 @@ def explain_answers(
     -------
     list of Explanation, one a query
     """
-    probabilities = answer_probabilities(model, reading, votes.distribution, X)
+    probabilities = answer_probabilities(model, options, X)
     rows = _Rows(model, classes)
     explanations = []
     for block, queries in query_blocks(model, X):
-        for place, answer in enumerate(_answers(model, reading, votes, rows, queries)):
+        for place, answer in enumerate(_answers(model, options, votes, rows, queries)):
             query = block.start + place
             row = int(rows.first_of_node[answer.node])
             explanations.append(
                 Explanation(
                     query=query,
-                    inference=reading.inference,
+                    inference=options.inference,
                     way=answer.way,
                     predicted=rows.labels[int(probabilities[query].argmax())],
                     row=row,
                     given=rows.given(row),
-                    stored=rows.labels[int(model.stored.codes[answer.node])],
+                    stored=rows.labels[int(votes.stored.codes[answer.node])],
                     distance=float(rows.distances(queries[place], [answer.node])[0]),
                     neighbors=answer.neighbors,
                     classes=classes,
@@ -92,11 +99,12 @@ class _Answer:
 class _Rows:
     """Names and distances of the rows behind nodes and pairs."""
 
-    def __init__(self, model: FittedModel, classes: np.ndarray) -> None:
+    def __init__(self, model: QueryModel, classes: np.ndarray) -> None:
         training: TrainingSet = model.training
         self.training = training
-        trust = model.trust
-        self.doubting = trust if trust is not None and trust.noise > 0.0 else None
+        reliability = model.reliability
+        noisy = reliability is not None and reliability.noise > 0.0
+        self.reliability = reliability if noisy else None
         self.labels = classes.tolist()
         self.scale = model.space.scale
         self.starts = training.node_starts()
@@ -112,15 +120,15 @@ class _Rows:
         points = self.training.points[nodes].astype(np.float64)
         return np.sqrt(((points - mapped) ** 2).sum(axis=1)) * self.scale
 
-    def belief(self, pair: int) -> float:
+    def own_share(self, pair: int) -> float:
         """Share of its vote that the label of a pair gets."""
-        return 1.0 if self.doubting is None else float(self.doubting.own[pair])
+        return 1.0 if self.reliability is None else float(self.reliability.own[pair])
 
     def rival(self, pair: int) -> Any:
-        """Class that gets the rest, where labels are doubted."""
-        if self.doubting is None:
+        """Class that gets the rest, where labels may be wrong."""
+        if self.reliability is None:
             return None
-        return self.labels[int(self.doubting.rival[pair])]
+        return self.labels[int(self.reliability.rival[pair])]
 
     def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
         """Pairs of a node, and the share of its rows that each stands for."""
@@ -129,18 +137,19 @@ class _Rows:
 
 
 def _answers(
-    model: FittedModel,
-    reading: Reading,
+    model: QueryModel,
+    options: PredictOptions,
     votes: StoredVotes,
     rows: _Rows,
     queries: np.ndarray,
 ) -> Iterator[_Answer]:
-    """The way of every query of a block, in their order."""
-    nodes, slow = walk(model, reading, queries)
-    at_query = iter(_adaptive_answers(model, reading, rows, queries[slow]))
-    scores = model.stored.distribution(votes.distribution, nodes)
-    for place, node in enumerate(nodes):
-        if slow[place]:
+    """The answer to every query of a block, in their order."""
+    found = search(model, options, queries)
+    at_query = iter(_adaptive_answers(model, options, rows, queries, found))
+    unresolved = set(found.unresolved.tolist())
+    scores = stored_shares(votes.stored, found.nodes)
+    for place, node in enumerate(found.nodes):
+        if place in unresolved:
             yield next(at_query)
         else:
             neighbors = _stored_neighbors(votes, rows, int(node))
@@ -148,26 +157,33 @@ def _answers(
 
 
 def _adaptive_answers(
-    model: FittedModel, reading: Reading, rows: _Rows, queries: np.ndarray
+    model: QueryModel,
+    options: PredictOptions,
+    rows: _Rows,
+    queries: np.ndarray,
+    found: Found,
 ) -> Iterator[_Answer]:
-    if not len(queries):
+    if not len(found.unresolved):
         return
-    problem, n_threads = reading.problem, reading.n_threads
-    ids, squared = search_candidates(
-        model.index, queries, problem, ef=reading.ef, n_threads=n_threads
-    )
     scores, shares = candidate_shares(
-        model.training, ids, squared, problem, trust=model.trust, n_threads=n_threads
+        model.training,
+        found.ids,
+        found.squared,
+        model.problem,
+        reliability=model.reliability,
+        n_threads=options.n_threads,
     )
-    for query, found, weights, score in zip(queries, ids, shares, scores):
-        nodes = found[found >= 0]
+    for query, ids, weights, score in zip(
+        queries[found.unresolved], found.ids, shares, scores
+    ):
+        nodes = ids[ids >= 0]
         neighbors = [
             VotingNeighbor(
                 row=int(rows.of_pair[pair]),
                 label=rows.labels[int(model.training.pair_code[pair])],
                 weight=float(weight * part),
                 distance=float(distance),
-                belief=rows.belief(pair),
+                belief=rows.own_share(pair),
                 rival=rows.rival(pair),
             )
             for node, weight, distance in zip(

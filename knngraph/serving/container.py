@@ -15,11 +15,13 @@ All numbers are little-endian. Every byte is under a checksum, a length or the r
 that it is zero, so that a file with any of them changed is refused.
 """
 
+import contextlib
 import hashlib
 import json
 import math
 import mmap
 import os
+import secrets
 import stat
 import struct
 import sys
@@ -28,7 +30,6 @@ from typing import Any
 import numpy as np
 
 from knngraph.exceptions import SavedModelError
-from knngraph.serving.atomic import write_atomically
 
 PREDICTOR = b"\x89knngraph-pred\r\n"
 ESTIMATOR = b"\x89knngraph-esti\r\n"
@@ -181,7 +182,8 @@ def _verified_header(
         raise _cut_off(name, len(buffer), length)
     if length < len(buffer):
         raise SavedModelError(
-            f"{name!r} has {len(buffer) - length} bytes more than it says. {_RESTORE}"
+            f"{name!r} has {len(buffer) - length} bytes more than its header "
+            f"states. {_RESTORE}"
         )
     if zero or not found_version or header_length > length - _HEADER_AT:
         raise _damaged(name, "its first bytes")
@@ -245,3 +247,45 @@ def _cut_off(name: str, length: int, expected: int) -> SavedModelError:
         f"{name!r} is cut off: it has {length} bytes, {expected} at least belong to "
         f"it. {_RESTORE}"
     )
+
+
+def write_atomically(path: Any, buffers: list[Any]) -> None:
+    """Write buffers to a new file beside `path`, then put it in the place of that.
+
+    The new file is on disk before it takes the name, and the name on disk before
+    this returns: whatever ends the process or the machine, `path` is whole. A
+    process that is killed can leave a file `.<name>.<random>.tmp` behind, which
+    may be deleted.
+
+    Parameters
+    ----------
+    path : path-like
+        A symbolic link stays one: the file it leads to is replaced.
+    buffers : list of bytes-like
+    """
+    target = os.path.realpath(os.fspath(path))
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:99]}.{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+            for buffer in buffers:
+                file.write(buffer)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

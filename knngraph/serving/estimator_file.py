@@ -14,10 +14,10 @@ FORMAT_VERSION = 1
 
 
 def save(estimator: Any, path: Any) -> None:
-    """Write an estimator to a file, with everything that it knows.
+    """Write an estimator to a file, with everything that it holds.
 
-    Who reads the file meanwhile, or finds it after this process was killed, sees
-    the old file or the new one, never a part.
+    A reader sees the old file or the new one, never a part, even where this process
+    is killed meanwhile.
 
     Parameters
     ----------

@@ -1,24 +1,22 @@
-"""A fitted model that answers, and does nothing else."""
+"""A fitted model that answers queries, and does nothing else."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from knngraph.inference.adaptive import candidate_votes
-from knngraph.inference.answer import answer_codes, answer_probabilities
-from knngraph.inference.candidates import search_candidates
-from knngraph.inference.cascade import stored_margin, unanimous
+from knngraph.inference.adaptive import candidate_votes, search_candidates
+from knngraph.inference.answer import (
+    PredictOptions,
+    answer_codes,
+    answer_probabilities,
+)
+from knngraph.inference.cascade import all_agree, stored_margin
 from knngraph.parallel import count_threads
-from knngraph.serving.checks import check_served
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
-from knngraph.serving.row_answer import row_answer
-from knngraph.serving.rows import RowRules
-from knngraph.serving.served import Served
+from knngraph.serving.predictor_state import PredictorState, checked_state
+from knngraph.serving.query_rows import RowRules, row_answer
 from knngraph.serving.tree import from_tree, to_tree
-
-if TYPE_CHECKING:
-    from knngraph.condensing.classifier import CondensedClassifier
 
 FORMAT_VERSION = 1
 
@@ -41,7 +39,7 @@ class Predictor:
         Names of the columns, where fit has seen any.
     inference : {"lookup", "adaptive", "cascade"}
     ef : int
-        Beam of the walk.
+        `ef` of the search.
 
     Examples
     --------
@@ -58,19 +56,19 @@ class Predictor:
     array([0, 1, 2])
     """
 
-    __slots__ = ("__weakref__", "_answer", "_rules", "_served")
+    __slots__ = ("__weakref__", "_answer", "_rules", "_state")
 
     _answer: Any
     _rules: RowRules
-    _served: Served
+    _state: PredictorState
 
-    def __init__(self, served: Served) -> None:
-        rules = RowRules(served.n_features, served.names)
-        object.__setattr__(self, "_served", served)
+    def __init__(self, state: PredictorState) -> None:
+        rules = RowRules(state.n_features, state.names)
+        object.__setattr__(self, "_state", state)
         object.__setattr__(self, "_rules", rules)
-        object.__setattr__(self, "_answer", row_answer(served, rules))
-        if served.reading.inference != "lookup":
-            _load_compiled_code(served)
+        object.__setattr__(self, "_answer", row_answer(state, rules))
+        if state.options.inference != "lookup":
+            _load_compiled_code(state)
 
     def __call__(self, x: Any) -> Any:
         """Predict the class of one row.
@@ -102,8 +100,8 @@ class Predictor:
         ndarray of shape (n_queries,)
         """
         rows = self._rules.many(X)
-        codes = answer_codes(self._served.model, self._reading(n_jobs), rows)
-        return self._served.classes[codes]
+        codes = answer_codes(self._state.model, self._options(n_jobs), rows)
+        return self._state.classes[codes]
 
     def predict_proba(self, X: Any, *, n_jobs: int | None = None) -> np.ndarray:
         """Predict the probability of every class.
@@ -120,43 +118,13 @@ class Predictor:
             Columns follow `classes_`.
         """
         rows = self._rules.many(X)
-        served = self._served
-        return answer_probabilities(
-            served.model, self._reading(n_jobs), served.distribution, rows
-        )
-
-    def condense(
-        self,
-        tolerance: float = 0.01,
-        *,
-        outvoted: str = "auto",
-        n_jobs: int | None = None,
-    ) -> "CondensedClassifier":
-        """Keep only stored rows that the stored decision needs.
-
-        Parameters
-        ----------
-        tolerance, outvoted
-            As for `KNNGraphClassifier.condense`.
-        n_jobs : int or None, default=None
-            Number of threads. None is one thread, -1 all cores.
-
-        Returns
-        -------
-        CondensedClassifier
-            Its `to_predictor` makes the smaller predictor. Needs scikit-learn.
-        """
-        from knngraph.condensing.classifier import make_condensed
-
-        return make_condensed(
-            self._served, lambda nodes: nodes, tolerance, outvoted, n_jobs=n_jobs
-        )
+        return answer_probabilities(self._state.model, self._options(n_jobs), rows)
 
     def save(self, path: Any) -> None:
         """Write the predictor to a file without code; see `load_predictor`.
 
-        Who reads the file meanwhile, or finds it after this process was killed,
-        sees the old file or the new one, never a part.
+        A reader sees the old file or the new one, never a part, even where this
+        process is killed meanwhile.
 
         Parameters
         ----------
@@ -179,34 +147,34 @@ class Predictor:
     @property
     def classes_(self) -> np.ndarray:
         """Class labels."""
-        return self._served.classes.copy()
+        return self._state.classes.copy()
 
     @property
     def n_features_in_(self) -> int:
         """Number of features of a row."""
-        return self._served.n_features
+        return self._state.n_features
 
     @property
     def feature_names_in_(self) -> np.ndarray | None:
         """Names of the columns, where fit has seen any."""
-        names = self._served.names
+        names = self._state.names
         return None if names is None else names.copy()
 
     @property
     def inference(self) -> str:
         """How queries are answered."""
-        return self._served.reading.inference
+        return self._state.options.inference
 
     @property
     def ef(self) -> int:
-        """Beam of the walk."""
-        return self._served.reading.ef
+        """`ef` of the search."""
+        return self._state.options.ef
 
-    def _reading(self, n_jobs: int | None) -> Any:
-        return replace(self._served.reading, n_threads=count_threads(n_jobs))
+    def _options(self, n_jobs: int | None) -> PredictOptions:
+        return replace(self._state.options, n_threads=count_threads(n_jobs))
 
     def _packed(self) -> list[Any]:
-        tree, arrays = to_tree(self._served)
+        tree, arrays = to_tree(self._state)
         return pack(PREDICTOR, FORMAT_VERSION, tree, arrays)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -222,15 +190,15 @@ class Predictor:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A pickle is the file in other hands, with the same checks.
+        # A pickle holds the bytes of the file, with the same checks.
         return _from_bytes, (b"".join(self._packed()),)
 
     def __repr__(self) -> str:
-        served = self._served
+        state = self._state
         return (
             f"Predictor(inference={self.inference!r}, ef={self.ef}, "
-            f"n_features={served.n_features}, n_classes={len(served.classes)}, "
-            f"n_points={served.model.training.n_nodes})"
+            f"n_features={state.n_features}, n_classes={len(state.classes)}, "
+            f"n_points={state.model.training.n_nodes})"
         )
 
 
@@ -266,16 +234,18 @@ def _from_bytes(content: bytes) -> Predictor:
 
 
 def _from_content(tree: Any, arrays: dict[str, np.ndarray]) -> Predictor:
-    return Predictor(check_served(from_tree(tree, arrays)))
+    return Predictor(checked_state(from_tree(tree, arrays)))
 
 
-def _load_compiled_code(served: Served) -> None:
+def _load_compiled_code(state: PredictorState) -> None:
     """So that the first answer is as quick as the next."""
-    model, problem = served.model, served.reading.problem
+    model = state.model
     row = model.training.points[:1]
-    ids, squared = search_candidates(model.index, row, problem)
-    candidate_votes(model.training, ids, squared, problem, trust=model.trust)
-    if served.reading.inference == "cascade":
+    ids, squared = search_candidates(model.index, row, model.problem)
+    candidate_votes(
+        model.training, ids, squared, model.problem, reliability=model.reliability
+    )
+    if model.stored is not None:
         codes = model.stored.codes[:1]
-        unanimous(model.training, ids, codes)
+        all_agree(model.training, ids, codes)
         stored_margin(model.training, ids, squared, codes, 0.0)

@@ -12,37 +12,33 @@ import numpy as np
 
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import WalkProbe
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.hnsw_parts import HNSWParts
 from knngraph.index.medoids import MedoidWalk
-from knngraph.inference.adaptive import LabelTrust, QueryProblem
+from knngraph.inference.adaptive import LabelReliability, QueryProblem
+from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
-from knngraph.inference.cascade import Decisions
-from knngraph.inference.model import FittedModel, Reading
+from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.stored import StoredAnswers
-from knngraph.lens import Lens
-from knngraph.serving.served import Served
+from knngraph.serving.predictor_state import PredictorState
 from knngraph.space import Space, is_sparse
 
 _CLASSES = {
     known.__name__: known
     for known in (
         Calibration,
-        Decisions,
-        FittedModel,
+        CascadeRule,
         HNSWParts,
-        LabelTrust,
-        Lens,
+        LabelReliability,
         MedoidWalk,
+        PredictOptions,
+        PredictorState,
+        QueryModel,
         QueryProblem,
-        Reading,
-        Served,
         Space,
         StoredAnswers,
         TrainingSet,
-        WalkProbe,
     )
 }
 

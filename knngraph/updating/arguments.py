@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from knngraph.exceptions import RefitWarning
+from knngraph.model import FitSettings
 from knngraph.space import fit_space
-from knngraph.updating.recipe import Recipe
 
 # Neighbors are told apart by distances of about `spacing`. Rows whose center is
 # farther from that of the fit than so many of these are rounded, in single
@@ -100,17 +100,17 @@ def check_same_parameters(fitted: dict[str, Any], now: dict[str, Any]) -> None:
             )
 
 
-def warn_of_far_rows(rows: np.ndarray, recipe: Recipe) -> None:
+def warn_of_far_rows(rows: np.ndarray, settings: FitSettings) -> None:
     """Warn of rows that a fit on them would place otherwise to keep their digits.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features), float32
         Mapped by the space of the fit.
-    recipe : Recipe
+    settings : FitSettings
     """
     center = np.asarray(fit_space(rows, "euclidean").center)
-    far = float(np.abs(center).max(initial=0.0)) / recipe.spacing
+    far = float(np.abs(center).max(initial=0.0)) / settings.spacing
     if far > _FARTHEST_CENTER:
         warnings.warn(
             f"The center of the added rows is {far:.1e} times the typical distance of "

@@ -1,85 +1,235 @@
-"""Changes of a fitted estimator that are carried out when they are looked at."""
+"""Changes of the rows of a fitted model, carried out when the model is used."""
 
-from typing import Any
+from threading import RLock
 
 import numpy as np
 
-from knngraph.updating.attributes import learned_attributes
-from knngraph.updating.model import LearningModel, OnceFound
-from knngraph.updating.pending import PendingRows
-from knngraph.updating.recipe import Recipe
-from knngraph.updating.state import SearchedRows, search_changes
+from knngraph.graph.changed_lists import change_neighbors
+from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
+from knngraph.graph.training_set import row_hashes
+from knngraph.index.build import (
+    HELD_OUT,
+    WalkProbe,
+    build_index,
+    probe_walks,
+    walked_by,
+)
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.protocol import SearchIndex
+from knngraph.model import FitSettings, FittedModel, IndexedRows
+from knngraph.space import Space
+
+# Share of removed points from which the index is built anew. They slow a search
+# down, and take their memory, in proportion; a third more of either is the most.
+REBUILD_SHARE = 0.25
+# Share of new nodes from which all lists are searched anew (approximate search
+# only): that then costs less than comparing all old nodes with all new ones.
+_SEARCH_ALL_SHARE = 0.125
 
 
 class Change:
-    """Rows, what is to be done to them, and the model that comes of it.
+    """Rows, the changes that are pending, and the model that results.
 
-    Rows that come or go are noted; nothing is searched before the model is asked
-    for. Many small changes in a row cost one search and one copy of the index.
+    Rows that come or go are noted; nothing is searched before the model is used.
+    Many small changes in a row cost one search and one copy of the index.
 
     Parameters
     ----------
-    rows : SearchedRows
+    rows : IndexedRows
     pending : PendingRows
-    recipe : Recipe
+    settings : FitSettings
     n_threads : int
 
     Attributes
     ----------
-    recipe : Recipe
+    settings : FitSettings
     space : Space
     n_rows : int
         Number of rows after the change.
     """
 
     def __init__(
-        self, rows: SearchedRows, pending: PendingRows, recipe: Recipe, n_threads: int
+        self,
+        rows: IndexedRows,
+        pending: PendingRows,
+        settings: FitSettings,
+        n_threads: int,
     ) -> None:
-        self.recipe = recipe
-        self.space = rows.space
+        self.settings = settings
+        self.space: Space = rows.space
         self.n_rows = pending.n_rows
-        self._start: tuple[SearchedRows, PendingRows] | None = (rows, pending)
+        self._start: tuple[IndexedRows, PendingRows] | None = (rows, pending)
         self._n_threads = n_threads
-        self._once = OnceFound()
+        self._model: FittedModel | None = None
+        self._lock = RLock()
 
     @classmethod
-    def none(cls, rows: SearchedRows, recipe: Recipe, n_threads: int) -> "Change":
-        """Nothing to be done yet."""
-        everyone = PendingRows(np.arange(rows.training.n_rows))
-        return cls(rows, everyone, recipe, n_threads)
+    def of_model(cls, model: FittedModel, n_threads: int) -> "Change":
+        """No change yet."""
+        rows = model.learned_rows()
+        pending = PendingRows(np.arange(rows.training.n_rows))
+        return cls(rows, pending, model.settings, n_threads)
 
     @property
-    def model(self) -> LearningModel:
+    def model(self) -> FittedModel:
         """The model of the rows there are after the change."""
-        return self._once.get("model", self._search)
-
-    def attributes(self, classes: np.ndarray) -> dict[str, Any]:
-        """Fitted attributes of the rows there are after the change."""
-        return self._once.get(
-            "attributes", lambda: learned_attributes(self.model, classes)
-        )
+        with self._lock:
+            if self._model is None:
+                assert self._start is not None
+                rows = search_changes(*self._start, self.settings, self._n_threads)
+                self._model = FittedModel(rows, self.settings, self._n_threads)
+                # The rows before the change would keep a second index.
+                self._start = None
+            return self._model
 
     def added(self, rows: np.ndarray, codes: np.ndarray, n_threads: int) -> "Change":
-        """This change, and then some rows more."""
+        """This change, followed by additional rows."""
         start, pending = self._from_here()
-        return Change(start, pending.added(rows, codes), self.recipe, n_threads)
+        return Change(start, pending.added(rows, codes), self.settings, n_threads)
 
     def removed(self, indices: np.ndarray, n_threads: int) -> "Change":
-        """This change, and then some rows less."""
+        """This change, followed by the removal of rows."""
         start, pending = self._from_here()
-        return Change(start, pending.removed(indices), self.recipe, n_threads)
+        return Change(start, pending.removed(indices), self.settings, n_threads)
 
-    def _from_here(self) -> tuple[SearchedRows, PendingRows]:
+    def _from_here(self) -> tuple[IndexedRows, PendingRows]:
         start = self._start
         if start is not None:
             return start
         rows = self.model.learned_rows()
         return rows, PendingRows(np.arange(rows.training.n_rows))
 
-    def _search(self) -> LearningModel:
-        assert self._start is not None
-        rows = search_changes(*self._start, self.recipe, self._n_threads)
-        model = LearningModel(rows, self.recipe, self._n_threads)
-        # What there was before is needed no longer: two indexes would stay.
-        self._start = None
-        return model
+
+def search_changes(
+    before: IndexedRows, pending: PendingRows, settings: FitSettings, n_threads: int
+) -> IndexedRows:
+    """Insert, remove and search what has changed.
+
+    Parameters
+    ----------
+    before : IndexedRows
+        Stays as it is, its index included.
+    pending : PendingRows
+    settings : FitSettings
+    n_threads : int
+
+    Returns
+    -------
+    IndexedRows
+    """
+    training, hashes = before.training, before.hashes
+    if hashes is None:
+        hashes = row_hashes(training.points, settings.seed)
+    change = change_rows(training, hashes, pending, settings.seed)
+    index, probe = _change_index(before, change, settings, n_threads)
+    exact = change.training.n_rows <= settings.exact_up_to
+    searched: SearchIndex = ExactIndex(change.training.points) if exact else index
+    many = len(change.new_nodes) > _SEARCH_ALL_SHARE * change.training.n_nodes
+    neighbors, moved = change_neighbors(
+        before.neighbors,
+        change,
+        searched,
+        settings.n_listed,
+        anew=exact != before.exact or (many and not exact),
+        n_threads=n_threads,
+    )
+    solved = before.solved
+    return IndexedRows(
+        before.space,
+        change.training,
+        change.hashes,
+        index,
+        probe,
+        neighbors,
+        exact,
+        None if solved is None or exact else solved.after(change, moved),
+    )
+
+
+def _change_index(
+    before: IndexedRows, change: ChangedRows, settings: FitSettings, n_threads: int
+) -> tuple[HNSWIndex, WalkProbe]:
+    if change.same_nodes:
+        return before.index, before.probe
+    build_threads = settings.build_threads(n_threads)
+    index, new = before.index, change.new_nodes
+    grown = len(new) > change.training.n_nodes // 2
+    if grown or _removed_share(index, change) > REBUILD_SHARE:
+        return build_index(
+            change.training.points,
+            M=settings.M,
+            ef_construction=settings.ef_construction,
+            seed=settings.seed,
+            walk=settings.walk,
+            n_threads=build_threads,
+        )
+    index = index.renumbered(change.node_now)
+    probe = renumber_probe(before.probe, change.node_now)
+    if len(new):
+        points = change.training.points
+        old = np.flatnonzero(change.old_node >= 0)
+        probe = extend_probe(
+            probe, index, points[old], old, points[new], settings.walk, n_threads
+        )
+        index.add(points[new], new, n_threads=build_threads)
+    return index, probe
+
+
+def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
+    """Share of the index that would be removed points after the change."""
+    n_left = index.n_points - int((change.node_now < 0).sum())
+    return 1.0 - n_left / index.n_places
+
+
+def renumber_probe(probe: WalkProbe, node_now: np.ndarray) -> WalkProbe:
+    """Without the searches that ended, or should have ended, at a node that is gone."""
+    if not len(probe.nearest):
+        return probe
+    reached, nearest = node_now[probe.reached], node_now[probe.nearest]
+    there = (nearest >= 0) & (reached >= 0).all(axis=0)
+    return WalkProbe(reached[:, there], nearest[there])
+
+
+def extend_probe(
+    probe: WalkProbe,
+    index: HNSWIndex,
+    stored: np.ndarray,
+    nodes: np.ndarray,
+    rows: np.ndarray,
+    walk: str,
+    n_threads: int,
+) -> WalkProbe:
+    """Search for rows before they are inserted, as fit does for its held-out rows.
+
+    Parameters
+    ----------
+    probe : WalkProbe
+    index : HNSWIndex
+        Without the rows.
+    stored : ndarray of shape (n_stored, n_features), float32
+        The points of the index.
+    nodes : ndarray of shape (n_stored,)
+        Their numbers.
+    rows : ndarray of shape (n_rows, n_features), float32
+        Of more than 500, every second, third ... is searched for: nodes are ordered
+        in space.
+    walk : {"hnsw", "medoids"}
+        The search that is measured.
+    n_threads : int
+
+    Returns
+    -------
+    WalkProbe
+        Of the last 500 searches.
+    """
+    walked = probe_walks(
+        walked_by(walk, index, stored),
+        stored,
+        rows[:: max(1, -(-len(rows) // HELD_OUT))],
+        n_threads,
+    )
+    ends = nodes[walked.reached] if walk == "medoids" else walked.reached
+    reached = np.concatenate([probe.reached, ends], axis=1)
+    nearest = np.concatenate([probe.nearest, nodes[walked.nearest]])
+    return WalkProbe(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])

@@ -1,4 +1,4 @@
-"""The part of an estimator that takes rows in and lets them go after fit."""
+"""`partial_fit` and `forget`, and the fitted attributes that follow the rows."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.fitting import all_or_nothing
-from knngraph.inference.model import FittedModel
+from knngraph.graph.learn import graph_over_rows
+from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.updating.arguments import (
     check_same_parameters,
@@ -16,16 +17,79 @@ from knngraph.updating.arguments import (
     codes_of_labels,
     warn_of_far_rows,
 )
-from knngraph.updating.attributes import LEARNED
 from knngraph.updating.change import Change
 from knngraph.validation import check_classes, check_labels, validated
+
+# What `learned_attributes` gives, by the names it has on the estimator.
+LEARNED = frozenset(
+    {
+        "graph_",
+        "n_neighbors_",
+        "density_",
+        "lambda_max_",
+        "penalty_",
+        "bandwidth_",
+        "query_bandwidth_",
+        "label_distribution_",
+        "labels_",
+        "margin_",
+        "relabeled_",
+        "optimality_gap_",
+        "objective_path_",
+        "n_iter_",
+        "loo_score_",
+        "resolved_",
+        "_model",
+    }
+)
+
+
+def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any]:
+    """Everything that is learned from the rows of a model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    dict
+        A value for every name in `LEARNED`.
+    """
+    training, learned = model.training, model.graph
+    left_out, stored_rule = model.left_out, model.stored_rule
+    pair = training.pair_of_row
+    problem, representation = learned.problem, learned.representation
+    consensus = learned.consensus
+    graph = graph_over_rows(training, representation.weights)
+    lambda_max = representation.lambda_max[pair]
+    return {
+        "graph_": graph,
+        "n_neighbors_": np.diff(graph.indptr),
+        "density_": problem.density[pair],
+        "lambda_max_": lambda_max,
+        "penalty_": problem.fractions[pair] * lambda_max,
+        "bandwidth_": problem.kernel.sigma * model.space.scale,
+        "query_bandwidth_": model.query_bandwidth,
+        "label_distribution_": consensus.distribution[pair],
+        "labels_": classes[consensus.codes[pair]],
+        "margin_": consensus.margin[pair],
+        "relabeled_": np.flatnonzero(consensus.codes[pair] != training.codes),
+        "optimality_gap_": representation.gaps[pair],
+        "objective_path_": representation.objective_path,
+        "n_iter_": max(1, int(representation.n_iter.max())),
+        "loo_score_": left_out.answers.score,
+        "resolved_": stored_rule.resolved[pair],
+        "_model": model,
+    }
 
 
 class UpdatableMixin:
     """`partial_fit` and `forget` for an estimator that fits `_fit_codes`.
 
-    After a change the estimator holds a `Change` in the place of what it has
-    learned; the first look at a fitted attribute carries it out. The estimator is
+    After a change the estimator holds a `Change` in the place of its learned
+    attributes; the first access to one of them carries it out. The estimator is
     never seen half changed: its state is exchanged in one assignment.
     """
 
@@ -34,11 +98,11 @@ class UpdatableMixin:
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Any:
-        """Add rows to those that were learned.
+        """Add rows to the training rows.
 
         The first call is a `fit`; after `fit`, rows are added to those of the fit.
-        Only what the new rows touch is searched and solved again, at the next
-        look at the model: many small calls in a row cost little.
+        Only what the new rows touch is searched and solved again, when the model is
+        next used: many small calls in a row cost little.
 
         Parameters
         ----------
@@ -83,12 +147,12 @@ class UpdatableMixin:
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
         rows = change.space.map_rows(X)
-        warn_of_far_rows(rows, change.recipe)
+        warn_of_far_rows(rows, change.settings)
         self._note(change.added(rows, codes, count_threads(self.n_jobs)))
         return self
 
     def forget(self, indices: Any) -> Any:
-        """Remove rows from those that were learned.
+        """Remove rows from the training rows.
 
         Parameters
         ----------
@@ -129,32 +193,32 @@ class UpdatableMixin:
         state = vars(self)
         change = state.get("_change")
         if name in LEARNED and change is not None:
-            if name == "query_bandwidth_":  # asks for no graph
+            if name == "query_bandwidth_":  # needs no graph
                 return change.model.query_bandwidth
-            learned = change.attributes(self.classes_)
+            learned = learned_attributes(change.model, self.classes_)
             rest = {key: value for key, value in state.items() if key != "_change"}
             self.__dict__ = rest | learned
             return learned[name]
-        if name in state:  # another thread has just learned it
+        if name in state:  # another thread has just set it
             return state[name]
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"
         )
 
     def __getstate__(self) -> Any:
-        # A copy or a file holds what is learned, not what is to be learned.
+        # A copy or a file holds learned attributes, not a pending change.
         if "_change" in vars(self):
             _ = self.graph_
         return super().__getstate__()
 
     @property
     def _present_model(self) -> FittedModel:
-        """The model to answer with: it learns no more than an answer asks for."""
+        """The model of the rows there are; its parts are found on first use."""
         change = vars(self).get("_change")
         return self._model if change is None else change.model
 
     def _has_rows(self) -> bool:
-        return "_change" in vars(self) or "_rows" in vars(self)
+        return "_change" in vars(self) or "_model" in vars(self)
 
     def _first_rows(self, X: Any, y: Any, classes: Any) -> Any:
         if classes is None:
@@ -175,7 +239,7 @@ class UpdatableMixin:
         change = vars(self).get("_change")
         if change is not None:
             return change
-        return Change.none(self._rows, self._recipe, count_threads(self.n_jobs))
+        return Change.of_model(self._model, count_threads(self.n_jobs))
 
     def _note(self, change: Change) -> None:
         kept = {key: v for key, v in vars(self).items() if key not in LEARNED}

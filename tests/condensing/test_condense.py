@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.condensing.classifier import CondensedClassifier
 from knngraph.condensing.condense import condense_served
-from knngraph.condensing.left_out import make_plan
-from knngraph.condensing.outvoted import find_outvoted, nearest_nodes
+from knngraph.condensing.plan import make_plan
+from knngraph.condensing.editing import find_edited, nearest_nodes
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from tests.hostile import conflicting_copies
@@ -66,25 +66,25 @@ def test_digits_keep_a_quarter_and_their_accuracy(digits):
 
 def test_every_row_keeps_its_answer(noisy):
     classifier, X, _ = noisy
-    condensed = classifier.condense(tolerance=0.05, outvoted="keep")
+    condensed = classifier.condense(tolerance=0.05, edited="keep")
     assert condensed.report_.n_kept < 300
     assert condensed.report_.changed_share == 0.0
-    assert condensed.report_.n_outvoted == 0
+    assert condensed.report_.n_edited == 0
     answers = exact_answers(classifier, condensed, X)
     assert_array_equal(answers, classifier.labels_)
 
 
 def test_only_outvoted_rows_may_change(noisy):
     classifier, X, _ = noisy
-    condensed = classifier.condense(tolerance=0.05, outvoted="drop")
+    condensed = classifier.condense(tolerance=0.05, edited="drop")
     report = condensed.report_
     changed = exact_answers(classifier, condensed, X) != classifier.labels_
     assert 0 < changed.mean() == pytest.approx(report.changed_share)
     neighbors = nearest_nodes(ExactIndex(X.astype(np.float32)), X.astype(np.float32))
     codes = np.searchsorted(classifier.classes_, classifier.labels_)
-    outvoted = find_outvoted(neighbors, codes, np.ones(len(X), bool))
+    outvoted = find_edited(neighbors, codes, np.ones(len(X), bool))
     assert not (changed & ~outvoted).any()
-    assert report.n_outvoted == outvoted.sum()
+    assert report.n_edited == outvoted.sum()
     assert not outvoted[condensed.kept_].any()
 
 
@@ -96,13 +96,13 @@ def test_copies_stand_up_for_each_other():
     assert_array_equal(classifier.predict(data.queries), data.answers)
     condensed = classifier.condense()
     assert_array_equal(condensed.predict(data.queries), data.answers)
-    assert condensed.report_.n_outvoted == condensed.report_.changed_share == 0
+    assert condensed.report_.n_edited == condensed.report_.changed_share == 0
 
 
 def test_auto_keeps_the_fewest(noisy):
     classifier, _, _ = noisy
     kept = {
-        way: classifier.condense(tolerance=0.05, outvoted=way).report_.n_kept
+        way: classifier.condense(tolerance=0.05, edited=way).report_.n_kept
         for way in ("keep", "drop", "auto")
     }
     assert kept["drop"] < kept["keep"]
@@ -119,7 +119,7 @@ def test_the_plan_by_hand():
     stored = training.pair_code
     neighbors = nearest_nodes(ExactIndex(training.points), training.points)
     plan = make_plan(training, stored, neighbors, 0.0, [False, True])
-    assert (plan.margin, plan.give_up_outvoted) == (0.0, False)
+    assert (plan.margin, plan.drop_edited) == (0.0, False)
     assert plan.accuracy_before == plan.accuracy_after == 1.0
     assert plan.loss_error == 0.0
     assert plan.n_left_out == 100
@@ -127,7 +127,7 @@ def test_the_plan_by_hand():
 
 def test_where_nothing_is_tolerated_every_row_stays(noisy):
     classifier, X, _ = noisy
-    served = classifier._served()
+    served = classifier._state()
     small, report, kept = condense_served(served, -1.0, "auto")
     assert small is served
     assert_array_equal(kept, np.arange(len(X)))
@@ -198,7 +198,7 @@ def test_copies_conflicts_and_text_labels():
     y = np.where(X[:, 0] > 0, "right", "left").astype(object)
     y[::5] = "odd"  # one of five copies says something else
     classifier = fit(X, y)
-    condensed = classifier.condense(outvoted="keep")
+    condensed = classifier.condense(edited="keep")
     assert condensed.report_.n_rows == 300
     assert condensed.report_.n_points == 60
     assert condensed.report_.n_kept < 40
@@ -246,7 +246,7 @@ def test_chosen_settings_condense():
 
 def test_sparse_shares(noisy):
     classifier, _, _ = noisy
-    served = classifier._served()
+    served = classifier._state()
     dense, _, _ = condense_served(served, 0.05, "auto")
     packed = replace(served, distribution=sparse.csr_array(served.distribution))
     small, _, _ = condense_served(packed, 0.05, "auto")
@@ -274,7 +274,7 @@ def test_bad_tolerances(noisy, tolerance):
 
 def test_bad_use(noisy):
     with pytest.raises(ValueError, match="outvoted must be one of 'auto', 'keep'"):
-        noisy[0].condense(outvoted="maybe")
+        noisy[0].condense(edited="maybe")
     with pytest.raises(NotFittedError):
         KNNGraphClassifier().condense()
     condensed = noisy[0].condense()

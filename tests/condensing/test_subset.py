@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from knngraph.condensing.outvoted import find_outvoted, nearest_nodes
+from knngraph.condensing.editing import find_edited, nearest_nodes
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.index.exact import ExactIndex
 
@@ -135,12 +135,12 @@ def test_outvoted_by_hand():
     assert neighbors[2, 0] == -1
     everyone = np.ones(6, dtype=bool)
     expected = [False, False, True, False, False, False]
-    assert find_outvoted(neighbors, codes, everyone).tolist() == expected
+    assert find_edited(neighbors, codes, everyone).tolist() == expected
     # Half is not fewer than half; and nobody there outvotes nobody.
     pair = nearest_nodes(ExactIndex(points[:3]), points[:3])
     codes = np.array([0, 0, 1])
-    assert not find_outvoted(pair, codes, np.ones(3, bool))[:2].any()
-    assert not find_outvoted(pair, codes, np.zeros(3, bool)).any()
+    assert not find_edited(pair, codes, np.ones(3, bool))[:2].any()
+    assert not find_edited(pair, codes, np.zeros(3, bool)).any()
 
 
 @pytest.mark.parametrize("n_points", [1, 2])
@@ -148,5 +148,5 @@ def test_hardly_any_rows(n_points):
     points = on_a_line(range(n_points))
     neighbors = nearest_nodes(ExactIndex(points), points)
     codes = np.arange(n_points)
-    outvoted = find_outvoted(neighbors, codes, np.ones(n_points, bool))
+    outvoted = find_edited(neighbors, codes, np.ones(n_points, bool))
     assert outvoted.tolist() == [n_points > 1] * n_points

@@ -10,7 +10,7 @@ from knngraph.graph.order import RANDOM_HEAD, in_rounds
 from knngraph.graph.training_set import build_training_set, random_pairs
 from knngraph.index.build import HELD_OUT, build_index
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.deciding import DECISION_ROWS
+from knngraph.inference.cascade_rule import DECISION_ROWS
 from knngraph.inference.leave_one_out import CALIBRATION_ROWS
 from knngraph.metric import choose, gradient_map
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import knngraph.inference.candidates as candidates
+import knngraph.inference.adaptive as candidates
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem, candidate_votes
-from knngraph.inference.candidates import leave_one_out_candidates
+from knngraph.inference.adaptive import leave_one_out_candidates
 from tests.inference.reference import neighbors_sigma, query_votes
 
 

@@ -17,7 +17,7 @@ from knngraph.graph.neighbors import nearest_others
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.calibration import fit_exponent, sharpen
-from knngraph.inference.candidates import leave_one_out_candidates
+from knngraph.inference.adaptive import leave_one_out_candidates
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -110,7 +110,7 @@ def test_log_loss_of_held_out_rows(load):
 
 @pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
 @pytest.mark.parametrize("self_weight", [0.5, 1.0])
-@pytest.mark.parametrize("vote", ["trusted", "labels"])
+@pytest.mark.parametrize("vote", ["reliability", "labels"])
 def test_probabilities_and_classes_agree(inference, self_weight, vote, random):
     # Rows on a grid, labels at random, copies: ties wherever they can be.
     X = random.integers(4, size=(200, 2)).astype(float)

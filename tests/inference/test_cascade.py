@@ -14,7 +14,7 @@ from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import stored_margin, unanimous
-from knngraph.inference.deciding import left_out_margins, lowest_margin
+from knngraph.inference.cascade_rule import left_out_margins, lowest_margin
 
 ONES = np.ones(4, dtype=int)
 
@@ -70,7 +70,7 @@ def test_where_all_agree_nothing_is_solved():
     training = build_training_set(X.astype(np.float32), y, 2)
     ids, squared = around(np.array([[1.2], [9.9], [5.4]]), training, 4)
     codes = np.array([0, 0, 0])
-    assert unanimous(training, ids, codes).tolist() == [True, False, False]
+    assert all_agree(training, ids, codes).tolist() == [True, False, False]
     margin = stored_margin(training, ids, squared, codes, 8.0)
     assert_allclose(margin[:2], [1.0, -1.0])
     assert -1.0 < margin[2] < 1.0
@@ -171,11 +171,11 @@ def switched(model, **params):
 def test_short_and_long_way(model, split):
     X_test = split[1]
     report = model.inference_report(X_test)
-    short = report["short_way"]
+    short = report["resolved"]
     assert report["inference"] == "cascade"
     assert report["ef"] == model.ef_ >= 16
     assert report["n_queries"] == len(X_test) == len(short)
-    assert report["short_share"] == short.mean()
+    assert report["resolved_share"] == short.mean()
     assert 0.5 < short.mean() < 1.0
     lookup = switched(model, inference="lookup", ef=model.ef_)
     adaptive = switched(model, inference="adaptive")
@@ -193,7 +193,7 @@ def test_short_and_long_way(model, split):
     assert (adaptive.predict(X_test) != lookup.predict(X_test)).any()
 
 
-def test_short_way_by_hand(model, split):
+def test_resolved_by_hand(model, split):
     X_test = split[1]
     fitted = model._walked(model._model)
     decisions, codes = fitted.decisions, fitted.stored.codes
@@ -202,7 +202,7 @@ def test_short_way_by_hand(model, split):
     queries = fitted.space.map_rows(X_test)
     ids, squared = fitted.index.nearest(queries, 16, ef=model.ef_)
     stored = codes[ids[:, 0]]
-    near = ids[:, : decisions.n_unanimous]
+    near = ids[:, : decisions.n_agree]
     settled = (labels[near] == stored[:, None]).all(axis=1)
     assert fitted.lens is None  # so that nothing is ordered anew
     distances = np.sqrt(squared)
@@ -220,7 +220,7 @@ def test_short_way_by_hand(model, split):
     clear = np.abs(margin - decisions.threshold) > 1e-6
     assert clear.sum() > 0.9 * len(clear)
     assert 0.3 < settled.mean() < 0.95
-    short = model.inference_report(X_test)["short_way"]
+    short = model.inference_report(X_test)["resolved"]
     assert_array_equal(short[clear], (margin >= decisions.threshold)[clear])
 
 
@@ -233,7 +233,7 @@ def test_on_noise_only_what_the_vote_says_too_is_decided():
     model = KNNGraphClassifier(
         inference="cascade", cascade_tolerance=0.0, random_state=0
     ).fit(X, y)
-    short = model.inference_report(queries)["short_way"]
+    short = model.inference_report(queries)["resolved"]
     assert short.mean() < 0.5
     adaptive = switched(model, inference="adaptive").predict(queries)
     stored = switched(model, inference="lookup", ef=64).predict(queries)
@@ -244,10 +244,10 @@ def test_on_noise_only_what_the_vote_says_too_is_decided():
 def test_reports_of_the_other_two(model, split):
     X_test = split[1][:30]
     report = switched(model, inference="lookup").inference_report(X_test)
-    assert report["short_share"] == 1.0
+    assert report["resolved_share"] == 1.0
     assert report["ef"] == 1
     report = switched(model, inference="adaptive").inference_report(X_test)
-    assert report["short_share"] == 0.0
+    assert report["resolved_share"] == 0.0
     assert report["ef"] == 64
 
 
@@ -261,17 +261,17 @@ def test_as_accurate_as_adaptive(model, split):
 
 def test_decided_rows(model, split):
     X, _, y, _ = split
-    assert model.decided_.shape == y.shape
-    assert model.decided_.dtype == bool
+    assert model.resolved_.shape == y.shape
+    assert model.resolved_.dtype == bool
     # The nearest other row of a decided one is of its class.
     squared = ((X[:, None] - X[None]) ** 2).sum(axis=2)
     np.fill_diagonal(squared, np.inf)
     nearest = squared.argmin(axis=1)
     agree = model.labels_[nearest] == y
-    assert agree[model.decided_].mean() > 0.98
-    assert agree[~model.decided_].mean() < 0.9
+    assert agree[model.resolved_].mean() > 0.98
+    assert agree[~model.resolved_].mean() < 0.9
     assert_allclose(
-        model.decided_.mean(), model.inference_report(X)["short_share"], atol=0.1
+        model.resolved_.mean(), model.inference_report(X)["resolved_share"], atol=0.1
     )
 
 
@@ -282,7 +282,7 @@ def test_a_larger_tolerance_decides_more():
             inference="cascade", cascade_tolerance=tolerance, random_state=0
         )
         .fit(X, y)
-        .inference_report(X)["short_share"]
+        .inference_report(X)["resolved_share"]
         for tolerance in (0.0, 0.01, 0.1, 1.0)
     ]
     assert shares == sorted(shares)
@@ -292,5 +292,5 @@ def test_a_larger_tolerance_decides_more():
 
 def test_one_row_is_decided():
     model = KNNGraphClassifier(inference="cascade").fit([[1.0, 2.0]], ["a"])
-    assert model.decided_.tolist() == [True]
+    assert model.resolved_.tolist() == [True]
     assert model.predict([[0.0, 0.0]]).tolist() == ["a"]

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 
-import knngraph.inference.blocks as blocks
-import knngraph.inference.grid as grid
+import knngraph.inference.adaptive as blocks
+import knngraph.inference.leave_one_out as grid
 import knngraph.inference.leave_one_out as leaving
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
@@ -19,9 +19,9 @@ from knngraph.inference.adaptive import (
     candidate_shares,
     candidate_votes,
 )
-from knngraph.inference.candidates import leave_one_out_candidates
-from knngraph.inference.grid import leave_one_out_grid
-from knngraph.inference.kept_shares import KeptShares
+from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.leave_one_out import leave_one_out_grid
+from knngraph.inference.leave_one_out import VoteWeightCache
 from knngraph.inference.leave_one_out import leave_one_out
 
 PROBLEMS = [
@@ -156,7 +156,7 @@ def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
     monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 10)
     monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", block)
     for problem in PROBLEMS[:2]:
-        kept = KeptShares(asked)
+        kept = VoteWeightCache(asked)
         told = leave_one_out(training, neighbors, problem, kept=kept)
         plain = leave_one_out(training, neighbors, problem)
         for field in fields(plain):

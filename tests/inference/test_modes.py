@@ -71,7 +71,7 @@ def test_permuting_training_rows_changes_no_answer(metric, rows, random):
     assert other.metric_ == one.metric_
     assert other.loo_score_ == one.loo_score_
     assert other.query_bandwidth_ == one.query_bandwidth_
-    assert_array_equal(other.decided_, one.decided_[order])
+    assert_array_equal(other.resolved_, one.resolved_[order])
     queries = rows[0][400:800]
     for inference in MODES:
         one.set_params(inference=inference)

@@ -7,19 +7,19 @@ from sklearn.datasets import load_digits, make_blobs, make_moons
 from sklearn.model_selection import train_test_split
 
 import knngraph.inference.adaptive as adaptive
-import knngraph.inference.candidates as candidates
+import knngraph.inference.adaptive as candidates
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import LabelTrust, QueryProblem, candidate_votes
-from knngraph.inference.ballots import Witnesses, belief, cast_ballots
-from knngraph.inference.kept_shares import KeptShares
+from knngraph.inference.adaptive import LabelReliability, QueryProblem, candidate_votes
+from knngraph.inference.reliability import VoteWeights, belief, votes_per_neighbor
+from knngraph.inference.leave_one_out import VoteWeightCache
 from knngraph.inference.leave_one_out import leave_one_out
-from knngraph.inference.trust import (
+from knngraph.inference.reliability import (
     NOISE_LEVELS,
     NUGGET_FACTORS,
-    learn_trust,
+    estimate_reliability,
     pairs_asked,
 )
 from tests.inference.reference import believed_votes, trusted_leave_one_out
@@ -46,25 +46,25 @@ def left_out_of(training, problem=PROBLEM):
     neighbors = nearest_others(
         ExactIndex(training.points), training.points, training.node_counts(), 20
     )
-    kept = KeptShares(pairs_asked(training, neighbors, problem))
+    kept = VoteWeightCache(pairs_asked(training, neighbors, problem))
     return neighbors, leave_one_out(training, neighbors, problem, kept=kept), kept
 
 
 def test_belief_by_hand():
     # Equal votes leave what is known beforehand: one label in five is wrong, and
     # each of the two other classes is given for half of those.
-    assert_allclose(belief(np.array([0.4]), np.array([0.4]), 0.2, 1.0, 3), 0.8 / 0.9)
+    assert_allclose(label_probability(np.array([0.4]), np.array([0.4]), 0.2, 1.0, 3), 0.8 / 0.9)
     # Odds of the votes, floor included, times 4 to 1.
     odds = (0.3 + 0.025) ** 2 / (0.7 + 0.025) ** 2 * 4.0
-    believed = belief(np.array([0.3]), np.array([0.7]), 0.2, 2.0, 2)
+    believed = label_probability(np.array([0.3]), np.array([0.7]), 0.2, 2.0, 2)
     assert_allclose(believed, odds / (1.0 + odds))
 
 
 def test_belief_at_the_ends():
     own, rival = np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.5, 0.0])
-    assert_array_equal(belief(own, rival, 0.0, 3.0, 2), np.ones(3))
-    assert_array_equal(belief(own, rival, 0.0, 3.0, 1), np.ones(3))
-    doubted = belief(own, rival, 0.4, 1.0, 5)
+    assert_array_equal(label_probability(own, rival, 0.0, 3.0, 2), np.ones(3))
+    assert_array_equal(label_probability(own, rival, 0.0, 3.0, 1), np.ones(3))
+    doubted = label_probability(own, rival, 0.4, 1.0, 5)
     assert (np.diff(doubted) > 0).all()
     assert ((doubted > 0) & (doubted < 1)).all()
 
@@ -76,9 +76,9 @@ def test_a_doubted_label_passes_its_vote_on():
     by_code = np.argsort(training.pair_code)
     own, rival = np.empty(2), np.empty(2, dtype=np.int32)
     own[by_code], rival[by_code] = [0.7, 1.0], [2, 0]
-    trust = LabelTrust(own, rival, noise=0.2, nugget_factor=1.0)
+    trust = LabelReliability(own, rival, noise=0.2, nugget_factor=1.0)
     problem = QueryProblem(2, 1.0, 0.3, 0.02)
-    votes = candidate_votes(training, ids, squared, problem, trust=trust)
+    votes = candidate_votes(training, ids, squared, problem, reliability=trust)
     assert_allclose(votes, [[0.35, 0.5, 0.15]], atol=1e-4)
 
 
@@ -95,12 +95,12 @@ def test_left_out_votes_recomputed(noise, factor, rows):
     _, heard = adaptive.candidate_shares(
         training, ids, squared, PROBLEM, left_out=pairs
     )
-    witnesses = Witnesses.of_shares(training, pairs, ids, heard)
+    witnesses = VoteWeights.of_shares(training, pairs, ids, heard)
     scaled = QueryProblem(12, 2.0, 0.3 * factor, 0.02)
     _, shares = adaptive.candidate_shares(
         training, ids, squared, scaled, left_out=pairs
     )
-    ballots = cast_ballots(training, left_out, witnesses, pairs, ids, shares)
+    ballots = votes_per_neighbor(training, left_out, witnesses, pairs, ids, shares)
     votes = ballots.count(noise, left_out.exponent, 3)
     expected = trusted_leave_one_out(
         X.astype(np.float64), y, 3, 12, 2.0, 0.3, factor, noise, left_out.exponent
@@ -117,7 +117,7 @@ def test_the_choice_is_the_best_of_the_grid(share, rows, random):
     y = wrong_labels(y, share, random, 3)
     training = build_training_set(X, y, 3)
     neighbors, plain, kept = left_out_of(training)
-    trust, left_out = learn_trust(training, neighbors, PROBLEM, plain, kept)
+    trust, left_out = estimate_reliability(training, neighbors, PROBLEM, plain, kept)
     scores = {
         (factor, noise): (
             trusted_leave_one_out(
@@ -161,7 +161,7 @@ def test_queries_recomputed(random):
     problem = model._reading().problem
     ids, squared = candidates.search_candidates(fitted.index, queries, problem, ef=300)
     counted = candidate_votes(
-        fitted.training, ids, squared, problem, trust=fitted.trust
+        fitted.training, ids, squared, problem, reliability=fitted.trust
     )
     assert_allclose(counted, votes, atol=0.01)
     clear = np.abs(votes[:, 0] - 0.5) > 0.02
@@ -216,7 +216,7 @@ def test_suspects_do_not_depend_on_the_vote():
         .fit(X, y)
         .suspect_labels()
         .rows
-        for vote in ("labels", "trusted")
+        for vote in ("labels", "reliability")
     ]
     assert_array_equal(*ranked)
 

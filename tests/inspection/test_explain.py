@@ -49,7 +49,7 @@ def test_agrees_with_predict(inference, model, queries):
     assert_array_equal(probabilities, model.predict_proba(queries))
     scores = np.array([e.scores for e in explanations])
     assert_allclose(scores.sum(axis=1), 1.0)
-    short = model.inference_report(queries)["short_way"]
+    short = model.inference_report(queries)["resolved"]
     ways = np.array([e.way for e in explanations])
     assert_array_equal(ways == "stored", short)
     if inference == "cascade":

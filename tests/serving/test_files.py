@@ -102,7 +102,7 @@ def test_files_are_refused_as_bytes_are(small, mmap, tmp_path, tried):
     [
         (lambda c: b"", "cut off: it has 0 bytes"),
         (lambda c: c[:-1], "cut off: it has .* bytes, .* Copy the file again"),
-        (lambda c: c + b"\0", "1 bytes more than it says"),
+        (lambda c: c + b"\0", "1 bytes more than its header states"),
         (lambda c: b"PK\3\4" + c[4:], r"not a predictor saved by knngraph.*PK"),
         (lambda c: c[:16] + b"\2" + c[17:], "format 2; .* up to format 1. Upgrade"),
         (lambda c: c[:100] + b"\xff" + c[101:], "damaged in its header"),
@@ -308,7 +308,7 @@ def test_a_file_is_found_where_its_link_leads(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(small, tmp_path):
-    from knngraph.serving.atomic import write_atomically
+    from knngraph.serving.container import write_atomically
 
     path = tmp_path / "model"
     path.write_bytes(small[0])

@@ -168,7 +168,7 @@ def test_it_stays_what_it_was_made_as():
     with pytest.raises(AttributeError, match="does not change"):
         predictor.inference = "lookup"
     with pytest.raises(AttributeError, match="does not change"):
-        del predictor._served
+        del predictor._state
     predictor.classes_[:] = 9
     assert 9 not in predictor.classes_
 

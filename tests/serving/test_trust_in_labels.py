@@ -46,15 +46,15 @@ def test_same_answers_from_a_file(doubting, tmp_path):
     ids=str,
 )
 def test_wild_trust_is_refused(wild, doubting):
-    served = doubting[0].to_predictor()._served
+    served = doubting[0].to_predictor()._state
     assert check_served(served) is served
     trust = replace(served.model.trust, **wild)
     with pytest.raises(SavedModelError, match="does not hold together"):
-        check_served(replace(served, model=replace(served.model, trust=trust)))
+        check_served(replace(served, model=replace(served.model, reliability=trust)))
 
 
 def test_trust_of_another_kind_is_refused(doubting):
-    served = doubting[0].to_predictor()._served
-    model = replace(served.model, trust=np.ones(300))
+    served = doubting[0].to_predictor()._state
+    model = replace(served.model, reliability=np.ones(300))
     with pytest.raises(SavedModelError, match="its trust is unknown"):
         check_served(replace(served, model=model))

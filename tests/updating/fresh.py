@@ -49,7 +49,7 @@ def assert_same_attributes(model, fresh):
         "objective_path_",
         "n_iter_",
         "loo_score_",
-        "decided_",
+        "resolved_",
     ):
         expected = getattr(fresh, name)
         assert_array_equal(getattr(model, name), expected, err_msg=name)

@@ -1,14 +1,18 @@
-"""Rows that their own neighborhood contradicts."""
+"""Rows that Wilson editing removes: most of their nearest others disagree.
+
+D. L. Wilson (1972), "Asymptotic properties of nearest neighbor rules using edited
+data", IEEE Transactions on Systems, Man, and Cybernetics 2 (3), 408-421.
+"""
 
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import SearchIndex, beam_for
 
-# Nearest others that judge a row.
-JUDGES = 8
+# Nearest others that vote on a row.
+N_VOTERS = 8
 # More are searched: with a fifth of the rows left out, enough of them remain.
-_SEARCHED = 3 * JUDGES
+_SEARCHED = 3 * N_VOTERS
 
 
 def nearest_nodes(
@@ -39,12 +43,12 @@ def rows_on_nodes(training: TrainingSet) -> np.ndarray:
     return counts
 
 
-def find_outvoted(
+def find_edited(
     neighbors: np.ndarray, codes: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
     """Nodes whose class fewer than half of the nearest other rows share.
 
-    Copies of a row are others like any: on its own node they are the nearest.
+    Copies of a row are others too: on its own node they are the nearest.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def find_outvoted(
         Of `nearest_nodes`.
     codes : ndarray of shape (n_nodes,)
     counts : ndarray of shape (n_nodes,)
-        Rows on every node that may judge; none where it is 0 or false.
+        Rows on every node that vote; none where it is 0 or false.
 
     Returns
     -------
@@ -61,18 +65,18 @@ def find_outvoted(
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.condensing.outvoted import find_outvoted
+    >>> from knngraph.condensing.editing import find_edited
     >>> neighbors = np.array([[1, 2], [0, 2], [1, 0]])
-    >>> find_outvoted(neighbors, np.array([0, 0, 1]), np.ones(3, bool)).tolist()
+    >>> find_edited(neighbors, np.array([0, 0, 1]), np.ones(3, bool)).tolist()
     [False, False, True]
-    >>> find_outvoted(neighbors, np.array([0, 0, 1]), np.array([1, 1, 4])).tolist()
+    >>> find_edited(neighbors, np.array([0, 0, 1]), np.array([1, 1, 4])).tolist()
     [True, True, False]
     """
     counts = counts.astype(np.intp)
-    own = np.clip(counts - 1, 0, JUDGES)
-    judges = np.where(neighbors >= 0, counts[neighbors], 0)
-    nearer = own[:, None] + np.cumsum(judges, axis=1) - judges
-    judges = np.clip(JUDGES - nearer, 0, judges)
+    own = np.clip(counts - 1, 0, N_VOTERS)
+    voters = np.where(neighbors >= 0, counts[neighbors], 0)
+    nearer = own[:, None] + np.cumsum(voters, axis=1) - voters
+    voters = np.clip(N_VOTERS - nearer, 0, voters)
     same = codes[neighbors] == codes[:, None]
-    agree = own + (judges * same).sum(axis=1)
-    return 2 * agree < own + judges.sum(axis=1)
+    agree = own + (voters * same).sum(axis=1)
+    return 2 * agree < own + voters.sum(axis=1)

@@ -1,53 +1,12 @@
-"""Compiled work on the candidates of queries that needs no problem solved."""
+"""Compiled rules of a cascade: whether nodes agree, and the margin of their vote."""
 
 import numpy as np
 
 from knngraph.compiling import compiled
 
-_REORDER = {"reassoc", "contract", "nsz"}
-
-
-@compiled(fastmath=_REORDER)
-def order_through_lens(rows, seen, floor, ids, squared, nearest, distances):
-    """Candidates of several queries in the order that a lens gives them.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_nodes, n_directions), float32
-    seen : ndarray of shape (n_queries, n_directions), float32
-        The queries along the directions.
-    floor : float
-    ids, squared : ndarray of shape (n_queries, k)
-        Candidates and squared distances without the lens; -1 ends a row.
-    nearest, distances : ndarray of shape (n_queries, m)
-        Result, of the m nearest; filled with -1 and 0 before.
-    """
-    m = nearest.shape[1]
-    for q in range(ids.shape[0]):
-        kept = 0
-        for a in range(ids.shape[1]):
-            node = ids[q, a]
-            if node < 0:
-                break
-            through = np.float32(0.0)
-            for f in range(rows.shape[1]):
-                difference = rows[node, f] - seen[q, f]
-                through += difference * difference
-            away = np.float32(floor * squared[q, a] + through)
-            if kept == m and away >= distances[q, m - 1]:
-                continue
-            place = kept if kept < m else m - 1
-            while place > 0 and distances[q, place - 1] > away:
-                nearest[q, place] = nearest[q, place - 1]
-                distances[q, place] = distances[q, place - 1]
-                place -= 1
-            nearest[q, place] = node
-            distances[q, place] = away
-            kept = min(kept + 1, m)
-
 
 @compiled
-def find_unanimous(starts, pair_code, pair_count, ids, left_out, codes, agree):
+def find_agreeing(starts, pair_code, pair_count, ids, left_out, codes, agree):
     """Whether all rows on the nodes of several queries have the class of the query.
 
     Parameters
@@ -102,7 +61,7 @@ def find_margins(
         Zeros, before and after.
     margin : ndarray of shape (n_queries,)
         Result: the share of the class in the vote minus the largest other share; 0
-        where nobody votes.
+        where no row votes.
     """
     for q in range(ids.shape[0]):
         n_around = 0

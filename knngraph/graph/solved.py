@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.graph.candidates import SameClass
+from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.learn import LearnedGraph
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import (
@@ -16,7 +17,6 @@ from knngraph.graph.representation import (
     warn_of_unsolved,
 )
 from knngraph.graph.training_set import TrainingSet
-from knngraph.updating.rows import ChangedRows
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class Solved:
             around |= self.touched[neighbors.ids].any(axis=1)
         differs = around[training.pair_node]
         differs |= self.problem.fractions[source] != problem.fractions
-        differs |= self._other_of_same_class(training, same_class, source)
+        differs |= self._same_class_changed(training, same_class, source)
         return np.where(differs, -1, source)
 
-    def _other_of_same_class(
+    def _same_class_changed(
         self, training: TrainingSet, same_class: SameClass, source: np.ndarray
     ) -> np.ndarray:
-        """Pairs whose candidates of the own class are others than then."""
+        """Pairs whose candidates of the same class have changed."""
         place_then, place = self.same_class.place[source], same_class.place
         differs = (place_then >= 0) != (place >= 0)
         both = np.flatnonzero((place_then >= 0) & (place >= 0))
@@ -140,15 +140,15 @@ def represent_again(
         Its objective path is that of the pairs that were solved.
     """
     source = solved.source(training, neighbors, same_class, problem)
-    asking, kept = np.flatnonzero(source < 0), np.flatnonzero(source >= 0)
+    to_solve, kept = np.flatnonzero(source < 0), np.flatnonzero(source >= 0)
     before = solved.representation
     old = source[kept]
     weights = [_renumbered(before.weights[old], solved.pair_now, training.n_pairs)]
     gaps, lambda_max = [before.gaps[old]], [before.lambda_max[old]]
     n_iter, path = [before.n_iter[old]], before.objective_path
-    if len(asking):
+    if len(to_solve):
         fresh = represent_pairs(
-            training, neighbors, same_class, problem, max_neighbors, asking, **how
+            training, neighbors, same_class, problem, max_neighbors, to_solve, **how
         )
         warn_of_unsolved(fresh.gaps, problem)
         path = fresh.objective_path
@@ -156,7 +156,7 @@ def represent_again(
         gaps.append(fresh.gaps)
         lambda_max.append(fresh.lambda_max)
         n_iter.append(fresh.n_iter)
-    order = np.argsort(np.concatenate([kept, asking]))
+    order = np.argsort(np.concatenate([kept, to_solve]))
     return Representation(
         sparse.csr_array(sparse.vstack(weights, format="csr")[order]),
         np.concatenate(gaps)[order],

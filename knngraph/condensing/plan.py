@@ -1,4 +1,4 @@
-"""How much accuracy a condensation costs, on rows that it has not seen.
+"""How to condense, by the accuracy that it costs on rows that it has not seen.
 
 On its own rows a condensed set is right by construction, so whole folds of rows are
 left out: the others are condensed, and the left-out ones are answered before and
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.condensing.outvoted import find_outvoted, rows_on_nodes
+from knngraph.condensing.editing import find_edited, rows_on_nodes
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
@@ -25,13 +25,13 @@ MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Plan:
-    """How to condense, and what left-out rows say of it.
+    """How to condense, and the accuracy on left-out rows.
 
     Parameters
     ----------
     margin : float or None
         None keeps every row.
-    give_up_outvoted : bool
+    drop_edited : bool
     accuracy_before, accuracy_after : float
         On the left-out rows; NaN where there was nothing to leave out.
     loss_error : float
@@ -41,7 +41,7 @@ class Plan:
     """
 
     margin: float | None
-    give_up_outvoted: bool
+    drop_edited: bool
     accuracy_before: float
     accuracy_after: float
     loss_error: float
@@ -53,7 +53,7 @@ def make_plan(
     codes: np.ndarray,
     neighbors: np.ndarray,
     tolerance: float,
-    ways: Sequence[bool],
+    choices: Sequence[bool],
     *,
     n_threads: int = 1,
 ) -> Plan:
@@ -62,15 +62,15 @@ def make_plan(
     Parameters
     ----------
     training : TrainingSet
-        Its pairs say which answers are right.
+        Its pairs hold the right answers.
     codes : ndarray of shape (n_nodes,)
         Stored classes.
     neighbors : ndarray of shape (n_nodes, k)
         Of `nearest_nodes`.
     tolerance : float
         For the loss plus its standard error.
-    ways : sequence of bool
-        Whether to give outvoted rows up: one way, or both to choose from.
+    choices : sequence of bool
+        Whether to drop edited rows: one value, or both to choose from.
     n_threads : int, default=1
 
     Returns
@@ -79,13 +79,13 @@ def make_plan(
     """
     folds = _make_folds(training, codes, n_threads)
     if not folds:
-        return Plan(0.0, ways[0], np.nan, np.nan, np.nan, 0)
+        return Plan(0.0, choices[0], np.nan, np.nan, np.nan, 0)
     right = np.concatenate([fold.right_before for fold in folds])
     counts = np.concatenate([fold.counts for fold in folds])
     before = float(np.average(right, weights=counts))
     best, smallest = Plan(None, False, before, before, 0.0, int(counts.sum())), 1.0
-    for give_up in ways:
-        searches = [fold.search(codes, neighbors, give_up, n_threads) for fold in folds]
+    for drop in choices:
+        searches = [fold.search(codes, neighbors, drop, n_threads) for fold in folds]
         for margin in MARGINS:
             kept = [search.grow(margin).kept for search in searches]
             share = sum(map(len, kept)) / sum(len(fold.nodes) for fold in folds)
@@ -95,11 +95,11 @@ def make_plan(
                 [fold.right(codes, k, n_threads) for fold, k in zip(folds, kept)]
             )
             loss, error = _mean_and_error(right - after, counts)
-            # The smallest that passes owes that to luck as well: hence the error.
+            # The smallest that passes is partly lucky: hence the error.
             if loss + error <= tolerance:
                 smallest = share
                 best = Plan(
-                    margin, give_up, before, before - loss, error, int(counts.sum())
+                    margin, drop, before, before - loss, error, int(counts.sum())
                 )
                 break
     return best
@@ -119,16 +119,16 @@ class _Fold:
     right_before: np.ndarray
 
     def search(
-        self, codes: np.ndarray, neighbors: np.ndarray, give_up: bool, n_threads: int
+        self, codes: np.ndarray, neighbors: np.ndarray, drop: bool, n_threads: int
     ) -> SubsetSearch:
         """A condensation of the nodes that stay."""
-        given_up = None
-        if give_up:
-            judging = self.rows_on_node.copy()
-            judging[self.left_out] = 0
-            given_up = find_outvoted(neighbors, codes, judging)[self.nodes]
+        edited = None
+        if drop:
+            voting = self.rows_on_node.copy()
+            voting[self.left_out] = 0
+            edited = find_edited(neighbors, codes, voting)[self.nodes]
         return SubsetSearch(
-            self.points[self.nodes], codes[self.nodes], given_up, n_threads=n_threads
+            self.points[self.nodes], codes[self.nodes], edited, n_threads=n_threads
         )
 
     def right(self, codes: np.ndarray, kept: np.ndarray, n_threads: int) -> np.ndarray:
@@ -176,12 +176,12 @@ def _answers(
     points: np.ndarray,
     codes: np.ndarray,
     stored: np.ndarray,
-    asked: np.ndarray,
+    queries: np.ndarray,
     n_threads: int,
 ) -> np.ndarray:
-    """Class of the nearest stored node of every asked one."""
+    """Class of the nearest stored node of every queried one."""
     nearest, _ = ExactIndex(points[stored]).nearest(
-        points[asked], 1, n_threads=n_threads
+        points[queries], 1, n_threads=n_threads
     )
     return codes[stored][nearest[:, 0]]
 

@@ -4,15 +4,15 @@ import numpy as np
 
 from knngraph.distances import squared_distances, squared_distances_to
 from knngraph.graph.candidates import pack
+from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.neighbors import Neighbors, nearest_others, others_of
 from knngraph.index.protocol import SearchIndex
 from knngraph.parallel import chunk_bounds, map_chunks
-from knngraph.updating.rows import ChangedRows
 
 _NEW_PER_BLOCK = 256
 _OLD_PER_BLOCK = 16384
 _MERGED_PER_CHUNK = 1024
-# Room for rounding in the product that finds out whom a new node is near to.
+# Room for rounding in the product that finds the nodes near a new one.
 _SLACK = 1e-5
 _PRODUCT_SLACK = 1e-13
 
@@ -28,10 +28,10 @@ def change_neighbors(
 ) -> tuple[Neighbors, np.ndarray]:
     """Bring the neighbor lists up to date.
 
-    A new node is searched, and so is one that has lost a neighbor. A node that a
-    new one is nearer to than the last of its list takes it in: the distances of
-    all old nodes to the new ones are computed for that, which finds every such
-    node and costs far less than a search of all.
+    A new node is searched, and so is one that has lost a neighbor. A new node enters
+    the list of an old one where it is nearer than the last of that list: the
+    distances of all old nodes to the new ones are computed for that, which finds
+    every such node and costs far less than a search of all.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def change_neighbors(
     -------
     neighbors : Neighbors
     changed : ndarray of shape (n_nodes,), bool
-        Nodes whose list is not what it was.
+        Nodes whose list has changed.
     """
     training = change.training
     counts = training.node_counts()
@@ -67,13 +67,13 @@ def change_neighbors(
     squared[old] = neighbors.squared[change.old_node[old]]
     changed = change.old_node < 0
     changed[old] = (ids[old] < 0).any(axis=1)
-    asking = np.flatnonzero(changed)
-    ids[asking], squared[asking] = others_of(
-        index, training.points, asking, width, n_threads=n_threads
+    searched = np.flatnonzero(changed)
+    ids[searched], squared[searched] = others_of(
+        index, training.points, searched, width, n_threads=n_threads
     )
-    settled = np.flatnonzero(~changed)
+    kept = np.flatnonzero(~changed)
     owner, newcomer = _nearer_newcomers(
-        training.points, change.new_nodes, settled, squared[settled], n_threads
+        training.points, change.new_nodes, kept, squared[kept], n_threads
     )
     _take_in(training.points, ids, squared, changed, owner, newcomer, n_threads)
     return Neighbors(ids, squared, counts), changed

@@ -1,0 +1,371 @@
+"""A label noise model: how far the given labels count when they vote.
+
+A wrong label contradicts the rows around it, and the vote that leaves its row out
+shows that. How much such a contradiction means depends on the data: where classes
+overlap, rows with right labels are contradicted too. So the share of wrong labels is
+not guessed but chosen, with the nugget, by what answers left-out rows best.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import (
+    LabelReliability,
+    QueryProblem,
+    candidate_shares,
+    leave_one_out_candidates,
+)
+from knngraph.inference.calibration import FLOOR, fit_exponent
+from knngraph.inference.leave_one_out import (
+    LeaveOneOut,
+    VoteWeightCache,
+    calibration_sample,
+)
+
+# Multiples of the nugget and shares of wrong labels that are compared. The plain
+# vote comes first: it wins among equals.
+NUGGET_FACTORS = (1.0, 1.0 / 3.0, 10.0 / 3.0)
+NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
+
+
+def label_probability(
+    own_share: np.ndarray,
+    rival_share: np.ndarray,
+    noise: float,
+    exponent: float,
+    n_classes: int,
+) -> np.ndarray:
+    """Probability that the given label of a row is right and not its rival.
+
+    Parameters
+    ----------
+    own_share, rival_share : ndarray of shape (n,)
+        Shares of the vote without the row, for its given class and for the
+        strongest other.
+    noise : float
+        Share of wrong labels; a wrong label is any other class as often.
+    exponent : float
+        Of the calibration of such votes.
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inference.reliability import label_probability
+    >>> own, rival = np.array([0.9, 0.5, 0.0]), np.array([0.1, 0.5, 1.0])
+    >>> label_probability(own, rival, noise=0.2, exponent=1.0, n_classes=2).round(2)
+    array([0.97, 0.8 , 0.09])
+    """
+    floor = FLOOR / n_classes
+    odds_right = (1.0 - noise) * (own_share + floor) ** exponent
+    odds_wrong = noise / max(n_classes - 1, 1) * (rival_share + floor) ** exponent
+    return odds_right / (odds_right + odds_wrong)
+
+
+@dataclass(frozen=True)
+class VoteWeights:
+    """Leave-one-out vote weights: the share of every candidate at left-out pairs.
+
+    Parameters
+    ----------
+    place : ndarray of shape (n_pairs,)
+        Row of a pair in the arrays below, -1 where it has none.
+    ids : ndarray of shape (n_listed, m)
+        Candidate nodes of the pairs, left out.
+    per_row : ndarray of shape (n_listed, m)
+        Share of the vote that every row on such a node had.
+    """
+
+    place: np.ndarray
+    ids: np.ndarray
+    per_row: np.ndarray
+
+    @classmethod
+    def of_shares(
+        cls,
+        training: TrainingSet,
+        pairs: np.ndarray,
+        ids: np.ndarray,
+        shares: np.ndarray,
+    ) -> "VoteWeights":
+        """From the shares of nodes at some left-out pairs.
+
+        Parameters
+        ----------
+        training : TrainingSet
+        pairs : ndarray of shape (n_listed,)
+        ids, shares : ndarray of shape (n_listed, m)
+            Candidate nodes of these, and their shares of the vote.
+
+        Returns
+        -------
+        VoteWeights
+        """
+        place = np.full(training.n_pairs, -1, dtype=np.intp)
+        place[pairs] = np.arange(len(pairs))
+        return cls(place, ids, share_of_every_row(training, pairs, ids, shares))
+
+    def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Share that one row on each of some nodes had in the vote on a pair."""
+        place = self.place[pairs]
+        return np.where(self.ids[place] == nodes[:, None], self.per_row[place], 0).sum(
+            axis=1
+        )
+
+
+def share_of_every_row(
+    training: TrainingSet, pairs: np.ndarray, ids: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Divide the shares that nodes have in left-out votes among their rows.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    pairs : ndarray of shape (n,)
+        Of which one row is left out.
+    ids, shares : ndarray of shape (n, m)
+        Candidate nodes of these, and their shares of the vote.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+    """
+    there = training.node_counts()[ids] - (training.pair_node[pairs, None] == ids)
+    return shares / np.maximum(there, 1)
+
+
+@dataclass(frozen=True)
+class NeighborVotes:
+    """Votes per neighbor: every label that votes at a left-out row.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of left-out rows.
+    owner : ndarray of shape (n_votes,)
+        Left-out row that a label votes at.
+    weight : ndarray of shape (n_votes,)
+        Share of the vote there.
+    code, rival : ndarray of shape (n_votes,)
+        The label, and the likeliest other class of its row.
+    own_share, rival_share : ndarray of shape (n_votes,)
+        Shares of both in the vote on that row, without the owner.
+    """
+
+    n_rows: int
+    owner: np.ndarray
+    weight: np.ndarray
+    code: np.ndarray
+    rival: np.ndarray
+    own_share: np.ndarray
+    rival_share: np.ndarray
+
+    def count(self, noise: float, exponent: float, n_classes: int) -> np.ndarray:
+        """Shares of the classes at every left-out row; see `label_probability`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+        """
+        own = label_probability(
+            self.own_share, self.rival_share, noise, exponent, n_classes
+        )
+        first = self.owner * n_classes
+        size = self.n_rows * n_classes
+        votes = np.bincount(first + self.code, self.weight * own, size)
+        votes += np.bincount(first + self.rival, self.weight * (1.0 - own), size)
+        return votes.reshape(self.n_rows, n_classes)
+
+
+def votes_per_neighbor(
+    training: TrainingSet,
+    left_out: LeaveOneOut,
+    weights: VoteWeights,
+    pairs: np.ndarray,
+    ids: np.ndarray,
+    shares: np.ndarray,
+) -> NeighborVotes:
+    """Split the votes at left-out rows by the labels that cast them.
+
+    A left-out row must not vote through its neighbors: its share is taken out of
+    the votes on their labels.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    left_out : LeaveOneOut
+        Answers at every pair.
+    weights : VoteWeights
+        At least of the pairs on the nodes in `ids`.
+    pairs : ndarray of shape (n,)
+        Of which one row is left out.
+    ids, shares : ndarray of shape (n, m)
+        Candidate nodes of these, and their shares of the vote.
+
+    Returns
+    -------
+    NeighborVotes
+    """
+    row, place = np.nonzero(shares > 0.0)
+    nodes = ids[row, place]
+    starts = training.node_starts()
+    n_on_node = starts[nodes + 1] - starts[nodes]
+    vote = np.repeat(np.arange(len(nodes)), n_on_node)
+    first = np.repeat(np.cumsum(n_on_node) - n_on_node, n_on_node)
+    voter = starts[nodes][vote] + np.arange(len(vote)) - first
+    owner = row[vote]
+    absent = training.pair_node[pairs]
+    rows_there = training.node_counts()[nodes] - (absent[row] == nodes)
+    n_rows = training.pair_count[voter] - (voter == pairs[owner])
+    weight = shares[row, place][vote] * n_rows / rows_there[vote]
+    from_owner = weights.share(voter, absent[owner])
+    given = training.pair_code[pairs][owner]
+    code, rival = training.pair_code[voter], left_out.rival_code[voter]
+    # A vote that only the owner took part in carries no information without it.
+    rest = 1.0 - from_owner
+    scale = np.where(rest > 1e-9, 1.0 / np.maximum(rest, 1e-9), 0.0)
+    own_share = left_out.own_share[voter] - from_owner * (given == code)
+    rival_share = left_out.rival_share[voter] - from_owner * (given == rival)
+    return NeighborVotes(
+        n_rows=len(pairs),
+        owner=owner,
+        weight=weight,
+        code=code,
+        rival=rival,
+        own_share=np.maximum(own_share, 0.0) * scale,
+        rival_share=np.maximum(rival_share, 0.0) * scale,
+    )
+
+
+def estimate_reliability(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    left_out: LeaveOneOut,
+    cache: VoteWeightCache,
+    *,
+    n_threads: int = 1,
+) -> tuple[LabelReliability | None, LeaveOneOut]:
+    """Choose nugget and share of wrong labels by left-out rows.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    left_out : LeaveOneOut
+        Answers of votes over the given labels.
+    cache : VoteWeightCache
+        Vote weights of the pairs of `voting_pairs`.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    reliability : LabelReliability or None
+        None where nothing answers better than the plain vote.
+    left_out : LeaveOneOut
+        With the answers, the exponent and the score of votes by this reliability,
+        on a sample of the rows.
+    """
+    sample = calibration_sample(training)
+    given, counts = training.pair_code[sample], training.pair_count[sample]
+    weights = VoteWeights.of_shares(training, cache.pairs, *cache.of(cache.pairs))
+    by_nugget = votes_by_nugget(
+        training, neighbors, problem, left_out, weights, sample, n_threads=n_threads
+    )
+    best_score, best_votes, choice = -1.0, np.empty(0), (1.0, 0.0)
+    for factor, noise in product(by_nugget, NOISE_LEVELS):
+        votes = by_nugget[factor].count(noise, left_out.exponent, training.n_classes)
+        right = votes.argmax(axis=1) == given
+        score = float(np.average(right, weights=counts))
+        if score > best_score:
+            best_score, best_votes, choice = score, votes, (factor, noise)
+    factor, noise = choice
+    if factor == 1.0 and noise == 0.0:
+        return None, left_out
+    own = label_probability(
+        left_out.own_share,
+        left_out.rival_share,
+        noise,
+        left_out.exponent,
+        training.n_classes,
+    )
+    right = left_out.right.copy()
+    right[sample] = best_votes.argmax(axis=1) == given
+    exponent = fit_exponent(best_votes, given, counts)
+    return (
+        LabelReliability(own, left_out.rival_code, noise, factor),
+        replace(left_out, right=right, exponent=exponent, score=best_score),
+    )
+
+
+def voting_pairs(
+    training: TrainingSet, neighbors: Neighbors, problem: QueryProblem
+) -> np.ndarray:
+    """Pairs whose labels vote at the left-out rows of the sample.
+
+    Returns
+    -------
+    ndarray, ascending
+        All pairs that are candidates of the sample.
+    """
+    sample = calibration_sample(training)
+    ids, _ = leave_one_out_candidates(training, neighbors, sample, problem.n_neighbors)
+    votes = np.zeros(training.n_nodes, dtype=bool)
+    votes[ids[ids >= 0]] = True
+    return np.flatnonzero(votes[training.pair_node])
+
+
+def votes_by_nugget(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    left_out: LeaveOneOut,
+    weights: VoteWeights,
+    sample: np.ndarray,
+    *,
+    n_threads: int = 1,
+) -> dict[float, NeighborVotes]:
+    """Votes per neighbor at some pairs, for every multiple of the nugget.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    neighbors : Neighbors
+    problem : QueryProblem
+    left_out : LeaveOneOut
+        Answers at the pairs that vote.
+    weights : VoteWeights
+        Of the pairs that vote.
+    sample : ndarray of shape (n,)
+        The pairs.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    dict
+        Empty where no row has a candidate.
+    """
+    ids, squared = leave_one_out_candidates(
+        training, neighbors, sample, problem.n_neighbors
+    )
+    if ids.shape[1] == 0:
+        return {}
+    by_nugget = {}
+    for factor in NUGGET_FACTORS:
+        scaled = replace(problem, nugget=factor * problem.nugget)
+        _, shares = candidate_shares(
+            training, ids, squared, scaled, left_out=sample, n_threads=n_threads
+        )
+        by_nugget[factor] = votes_per_neighbor(
+            training, left_out, weights, sample, ids, shares
+        )
+    return by_nugget

@@ -1,0 +1,389 @@
+"""The fitted model: its settings, its indexed rows, and what is learned from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import RLock
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+
+from knngraph.graph.kernel import neighbors_bandwidth
+from knngraph.graph.learn import GraphSettings, LearnedGraph, learn_graph
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.solved import Solved, represent_again
+from knngraph.graph.stored_left_out import stored_votes_left_out
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.build import WalkProbe
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.protocol import SearchIndex
+from knngraph.inference.adaptive import LabelReliability, QueryProblem
+from knngraph.inference.answer import PredictOptions, QueryModel
+from knngraph.inference.calibration import Calibration
+from knngraph.inference.cascade import CascadeRule, n_margin_nodes
+from knngraph.inference.cascade_rule import learn_rule
+from knngraph.inference.leave_one_out import (
+    LeaveOneOut,
+    VoteWeightCache,
+    calibrate_stored,
+    calibration_sample,
+    leave_one_out,
+)
+from knngraph.inference.reliability import estimate_reliability, voting_pairs
+from knngraph.inference.stored import StoredAnswers
+from knngraph.progress import stage
+from knngraph.space import Space
+
+# Agreement with exact search that ef="auto" reaches.
+ENOUGH_SAME_LABELS = 0.99
+# A cascade looks at several nodes: missing the nearest now and then does no harm.
+ENOUGH_SAME_NODES = 0.95
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Settings of a fit, which hold until the next whatever parameters become.
+
+    Parameters
+    ----------
+    graph : GraphSettings
+        In mapped units.
+    problem : QueryProblem
+        Its sigma is found from the rows.
+    query_bandwidth : "neighbors", "local" or float
+        In mapped units.
+    tolerance : float
+        Loss of accuracy that a cascade may cost.
+    vote : {"reliability", "labels"}
+        Whether the reliability of labels is estimated for the votes at queries.
+    walk : {"hnsw", "medoids"}
+        The search whose recall is measured.
+    n_listed : int
+        Length of the neighbor list of a node.
+    exact_up_to : float
+        Number of rows up to which the graph is certified against all.
+    M, ef_construction : int
+        Of the index.
+    seed : int
+    seeded : bool
+        Whether results are reproducible: one thread builds the index.
+    spacing : float
+        Typical distance of neighbors at the fit, in mapped units.
+    """
+
+    graph: GraphSettings
+    problem: QueryProblem
+    query_bandwidth: float | str
+    tolerance: float
+    vote: str
+    walk: str
+    n_listed: int
+    exact_up_to: float
+    M: int
+    ef_construction: int
+    seed: int
+    seeded: bool
+    spacing: float
+
+    def query_sigma(self, neighbors: Neighbors) -> float:
+        """Bandwidth at queries, in mapped units; 0 where it is the query's own."""
+        if self.query_bandwidth == "local":
+            return 0.0
+        if self.query_bandwidth == "neighbors":
+            return neighbors_bandwidth(neighbors, self.problem.n_neighbors)
+        return float(self.query_bandwidth)
+
+    def build_threads(self, n_threads: int) -> int:
+        """Threads that insert into the index."""
+        return 1 if self.seeded else n_threads
+
+
+@dataclass(frozen=True)
+class IndexedRows:
+    """The training rows, mapped and indexed, and their neighbor lists.
+
+    Parameters
+    ----------
+    space : Space
+    training : TrainingSet
+    hashes : ndarray of shape (n_nodes,), uint64, or None
+        Nodes are ordered by them; None until the first change of the rows.
+    index : HNSWIndex
+    probe : WalkProbe
+    neighbors : Neighbors
+    exact : bool
+        Whether the neighbors are those of an exact search.
+    solved : Solved or None
+        The problems that were solved last; None where none were, or where all
+        rows were candidates.
+    """
+
+    space: Space
+    training: TrainingSet
+    hashes: np.ndarray | None
+    index: HNSWIndex
+    probe: WalkProbe
+    neighbors: Neighbors
+    exact: bool
+    solved: Solved | None
+
+
+class found_once(Generic[_Value]):
+    """A property that is found on first use, by one thread, and kept.
+
+    `functools.cached_property` with one lock an instance, which also holds the
+    value in the `__dict__` of a frozen dataclass. An error leaves it unfound.
+    """
+
+    def __init__(self, find: Callable[[Any], _Value]) -> None:
+        self._find = find
+        self.__doc__ = find.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, model: None, owner: type) -> "found_once[_Value]": ...
+    @overload
+    def __get__(self, model: object, owner: type) -> _Value: ...
+    def __get__(self, model: Any, owner: type) -> Any:
+        if model is None:
+            return self
+        found = vars(model)
+        if self._name not in found:
+            with model.lock:
+                if self._name not in found:
+                    found[self._name] = self._find(model)
+        return found[self._name]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What left-out rows show of the labels.
+
+    Parameters
+    ----------
+    answers : LeaveOneOut
+        Adaptive answers.
+    reliability : LabelReliability or None
+        None where every label gets its whole vote.
+    """
+
+    answers: LeaveOneOut
+    reliability: LabelReliability | None
+
+
+@dataclass(frozen=True)
+class StoredRule:
+    """When a stored label is the answer, and how its vote becomes a probability.
+
+    Parameters
+    ----------
+    rule : CascadeRule
+    resolved : ndarray of shape (n_pairs,), bool
+        Whether a cascade answers the pairs, left out, by a stored label.
+    calibration : Calibration
+    """
+
+    rule: CascadeRule
+    resolved: np.ndarray
+    calibration: Calibration
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """Indexed rows and what is learned from them, each part found on first use.
+
+    A lookup needs the stored labels, which need the graph. Adaptive inference needs
+    the leave-one-out estimates but no graph. A cascade and probabilities need all.
+    So after a change of the rows an answer learns no more than it reads. Any number
+    of threads may use it at once.
+
+    Parameters
+    ----------
+    rows : IndexedRows
+    settings : FitSettings
+    n_threads : int, default=1
+    verbose : int, default=0
+    """
+
+    rows: IndexedRows
+    settings: FitSettings
+    n_threads: int = 1
+    verbose: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lock", RLock())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Neither the lock nor the number of threads belongs into a file.
+        return {**vars(self), "lock": None, "n_threads": 1, "verbose": 0}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=RLock())
+
+    @property
+    def space(self) -> Space:
+        """Map from the rows of the user to those of the index."""
+        return self.rows.space
+
+    @property
+    def training(self) -> TrainingSet:
+        """Distinct rows and labels."""
+        return self.rows.training
+
+    @found_once
+    def graph(self) -> LearnedGraph:
+        """The learned graph and its consensus."""
+        rows = self.rows
+        # Where every row is a candidate of every other, all problems have changed.
+        again = None
+        if rows.solved is not None:
+            again = partial(represent_again, rows.solved)
+        return learn_graph(
+            rows.training,
+            rows.neighbors,
+            self.settings.graph,
+            exact=rows.exact,
+            represent=again,
+            seed=self.settings.seed,
+            n_threads=self.n_threads,
+            verbose=self.verbose,
+        )
+
+    @found_once
+    def stored(self) -> StoredAnswers:
+        """Stored labels of the nodes."""
+        return StoredAnswers.from_consensus(self.training, self.graph.consensus)
+
+    @found_once
+    def problem(self) -> QueryProblem:
+        """The problem at a query, with its bandwidth."""
+        sigma = self.settings.query_sigma(self.rows.neighbors)
+        return replace(self.settings.problem, sigma=sigma)
+
+    @found_once
+    def left_out(self) -> LeftOut:
+        """Leave-one-out answers, and the reliability of the labels."""
+        training, neighbors = self.training, self.rows.neighbors
+        cache = None
+        if self.settings.vote == "reliability":
+            pairs = voting_pairs(training, neighbors, self.problem)
+            cache = VoteWeightCache(pairs)
+        with stage("leaving rows out", training.n_pairs, self.verbose) as leaving:
+            answers = leave_one_out(
+                training,
+                neighbors,
+                self.problem,
+                cache=cache,
+                n_threads=self.n_threads,
+                advance=leaving.advance,
+            )
+        if cache is None:
+            return LeftOut(answers, None)
+        reliability, answers = estimate_reliability(
+            training,
+            neighbors,
+            self.problem,
+            answers,
+            cache,
+            n_threads=self.n_threads,
+        )
+        return LeftOut(answers, reliability)
+
+    @property
+    def reliability(self) -> LabelReliability | None:
+        """How far labels count when they vote at a query; None in full."""
+        if self.settings.vote == "labels":
+            return None
+        return self.left_out.reliability
+
+    @found_once
+    def stored_rule(self) -> StoredRule:
+        """The rule of a cascade and the calibration, from left-out rows."""
+        training, graph, left_out = self.training, self.graph, self.left_out
+        sample = calibration_sample(training)
+        (votes,) = stored_votes_left_out(
+            training,
+            self.rows.neighbors,
+            graph.same_class,
+            graph.problem,
+            self.settings.graph.max_neighbors,
+            [self.settings.graph.self_weight],
+            sample,
+            n_threads=self.n_threads,
+        )
+        rule, resolved = learn_rule(
+            training,
+            self.rows.neighbors,
+            self.problem,
+            left_out.answers,
+            self.stored.codes,
+            votes,
+            self.settings.tolerance,
+        )
+        calibration = calibrate_stored(
+            training, votes, resolved[: len(sample)], left_out.answers.exponent
+        )
+        return StoredRule(rule, resolved, calibration)
+
+    @property
+    def query_bandwidth(self) -> float | None:
+        """Bandwidth at queries in the units of the user; None where it is local."""
+        sigma = self.problem.sigma
+        return sigma * self.space.scale if sigma > 0.0 else None
+
+    @property
+    def label_ef(self) -> int:
+        """Smallest `ef` whose labels agree with exact search often enough."""
+        return self.rows.probe.smallest_beam(self.stored.codes, ENOUGH_SAME_LABELS)
+
+    @property
+    def node_ef(self) -> int:
+        """Smallest `ef` that finds the nearest node often enough."""
+        own_number = np.arange(self.training.n_nodes)
+        ef = self.rows.probe.smallest_beam(own_number, ENOUGH_SAME_NODES)
+        return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
+
+    def search_index(self, walk: str) -> SearchIndex:
+        """The index, or the search of its graph from medoids."""
+        index = self.rows.index
+        if walk == "hnsw":
+            return index
+        return index.from_medoids(self.training.points)
+
+    def query_model(
+        self, options: PredictOptions, walk: str, *, probabilities: bool = False
+    ) -> QueryModel:
+        """The part that some answers are read from; no more than it is found.
+
+        Parameters
+        ----------
+        options : PredictOptions
+        walk : {"hnsw", "medoids"}
+        probabilities : bool, default=False
+            Whether probabilities are computed, not only classes.
+
+        Returns
+        -------
+        QueryModel
+        """
+        lookup = options.inference == "lookup"
+        return QueryModel(
+            space=self.space,
+            training=self.training,
+            index=self.search_index(walk),
+            problem=self.settings.problem if lookup else self.problem,
+            stored=None if options.inference == "adaptive" else self.stored,
+            reliability=None if lookup else self.reliability,
+            rule=self.stored_rule.rule if options.inference == "cascade" else None,
+            calibration=self.stored_rule.calibration if probabilities else None,
+        )
+
+    def learned_rows(self) -> IndexedRows:
+        """The rows, with the problems that were solved last."""
+        if "graph" not in vars(self) or self.rows.exact:
+            return self.rows
+        return replace(self.rows, solved=Solved.of(self.graph, self.training))

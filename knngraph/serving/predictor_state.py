@@ -1,0 +1,227 @@
+"""What a predictor holds, and whether the parts of a loaded one fit together.
+
+Compiled code and hnswlib follow the numbers of a model without looking. A file with
+right checksums can still hold wrong numbers, if it was made to: no such number may
+lead out of an array.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from knngraph.exceptions import SavedModelError
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.medoids import MedoidWalk
+from knngraph.inference.adaptive import LabelReliability, QueryProblem
+from knngraph.inference.answer import PredictOptions, QueryModel
+from knngraph.inference.calibration import Calibration
+from knngraph.inference.cascade import CascadeRule
+from knngraph.inference.stored import StoredAnswers
+from knngraph.space import Space, is_sparse
+
+
+@dataclass(frozen=True)
+class PredictorState:
+    """A model that answers one way.
+
+    Parameters
+    ----------
+    model : QueryModel
+        Without the rows behind the nodes, which only fit and inspection read.
+    options : PredictOptions
+    classes : ndarray of shape (n_classes,)
+    n_features : int
+    names : ndarray of str or None
+        Names of the columns, where fit has seen any.
+    label_ef : int
+        Smallest `ef` whose labels agree with exact search often enough.
+    """
+
+    model: QueryModel
+    options: PredictOptions
+    classes: np.ndarray
+    n_features: int
+    names: np.ndarray | None
+    label_ef: int
+
+
+def predictor_state(
+    model: QueryModel,
+    options: PredictOptions,
+    classes: np.ndarray,
+    n_features: int,
+    names: Any,
+    label_ef: int,
+) -> PredictorState:
+    """Leave out what no answer needs; arrays are shared, not copied."""
+    empty = np.empty(0, dtype=np.intp)
+    training = replace(
+        model.training, node_of_row=empty, codes=empty, pair_of_row=empty
+    )
+    # Threads depend on the machine that answers.
+    return PredictorState(
+        replace(model, training=training),
+        replace(options, n_threads=1),
+        classes,
+        n_features,
+        names,
+        label_ef,
+    )
+
+
+def checked_state(state: Any) -> PredictorState:
+    """Refuse a model whose parts do not fit together.
+
+    Parameters
+    ----------
+    state : object
+        As it came out of a file.
+
+    Returns
+    -------
+    PredictorState
+        The same.
+    """
+    _require(isinstance(state, PredictorState), "it is no predictor")
+    model, options = state.model, state.options
+    _require(isinstance(model, QueryModel), "it has no model")
+    _require(isinstance(options, PredictOptions), "it has no options")
+    n_classes = model.training.n_classes
+    _check_array(state.classes, "classes", "biufUO", (n_classes,))
+    _require(type(state.n_features) is int, "it has no number of features")
+    _require(type(state.label_ef) is int, "it has no ef for labels")
+    if state.names is not None:
+        _check_array(state.names, "names", "OU", (state.n_features,))
+    _check_training(model.training, state.n_features)
+    _check_space(model.space, state.n_features)
+    _check_options(options)
+    _check_problem(model.problem)
+    if options.inference != "adaptive":
+        _check_stored(model.stored, model.training)
+    _check_reliability(model.reliability, model.training)
+    if options.inference == "cascade":
+        _check_rule(model.rule)
+    _require(isinstance(model.calibration, Calibration), "it is not calibrated")
+    n_nodes = model.training.n_nodes
+    if isinstance(model.index, MedoidWalk):
+        _check_graph(model.index, model.training)
+    found = getattr(model.index, "numbers", np.arange(model.index.n_points))
+    same = np.array_equal(found, np.arange(n_nodes))
+    _require(same, "its index holds other points")
+    return state
+
+
+def _check_training(training: TrainingSet, n_features: int) -> None:
+    n_nodes, n_pairs = len(training.points), len(training.pair_node)
+    _require(n_nodes > 0, "it has no rows")
+    _require(training.points.dtype == np.float32, "its rows are not float32")
+    _check_array(training.points, "rows", "f", (n_nodes, n_features))
+    for name in ("pair_node", "pair_code", "pair_count"):
+        pairs = getattr(training, name)
+        _require(pairs.dtype == np.intp, f"{name} is {pairs.dtype}")
+        _check_array(pairs, name, "i", (n_pairs,))
+    steps = np.diff(training.pair_node, prepend=-1, append=n_nodes)
+    _require(bool(((steps == 0) | (steps == 1)).all()), "its rows are out of order")
+    _require(steps[0] == 1 and steps[-1] == 1, "its rows are out of order")
+    _check_codes(training.pair_code, training.n_classes)
+    _require(training.pair_count.min() > 0, "it counts no copies")
+
+
+def _check_space(space: Space, n_features: int) -> None:
+    _require(space.metric in ("euclidean", "cosine", "learned"), "its metric is new")
+    _require(type(space.scale) is float and space.scale > 0, "it has no scale")
+    if space.center is not None:
+        _check_array(space.center, "center", "f", (n_features,))
+    if space.linear is not None:
+        _check_array(space.linear, "map", "f", (n_features, n_features))
+
+
+def _check_stored(stored: Any, training: TrainingSet) -> None:
+    _require(isinstance(stored, StoredAnswers), "it has no stored labels")
+    n_nodes, n_classes = training.n_nodes, training.n_classes
+    _require(stored.codes.dtype == np.intp, f"its labels are {stored.codes.dtype}")
+    _check_array(stored.codes, "labels", "i", (n_nodes,))
+    _check_codes(stored.codes, n_classes)
+    if is_sparse(stored.shares):
+        shape = stored.shares.shape
+        _require(shape == (n_nodes, n_classes), "its shares are of another shape")
+    else:
+        _check_array(stored.shares, "shares", "f", (n_nodes, n_classes))
+
+
+def _check_graph(walk: MedoidWalk, training: TrainingSet) -> None:
+    n_points, n_features = training.points.shape
+    _require(walk.points is training.points, "its graph is over other rows")
+    n_stations, width = _length(walk.stations), _length(walk.links.T)
+    _require(walk.stations.dtype == np.float32, "its stations are not float32")
+    _check_array(walk.stations, "stations", "f", (n_stations, n_features))
+    _require(walk.links.dtype == np.int32, "its links are not int32")
+    _check_array(walk.links, "links", "i", (n_points + n_stations, width))
+    _require(width > 0 and walk.links.min() >= -1, "a link is wild")
+    _require(walk.links.max() < n_points + n_stations, "a link is wild")
+    _require(walk.entries.dtype == np.int32, "its entries are not int32")
+    _check_array(walk.entries, "entries", "i", (_length(walk.entries),))
+    _check_codes(walk.entries, n_points)
+
+
+def _check_rule(rule: Any) -> None:
+    _require(isinstance(rule, CascadeRule), "the rule of its cascade is unknown")
+    n, fall = rule.n_agree, rule.sharpness
+    _require(type(n) is int and 0 < n < 2**31, f"{n} nodes have to agree")
+    _require(type(rule.threshold) is float, "it has no threshold")
+    sharp = type(fall) is float and 0.0 <= fall < np.inf
+    _require(sharp, f"votes of its margins fall by {fall}")
+
+
+def _check_reliability(reliability: Any, training: TrainingSet) -> None:
+    if reliability is None:
+        return
+    known = isinstance(reliability, LabelReliability)
+    _require(known, "the reliability of its labels is unknown")
+    for number in (reliability.noise, reliability.nugget_factor):
+        valid = type(number) is float and number >= 0
+        _require(valid, f"it has {number} as noise or nugget factor")
+    shape = training.pair_code.shape
+    _check_array(reliability.own, "reliabilities", "f", shape)
+    dtype = reliability.own.dtype
+    _require(dtype == np.float64, f"its reliabilities are {dtype}")
+    _check_array(reliability.rival, "rivals", "i", shape)
+    dtype = reliability.rival.dtype
+    _require(dtype == np.int32, f"its rivals are {dtype}")
+    _check_codes(reliability.rival, training.n_classes)
+
+
+def _check_options(options: PredictOptions) -> None:
+    known = options.inference in ("lookup", "adaptive", "cascade")
+    _require(known, "its inference is new")
+    for count in (options.ef, options.n_threads):
+        _require(type(count) is int and count > 0, f"it has {count} as a count")
+
+
+def _check_problem(problem: Any) -> None:
+    _require(isinstance(problem, QueryProblem), "it has no problem for queries")
+    count = problem.n_neighbors
+    _require(type(count) is int and count > 0, f"it has {count} as a count")
+
+
+def _length(array: np.ndarray) -> int:
+    return array.shape[0] if array.ndim else 0
+
+
+def _check_codes(codes: np.ndarray, n: int) -> None:
+    _require(len(codes) > 0 and codes.min() >= 0 and codes.max() < n, "a code is wild")
+
+
+def _check_array(array: Any, name: str, kinds: str, shape: tuple[int, ...]) -> None:
+    _require(isinstance(array, np.ndarray), f"{name} is no array")
+    _require(array.dtype.kind in kinds, f"{name} is {array.dtype}")
+    _require(array.shape == shape, f"{name} has shape {array.shape} for {shape}")
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise SavedModelError(
+            f"The saved model does not hold together: {problem}. It was not written by "
+            "this release of knngraph; save it again."
+        )
