@@ -21,10 +21,10 @@ from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.leave_one_out import calibration_sample, leave_one_out
 from knngraph.space import Space
 
-# Rows of the sample: so many at most, and an eighth of all rows, but not fewer than
-# the first number, so that the pilot is no larger than a partition.
+# Rows of the sample: so many at most. Of fewer than 800,000 rows a part, so that the
+# pilot stays well below a partition, but never less than the first of the two numbers.
 PILOT_ROWS = 50_000
-_FEWEST_ROWS, _PART = 20_000, 8
+_FEWEST_ROWS, _PART = 10_000, 16
 PILOT_BYTES = 2**30
 # Rows that centroids are found in, for every partition.
 _ROWS_PER_CENTROID = 256
