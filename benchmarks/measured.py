@@ -77,12 +77,7 @@ PAGES = (
         "paper/paper.csv",
         "benchmarks.run paper --data-dir DIR --report-only --write-docs",
     ),
-    Page(
-        "dask.md",
-        ("benchmarks.distributed --csv RESULTS/distributed.csv --data-dir DIR",),
-        "distributed.csv",
-        "benchmarks.distributed --csv RESULTS/distributed.csv --only --write-docs",
-    ),
+    Page("dask.md", ("benchmarks.cluster --data-dir DIR",)),
     Page("scale.md", ("benchmarks.fit_scale --sizes 100000 1000000 --write-docs",)),
     Page("scale.md", ("benchmarks.compile_time --write-docs",)),
     Page("walks.md", ("benchmarks.walks --data-dir DIR --write-docs",)),

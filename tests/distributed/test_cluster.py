@@ -126,6 +126,7 @@ def test_training_rows_stay_on_the_workers(client, monkeypatch):
     # So that a partition has many blocks.
     monkeypatch.setattr("knngraph.distributed.learn._FETCHED_BYTES", 2**19)
     monkeypatch.setattr("knngraph.distributed.learn._PATCHES", 64)
+    monkeypatch.setattr("knngraph.distributed.learn._SEARCHED_BYTES", 2**16)
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     y = (X[:, 0] > 0).astype(int)
     X, y = client.persist(collections(X, y, rows=250))
