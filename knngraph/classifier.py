@@ -43,7 +43,8 @@ from knngraph.parameters import (
 from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
-from knngraph.updating.estimator import UpdatableMixin, learned_attributes
+from knngraph.updating.change import learned_attributes
+from knngraph.updating.estimator import UpdatableMixin
 from knngraph.validation import check_labels, validated
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         layer, at the nearest of 64 rows in the middle of clusters: `ef=2` takes about
         as long as `ef=1` of "hnsw", and lookups agree with exact search more often;
         the search of a cascade ends early where the nearest nodes settle the answer.
-        "auto" is "medoids" for "cascade" and "hnsw" for the other two;
+        "auto" is "hnsw" for "lookup", as published, and "medoids" for the other two;
         at equal `ef` both find alike, so that an `ef` which `fit` has measured for
         one is taken for the other where it is changed after `fit`. It holds the
         links once more (8 `M` bytes a row), from its first use on. Touch it where

@@ -20,7 +20,13 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.exceptions import KNNGraphWarning
-from tests.hostile import EVERYONE, GRAPHS, READINGS, TAKE_SPARSE, TRANSFORMERS
+from tests.hostile import (
+    ALL_ESTIMATORS,
+    GRAPHS,
+    PREDICT_OPTIONS,
+    TAKE_SPARSE,
+    TRANSFORMERS,
+)
 
 SECONDS_PER_CASE = 60
 _CASES_PER_PROCESS = 250
@@ -106,14 +112,14 @@ def run_case(number: int, seed: int) -> str:
     Any other exception, and an answer that is none, is an error.
     """
     random = np.random.default_rng([seed, number])
-    name = str(random.choice(sorted(EVERYONE)))
+    name = str(random.choice(sorted(ALL_ESTIMATORS)))
     X, y, queries = draw_data(random)
     if name in TAKE_SPARSE and random.random() < 0.2:
         X, queries = sparse.csr_array(X), sparse.csr_array(queries)
-    model = EVERYONE[name]()
+    model = ALL_ESTIMATORS[name]()
     model.set_params(**draw_settings(random, set(model.get_params())))
     if name in GRAPHS:
-        model.set_params(**READINGS[str(random.choice(sorted(READINGS)))])
+        model.set_params(**PREDICT_OPTIONS[str(random.choice(sorted(PREDICT_OPTIONS)))])
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         # Of scikit-learn's own check for infinities, on sums of huge numbers.

@@ -15,7 +15,7 @@ import knngraph.baselines
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, KNNGraphTransformer
 
 # Every way to read a fitted graph classifier; one fit serves them all.
-READINGS = {
+PREDICT_OPTIONS = {
     "lookup ef=1": {"inference": "lookup", "ef": 1, "walk": "hnsw"},
     "lookup ef=16": {"inference": "lookup", "ef": 16, "walk": "hnsw"},
     "lookup ef=auto": {"inference": "lookup", "ef": "auto", "walk": "hnsw"},
@@ -64,7 +64,7 @@ TRANSFORMERS: dict[str, Callable[..., BaseEstimator]] = {
     ),
 }
 
-EVERYONE = GRAPHS | BASELINES | TRANSFORMERS
+ALL_ESTIMATORS = GRAPHS | BASELINES | TRANSFORMERS
 # Those that hold single precision, and those that take sparse rows.
 SINGLE_PRECISION = {*GRAPHS, *TRANSFORMERS, "HNSWKNNClassifier"}
 TAKE_SPARSE = {*GRAPHS, *TRANSFORMERS}
@@ -97,7 +97,7 @@ class Case:
     make: Callable[[], Data]
     valid: frozenset[str] = frozenset()
     refused: dict[str, str] | None = None
-    only: frozenset[str] = frozenset(EVERYONE)
+    only: frozenset[str] = frozenset(ALL_ESTIMATORS)
     settings: dict[str, dict[str, Any]] | None = None
 
 
@@ -271,7 +271,9 @@ _NO_DIRECTION = frozenset({"graph cosine", "OneStepKNNClassifier"})
 # Their smoothness is in units of the data.
 _SMOOTH = {"KStarNNClassifier": {"smoothness": 1e30}}
 _TREES = {"KTreeClassifier", "KStarTreeClassifier"}
-_DENSE_ONLY = dict.fromkeys(set(EVERYONE) - TAKE_SPARSE, "Sparse data was passed for X")
+_DENSE_ONLY = dict.fromkeys(
+    set(ALL_ESTIMATORS) - TAKE_SPARSE, "Sparse data was passed for X"
+)
 _FEW = frozenset({"graph exact", "graph cosine", "transformer plain"})
 
 CASES: dict[str, Case] = {
@@ -298,12 +300,12 @@ CASES: dict[str, Case] = {
     ),
     "one feature": Case(_one_feature, valid=_NO_DIRECTION),
     "sorted by class": Case(_sorted),
-    "an isolated row of its own class": Case(_isolated),
+    "an isolated row, alone in its class": Case(_isolated),
     "all rows equal": Case(_equal),
     "one class": Case(_one_class),
     "one row": Case(partial(_first_rows, 1)),
-    "two rows": Case(partial(_first_rows, 2), valid=frozenset(EVERYONE)),
-    "five rows": Case(partial(_first_rows, 5), valid=frozenset(EVERYONE)),
+    "two rows": Case(partial(_first_rows, 2), valid=frozenset(ALL_ESTIMATORS)),
+    "five rows": Case(partial(_first_rows, 5), valid=frozenset(ALL_ESTIMATORS)),
     "20 copies with conflicting labels": Case(
         partial(conflicting_copies, 20),
         valid=frozenset({*BASELINES, *TRANSFORMERS, "graph cosine", "graph learned"}),
@@ -383,7 +385,7 @@ class Refusal:
     y: Callable[[np.ndarray], Any] = lambda labels: labels
     queries: Callable[[np.ndarray], Any] | None = None
     message: str = ""
-    only: frozenset[str] = frozenset(EVERYONE)
+    only: frozenset[str] = frozenset(ALL_ESTIMATORS)
 
 
 def _with(value: Any, dtype: Any = np.float64) -> Callable[[np.ndarray], np.ndarray]:
@@ -519,6 +521,6 @@ REFUSALS: dict[str, Refusal] = {
     "out of range asked": Refusal(
         queries=_with(1e300),
         message="X has 1e\\+300 in .*column 1.*(rescale|Divide)",
-        only=frozenset(EVERYONE) - {"graph cosine"},
+        only=frozenset(ALL_ESTIMATORS) - {"graph cosine"},
     ),
 }

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from knngraph import KNNGraphClassifier
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -22,7 +22,7 @@ def whole_numbers(blobs):
     return X[:180], blobs[1][:180], X[180:]
 
 
-# A wide beam: the order in which rows enter the index follows their centered
+# A large `ef`: the order in which rows enter the index follows their centered
 # bytes, which differ between sparse and dense data, and with it the graph.
 def fitted(X, y, **settings):
     """A classifier whose walk finds the nearest row."""

@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_info
 
 from knngraph import KDTreeKNNClassifier, KNNGraphClassifier, KNNGraphTransformer
 from knngraph.parallel import count_threads
-from tests.hostile import EVERYONE, READINGS, TRANSFORMERS
+from tests.hostile import ALL_ESTIMATORS, PREDICT_OPTIONS, TRANSFORMERS
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -41,7 +41,7 @@ def overlapping(n_rows: int = 600) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier, the queries, and the answer of every reading to each."""
+    """A classifier, the queries, and the answer of every inference to each."""
     X, y = overlapping()
     model = KNNGraphClassifier(n_jobs=2, random_state=0).fit(X[:500], y[:500])
     queries = X[500:]
@@ -49,10 +49,10 @@ def fitted():
 
 
 def answers_of(model, queries):
-    """Shares of the classes by every reading of a model."""
+    """Shares of the classes by every inference of a model."""
     return {
         name: reader(model, settings).predict_proba(queries)
-        for name, settings in READINGS.items()
+        for name, settings in PREDICT_OPTIONS.items()
     }
 
 
@@ -87,8 +87,8 @@ def test_eight_threads_read_while_another_fits(fitted, tried):
         random = np.random.default_rng(number)
         start.wait()
         for _ in range(40):
-            name = str(random.choice(list(READINGS)))
-            view = reader(model, READINGS[name])
+            name = str(random.choice(list(PREDICT_OPTIONS)))
+            view = reader(model, PREDICT_OPTIONS[name])
             size = int(random.choice([1, 1, 7, len(queries)]))
             rows = random.integers(0, len(queries), size=size)
             assert_array_equal(view.predict_proba(queries[rows]), expected[name][rows])
@@ -109,7 +109,7 @@ def test_eight_threads_read_while_another_fits(fitted, tried):
         refitted = fitting.result(timeout=WATCHDOG_SECONDS)
     assert numbers == list(range(N_THREADS))
     assert_array_equal(refitted, expected["lookup ef=1"])
-    assert set(answered) == set(READINGS)
+    assert set(answered) == set(PREDICT_OPTIONS)
     tried[f"answers by {N_THREADS} threads while another fits: none differs"] += sum(
         answered.values()
     )
@@ -238,7 +238,7 @@ class _InterruptAtCall:
 
 def seeded(name):
     """An estimator whose fit makes the same calls every time."""
-    estimator = EVERYONE[name]()
+    estimator = ALL_ESTIMATORS[name]()
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=0)
     return estimator
@@ -254,7 +254,7 @@ def calls_to_stop_at(n_calls, n_moments, random):
     return sorted({2, last, *random.integers(2, last + 1, n_moments)})
 
 
-@pytest.mark.parametrize("name", EVERYONE)
+@pytest.mark.parametrize("name", ALL_ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::knngraph.exceptions.KNNGraphWarning")
 def test_an_interrupt_at_any_call_of_a_fit(name, tried, random):
     X, y = overlapping(60)
@@ -278,12 +278,12 @@ def test_an_interrupt_at_any_call_of_a_fit(name, tried, random):
     assert not (different.nnz if name in TRANSFORMERS else different.any())
 
 
-@pytest.mark.parametrize("reading", READINGS)
-def test_an_interrupt_at_any_call_of_a_change(reading, tried, random):
+@pytest.mark.parametrize("inference", PREDICT_OPTIONS)
+def test_an_interrupt_at_any_call_of_a_change(inference, tried, random):
     X, y = overlapping(80)
 
     def changed():
-        model = KNNGraphClassifier(random_state=0, **READINGS[reading])
+        model = KNNGraphClassifier(random_state=0, **PREDICT_OPTIONS[inference])
         return model.fit(X[:50], y[:50]).partial_fit(X[50:], y[50:]).forget([0, 70])
 
     expected = changed().predict_proba(X)  # loads what is loaded once
@@ -299,9 +299,9 @@ def test_an_interrupt_at_any_call_of_a_change(reading, tried, random):
 
 
 class Failing(KNNGraphClassifier):
-    """Stops where everything but the last attributes is learned."""
+    """Stops where all but the last attributes are learned."""
 
-    def _warn_of_lost_walks(self):
+    def _warn_of_lost_searches(self):
         raise MemoryError
 
 

@@ -10,10 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning
 from tests.hostile import (
+    ALL_ESTIMATORS,
     CASES,
-    EVERYONE,
     GRAPHS,
-    READINGS,
+    PREDICT_OPTIONS,
     REFUSALS,
     TRANSFORMERS,
     clusters,
@@ -67,12 +67,12 @@ def test_right_or_refused(case, tried):
     wanted = CASES[case]
     data = wanted.make()
     wrong = []
-    for name in EVERYONE:
+    for name in ALL_ESTIMATORS:
         if name not in wanted.only:
             continue
-        model = EVERYONE[name](**(wanted.settings or {}).get(name, {}))
+        model = ALL_ESTIMATORS[name](**(wanted.settings or {}).get(name, {}))
         with warnings.catch_warnings():
-            # Few rows are hard to walk, and methods may say that they are in doubt.
+            # Few rows are hard to search, and methods may warn of it.
             warnings.simplefilter("ignore", KNNGraphWarning)
             warnings.filterwarnings("ignore", message="The number of unique classes")
             if name in (wanted.refused or {}):
@@ -95,21 +95,23 @@ def test_right_or_refused(case, tried):
 
 
 def all_answers(name, model, data):
-    """Name, labels and shares of everything that a fitted estimator answers."""
+    """Name, labels and shares of all that a fitted estimator answers."""
     if name in TRANSFORMERS:
         yield (name, *votes_of_graph(model.transform(data.queries), data.y))
         return
-    for reading, settings in READINGS.items() if name in GRAPHS else [("", {})]:
+    for inference, settings in (
+        PREDICT_OPTIONS.items() if name in GRAPHS else [("", {})]
+    ):
         model.set_params(**settings)
         shares = model.predict_proba(data.queries)
         assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-9, err_msg=name)
         labels = model.predict(data.queries)
-        yield f"{name} {reading}", labels, shares
+        yield f"{name} {inference}", labels, shares
         if name in GRAPHS:
             predictor = model.to_predictor()
             assert_array_equal(predictor.predict(data.queries), labels, err_msg=name)
             assert_array_equal(predictor.predict_proba(data.queries), shares)
-            yield f"predictor of {name} {reading}", labels, shares
+            yield f"predictor of {name} {inference}", labels, shares
     if name == "graph exact":
         small = model.set_params(inference="lookup").condense()
         shares = small.predict_proba(data.queries)
@@ -130,7 +132,7 @@ _IN_PARTS = [
     "constant columns",
     "one feature",
     "sorted by class",
-    "an isolated row of its own class",
+    "an isolated row, alone in its class",
     "all rows equal",
     "one class",
     "20 copies with conflicting labels",
@@ -185,10 +187,10 @@ def test_classes_refused_by_name(classes, message, tried):
 def test_refused_by_name(case, tried):
     wanted = REFUSALS[case]
     data = clusters()
-    for name in EVERYONE:
+    for name in ALL_ESTIMATORS:
         if name not in wanted.only:
             continue
-        model = EVERYONE[name]()
+        model = ALL_ESTIMATORS[name]()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KNNGraphWarning)
             if wanted.queries is not None:

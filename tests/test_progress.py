@@ -45,7 +45,7 @@ def test_a_step_that_finished_nothing_has_no_time_left_to_tell(capsys, monkeypat
 
 
 @pytest.mark.usefixtures("no_tqdm")
-def test_the_end_is_told_when_the_work_fails(capsys):
+def test_the_end_is_shown_when_the_work_fails(capsys):
     with pytest.raises(ZeroDivisionError), stage("counting", 4, verbose=1):
         _ = 1 / 0
     assert "counting: 0/4, done in" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import (
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from tests.instances import estimators_under_test
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )

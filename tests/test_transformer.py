@@ -153,7 +153,7 @@ def test_new_rows(digits, method, mode, algorithm):
 
 def test_new_rows_solve_the_problem_of_fit(digits):
     # A row left out and transformed gets the neighbors it had in the graph,
-    # where it is nobody's neighbor: densities hardly change.
+    # where it is no row's neighbor: densities hardly change.
     X = digits[0][:400]
     whole = KNNGraphTransformer(
         bandwidth=25.0, penalty_min=0.3, penalty_max=0.3, algorithm="exact"
@@ -209,7 +209,7 @@ def test_same_bytes_for_any_number_of_threads(digits, method, algorithm):
     assert same_bytes(one.transform(X_new), two.transform(X_new))
 
 
-def test_recall_is_told(digits):
+def test_recall_is_reported(digits):
     exact = KNNGraphTransformer(algorithm="exact").fit(digits[0][:300])
     assert exact.recall_ == 1.0
     walk = KNNGraphTransformer(algorithm="hnsw", random_state=0).fit(digits[0])

@@ -1,4 +1,4 @@
-"""`walk="medoids"`: the same model, another walk, whatever is done with it."""
+"""`walk="medoids"`: the same model, another search, whatever is done with it."""
 
 import copy
 import pickle
@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 from knngraph import (
     KNNGraphClassifier,
     KNNGraphClassifierCV,
+    condense,
     load,
     load_predictor,
     save,
@@ -22,7 +23,7 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import MedoidWalk
 from knngraph.serving.container import PREDICTOR, pack
 from knngraph.serving.predictor import FORMAT_VERSION, _from_bytes
-from knngraph.serving.served import Served
+from knngraph.serving.predictor_state import PredictorState
 from knngraph.serving.tree import to_tree
 
 pytestmark = pytest.mark.filterwarnings(
@@ -33,7 +34,7 @@ INFERENCES = ("lookup", "adaptive", "cascade")
 
 @pytest.fixture(scope="module")
 def rows():
-    """Overlapping classes in twenty columns, where a greedy walk is often lost."""
+    """Overlapping classes in twenty columns, where a greedy search is often lost."""
     random = np.random.default_rng(7)
     y = random.integers(5, size=900)
     X = 0.7 * random.normal(size=(5, 20))[y] + random.normal(size=(900, 20))
@@ -41,8 +42,13 @@ def rows():
 
 
 def fit(rows, n=600, **params):
-    params = {"random_state": 0, "support": "local", "max_neighbors": 8} | params
-    return KNNGraphClassifier(**params).fit(rows[0][:n], rows[1][:n])
+    settings = {
+        "metric": "euclidean",
+        "random_state": 0,
+        "support": "local",
+        "max_neighbors": 8,
+    }
+    return KNNGraphClassifier(**settings | params).fit(rows[0][:n], rows[1][:n])
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,7 @@ def test_it_may_be_switched_after_fit(inference, model, rows):
     queries = rows[0][600:]
     model.set_params(inference=inference)
     switched = fit(rows).set_params(walk="medoids", inference=inference)
-    if inference == "cascade":  # whose beam is that of the walk that fit measured
+    if inference == "cascade":  # its `ef` is that of the search that fit measured
         switched.set_params(ef=model.ef_)
     assert switched.ef_ == model.ef_
     assert_array_equal(switched.predict_proba(queries), model.predict_proba(queries))
@@ -64,17 +70,19 @@ def test_it_may_be_switched_after_fit(inference, model, rows):
     assert_array_equal(switched.predict_proba(queries), plain.predict_proba(queries))
 
 
-def test_by_default_only_a_cascade_starts_at_medoids(rows):
+def test_by_default_all_but_lookups_start_at_medoids(rows):
     queries = rows[0][600:]
     for inference in INFERENCES:
-        walk = "medoids" if inference == "cascade" else "hnsw"
+        walk = "hnsw" if inference == "lookup" else "medoids"
         by_default = fit(rows, inference=inference).predict_proba(queries)
         chosen = fit(rows, inference=inference, walk=walk).predict_proba(queries)
         assert_array_equal(by_default, chosen)
     switched = fit(rows)
-    assert not isinstance(switched._walked(switched._model).index, MedoidWalk)
-    switched.set_params(inference="cascade")
-    assert isinstance(switched._walked(switched._model).index, MedoidWalk)
+    assert not isinstance(switched._query_model(switched._options()).index, MedoidWalk)
+    for inference in ("adaptive", "cascade"):
+        switched.set_params(inference=inference)
+        index = switched._query_model(switched._options()).index
+        assert isinstance(index, MedoidWalk)
 
 
 def test_lookups_that_agree_with_exact_search_more_often(model, rows):
@@ -96,14 +104,14 @@ def test_lookups_that_agree_with_exact_search_more_often(model, rows):
     model.set_params(ef=None)
 
 
-def test_its_agreement_is_measured_with_its_own_walk(model, rows):
-    # Fit lets the last nodes walk before they go in: as do these, over an index
-    # that lacks them.
-    probe, points = model._model.probe, model._model.training.points
+def test_its_agreement_is_measured_with_its_own_search(model, rows):
+    # Fit searches for the last nodes before it inserts them: as is done here, over
+    # an index that lacks them.
+    probe, points = model._model.rows.probe, model._model.training.points
     n_first = len(points) - min(HELD_OUT, len(points) // 5)
     exact, _ = ExactIndex(points[:n_first]).nearest(points[n_first:], 1)
     assert_array_equal(probe.nearest, exact[:, 0])
-    of_hnsw = fit(rows)._model.probe
+    of_hnsw = fit(rows)._model.rows.probe
     assert_array_equal(of_hnsw.nearest, probe.nearest)
     found = [(p.reached == p.nearest).mean(axis=1) for p in (of_hnsw, probe)]
     assert_array_equal(found[1][BEAMS.index(256)], 1.0)
@@ -126,7 +134,8 @@ def test_rows_come_and_go(rows):
     model = fit(rows, n=500, walk="medoids")
     model.partial_fit(X[500:600], y[500:600]).forget(np.arange(0, 100, 2))
     left = np.setdiff1d(np.arange(600), np.arange(0, 100, 2))
-    assert len(model.set_params(ef=8)._walked(model._model).index.stations) > 0
+    model.set_params(ef=8)
+    assert len(model._query_model(model._options()).index.stations) > 0
     queries = X[600:]
     exact, _ = ExactIndex(X[left]).nearest(queries, 1)
     expected = model.labels_[exact[:, 0]]
@@ -174,15 +183,15 @@ def test_copies_and_files_answer_alike(inference, model, rows, tmp_path):
             assert [one(query) for query in queries] == labels.tolist()
 
 
-def test_explanations_and_reports_follow_the_walk(model, rows):
+def test_explanations_and_reports_follow_the_search(model, rows):
     queries = rows[0][600:660]
     model.set_params(inference="lookup")
-    told = [e.predicted for e in model.explain(queries)]
-    assert told == model.predict(queries).tolist()
+    explained = [e.predicted for e in model.explain(queries)]
+    assert explained == model.predict(queries).tolist()
     assert model.inference_report(queries)["ef"] == 2
 
 
-def test_condensing_keeps_the_walk(rows):
+def test_condensing_keeps_the_search(rows):
     model = fit(rows, walk="medoids", ef="auto")
     small = model.condense(tolerance=0.05)
     assert small.report_.n_kept < 600
@@ -193,7 +202,7 @@ def test_condensing_keeps_the_walk(rows):
     exact, _ = ExactIndex(kept).nearest(model._model.space.map_block(rows[0][600:]), 1)
     stored = small._state.model.stored.codes[exact[:, 0]]
     assert_array_equal(wide.predict(rows[0][600:]), model.classes_[stored])
-    from_file = pickle.loads(pickle.dumps(model.to_predictor())).condense(0.05)
+    from_file = condense(pickle.loads(pickle.dumps(model.to_predictor())), 0.05)
     assert from_file.report_.n_kept == small.report_.n_kept
 
 
@@ -230,15 +239,15 @@ def test_an_unknown_walk_is_refused(model, rows):
 
 
 @pytest.fixture(scope="module")
-def served(rows):
+def state(rows):
     """Of 598 points, with two stations."""
     model = fit(rows, walk="medoids", inference="cascade").forget([3, 5])
     return model.to_predictor()._state
 
 
-def with_walk(served: Served, **changed):
-    index = replace(served.model.index, **changed)
-    wrong = replace(served, model=replace(served.model, index=index))
+def with_search(state: PredictorState, **changed):
+    index = replace(state.model.index, **changed)
+    wrong = replace(state, model=replace(state.model, index=index))
     return b"".join(pack(PREDICTOR, FORMAT_VERSION, *to_tree(wrong)))
 
 
@@ -247,11 +256,11 @@ def with_walk(served: Served, **changed):
     [("links", (0, 0), 600), ("links", (4, 1), -2), ("links", (597, 3), 2**30),
      ("entries", (0,), -1), ("entries", (2,), 598)],
 )  # fmt: skip
-def test_a_file_whose_walk_leaves_its_arrays_is_refused(served, name, place, value):
-    wrong = getattr(served.model.index, name).copy()
+def test_a_file_with_a_search_beyond_its_arrays_is_refused(state, name, place, value):
+    wrong = getattr(state.model.index, name).copy()
     wrong[place] = value
     with pytest.raises(SavedModelError, match="wild"):
-        _from_bytes(with_walk(served, **{name: wrong}))
+        _from_bytes(with_search(state, **{name: wrong}))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +279,7 @@ def test_a_file_whose_walk_leaves_its_arrays_is_refused(served, name, place, val
         lambda walk: {"points": walk.points + 1},
     ],
 )
-def test_a_file_whose_walk_has_other_arrays_is_refused(served, change):
-    content = with_walk(served, **change(served.model.index))
+def test_a_file_with_a_search_of_other_arrays_is_refused(state, change):
+    content = with_search(state, **change(state.model.index))
     with pytest.raises(SavedModelError, match="does not hold together"):
         _from_bytes(content)

@@ -117,6 +117,7 @@ def walk_queries(
     queries,
     beam,
     spare,
+    early_beam,
     early,
     n_agree,
     stored,
@@ -142,6 +143,9 @@ def walk_queries(
         Number of points that are kept in mind.
     spare : int
         Number of stations that are kept in mind beside them.
+    early_beam : int
+        The beam up to the early end. A walk that does not end there goes on with
+        `beam`, again from all points that it keeps.
     early : int
         The walk may end once it went on from so many of the nearest places.
     n_agree : int
@@ -178,19 +182,26 @@ def walk_queries(
                 start = e
         nearest[0] = key_of(entries[start], distances[start])
         size, n_found, next_up, n_met = 1, 1, 0, 1
-        is_new(met, marks, q, entries[start])
+        mark = 2 * q
+        is_new(met, marks, mark, entries[start])
         agreed[q] = False
-        # The same steps in the same order, whether the walk may end early or not.
-        reach = early if n_agree > 0 else nearest.shape[0]
+        may_end = n_agree > 0
+        width = min(early_beam, beam) if may_end else beam
         while True:
-            if next_up >= min(size, reach):
-                if reach == nearest.shape[0]:
-                    break
-                agreed[q] = agree(nearest, min(size, reach), n_agree, stored, voices)
+            if may_end and next_up >= min(size, early):
+                agreed[q] = agree(nearest, min(size, early), n_agree, stored, voices)
                 if agreed[q]:
                     break
-                reach = nearest.shape[0]
-                continue
+                may_end = False
+                if width < beam:
+                    # Points that the narrow beam dropped are to be met again.
+                    width, next_up, n_met = beam, 0, size
+                    mark += 1
+                    for i in range(size):
+                        nearest[i] &= ~1
+                        is_new(met, marks, mark, (nearest[i] >> 1) & _PLACE)
+            if next_up >= size:
+                break
             if nearest[next_up] & 1:
                 next_up += 1
                 continue
@@ -201,14 +212,14 @@ def walk_queries(
                 other = links[place, link]
                 if other < 0:
                     break
-                if is_new(met, marks, q, other):
+                if is_new(met, marks, mark, other):
                     ahead[n_ahead] = other
                     n_ahead += 1
             n_met += n_ahead
             # Room for all that the next point can lead to.
             while 2 * (n_met + links.shape[1]) > met.shape[0]:
                 larger, its_marks = empty_table(2 * met.shape[0])
-                copy_met(met, marks, q, larger, its_marks)
+                copy_met(met, marks, mark, larger, its_marks)
                 met, marks = larger, its_marks
             for i in range(n_ahead):
                 if ahead[i] < n_points:
@@ -218,16 +229,16 @@ def walk_queries(
                     distances[i] = squared_distance(stations, station, query)
             for i in range(n_ahead):
                 key = key_of(ahead[i], distances[i])
-                if n_found == beam and key > nearest[size - 1]:
+                if n_found == width and key > nearest[size - 1]:
                     continue
                 if ahead[i] < n_points:
                     next_up = min(next_up, put_in(nearest, size, key))
                     size += 1
                     n_found += 1
-                    if n_found > beam:
+                    if n_found > width:
                         n_found -= 1
                         size -= 1
-                    if n_found == beam:
+                    if n_found == width:
                         # The list ends with a point, not with a station.
                         while (nearest[size - 1] >> 1) & _PLACE >= n_points:
                             size -= 1

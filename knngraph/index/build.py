@@ -20,9 +20,9 @@ BEAMS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 def walk_for(walk: str, inference: str = "lookup") -> str:
-    """The walk that queries take: "auto" is from medoids for a cascade only.
+    """The search that queries use: "auto" is from medoids, but for lookups.
 
-    Fit measures that of lookups, so that it does not matter what it was asked for.
+    Fit measures that of lookups, whatever its `inference` is.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def walk_for(walk: str, inference: str = "lookup") -> str:
     """
     if walk != "auto":
         return walk
-    return "medoids" if inference == "cascade" else "hnsw"
+    return "hnsw" if inference == "lookup" else "medoids"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _SPARE_BEAMS = 4
 EARLY = 2
 _NOTHING_STORED = np.empty(0, dtype=np.intp)
 _NOTHING_STORED.flags.writeable = False
-_TO_THE_END = 0, 0, _NOTHING_STORED, _NOTHING_STORED
+_TO_THE_END = 0, 0, 0, _NOTHING_STORED, _NOTHING_STORED
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +105,13 @@ class MedoidWalk:
         stored: np.ndarray,
         node_classes: np.ndarray,
         ef: int = 1,
+        early_ef: int = 1,
         n_threads: int = 1,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find the `k` nearest stored points, or fewer where these agree.
 
-        A walk ends once it went on from twice as many points as have to agree, if
-        they do. Nothing else changes: other walks take the same steps as in `nearest`.
+        A search ends once it went on from twice as many points as have to agree, if
+        they do. Until then it is as wide as `early_ef`, afterwards as `ef`.
 
         Parameters
         ----------
@@ -124,6 +125,8 @@ class MedoidWalk:
         node_classes : ndarray of shape (n_points,), intp
             Class of all rows on every point, -1 where they differ.
         ef : int, default=1
+        early_ef : int, default=1
+            At least `2 * n_agree` is used.
         n_threads : int, default=1
 
         Returns
@@ -134,7 +137,13 @@ class MedoidWalk:
             Whether it has.
         """
         early = min(EARLY * n_agree, k)
-        rule = early, n_agree, _read_only(stored), _read_only(node_classes)
+        rule = (
+            max(early_ef, early),
+            early,
+            n_agree,
+            _read_only(stored),
+            _read_only(node_classes),
+        )
         return self._walk(queries, k, ef, rule, n_threads)
 
     def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:

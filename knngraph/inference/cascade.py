@@ -86,6 +86,7 @@ def search_and_resolve(
             stored=stored_codes,
             node_classes=training.node_classes(),
             ef=wide,
+            early_ef=k,
             n_threads=n_threads,
         )
     else:

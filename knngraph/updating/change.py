@@ -1,11 +1,13 @@
 """Changes of the rows of a fitted model, carried out when the model is used."""
 
 from threading import RLock
+from typing import Any
 
 import numpy as np
 
 from knngraph.graph.changed_lists import change_neighbors
 from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
+from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.training_set import row_hashes
 from knngraph.index.build import (
     HELD_OUT,
@@ -26,6 +28,71 @@ REBUILD_SHARE = 0.25
 # Share of new nodes from which all lists are searched anew (approximate search
 # only): that then costs less than comparing all old nodes with all new ones.
 _SEARCH_ALL_SHARE = 0.125
+
+
+# What `learned_attributes` gives, by the names it has on the estimator.
+LEARNED = frozenset(
+    {
+        "graph_",
+        "n_neighbors_",
+        "density_",
+        "lambda_max_",
+        "penalty_",
+        "bandwidth_",
+        "query_bandwidth_",
+        "label_distribution_",
+        "labels_",
+        "margin_",
+        "relabeled_",
+        "optimality_gap_",
+        "objective_path_",
+        "n_iter_",
+        "loo_score_",
+        "resolved_",
+        "_model",
+    }
+)
+
+
+def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any]:
+    """Everything that is learned from the rows of a model.
+
+    Parameters
+    ----------
+    model : FittedModel
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    dict
+        A value for every name in `LEARNED`.
+    """
+    training, learned = model.training, model.graph
+    left_out, stored_rule = model.left_out, model.stored_rule
+    pair = training.pair_of_row
+    problem, representation = learned.problem, learned.representation
+    consensus = learned.consensus
+    graph = graph_over_rows(training, representation.weights)
+    lambda_max = representation.lambda_max[pair]
+    return {
+        "graph_": graph,
+        "n_neighbors_": np.diff(graph.indptr),
+        "density_": problem.density[pair],
+        "lambda_max_": lambda_max,
+        "penalty_": problem.fractions[pair] * lambda_max,
+        "bandwidth_": problem.kernel.sigma * model.space.scale,
+        "query_bandwidth_": model.query_bandwidth,
+        "label_distribution_": consensus.distribution[pair],
+        "labels_": classes[consensus.codes[pair]],
+        "margin_": consensus.margin[pair],
+        "relabeled_": np.flatnonzero(consensus.codes[pair] != training.codes),
+        "optimality_gap_": representation.gaps[pair],
+        "objective_path_": representation.objective_path,
+        "n_iter_": max(1, int(representation.n_iter.max())),
+        "loo_score_": left_out.answers.score,
+        "resolved_": stored_rule.resolved[pair],
+        "_model": model,
+    }
 
 
 class Change:
@@ -62,6 +129,7 @@ class Change:
         self._start: tuple[IndexedRows, PendingRows] | None = (rows, pending)
         self._n_threads = n_threads
         self._model: FittedModel | None = None
+        self._attributes: dict[str, Any] | None = None
         self._lock = RLock()
 
     @classmethod
@@ -82,6 +150,13 @@ class Change:
                 # The rows before the change would keep a second index.
                 self._start = None
             return self._model
+
+    def attributes(self, classes: np.ndarray) -> dict[str, Any]:
+        """Fitted attributes of the rows there are after the change."""
+        with self._lock:
+            if self._attributes is None:
+                self._attributes = learned_attributes(self.model, classes)
+            return self._attributes
 
     def added(self, rows: np.ndarray, codes: np.ndarray, n_threads: int) -> "Change":
         """This change, followed by additional rows."""

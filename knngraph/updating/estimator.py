@@ -8,7 +8,6 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.fitting import all_or_nothing
-from knngraph.graph.learn import graph_over_rows
 from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.updating.arguments import (
@@ -17,72 +16,8 @@ from knngraph.updating.arguments import (
     codes_of_labels,
     warn_of_far_rows,
 )
-from knngraph.updating.change import Change
+from knngraph.updating.change import LEARNED, Change
 from knngraph.validation import check_classes, check_labels, validated
-
-# What `learned_attributes` gives, by the names it has on the estimator.
-LEARNED = frozenset(
-    {
-        "graph_",
-        "n_neighbors_",
-        "density_",
-        "lambda_max_",
-        "penalty_",
-        "bandwidth_",
-        "query_bandwidth_",
-        "label_distribution_",
-        "labels_",
-        "margin_",
-        "relabeled_",
-        "optimality_gap_",
-        "objective_path_",
-        "n_iter_",
-        "loo_score_",
-        "resolved_",
-        "_model",
-    }
-)
-
-
-def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any]:
-    """Everything that is learned from the rows of a model.
-
-    Parameters
-    ----------
-    model : FittedModel
-    classes : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    dict
-        A value for every name in `LEARNED`.
-    """
-    training, learned = model.training, model.graph
-    left_out, stored_rule = model.left_out, model.stored_rule
-    pair = training.pair_of_row
-    problem, representation = learned.problem, learned.representation
-    consensus = learned.consensus
-    graph = graph_over_rows(training, representation.weights)
-    lambda_max = representation.lambda_max[pair]
-    return {
-        "graph_": graph,
-        "n_neighbors_": np.diff(graph.indptr),
-        "density_": problem.density[pair],
-        "lambda_max_": lambda_max,
-        "penalty_": problem.fractions[pair] * lambda_max,
-        "bandwidth_": problem.kernel.sigma * model.space.scale,
-        "query_bandwidth_": model.query_bandwidth,
-        "label_distribution_": consensus.distribution[pair],
-        "labels_": classes[consensus.codes[pair]],
-        "margin_": consensus.margin[pair],
-        "relabeled_": np.flatnonzero(consensus.codes[pair] != training.codes),
-        "optimality_gap_": representation.gaps[pair],
-        "objective_path_": representation.objective_path,
-        "n_iter_": max(1, int(representation.n_iter.max())),
-        "loo_score_": left_out.answers.score,
-        "resolved_": stored_rule.resolved[pair],
-        "_model": model,
-    }
 
 
 class UpdatableMixin:
@@ -195,9 +130,10 @@ class UpdatableMixin:
         if name in LEARNED and change is not None:
             if name == "query_bandwidth_":  # needs no graph
                 return change.model.query_bandwidth
-            learned = learned_attributes(change.model, self.classes_)
-            rest = {key: value for key, value in state.items() if key != "_change"}
-            self.__dict__ = rest | learned
+            learned = change.attributes(self.classes_)
+            if vars(self).get("_change") is change:  # no rows came meanwhile
+                rest = {key: v for key, v in state.items() if key != "_change"}
+                self.__dict__ = rest | learned
             return learned[name]
         if name in state:  # another thread has just set it
             return state[name]

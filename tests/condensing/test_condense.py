@@ -12,11 +12,17 @@ from sklearn.datasets import load_digits, load_iris, make_moons
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
-from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
+import knngraph.condensing.condense as condense_module
+from knngraph import (
+    KNNGraphClassifier,
+    KNNGraphClassifierCV,
+    Predictor,
+    condense,
+    load_predictor,
+)
 from knngraph.condensing.classifier import CondensedClassifier
-from knngraph.condensing.condense import condense_served
-from knngraph.condensing.plan import make_plan
 from knngraph.condensing.editing import find_edited, nearest_nodes
+from knngraph.condensing.plan import make_plan
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from tests.hostile import conflicting_copies
@@ -25,7 +31,8 @@ DIGITS = load_digits(return_X_y=True)
 
 
 def fit(X, y, **settings):
-    return KNNGraphClassifier(ef=16, random_state=0, **settings).fit(X, y)
+    settings = {"metric": "euclidean", "ef": 16, "random_state": 0} | settings
+    return KNNGraphClassifier(**settings).fit(X, y)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +65,7 @@ def test_digits_keep_a_quarter_and_their_accuracy(digits):
     assert report.bytes_after < 0.3 * report.bytes_before
     assert report.loss + report.loss_error <= report.tolerance == 0.02
     assert report.n_left_out == len(X)
-    # Rows that nobody has seen bear the measure out.
+    # Unseen rows bear the measure out.
     loss = classifier.score(Q, truth) - condensed.score(Q, truth)
     assert loss < 0.02 + 3 * report.loss_error
     assert report.microseconds_after > 0
@@ -74,7 +81,7 @@ def test_every_row_keeps_its_answer(noisy):
     assert_array_equal(answers, classifier.labels_)
 
 
-def test_only_outvoted_rows_may_change(noisy):
+def test_only_edited_rows_may_change(noisy):
     classifier, X, _ = noisy
     condensed = classifier.condense(tolerance=0.05, edited="drop")
     report = condensed.report_
@@ -82,10 +89,10 @@ def test_only_outvoted_rows_may_change(noisy):
     assert 0 < changed.mean() == pytest.approx(report.changed_share)
     neighbors = nearest_nodes(ExactIndex(X.astype(np.float32)), X.astype(np.float32))
     codes = np.searchsorted(classifier.classes_, classifier.labels_)
-    outvoted = find_edited(neighbors, codes, np.ones(len(X), bool))
-    assert not (changed & ~outvoted).any()
-    assert report.n_edited == outvoted.sum()
-    assert not outvoted[condensed.kept_].any()
+    edited = find_edited(neighbors, codes, np.ones(len(X), bool))
+    assert not (changed & ~edited).any()
+    assert report.n_edited == edited.sum()
+    assert not edited[condensed.kept_].any()
 
 
 def test_copies_stand_up_for_each_other():
@@ -125,12 +132,16 @@ def test_the_plan_by_hand():
     assert plan.n_left_out == 100
 
 
-def test_where_nothing_is_tolerated_every_row_stays(noisy):
+def test_where_nothing_is_tolerated_every_row_stays(noisy, monkeypatch):
     classifier, X, _ = noisy
-    served = classifier._state()
-    small, report, kept = condense_served(served, -1.0, "auto")
-    assert small is served
-    assert_array_equal(kept, np.arange(len(X)))
+    predictor = classifier.to_predictor()
+    # No set gains so much.
+    monkeypatch.setattr(condense_module, "_check_arguments", lambda *_: None)
+    condensed = condense(predictor, -1.0)
+    report = condensed.report_
+    assert condensed._state is predictor._state
+    assert_array_equal(condensed.kept_, np.arange(len(X)))
+    assert_array_equal(condensed.predict(X), classifier.predict(X))
     assert report.margin is None
     assert report.loss == report.changed_share == 0.0
     assert report.bytes_after == report.bytes_before
@@ -157,10 +168,10 @@ def test_deterministic_for_any_threads(digits, tmp_path):
 def test_a_predictor_condenses_to_the_same(digits, tmp_path):
     classifier, _, Q, _, condensed = digits
     classifier.to_predictor().save(tmp_path / "large")
-    small = load_predictor(tmp_path / "large").condense(tolerance=0.02)
+    small = condense(load_predictor(tmp_path / "large"), tolerance=0.02)
     assert small.report_.n_kept == condensed.report_.n_kept
     assert_array_equal(small.predict_proba(Q), condensed.predict_proba(Q))
-    rows = classifier._model.stored.row_of_node[small.kept_]
+    rows = classifier._model.training.row_of_node()[small.kept_]
     assert_array_equal(rows, condensed.kept_)
 
 
@@ -180,7 +191,7 @@ def test_answers_and_predictors_agree(digits, tmp_path):
     assert_array_equal(copied.set_params(n_jobs=2).predict(Q), labels)
 
 
-def test_the_beam_is_a_matter_of_the_call(digits):
+def test_ef_is_a_matter_of_the_call(digits):
     _, _, Q, _, condensed = digits
     condensed = pickle.loads(pickle.dumps(condensed))
     assert condensed.ef_ == condensed.report_.ef_after
@@ -246,11 +257,17 @@ def test_chosen_settings_condense():
 
 def test_sparse_shares(noisy):
     classifier, _, _ = noisy
-    served = classifier._state()
-    dense, _, _ = condense_served(served, 0.05, "auto")
-    packed = replace(served, distribution=sparse.csr_array(served.distribution))
-    small, _, _ = condense_served(packed, 0.05, "auto")
-    assert_array_equal(small.distribution.toarray(), dense.distribution)
+    dense = classifier.to_predictor()
+    stored = dense._state.model.stored
+    stored = replace(stored, shares=sparse.csr_array(stored.shares))
+    model = replace(dense._state.model, stored=stored)
+    packed = Predictor(replace(dense._state, model=model))
+    expected, small = condense(dense, 0.05), condense(packed, 0.05)
+    assert_array_equal(small.kept_, expected.kept_)
+    found = small._state.model.stored.shares
+    assert_array_equal(found.toarray(), expected._state.model.stored.shares)
+    X = noisy[1]
+    assert_array_equal(small.predict_proba(X), expected.predict_proba(X))
 
 
 def test_other_inferences_are_refused(digits):
@@ -261,9 +278,11 @@ def test_other_inferences_are_refused(digits):
     for inference in ("adaptive", "cascade"):
         other = pickle.loads(pickle.dumps(classifier))
         other.set_params(inference=inference)
-        for one in (other, other.to_predictor()):
-            with pytest.raises(ValueError, match=f"answers by inference='{inference}'"):
-                one.condense()
+        message = f"answers by inference='{inference}'"
+        with pytest.raises(ValueError, match=message):
+            other.condense()
+        with pytest.raises(ValueError, match=message):
+            condense(other.to_predictor())
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.0, np.nan, "much", True, None])
@@ -273,7 +292,7 @@ def test_bad_tolerances(noisy, tolerance):
 
 
 def test_bad_use(noisy):
-    with pytest.raises(ValueError, match="outvoted must be one of 'auto', 'keep'"):
+    with pytest.raises(ValueError, match="edited must be one of 'auto', 'keep'"):
         noisy[0].condense(edited="maybe")
     with pytest.raises(NotFittedError):
         KNNGraphClassifier().condense()

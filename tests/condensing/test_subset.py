@@ -16,15 +16,15 @@ def on_a_line(values):
 
 
 def check_promise(points, codes, kept, margin, excused=None):
-    """Every row has a kept row of its own class nearer than any other."""
+    """Every row has a kept row of the same class nearer than any other."""
     squared = ((points[:, None].astype(float) - points[kept].astype(float)) ** 2).sum(2)
     same = codes[:, None] == codes[kept]
     own = np.sqrt(np.where(same, squared, np.inf).min(axis=1))
     other = np.sqrt(np.where(same, np.inf, squared).min(axis=1))
-    served = (own == 0) | (other > (1 + margin) * own)
+    kept_promise = (own == 0) | (other > (1 + margin) * own)
     if excused is not None:
-        served |= excused
-    assert served.all()
+        kept_promise |= excused
+    assert kept_promise.all()
 
 
 def test_a_row_of_every_class_where_they_are_apart():
@@ -127,16 +127,16 @@ def test_a_wider_margin_goes_on():
     check_promise(points, codes, wide, 0.5)
 
 
-def test_outvoted_by_hand():
+def test_edited_by_hand():
     points = on_a_line([0, 1, 2, 3, 4, 5])
     codes = np.array([0, 0, 1, 0, 0, 0])
     neighbors = nearest_nodes(ExactIndex(points), points)
     assert neighbors.shape == (6, 6)
     assert neighbors[2, 0] == -1
-    everyone = np.ones(6, dtype=bool)
+    all_rows = np.ones(6, dtype=bool)
     expected = [False, False, True, False, False, False]
-    assert find_edited(neighbors, codes, everyone).tolist() == expected
-    # Half is not fewer than half; and nobody there outvotes nobody.
+    assert find_edited(neighbors, codes, all_rows).tolist() == expected
+    # Half is not more than half; and where no row votes, none is edited.
     pair = nearest_nodes(ExactIndex(points[:3]), points[:3])
     codes = np.array([0, 0, 1])
     assert not find_edited(pair, codes, np.ones(3, bool))[:2].any()
@@ -148,5 +148,5 @@ def test_hardly_any_rows(n_points):
     points = on_a_line(range(n_points))
     neighbors = nearest_nodes(ExactIndex(points), points)
     codes = np.arange(n_points)
-    outvoted = find_edited(neighbors, codes, np.ones(n_points, bool))
-    assert outvoted.tolist() == [n_points > 1] * n_points
+    edited = find_edited(neighbors, codes, np.ones(n_points, bool))
+    assert edited.tolist() == [n_points > 1] * n_points

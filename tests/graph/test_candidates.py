@@ -39,7 +39,7 @@ def test_pack_pads_and_cuts():
     assert pack(owner, pair, 3, limit=2).tolist() == [[5, 6], [-1, -1], [8, -1]]
 
 
-def test_union_keeps_everyone_once():
+def test_union_keeps_every_pair_once():
     one = np.array([[3, 1, -1], [2, -1, -1]])
     other = np.array([[1, 4], [-1, -1]])
     merged = union(one, other)
@@ -84,7 +84,7 @@ def test_the_own_class_is_sought_where_the_nearest_lack_it():
     assert same.place[pair[2]] == -1
 
 
-def test_a_class_of_one_finds_nobody():
+def test_a_class_of_one_finds_no_row():
     training, found = train([0, 1, 2], [0, 1, 1], k=2)
     same = nearest_of_same_class(training, found, limit=2, quota=2)
     place = same.place[training.pair_of_row[0]]

@@ -63,7 +63,7 @@ def test_a_row_without_neighbors_keeps_its_label():
     assert agreed.margin[1:].tolist() == [1, 1]
 
 
-def test_nobody_has_neighbors():
+def test_no_row_has_neighbors():
     agreed = vote(sparse.csr_array((2, 2)), np.array([1, 0]), 2, self_weight=0.0)
     assert agreed.codes.tolist() == [1, 0]
     assert agreed.distribution.tolist() == [[0, 1], [1, 0]]

@@ -50,7 +50,7 @@ def test_a_row_among_copies_only_is_dense():
     assert density([0, 1, 5], [1], counts=[2, 1, 1]).tolist() == [1.0, 1.0, 0.0]
 
 
-def test_a_scale_beyond_the_data_takes_everyone():
+def test_a_scale_beyond_the_data_takes_all_rows():
     assert_allclose(density([0, 1, 5], [50]), density([0, 1, 5], [2]))
 
 

@@ -10,7 +10,7 @@ from knngraph.graph.order import RANDOM_HEAD, in_rounds
 from knngraph.graph.training_set import build_training_set, random_pairs
 from knngraph.index.build import HELD_OUT, build_index
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.cascade_rule import DECISION_ROWS
+from knngraph.inference.cascade_rule import RULE_ROWS
 from knngraph.inference.leave_one_out import CALIBRATION_ROWS
 from knngraph.metric import choose, gradient_map
 
@@ -76,7 +76,7 @@ def test_many_nodes_do_not_depend_on_the_order_of_the_rows(random):
 
 
 def test_samples_taken_from_the_front_lie_within_the_random_head():
-    samples = [MEDIAN_SAMPLE, CALIBRATION_ROWS, DECISION_ROWS]
+    samples = [MEDIAN_SAMPLE, CALIBRATION_ROWS, RULE_ROWS]
     samples += [choose.MAX_ROWS, gradient_map.MAX_ROWS]
     assert max(samples) <= RANDOM_HEAD
 

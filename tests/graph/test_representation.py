@@ -125,7 +125,7 @@ def test_a_nugget_is_shared_by_copies():
     assert_allclose(found.W.sum(axis=1), 0.6 / (1.0 + 0.6 / 3), rtol=1e-6)
 
 
-def test_nobody_else_to_be_represented_by():
+def test_no_other_row_to_be_represented_by():
     found = Represented([[3.0]], [0], exact=True)
     assert found.W.tolist() == [[0.0]]
     assert found.result.gaps.tolist() == [0.0]

@@ -22,14 +22,14 @@ SIGMA = 1.5
 def left_out_answers(X, y, label_weight, n_threads=1):
     """What the library says, row by row, with all rows as candidates."""
     training = build_training_set(X, y, int(y.max()) + 1)
-    everyone = training.n_pairs
+    all_pairs = training.n_pairs
     neighbors = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), everyone
+        ExactIndex(training.points), training.points, training.node_counts(), all_pairs
     )
     problem = Problem(
         CompositeKernel(SIGMA, label_weight, 0.1),
-        np.ones(everyone),
-        np.full(everyone, FRACTION),
+        np.ones(all_pairs),
+        np.full(all_pairs, FRACTION),
         0.0,
         True,
         2000,
@@ -38,11 +38,11 @@ def left_out_answers(X, y, label_weight, n_threads=1):
     votes = stored_votes_left_out(
         training,
         neighbors,
-        nearest_of_same_class(training, neighbors, everyone, everyone),
+        nearest_of_same_class(training, neighbors, all_pairs, all_pairs),
         problem,
-        everyone,
+        all_pairs,
         SELF_WEIGHTS,
-        np.arange(everyone),
+        np.arange(all_pairs),
         n_threads=n_threads,
     )
     right = np.array([v.codes == training.pair_code for v in votes])
@@ -133,7 +133,7 @@ def test_no_row_votes_for_itself():
 
 
 def test_no_row_votes_for_itself_through_its_copy():
-    # One of the two copies left out, the other is outvoted by its neighbors.
+    # One of the two copies left out, the other loses the vote to its neighbors.
     X = np.array([[0.0], [0.0], [0.1], [-0.11]], dtype=np.float32)
     y = np.array([0, 0, 1, 1])
     right = left_out_answers(X, y, label_weight=0.0)

@@ -21,7 +21,7 @@ def test_held_out_points_are_searched_among_the_others(random):
     assert_array_equal(probe.nearest, expected[:, 0])
     assert probe.reached.shape == (len(BEAMS), 40)
     assert probe.reached.max() < 160
-    # The widest beam holds all 160 points.
+    # The largest `ef` holds all 160 points.
     assert_array_equal(probe.reached[-1], probe.nearest)
 
 
@@ -40,7 +40,7 @@ def test_too_few_points_to_hold_any_out():
 
 
 def worked_probe():
-    """Four held-out rows: beam 1 ends right twice, 2 thrice, wider always."""
+    """Four held-out rows: `ef` 1 ends right twice, 2 thrice, larger ones always."""
     reached = np.tile([0, 1, 2, 3], (len(BEAMS), 1))
     reached[0] = [0, 1, 4, 5]
     reached[1] = [0, 1, 2, 5]
@@ -53,7 +53,7 @@ def test_agreement_of_nodes():
     assert probe.agreement(own_number, ef=1) == 0.5
     assert probe.agreement(own_number, ef=2) == 0.75
     assert probe.agreement(own_number, ef=BEAMS[2]) == 1.0
-    # Between two measured beams the narrower one counts.
+    # Between two measured ones the smaller counts.
     assert probe.agreement(own_number, ef=10**6) == 1.0
     assert BEAMS[3] + 1 < BEAMS[4]
     probe.reached[3] = [0, 5, 5, 5]

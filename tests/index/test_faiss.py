@@ -29,7 +29,7 @@ def build(points, seed=0):
     return index
 
 
-def test_a_wide_beam_finds_what_brute_force_finds(points, queries):
+def test_a_large_ef_finds_what_brute_force_finds(points, queries):
     index = build(points)
     assert index.n_points == 300
     ids, squared = index.nearest(queries, 5, ef=300)
@@ -44,7 +44,7 @@ def test_threads_change_nothing(points, queries):
     assert_array_equal(one, index.nearest(queries, 3, ef=8, n_threads=2))
 
 
-def test_a_narrow_beam_leaves_empty_places(points, queries):
+def test_a_small_ef_leaves_empty_places(points, queries):
     ids, squared = build(points).nearest(queries, 200, ef=1)
     empty = ids < 0
     assert empty.any()

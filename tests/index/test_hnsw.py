@@ -29,7 +29,7 @@ def queries(random):
     return random.normal(size=(50, 4)).astype(np.float32)
 
 
-def test_a_wide_beam_finds_what_brute_force_finds(points, queries):
+def test_a_large_ef_finds_what_brute_force_finds(points, queries):
     index = build(points)
     ids, squared = index.nearest(queries, 5, ef=300)
     exact_ids, exact_squared = ExactIndex(points).nearest(queries, 5)
@@ -37,7 +37,7 @@ def test_a_wide_beam_finds_what_brute_force_finds(points, queries):
     assert_allclose(squared, exact_squared, rtol=1e-5)
 
 
-def test_a_wide_beam_changes_no_later_call(points, queries):
+def test_a_large_ef_changes_no_later_call(points, queries):
     index = build(points)
     before = index.nearest(queries, 1)
     index.nearest(queries, 10, ef=200)

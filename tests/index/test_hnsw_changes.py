@@ -39,7 +39,7 @@ def test_new_numbers(points):
     assert_array_equal(changed.points()[number_now], points)
 
 
-def test_removed_points_are_found_by_nobody(points):
+def test_removed_points_are_never_found(points):
     changed, stays = drop(built(points), np.arange(0, 200, 3))
     assert changed.n_points == stays.sum()
     assert changed.n_places == 200
@@ -48,8 +48,8 @@ def test_removed_points_are_found_by_nobody(points):
     assert_array_equal(changed.nearest(points, 7, ef=200)[0], expected)
     for ef in (1, 2, 8):
         assert changed.nearest(points, 1, ef=ef)[0].max() < stays.sum()
-    everyone, _ = changed.nearest(points[:3], 200)
-    assert_array_equal(np.sort(everyone, axis=1), [np.arange(stays.sum())] * 3)
+    all_points, _ = changed.nearest(points[:3], 200)
+    assert_array_equal(np.sort(all_points, axis=1), [np.arange(stays.sum())] * 3)
 
 
 def test_the_original_stays_as_it_is(points):

@@ -35,7 +35,7 @@ def graph(points):
 
 
 @pytest.mark.parametrize("k", [1, 40])
-def test_a_wide_beam_finds_what_brute_force_finds(k, graph, points, queries):
+def test_a_large_ef_finds_what_brute_force_finds(k, graph, points, queries):
     # So wide that the table of the points met has to grow many times.
     ids, squared = graph.from_medoids(points).nearest(queries[:50], k, ef=len(points))
     exact_ids, exact_squared = ExactIndex(points).nearest(queries[:50], k)
@@ -43,7 +43,7 @@ def test_a_wide_beam_finds_what_brute_force_finds(k, graph, points, queries):
     assert_allclose(squared, exact_squared, rtol=1e-5)
 
 
-def test_a_beam_of_two_finds_more_than_the_greedy_walk(graph, points, queries):
+def test_an_ef_of_two_finds_more_than_the_greedy_search(graph, points, queries):
     exact, _ = ExactIndex(points).nearest(queries, 1)
     greedy, _ = graph.nearest(queries, 1, ef=1)
     found, _ = graph.from_medoids(points).nearest(queries, 1, ef=2)
@@ -63,18 +63,18 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
     alone = [walk.nearest(query[None], 3, ef=ef) for query in queries[:60]]
     assert_array_equal(np.concatenate([ids for ids, _ in alone]), together[0][:60])
     step = walk.walker(max(ef, 3))
-    beam = walk.nearest(queries, 1, ef=max(ef, 3))
-    assert_array_equal([step(query)[0] for query in queries], beam[0][:, 0])
-    assert_array_equal([step(query)[1] for query in queries], beam[1][:, 0])
+    wide = walk.nearest(queries, 1, ef=max(ef, 3))
+    assert_array_equal([step(query)[0] for query in queries], wide[0][:, 0])
+    assert_array_equal([step(query)[1] for query in queries], wide[1][:, 0])
 
 
-@pytest.mark.parametrize(("beam", "end"), [(1, 1), (2, 3)])
-def test_a_walk_on_a_line_stops_where_it_goes_up_again(beam, end):
+@pytest.mark.parametrize(("ef", "end"), [(1, 1), (2, 3)])
+def test_a_search_on_a_line_stops_where_it_goes_up_again(ef, end):
     points = np.array([[0.0], [1.0], [3.0], [2.6]], dtype=np.float32)
     links = np.array([[1, -1], [0, 2], [1, 3], [2, -1]], dtype=np.int32)
     walk = MedoidWalk(points, points[:0], links, np.array([0], dtype=np.int32))
-    # From 0 over 1: row 2 is farther than row 1, so that a beam of 1 does not meet 3.
-    ids, _ = walk.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=beam)
+    # From 0 over 1: row 2 is farther than row 1, so that an `ef` of 1 does not meet 3.
+    ids, _ = walk.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=ef)
     assert ids.item() == end
 
 
@@ -94,7 +94,7 @@ def test_removed_points_are_walked_through_and_never_found(graph, points, querie
     assert_array_equal(walk.stations, points[gone])
     exact, _ = ExactIndex(left).nearest(queries, 5)
     assert_array_equal(walk.nearest(queries, 5, ef=500)[0], exact)
-    # With so narrow a beam the stations have to hold the walk together.
+    # With so small an `ef` the stations have to hold the search together.
     found, _ = walk.nearest(queries, 1, ef=8)
     assert (found[:, 0] == exact[:, 0]).mean() > 0.95
 
@@ -147,42 +147,49 @@ def test_entries_are_in_the_middle_of_clusters(points):
     assert set(few.tolist()) <= set(range(10))
 
 
-def test_a_walk_that_may_end_early_goes_the_same_way(random):
+@pytest.mark.parametrize("early_ef", [1, 8, 12, 16])
+def test_a_search_that_may_end_early_finds_as_much(early_ef, random):
     points = random.normal(size=(600, 6)).astype(np.float32)
     queries = random.normal(size=(300, 6)).astype(np.float32)
     walk = graph_of(points).from_medoids(points)
-    voices = (points[:, 0] > 0).astype(np.intp)
-    voices[::7] = -1
-    stored = np.where(voices < 0, 0, voices)
-    ids, squared, agreed = walk.nearest_unless_agreed(
-        queries, 16, n_agree=4, stored=stored, voices=voices
-    )
+    node_classes = (points[:, 0] > 0).astype(np.intp)
+    node_classes[::7] = -1
+    stored = np.where(node_classes < 0, 0, node_classes)
+    settings = {
+        "n_agree": 4,
+        "stored": stored,
+        "node_classes": node_classes,
+        "early_ef": early_ef,
+    }
+    ids, squared, agreed = walk.nearest_unless_agreed(queries, 16, **settings)
     whole, distances = walk.nearest(queries, 16)
     assert 0.2 < agreed.mean() < 0.8
-    assert_array_equal(ids[~agreed], whole[~agreed])
-    assert_array_equal(squared[~agreed], distances[~agreed])
-    # The nearest are found all but always, and it is they who agree.
-    assert (ids[agreed, 0] == whole[agreed, 0]).mean() > 0.97
+    if early_ef == 16:
+        # As wide before the early end as after it: the same steps.
+        assert_array_equal(ids[~agreed], whole[~agreed])
+        assert_array_equal(squared[~agreed], distances[~agreed])
+    # A search that goes on has found at least as much as one that was wide all along.
+    exact, exactly = ExactIndex(points).nearest(queries, 16)
+    as_far = exactly[:, -1:] * (1.0 + 1e-5)
+    recall = (squared <= as_far)[~agreed].mean()
+    assert recall > (distances <= as_far)[~agreed].mean() - 0.01
+    # The nearest are found all but always, and it is they that agree.
+    assert (ids[agreed, 0] == exact[agreed, 0]).mean() > 0.97
     found = ids[agreed, :4]
-    assert (voices[found] == stored[found[:, :1]]).all()
-    # Who ends early need not have met everybody.
+    assert (node_classes[found] == stored[found[:, :1]]).all()
+    # An early end need not have met all points.
     assert (ids[agreed] != whole[agreed]).any()
-    wide = walk.nearest_unless_agreed(
-        queries, 16, n_agree=4, stored=stored, voices=voices, ef=17
-    )
-    assert not wide[2].any()
-    assert_array_equal(wide[0], walk.nearest(queries, 16, ef=17)[0])
     alone = [
-        walk.nearest_unless_agreed(
-            query[None], 16, n_agree=4, stored=stored, voices=voices
-        )
+        walk.nearest_unless_agreed(query[None], 16, **settings)
         for query in queries[:50]
     ]
     assert_array_equal(np.concatenate([a[2] for a in alone]), agreed[:50])
     assert_array_equal(np.concatenate([a[0] for a in alone]), ids[:50])
+    threads = walk.nearest_unless_agreed(queries, 16, n_threads=2, **settings)
+    assert_array_equal(threads[0], ids)
 
 
-def test_stations_have_no_voice(random):
+def test_stations_have_no_class(random):
     points = random.normal(size=(400, 3)).astype(np.float32)
     queries = random.normal(size=(100, 3)).astype(np.float32)
     number_now = np.arange(400)
@@ -192,12 +199,12 @@ def test_stations_have_no_voice(random):
     assert len(walk.stations) == 200
     one_class = np.zeros(200, dtype=np.intp)
     ids, _, agreed = walk.nearest_unless_agreed(
-        queries, 16, n_agree=4, stored=one_class, voices=one_class
+        queries, 16, n_agree=4, stored=one_class, node_classes=one_class
     )
     assert agreed.mean() > 0.5
     assert (ids[:, :4] < 200).all()
-    nobody = np.full(200, -1, dtype=np.intp)
+    mixed = np.full(200, -1, dtype=np.intp)
     *_, agreed = walk.nearest_unless_agreed(
-        queries, 16, n_agree=4, stored=one_class, voices=nobody
+        queries, 16, n_agree=4, stored=one_class, node_classes=mixed
     )
     assert not agreed.any()

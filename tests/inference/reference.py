@@ -53,7 +53,7 @@ def row_weights(X, query, m, sigma, nugget, penalty=0.02):
     return of_node[place]
 
 
-def believed_votes(X, y, n_classes, queries, m, sigma, nugget, own, rival):
+def votes_by_reliability(X, y, n_classes, queries, m, sigma, nugget, own, rival):
     """Votes whose labels get a share `own`, and other classes the rest."""
     votes = np.zeros((len(queries), n_classes))
     for q, query in enumerate(queries):
@@ -63,15 +63,15 @@ def believed_votes(X, y, n_classes, queries, m, sigma, nugget, own, rival):
     return votes
 
 
-def trusted_leave_one_out(
+def reliable_leave_one_out(
     X, y, n_classes, m, sigma, nugget, factor, noise, exponent, floor=0.05
 ):
-    """Votes at every row without it, by labels judged without it."""
+    """Votes at every row without it, by label probabilities found without it."""
     n = len(X)
-    judged = np.zeros((n, n))
+    weighed = np.zeros((n, n))
     for i in range(n):
         rest = np.arange(n) != i
-        judged[i, rest] = row_weights(X[rest], X[i], m, sigma, nugget)
+        weighed[i, rest] = row_weights(X[rest], X[i], m, sigma, nugget)
     votes = np.zeros((n, n_classes))
     for j in range(n):
         rest = np.flatnonzero(np.arange(n) != j)
@@ -79,17 +79,17 @@ def trusted_leave_one_out(
         for i, weight in zip(rest, weights):
             if weight == 0.0:
                 continue
-            shares = np.bincount(y, judged[i], minlength=n_classes)
+            shares = np.bincount(y, weighed[i], minlength=n_classes)
             others = np.where(np.arange(n_classes) == y[i], -1.0, shares)
             rival = int(others.argmax()) if others.max() > 0.0 else y[i]
-            left = 1.0 - judged[i, j]
-            shares[y[j]] -= judged[i, j]
-            said_own, said_rival = np.maximum(shares[[y[i], rival]], 0.0)
+            left = 1.0 - weighed[i, j]
+            shares[y[j]] -= weighed[i, j]
+            own_share, rival_share = np.maximum(shares[[y[i], rival]], 0.0)
             if left > 1e-9:
-                said_own, said_rival = said_own / left, said_rival / left
-            right = (1.0 - noise) * (said_own + floor / n_classes) ** exponent
+                own_share, rival_share = own_share / left, rival_share / left
+            right = (1.0 - noise) * (own_share + floor / n_classes) ** exponent
             wrong = (
-                noise / (n_classes - 1) * (said_rival + floor / n_classes) ** exponent
+                noise / (n_classes - 1) * (rival_share + floor / n_classes) ** exponent
             )
             votes[j, y[i]] += weight * right / (right + wrong)
             votes[j, rival] += weight * wrong / (right + wrong)

@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
-import knngraph.inference.adaptive as candidates
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import QueryProblem, candidate_votes
-from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.adaptive import (
+    QueryProblem,
+    candidate_votes,
+    leave_one_out_candidates,
+    search_candidates,
+)
 from tests.inference.reference import neighbors_sigma, query_votes
 
 
@@ -44,12 +48,12 @@ def expected_votes(X, y, queries, m, **problem):
 
 def votes_of(model, queries):
     """The votes behind the probabilities of a model."""
-    queries = model._model.space.map_rows(queries)
-    reading = model._reading()
-    ids, squared = candidates.search_candidates(
-        model._model.index, queries, reading.problem, ef=reading.ef
+    options = model._options()
+    read = model._query_model(options)
+    ids, squared = search_candidates(
+        read.index, read.space.map_rows(queries), read.problem, ef=options.ef
     )
-    return candidate_votes(model._model.training, ids, squared, reading.problem)
+    return candidate_votes(read.training, ids, squared, read.problem)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +70,14 @@ def votes_of(model, queries):
 )
 def test_votes_recomputed(settings, hard_digits, queries):
     X, y = hard_digits
-    # A beam as wide as the data finds exact candidates.
+    # An `ef` as large as the data finds exact candidates.
     model = KNNGraphClassifier(
-        inference="adaptive", ef=400, vote="labels", random_state=0, **settings
+        inference="adaptive",
+        metric="euclidean",
+        ef=400,
+        vote="labels",
+        random_state=0,
+        **settings,
     ).fit(X, y)
     m = model.max_neighbors
     if model.query_bandwidth == "neighbors":
@@ -84,7 +93,7 @@ def test_votes_recomputed(settings, hard_digits, queries):
     )
     # Single-precision distances under a nugget of a hundredth: four digits.
     assert_allclose(votes_of(model, queries), expected, atol=2e-4)
-    powers = (expected + 0.05 / 10) ** model._model.calibration.adaptive
+    powers = (expected + 0.05 / 10) ** model._model.stored_rule.calibration.adaptive
     assert_allclose(
         model.predict_proba(queries),
         powers / powers.sum(axis=1, keepdims=True),
@@ -101,15 +110,14 @@ def test_bandwidth_in_units_of_the_data(digits):
     # So tiny that rows are scaled on the way to single precision.
     tiny = 1e-15
     X, y = digits[0][:200], digits[1][:200]
-    one = KNNGraphClassifier(inference="adaptive", query_bandwidth=20.0, random_state=0)
-    other = KNNGraphClassifier(
-        inference="adaptive", query_bandwidth=20.0 * tiny, random_state=0
-    )
+    plain = KNNGraphClassifier(inference="adaptive", metric="euclidean", random_state=0)
+    one = clone(plain).set_params(query_bandwidth=20.0)
+    other = clone(plain).set_params(query_bandwidth=20.0 * tiny)
     shares = one.fit(X, y).predict_proba(digits[0][200:260])
     scaled = other.fit(X * tiny, y).predict_proba(digits[0][200:260] * tiny)
     assert other._model.space.scale != 1.0
     assert_allclose(scaled, shares, atol=0.02)
-    measured = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X * tiny, y)
+    measured = plain.fit(X * tiny, y)
     assert_allclose(measured.query_bandwidth_, tiny * neighbors_sigma(X, 32), rtol=1e-5)
 
 
@@ -214,9 +222,7 @@ def test_candidates_of_left_out_rows():
         ExactIndex(training.points), training.points, training.node_counts(), 3
     )
     pairs = np.arange(training.n_pairs)
-    ids, squared = leave_one_out_candidates(
-        training, neighbors, pairs, QueryProblem(2, 1.0, 0.3, 0.02)
-    )
+    ids, squared = leave_one_out_candidates(training, neighbors, pairs, 2)
     assert ids.shape == (4, 2)
     expected = {0.0: [0.0, 1.0], 1.0: [0.0, 3.0], 3.0: [1.0, 0.0], 7.0: [3.0, 1.0]}
     for pair in pairs:

@@ -15,11 +15,10 @@ import knngraph.inference.answer as answer
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import candidate_votes
+from knngraph.inference.adaptive import candidate_votes, leave_one_out_candidates
 from knngraph.inference.calibration import fit_exponent, sharpen
-from knngraph.inference.adaptive import leave_one_out_candidates
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -57,7 +56,7 @@ def test_the_exponent_minimises_the_log_loss(random):
         assert_allclose(exponent, power, rtol=0.35)
 
 
-def test_certain_votes_that_are_right_are_believed():
+def test_votes_that_are_right_are_sharpened():
     votes = np.tile([0.9, 0.1], (20, 1))
     right = fit_exponent(votes, np.zeros(20, dtype=int), np.ones(20, dtype=int))
     assert right > 9.0
@@ -82,13 +81,13 @@ def test_the_exponent_of_a_fit_is_that_of_left_out_rows(digits):
         ExactIndex(training.points), training.points, training.node_counts(), 32
     )
     pairs = np.arange(training.n_pairs)
-    problem = model._reading().problem
-    ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
+    problem = model._query_model(model._options()).problem
+    ids, squared = leave_one_out_candidates(training, neighbors, pairs, 32)
     votes = candidate_votes(training, ids, squared, problem, left_out=pairs)
     losses = [
         log_loss(training.pair_code, sharpen(votes, e), labels=range(10))
         for e in np.array([0.7, 0.9, 0.99, 1.0, 1.01, 1.1, 1.4])
-        * model._model.calibration.adaptive
+        * model._model.stored_rule.calibration.adaptive
     ]
     assert min(losses) > losses[3] - 1e-6
     assert_allclose(model.loo_score_, (votes.argmax(1) == training.pair_code).mean())
@@ -153,8 +152,9 @@ def test_votes_that_differ_in_the_last_digit(digits, monkeypatch):
     close = np.array([np.nextafter(0.5, 0.0), 0.5])
     monkeypatch.setattr(answer, "candidate_votes", lambda _, ids, *a, **k: close[None])
     # This exponent makes both shares one number.
-    flat = replace(model._model.calibration, adaptive=0.1)
-    model._model = replace(model._model, calibration=flat)
+    found = model._model.stored_rule
+    flat = replace(found.calibration, adaptive=0.1)
+    vars(model._model)["stored_rule"] = replace(found, calibration=flat)
     assert np.ptp(sharpen(close[None], 0.1)) == 0.0
     assert model.predict(X[:1]).tolist() == [1]
     assert model.predict_proba(X[:1]).argmax() == 1

@@ -1,4 +1,4 @@
-"""What a cascade trusts, and what it answers."""
+"""What a cascade resolves, and what it answers."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.answer import search
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import stored_margin, unanimous
+from knngraph.inference.cascade import all_agree, stored_margin
 from knngraph.inference.cascade_rule import left_out_margins, lowest_margin
 
 ONES = np.ones(4, dtype=int)
@@ -48,7 +49,7 @@ def test_margin_is_that_of_votes_that_fall_with_distance(random):
         assert margin[q] == pytest.approx(own - shares.max(), abs=1e-5)
 
 
-def test_sharp_margins_ask_the_nearest():
+def test_sharp_margins_are_those_of_the_nearest():
     training = build_training_set(
         np.array([[0.0], [1.0], [1.1], [1.2]], dtype=np.float32),
         np.array([0, 1, 1, 1]),
@@ -64,7 +65,7 @@ def test_sharp_margins_ask_the_nearest():
     assert margins[2] > 0.99
 
 
-def test_where_all_agree_nothing_is_solved():
+def test_nodes_of_one_class_agree():
     X = np.arange(12.0)[:, None]
     y = np.repeat([0, 1], 6)
     training = build_training_set(X.astype(np.float32), y, 2)
@@ -106,12 +107,12 @@ def test_margin_of_a_query_does_not_depend_on_the_others(random):
     assert_array_equal(together, np.concatenate(alone))
 
 
-def test_everyone_is_believed_where_nothing_is_lost():
+def test_all_are_resolved_where_nothing_is_lost():
     margin = np.array([0.2, 0.9, 0.5, 0.7])
     assert lowest_margin(margin, np.zeros(4, int), ONES, 0.0) == -1.0
 
 
-def test_a_loss_at_the_top_believes_nobody():
+def test_a_loss_at_the_top_resolves_none():
     margin = np.array([0.9, 0.8, 0.7, 0.6])
     assert lowest_margin(margin, np.array([-1, 0, 0, 0]), ONES, 0.3) == np.inf
 
@@ -155,9 +156,11 @@ def split(digits):
 
 @pytest.fixture(scope="module")
 def model(split):
-    """Trained on 1078 digits; tests switch its inference back."""
+    """Trained on 1078 digits; tests read it otherwise through `switched`."""
     X, _, y, _ = split
-    return KNNGraphClassifier(inference="cascade", random_state=0).fit(X, y)
+    return KNNGraphClassifier(
+        inference="cascade", metric="euclidean", random_state=0
+    ).fit(X, y)
 
 
 def switched(model, **params):
@@ -168,47 +171,117 @@ def switched(model, **params):
     return other
 
 
-def test_short_and_long_way(model, split):
+# Only these searches may end early.
+EARLY = {"walk": "medoids"}
+SEARCHES = [
+    {"walk": "hnsw"},
+    EARLY,
+    {"walk": "medoids", "ef": 17},
+    {"walk": "hnsw", "ef": 100},
+]
+
+
+@pytest.mark.parametrize("params", SEARCHES, ids=str)
+def test_a_query_is_resolved_or_answered_by_its_candidates(params, model, split):
     X_test = split[1]
+    model = switched(model, **params)
     report = model.inference_report(X_test)
-    short = report["resolved"]
+    resolved = report["resolved"]
     assert report["inference"] == "cascade"
     assert report["ef"] == model.ef_ >= 16
-    assert report["n_queries"] == len(X_test) == len(short)
-    assert report["resolved_share"] == short.mean()
-    assert 0.5 < short.mean() < 1.0
-    lookup = switched(model, inference="lookup", ef=model.ef_)
-    adaptive = switched(model, inference="adaptive")
+    assert report["n_queries"] == len(X_test) == len(resolved)
+    assert report["resolved_share"] == resolved.mean()
+    assert 0.5 < resolved.mean() < 1.0
     answers, shares = model.predict(X_test), model.predict_proba(X_test)
-    assert_array_equal(answers[short], lookup.predict(X_test)[short])
-    assert_array_equal(answers[~short], adaptive.predict(X_test)[~short])
-    assert_array_equal(shares[~short], adaptive.predict_proba(X_test)[~short])
-    # The stored shares, with an exponent of the rows that are decided.
+    # The rest is answered as adaptive inference answers: where the candidates are
+    # the same, by the same votes and exponent, to the bit.
+    adaptive = switched(model, inference="adaptive", **{"ef": model.ef_} | params)
+    unresolved = np.flatnonzero(~resolved)
+    ids, squared = candidates_of(model, X_test)
+    expected_ids, expected_squared = candidates_of(adaptive, X_test)
+    same = (ids == expected_ids[unresolved]).all(axis=1)
+    if params == EARLY:
+        # A search that goes on from where it might have ended finds as much.
+        assert same.mean() > 0.9
+        assert_allclose(squared, expected_squared[unresolved], rtol=0.05)
+    else:
+        assert same.all()
+    same = unresolved[same]
+    assert_array_equal(answers[same], adaptive.predict(X_test)[same])
+    assert_array_equal(shares[same], adaptive.predict_proba(X_test)[same])
+    # The stored label and shares of the nearest node, with the exponent of the rows
+    # that are resolved.
     fitted = model._model
-    nodes, _ = model._walked(fitted).index.nearest(
-        fitted.space.map_rows(X_test), 1, ef=model.ef_
-    )
-    stored = fitted.stored.distribution(model.label_distribution_, nodes[short, 0])
-    assert_allclose(shares[short], sharpen(stored, fitted.calibration.decided))
+    nodes = node_of_answer(model, X_test)[resolved]
+    stored = fitted.stored
+    assert_array_equal(answers[resolved], model.classes_[stored.codes[nodes]])
+    exponent = fitted.stored_rule.calibration.resolved
+    assert_allclose(shares[resolved], sharpen(stored.shares[nodes], exponent))
+    lookup = switched(model, inference="lookup", ef=100)
     assert (adaptive.predict(X_test) != lookup.predict(X_test)).any()
 
 
-def test_resolved_by_hand(model, split):
+def candidates_of(model, X):
+    """Candidates of the queries that no stored label answers."""
+    options = model._options()
+    read = model._query_model(options)
+    found = search(read, options, read.space.map_rows(X))
+    return found.ids, found.squared
+
+
+def node_of_answer(model, X):
+    """The node that the search of the model ends at, which is the nearest."""
+    options = model._options()
+    read = model._query_model(options)
+    queries = read.space.map_rows(X)
+    nodes = search(read, options, queries).nodes
+    exact, _ = ExactIndex(read.training.points).nearest(queries, 1)
+    assert (nodes == exact[:, 0]).mean() > 0.98
+    return nodes
+
+
+def test_an_early_end_is_one_where_the_nearest_nodes_agree(model, split):
     X_test = split[1]
-    fitted = model._walked(model._model)
-    decisions, codes = fitted.decisions, fitted.stored.codes
-    labels = np.empty(fitted.training.n_nodes, dtype=int)
-    labels[fitted.training.node_of_row] = split[2]  # digits have no copies
-    queries = fitted.space.map_rows(X_test)
-    ids, squared = fitted.index.nearest(queries, 16, ef=model.ef_)
+    model = switched(model, walk="medoids")
+    options = model._options()
+    assert options.ef == 16  # the least: more would forbid an early end
+    read = model._query_model(options)
+    n_agree, codes = read.rule.n_agree, read.stored.codes
+    queries = read.space.map_rows(X_test)
+    ids, _, early = read.index.nearest_unless_agreed(
+        queries,
+        32,
+        n_agree=n_agree,
+        stored=codes,
+        node_classes=read.training.node_classes(),
+        ef=64,
+        early_ef=16,
+    )
+    assert 0.2 < early.mean() < 1.0
+    near = ids[early, :n_agree]
+    labels = read.training.node_classes()[near]
+    assert (labels == codes[near[:, :1]]).all()
+    assert model.inference_report(X_test)["resolved"][early].all()
+
+
+@pytest.mark.parametrize("params", SEARCHES, ids=str)
+def test_resolved_by_hand(params, model, split):
+    X_test = split[1]
+    model = switched(model, **params)
+    options = model._options()
+    read = model._query_model(options)
+    rule, codes = read.rule, read.stored.codes
+    labels = np.empty(read.training.n_nodes, dtype=int)
+    labels[read.training.node_of_row] = split[2]  # digits have no copies
+    queries = read.space.map_rows(X_test)
+    ids, squared = read.index.nearest(queries, 16, ef=max(64, options.ef))
     stored = codes[ids[:, 0]]
-    near = ids[:, : decisions.n_agree]
-    settled = (labels[near] == stored[:, None]).all(axis=1)
-    assert fitted.lens is None  # so that nothing is ordered anew
+    near = ids[:, : rule.n_agree]
+    agree = (labels[near] == stored[:, None]).all(axis=1)
     distances = np.sqrt(squared)
-    fall = decisions.sharpness / distances[:, -1:]
+    fall = rule.sharpness / distances[:, -1:]
     weights = np.exp(fall * (distances[:, :1] - distances))
-    votes = np.zeros((len(ids), fitted.training.n_classes))
+    votes = np.zeros((len(ids), read.training.n_classes))
     for place in range(16):
         np.add.at(
             votes, (np.arange(len(ids)), labels[ids[:, place]]), weights[:, place]
@@ -216,29 +289,29 @@ def test_resolved_by_hand(model, split):
     votes /= votes.sum(axis=1, keepdims=True)
     own = votes[np.arange(len(ids)), stored]
     votes[np.arange(len(ids)), stored] = 0.0
-    margin = np.where(settled, 1.0, own - votes.max(axis=1))
-    clear = np.abs(margin - decisions.threshold) > 1e-6
+    margin = np.where(agree, 1.0, own - votes.max(axis=1))
+    clear = np.abs(margin - rule.threshold) > 1e-6
     assert clear.sum() > 0.9 * len(clear)
-    assert 0.3 < settled.mean() < 0.95
-    short = model.inference_report(X_test)["resolved"]
-    assert_array_equal(short[clear], (margin >= decisions.threshold)[clear])
+    assert 0.3 < agree.mean() < 0.95
+    resolved = model.inference_report(X_test)["resolved"]
+    assert_array_equal(resolved[clear], (margin >= rule.threshold)[clear])
 
 
-def test_on_noise_only_what_the_vote_says_too_is_decided():
-    # Unanimous rows are wrong as often as others, and stored labels another draw than
-    # the vote.
+def test_on_noise_only_what_the_vote_says_too_is_resolved():
+    # Rows whose neighbors agree are wrong as often as others, and stored labels are
+    # another draw than the vote.
     random = np.random.default_rng(0)
     X, queries = random.normal(size=(400, 2)), random.normal(size=(2000, 2))
     y = random.integers(2, size=400)
     model = KNNGraphClassifier(
         inference="cascade", cascade_tolerance=0.0, random_state=0
     ).fit(X, y)
-    short = model.inference_report(queries)["resolved"]
-    assert short.mean() < 0.5
+    resolved = model.inference_report(queries)["resolved"]
+    assert resolved.mean() < 0.5
     adaptive = switched(model, inference="adaptive").predict(queries)
     stored = switched(model, inference="lookup", ef=64).predict(queries)
     assert (stored != adaptive).mean() > 0.25
-    assert (model.predict(queries) != adaptive)[short].mean() < 0.02
+    assert (model.predict(queries) != adaptive)[resolved].mean() < 0.02
 
 
 def test_reports_of_the_other_two(model, split):
@@ -259,11 +332,11 @@ def test_as_accurate_as_adaptive(model, split):
     assert score > best - 0.01
 
 
-def test_decided_rows(model, split):
+def test_resolved_rows(model, split):
     X, _, y, _ = split
     assert model.resolved_.shape == y.shape
     assert model.resolved_.dtype == bool
-    # The nearest other row of a decided one is of its class.
+    # The nearest other row of a resolved one is of its class.
     squared = ((X[:, None] - X[None]) ** 2).sum(axis=2)
     np.fill_diagonal(squared, np.inf)
     nearest = squared.argmin(axis=1)
@@ -275,7 +348,7 @@ def test_decided_rows(model, split):
     )
 
 
-def test_a_larger_tolerance_decides_more():
+def test_a_larger_tolerance_resolves_more():
     X, y = make_moons(500, noise=0.3, random_state=0)
     shares = [
         KNNGraphClassifier(
@@ -290,7 +363,7 @@ def test_a_larger_tolerance_decides_more():
     assert shares[-1] == 1.0
 
 
-def test_one_row_is_decided():
+def test_one_row_is_resolved():
     model = KNNGraphClassifier(inference="cascade").fit([[1.0, 2.0]], ["a"])
     assert model.resolved_.tolist() == [True]
     assert model.predict([[0.0, 0.0]]).tolist() == ["a"]

@@ -7,8 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 
-import knngraph.inference.adaptive as blocks
-import knngraph.inference.leave_one_out as grid
+import knngraph.inference.adaptive as adaptive
 import knngraph.inference.leave_one_out as leaving
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
@@ -18,11 +17,13 @@ from knngraph.inference.adaptive import (
     QueryProblem,
     candidate_shares,
     candidate_votes,
+    leave_one_out_candidates,
 )
-from knngraph.inference.adaptive import leave_one_out_candidates
-from knngraph.inference.leave_one_out import leave_one_out_grid
-from knngraph.inference.leave_one_out import VoteWeightCache
-from knngraph.inference.leave_one_out import leave_one_out
+from knngraph.inference.leave_one_out import (
+    VoteWeightCache,
+    leave_one_out,
+    leave_one_out_grid,
+)
 
 PROBLEMS = [
     QueryProblem(12, 2.0, 0.3, 0.02),
@@ -74,15 +75,18 @@ def test_votes_of_an_honest_refit(problem, rows):
 
 def test_the_score_of_a_fitted_model(rows):
     X, y = (np.concatenate([part[:25], part[90:105]]) for part in rows)
-    model = KNNGraphClassifier(inference="adaptive", ef=100, random_state=0).fit(X, y)
+    settings = {
+        "inference": "adaptive",
+        "metric": "euclidean",
+        "ef": 100,
+        "random_state": 0,
+    }
+    model = KNNGraphClassifier(**settings).fit(X, y)
     hits = []
     for row in range(len(X)):
         rest = np.arange(len(X)) != row
         honest = KNNGraphClassifier(
-            inference="adaptive",
-            query_bandwidth=model.query_bandwidth_,
-            ef=100,
-            random_state=0,
+            query_bandwidth=model.query_bandwidth_, **settings
         ).fit(X[rest], y[rest])
         hits.append(honest.predict(X[row : row + 1])[0] == y[row])
     assert_allclose(model.loo_score_, np.mean(hits))
@@ -94,7 +98,7 @@ def test_a_grid_is_many_single_settings(sample, rows, monkeypatch):
     neighbors = exact_neighbors(training, 20)
     pairs = np.arange(training.n_pairs)[sample]
     right, own_share = leave_one_out_grid(training, neighbors, PROBLEMS, pairs)
-    monkeypatch.setattr(grid, "_QUERIES_PER_CHUNK", 7)
+    monkeypatch.setattr(leaving, "_QUERIES_PER_CHUNK", 7)
     again = leave_one_out_grid(training, neighbors, PROBLEMS, pairs, n_threads=3)
     assert_array_equal(again[0], right)
     assert_array_equal(again[1], own_share)
@@ -109,7 +113,7 @@ def test_blocks_change_nothing(rows, monkeypatch):
     neighbors = exact_neighbors(training, 20)
     monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 10)
     whole = leave_one_out(training, neighbors, PROBLEMS[0])
-    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", 30)
+    monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", 30)
     done = []
     pieces = leave_one_out(
         training, neighbors, PROBLEMS[0], n_threads=2, advance=done.append
@@ -134,7 +138,7 @@ def test_calibration_is_on_so_many_rows(block, n_sampled, rows, monkeypatch):
     monkeypatch.setattr(leaving, "fit_exponent", keep)
     monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 25)
     # No more votes are held for it than for any other block.
-    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", block)
+    monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", block)
     leave_one_out(training, neighbors, PROBLEMS[0])
     ((votes, codes, counts),) = seen
     assert votes.shape == (n_sampled, 3)
@@ -152,18 +156,20 @@ def test_a_single_row_has_nothing_to_learn_from():
 def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
     training = build_training_set(*rows, 3)
     neighbors = exact_neighbors(training, 20)
-    asked = np.sort(random.choice(training.n_pairs, 25, replace=False))
+    wanted = np.sort(random.choice(training.n_pairs, 25, replace=False))
     monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 10)
-    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", block)
+    monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", block)
     for problem in PROBLEMS[:2]:
-        kept = VoteWeightCache(asked)
-        told = leave_one_out(training, neighbors, problem, kept=kept)
+        cache = VoteWeightCache(wanted)
+        cached = leave_one_out(training, neighbors, problem, cache=cache)
         plain = leave_one_out(training, neighbors, problem)
         for field in fields(plain):
-            assert_array_equal(getattr(told, field.name), getattr(plain, field.name))
-        pairs = random.permutation(asked)[:15]
-        ids, squared = leave_one_out_candidates(training, neighbors, pairs, problem)
+            assert_array_equal(getattr(cached, field.name), getattr(plain, field.name))
+        pairs = random.permutation(wanted)[:15]
+        ids, squared = leave_one_out_candidates(
+            training, neighbors, pairs, problem.n_neighbors
+        )
         _, shares = candidate_shares(training, ids, squared, problem, left_out=pairs)
-        found = kept.of(pairs)
+        found = cache.of(pairs)
         assert_array_equal(found[0], ids)
         assert_array_equal(found[1], shares)

@@ -1,4 +1,4 @@
-"""How well walks do, what is made of it, and the warning about it."""
+"""How well searches do, what is made of it, and the warning about it."""
 
 import warnings
 
@@ -15,7 +15,7 @@ from knngraph.inference.calibration import sharpen
 
 @pytest.fixture(scope="module")
 def noise():
-    """1500 rows around one center, labels at random: walks are lost here."""
+    """1500 rows around one center, labels at random: searches get lost here."""
     random = np.random.default_rng(0)
     return random.normal(size=(1500, 50)), random.integers(2, size=1500)
 
@@ -25,7 +25,9 @@ def lost(noise):
     """Fitted on noise, and the warnings of that."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model = KNNGraphClassifier(max_neighbors=8, random_state=0).fit(*noise)
+        model = KNNGraphClassifier(
+            metric="euclidean", max_neighbors=8, random_state=0
+        ).fit(*noise)
     return model, caught
 
 
@@ -52,7 +54,9 @@ def test_one_warning_with_both_remedies(lost):
 )
 def test_no_warning_with_a_remedy(params, noise):
     # Warnings are errors here.
-    model = KNNGraphClassifier(max_neighbors=8, random_state=0, **params).fit(*noise)
+    model = KNNGraphClassifier(
+        metric="euclidean", max_neighbors=8, random_state=0, **params
+    ).fit(*noise)
     assert model.lookup_agreement_ >= 0.95
 
 
@@ -61,13 +65,13 @@ def test_no_warning_for_easy_data(digits):
     KNNGraphClassifier(random_state=0).fit(X, np.zeros(500))
 
 
-def test_agreement_follows_the_beam(lost):
+def test_agreement_follows_ef(lost):
     model, _ = lost
-    probe, codes = model._model.probe, model._model.stored.codes
+    probe, codes = model._model.rows.probe, model._model.stored.codes
     agreements = []
-    for beam, ef in enumerate(BEAMS):
+    for place, ef in enumerate(BEAMS):
         model.set_params(ef=ef)
-        alike = codes[probe.reached[beam]] == codes[probe.nearest]
+        alike = codes[probe.reached[place]] == codes[probe.nearest]
         assert model.lookup_agreement_ == alike.mean()
         assert model.ef_ == ef
         agreements.append(model.lookup_agreement_)
@@ -76,7 +80,7 @@ def test_agreement_follows_the_beam(lost):
     assert agreements[0] < agreements[5] < agreements[-1]
 
 
-def test_an_automatic_beam_reaches_its_agreement(lost):
+def test_an_automatic_ef_reaches_its_agreement(lost):
     model, _ = lost
     model.set_params(ef="auto")
     chosen = model.ef_
@@ -87,14 +91,14 @@ def test_an_automatic_beam_reaches_its_agreement(lost):
     model.set_params(ef=None)
 
 
-def test_an_automatic_beam_answers_like_exact_search(lost, noise):
+def test_an_automatic_ef_answers_like_exact_search(lost, noise):
     model, _ = lost
     queries = np.random.default_rng(1).normal(size=(400, 50))
     mapped = model._model.space.map_rows(queries)
     nearest, _ = ExactIndex(model._model.training.points).nearest(mapped, 1)
     exact = model.classes_[model._model.stored.codes[nearest[:, 0]]]
-    # Measured: 0.64 and 0.94; the beam is chosen while a fifth is held out, and
-    # walks are a little easier then.
+    # Measured: 0.64 and 0.94; `ef` is chosen while a fifth is held out, and
+    # searches are a little easier then.
     assert (model.predict(queries) == exact).mean() < 0.75
     model.set_params(ef="auto")
     assert (model.predict(queries) == exact).mean() > 0.9
@@ -108,15 +112,17 @@ def test_a_lookup_reads_the_label_of_the_node_reached(digits):
     ).fit(X, y)
     assert len(model.relabeled_) > 0
     assert_array_equal(model.predict(X), model.labels_)
-    shares = sharpen(model.label_distribution_, model._model.calibration.stored)
+    shares = sharpen(
+        model.label_distribution_, model._model.stored_rule.calibration.stored
+    )
     assert_allclose(model.predict_proba(X), shares)
 
 
-def test_the_beam_of_a_cascade(lost):
+def test_the_ef_of_a_cascade(lost):
     model, _ = lost
     model.set_params(inference="cascade")
     numbers = np.arange(1500)
-    assert model.ef_ == max(8, model._model.probe.smallest_beam(numbers, 0.95))
+    assert model.ef_ == max(4, model._model.rows.probe.smallest_beam(numbers, 0.95))
     assert model.set_params(ef="auto").ef_ == model.set_params(ef=None).ef_
     assert model.set_params(ef=5).ef_ == 5
     assert model.set_params(inference="adaptive").ef_ == 16

@@ -9,9 +9,9 @@ from scipy import sparse
 from sklearn.base import clone
 
 from knngraph import KNNGraphClassifier
-from knngraph.inference import blocks
+from knngraph.inference import adaptive
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -34,7 +34,7 @@ def fit(rows, n=400, **params):
 
 @pytest.fixture(scope="module")
 def model(rows):
-    return fit(rows)
+    return fit(rows, metric="euclidean")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_batch_is_answered_like_single_queries(
     alone = np.concatenate([model.predict_proba(query[None]) for query in queries])
     assert_array_equal(alone, together)
     # And in any other pieces, on any number of threads.
-    monkeypatch.setattr(blocks, "VOTES_PER_BLOCK", 10 * 37)
+    monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", 10 * 37)
     model.set_params(n_jobs=2)
     assert_array_equal(model.predict_proba(queries), together)
     assert_array_equal(model.predict(queries), together.argmax(axis=1))
@@ -85,9 +85,10 @@ def test_threads_change_no_byte(metric, rows):
     assert other.metric_ == one.metric_
     if one.metric_ == "learned":
         assert_array_equal(other._model.space.linear, one._model.space.linear)
-    assert other._model.decisions == one._model.decisions
-    assert other._model.decisions.threshold == one._model.decisions.threshold
-    assert other._model.calibration == one._model.calibration
+    found, expected = other._model.stored_rule, one._model.stored_rule
+    assert found.rule == expected.rule
+    assert found.rule.threshold == expected.rule.threshold
+    assert found.calibration == expected.calibration
     for inference in MODES:
         shares = [
             model.set_params(inference=inference).predict_proba(rows[0][600:1200])
@@ -100,7 +101,7 @@ def test_threads_change_no_byte(metric, rows):
 @pytest.mark.parametrize("ef", [None, 1, 20, "auto"])
 def test_switching_is_as_good_as_fitting_again(inference, ef, model, rows):
     switched = pickle.loads(pickle.dumps(model)).set_params(inference=inference, ef=ef)
-    fresh = fit(rows, inference=inference, ef=ef)
+    fresh = fit(rows, metric="euclidean", inference=inference, ef=ef)
     queries = rows[0][400:600]
     assert switched.ef_ == fresh.ef_
     assert switched.lookup_agreement_ == fresh.lookup_agreement_

@@ -20,8 +20,6 @@ def solved(points, query, sigma, nuggets, half_penalty):
     _adaptive.solve_query(
         n,
         points,
-        np.empty((n, 0), dtype=np.float32),
-        1.0,
         np.arange(n),
         similarity,
         gamma,

@@ -44,7 +44,7 @@ def flat(blobs):
 
 @pytest.fixture(scope="module")
 def fidelity():
-    # Without structure, so that a narrow beam misses much.
+    # Without structure, so that a small `ef` misses much.
     X = np.random.default_rng(0).normal(size=(1500, 16))
     return neighborhood_fidelity(X, k=[5, 20], ef=[5, 80], n_queries=50)
 

@@ -24,9 +24,13 @@ def with_copies(digits):
 @pytest.fixture(scope="module")
 def model(digits):
     X, y = with_copies(digits)
-    # Tolerating no loss: then there are queries that are not decided.
+    # Tolerating no loss: then there are queries that are not resolved.
     model = KNNGraphClassifier(
-        inference="cascade", cascade_tolerance=0.0, ef=16, random_state=0
+        inference="cascade",
+        metric="euclidean",
+        cascade_tolerance=0.0,
+        ef=16,
+        random_state=0,
     )
     return model.fit(X, y)
 
@@ -49,9 +53,9 @@ def test_agrees_with_predict(inference, model, queries):
     assert_array_equal(probabilities, model.predict_proba(queries))
     scores = np.array([e.scores for e in explanations])
     assert_allclose(scores.sum(axis=1), 1.0)
-    short = model.inference_report(queries)["resolved"]
+    resolved = model.inference_report(queries)["resolved"]
     ways = np.array([e.way for e in explanations])
-    assert_array_equal(ways == "stored", short)
+    assert_array_equal(ways == "stored", resolved)
     if inference == "cascade":
         assert set(ways) == {"stored", "adaptive"}
 
@@ -165,7 +169,9 @@ def test_a_single_row(inference):
 
 def test_units_of_tiny_data(digits):
     X, y = digits[0][:200] * 1e-15, digits[1][:200]
-    model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
+    model = KNNGraphClassifier(
+        inference="adaptive", metric="euclidean", random_state=0
+    ).fit(X, y)
     (explanation,) = model.explain(digits[0][[300]] * 1e-15)
     away = np.linalg.norm(X - digits[0][300] * 1e-15, axis=1)
     assert_allclose(explanation.distance, away.min(), rtol=1e-5)

@@ -127,7 +127,7 @@ def test_one_neighbor_has_no_dimension_and_fails_by_the_others_only(digits):
     assert result.capacity.tolist() == [1]
 
 
-def test_a_beam_of_all_points_is_exact(blobs):
+def test_an_ef_of_all_points_is_exact(blobs):
     result = neighborhood_fidelity(blobs[0], k=[3, 8], ef=[192], n_queries=48)
     assert (result.n_points, result.n_queries) == (192, 48)
     assert_array_equal(result.overlap, 1.0)
@@ -137,7 +137,7 @@ def test_a_beam_of_all_points_is_exact(blobs):
     assert result.ef_per_neighbor == 24.0
 
 
-def test_wider_beams_keep_more(random):
+def test_larger_ef_keeps_more(random):
     # Noise of 32 dimensions is hard for a graph of few links.
     X = random.normal(size=(3000, 32))
     result = neighborhood_fidelity(
@@ -214,17 +214,17 @@ def test_rows_that_are_all_equal_are_refused():
         neighborhood_fidelity(np.ones((30, 2)))
 
 
-def test_faiss_with_a_narrow_beam_loses_neighbors(digits):
+def test_faiss_with_a_small_ef_loses_neighbors(digits):
     pytest.importorskip("faiss")
     settings = {"k": [10, 160], "ef": [10, 400], "n_queries": 100}
     narrow = neighborhood_fidelity(digits[0], backend="faiss", **settings)
-    # Measured: 0.98 and 0.44 with the narrow beam, 1.0 with the wide one.
+    # Measured: 0.98 and 0.44 with the small one, 1.0 with the large one.
     assert narrow.overlap[0, 0] > 0.9
     assert narrow.overlap[0, 1] < 0.6
     assert narrow.found[0, 1] < 0.9
     assert (narrow.overlap[1] > 0.98).all()
     assert narrow.capacity.tolist() == [10, 160]
-    # hnswlib widens the beam to k.
+    # hnswlib raises `ef` to k.
     wide = neighborhood_fidelity(digits[0], backend="hnswlib", **settings)
     assert wide.overlap[0, 1] > 0.95
 

@@ -269,7 +269,7 @@ def test_other_dtypes_are_refused(small, name, dtype):
 def test_a_model_of_another_release_is_refused(small):
     content, _, _ = small
     header, _ = header_of(content)
-    fields = header["meaning"]["fields"]["reading"]["fields"]
+    fields = header["meaning"]["fields"]["options"]["fields"]
     fields["temperature"] = {"value": 1.0}
     with pytest.raises(SavedModelError, match=r"temperature.*another release"):
         _from_bytes(sealed(content, header))

@@ -24,7 +24,7 @@ from knngraph import (
 )
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.serving import checked_pickle, estimator_file
-from tests.hostile import EVERYONE, GRAPHS, clusters
+from tests.hostile import ALL_ESTIMATORS, GRAPHS, clusters
 from tests.serving.models import INFERENCES, fitted
 
 ESTIMATORS = {
@@ -209,7 +209,7 @@ def test_pickle_of_an_index_is_checked():
         index.__setstate__(state)
 
 
-EVERYONE_AGAIN = """
+ALL_AGAIN = """
 import pickle, sys
 from pathlib import Path
 import joblib, knngraph
@@ -236,15 +236,15 @@ def test_every_estimator_answers_alike_in_another_process(tmp_path, tried):
         "save": knngraph.save,
     }
     expected, inferences = {}, itertools.cycle(INFERENCES)
-    for name, way in zip(EVERYONE, itertools.cycle(save)):
-        model = EVERYONE[name]().fit(data.X, data.y)
+    for name, way in zip(ALL_ESTIMATORS, itertools.cycle(save)):
+        model = ALL_ESTIMATORS[name]().fit(data.X, data.y)
         if name in GRAPHS:
             model.set_params(inference=next(inferences))
         # From here on every number of threads gives the same bits.
         expected[f"{name}-{way}"] = answers(model, data.queries)
         save[way](model, tmp_path / f"{name}-{way}.saved")
     (tmp_path / "rows").write_bytes(pickle.dumps(data.queries))
-    subprocess.run([sys.executable, "-c", EVERYONE_AGAIN, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-c", ALL_AGAIN, str(tmp_path)], check=True)
     found = pickle.loads((tmp_path / "answers").read_bytes())
     assert found.keys() == expected.keys()
     for name, shares in expected.items():

@@ -29,7 +29,12 @@ def streamed_and_fresh(seed, n_rows=1300):
     queries, answers = X[n_rows:], y[n_rows:]
     X, y = X[:n_rows], y[:n_rows]
     random = np.random.default_rng(seed)
-    parameters = {"support": "local", "ef": 24, "random_state": seed}
+    parameters = {
+        "metric": "euclidean",
+        "support": "local",
+        "ef": 24,
+        "random_state": seed,
+    }
     streamed = KNNGraphClassifier(**parameters).fit(X[:400], y[:400])
     left = np.arange(400)
     for start in range(400, n_rows, 100):
@@ -51,7 +56,10 @@ def test_accuracy_is_that_of_a_fit():
     loo, agreement = [], []
     for seed in range(N_SEEDS):
         streamed, fresh, queries, answers = streamed_and_fresh(seed)
-        assert streamed._rows.index.n_places > streamed._rows.index.n_points
+        assert (
+            streamed._present_model.rows.index.n_places
+            > streamed._present_model.rows.index.n_points
+        )
         for inference in INFERENCES:
             given = streamed.set_params(inference=inference).predict(queries)
             expected = fresh.set_params(inference=inference).predict(queries)
@@ -74,7 +82,12 @@ def test_memory_does_not_creep_over_cycles():
     X = random.normal(size=(300, 4))
     y = random.integers(0, 2, 300)
     model = KNNGraphClassifier(
-        max_neighbors=8, ef_construction=20, support="local", random_state=0, ef=8
+        metric="euclidean",
+        max_neighbors=8,
+        ef_construction=20,
+        support="local",
+        random_state=0,
+        ef=8,
     ).fit(X, y)
 
     def cycles(n):
@@ -97,8 +110,8 @@ def test_memory_does_not_creep_over_cycles():
     # Python sees its own memory and that of numpy; 300 rows are some 200 kB.
     assert after - before < 400_000
     # The graph of hnswlib has room for the rows, the removed and some growth.
-    assert model._rows.index.n_places < 300 / 0.75 + 20
-    assert model._rows.index.n_bytes < 2 * len(X) * (4 * 4 + 300)
+    assert model._present_model.rows.index.n_places < 300 / 0.75 + 20
+    assert model._present_model.rows.index.n_bytes < 2 * len(X) * (4 * 4 + 300)
 
 
 def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
@@ -107,7 +120,12 @@ def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
     random = np.random.default_rng(1)
     n_rows, process, seen = 60, psutil.Process(os.getpid()), Findings()
     model = KNNGraphClassifier(
-        max_neighbors=8, ef_construction=20, support="local", vote="labels", ef=8
+        metric="euclidean",
+        max_neighbors=8,
+        ef_construction=20,
+        support="local",
+        vote="labels",
+        ef=8,
     )
     X, y = random.normal(size=(n_rows, 3)), random.integers(0, 2, n_rows)
     model.set_params(random_state=0).fit(X, y)
@@ -123,6 +141,6 @@ def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
             seen.operation.append(cycle)
             seen.resident.append(process.memory_info().rss)
     assert model.graph_.shape == (n_rows, n_rows)
-    assert model._rows.index.n_places < n_rows / 0.75 + 20
+    assert model._present_model.rows.index.n_places < n_rows / 0.75 + 20
     assert seen.growth() < GROWTH_LIMIT, seen.resident
     tried["cycles of adding and forgetting: the process does not grow"] += 1000

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from tests.updating.fresh import (
@@ -83,6 +84,7 @@ def test_exact_search_to_the_last_bit(
     random = np.random.default_rng(seed)
     rows = Rows(*draw_rows(random, n_rows))
     model = KNNGraphClassifier(
+        metric="euclidean",
         max_neighbors=8,
         bandwidth=bandwidth,
         query_bandwidth=query_bandwidth,
@@ -112,7 +114,12 @@ def test_local_support_up_to_rounding_of_distances(seed, operations, tried):
     # Off the grid: which of several equally far nodes is listed is open.
     rows = Rows(random.normal(size=(60, 3)), CLASSES[random.integers(0, 3, 60)])
     model = KNNGraphClassifier(
-        max_neighbors=8, support="local", bandwidth=1.5, ef=WIDE, random_state=0
+        metric="euclidean",
+        max_neighbors=8,
+        support="local",
+        bandwidth=1.5,
+        ef=WIDE,
+        random_state=0,
     ).fit(rows.X, rows.y)
     queries = random.normal(size=(20, 3))
     for operation, size in operations:
@@ -144,11 +151,12 @@ def test_a_fit_of_the_users_own_answers_the_same(seed):
     random = np.random.default_rng(seed)
     X, codes = random.normal(size=(300, 3)), random.integers(0, 3, 300)
     X += codes[:, None]
-    model = KNNGraphClassifier(ef=WIDE, random_state=0).fit(X[:150], codes[:150])
+    plain = KNNGraphClassifier(metric="euclidean", ef=WIDE, random_state=0)
+    model = clone(plain).fit(X[:150], codes[:150])
     model.partial_fit(X[150:], codes[150:])
     gone = random.choice(300, 100, replace=False)
     model.forget(gone)
-    fresh = KNNGraphClassifier(ef=WIDE, random_state=0)
+    fresh = clone(plain)
     fresh.fit(np.delete(X, gone, axis=0), np.delete(codes, gone))
     queries = random.normal(size=(200, 3)) + 1
     for inference in INFERENCES:
@@ -167,7 +175,11 @@ def test_a_model_that_tunes_itself_keeps_its_settings():
     model.partial_fit(X[80:], codes[80:]).forget([0, 1, 2])
     assert model.best_params_ == chosen
     plain = KNNGraphClassifier(
-        inference="adaptive", ef=WIDE, random_state=0, **chosen
+        inference="adaptive",
+        metric="euclidean",
+        ef=WIDE,
+        random_state=0,
+        **chosen,
     ).fit(X[3:], codes[3:])
     queries = random.normal(size=(100, 3))
     assert_array_equal(model.predict(queries), plain.predict(queries))
@@ -182,7 +194,9 @@ def test_a_learned_map_stays(blobs):
     model.partial_fit(X[120:], y[120:])
     assert_array_equal(model._model.space.linear, linear)
     # On rows mapped by hand a plain model says the same.
-    plain = KNNGraphClassifier(inference="adaptive", ef=WIDE, random_state=0)
+    plain = KNNGraphClassifier(
+        inference="adaptive", metric="euclidean", ef=WIDE, random_state=0
+    )
     mapped = (X - model._model.space.center) @ linear
     assert_array_equal(model.predict(X), plain.fit(mapped, y).predict(mapped))
 
@@ -192,15 +206,17 @@ def test_exact_and_local_support_change_places(monkeypatch):
     random = np.random.default_rng(2)
     rows = Rows(*draw_rows(random, 60))
     queries = draw_rows(random, 20)[0]
-    model = KNNGraphClassifier(ef=WIDE, max_neighbors=8, random_state=0)
+    model = KNNGraphClassifier(
+        metric="euclidean", ef=WIDE, max_neighbors=8, random_state=0
+    )
     model.fit(rows.X, rows.y)
     more = draw_rows(random, 60)
     model.partial_fit(*more)
     rows.add(*more)
-    assert not model._rows.exact
+    assert not model._present_model.rows.exact
     model.forget(np.arange(50))
     rows.forget(np.arange(50))
-    assert model._rows.exact
+    assert model._present_model.rows.exact
     fresh = fit_anew(model, rows.X, rows.y)
     assert_same_attributes(model, fresh)
     assert_same_answers(model, fresh, queries)

@@ -6,12 +6,13 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 
 from knngraph import KNNGraphClassifier
-from knngraph.updating import state
+from knngraph.updating.change import REBUILD_SHARE
 from tests.updating.fresh import WIDE, assert_same_answers
 
 
 def classifier(**parameters):
-    return KNNGraphClassifier(**{"ef": WIDE, "random_state": 0, **parameters})
+    settings = {"metric": "euclidean", "ef": WIDE, "random_state": 0}
+    return KNNGraphClassifier(**settings | parameters)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +93,17 @@ def test_a_class_without_rows_stays_and_may_come_back(blobs):
 @pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
 @pytest.mark.parametrize("ef", [None, 1, "auto"])
 @pytest.mark.filterwarnings("ignore::knngraph.exceptions.LookupAgreementWarning")
-def test_no_walk_ends_at_a_forgotten_row(inference, ef):
+def test_no_search_ends_at_a_forgotten_row(inference, ef):
     # One class is forgotten: an answer from it would show.
     random = np.random.default_rng(0)
     X = random.normal(size=(400, 3))
     y = np.repeat(["gone", "stays"], [80, 320])
     model = classifier(inference=inference, ef=ef, support="local").fit(X, y)
     model.forget(np.arange(80))
-    assert model._rows.index.n_places > model._rows.index.n_points  # marked only
+    assert (
+        model._present_model.rows.index.n_places
+        > model._present_model.rows.index.n_points
+    )  # marked only
     queries = np.concatenate([X, random.normal(size=(200, 3))])
     assert set(model.predict(queries)) == {"stays"}
     assert model.predict_proba(queries)[:, 0].max() < 0.05
@@ -110,11 +114,11 @@ def test_no_walk_ends_at_a_forgotten_row(inference, ef):
 def test_the_index_is_built_anew_from_the_documented_share_on(blobs):
     X, y = blobs
     model = classifier().fit(X, y)
-    few = int(state.REBUILD_SHARE * len(y))
+    few = int(REBUILD_SHARE * len(y))
     model.forget(np.arange(few))
-    assert model._rows.index.n_places == len(y)
+    assert model._present_model.rows.index.n_places == len(y)
     model.forget(0)
-    assert model._rows.index.n_places == len(y) - few - 1
+    assert model._present_model.rows.index.n_places == len(y) - few - 1
     assert_same_answers(model, classifier().fit(X, y).forget(np.arange(few + 1)), X)
 
 

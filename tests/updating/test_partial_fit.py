@@ -12,13 +12,14 @@ from scipy import sparse
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.exceptions import RefitWarning
+from knngraph.graph import solved as solved_module
 from knngraph.updating import change as change_module
-from knngraph.updating import solved as solved_module
 from tests.updating.fresh import INFERENCES, WIDE, assert_same_answers, fit_anew
 
 
 def classifier(**parameters):
-    return KNNGraphClassifier(**{"ef": WIDE, "random_state": 0, **parameters})
+    settings = {"metric": "euclidean", "ef": WIDE, "random_state": 0}
+    return KNNGraphClassifier(**settings | parameters)
 
 
 def test_the_first_call_is_a_fit(blobs):
@@ -126,17 +127,38 @@ def test_many_small_calls_are_searched_once(blobs, monkeypatch):
     assert len(searched) == 2
 
 
-def test_an_answer_learns_no_more_than_it_asks_for(blobs):
+def test_an_answer_learns_no_more_than_it_reads(blobs):
     X, y = blobs
     model = classifier(inference="adaptive").fit(X, y).partial_fit(X[:9] + 0.1, y[:9])
-    found = model._present_model._once
+    found = vars(model._present_model)
     model.predict(X)
-    assert "learned" not in found
+    assert "left_out" in found  # the reliability of the labels
+    assert "graph" not in found
     model.set_params(inference="lookup").predict(X)
-    assert "learned" in found
-    assert "answering" not in found
+    assert "graph" in found
+    assert "stored_rule" not in found
     model.set_params(inference="cascade").predict(X)
-    assert "answering" in found
+    assert "stored_rule" in found
+
+
+def test_a_lookup_leaves_no_row_out(blobs):
+    X, y = blobs
+    model = classifier().fit(X, y).partial_fit(X[:9] + 0.1, y[:9])
+    model.predict(X)
+    found = vars(model._present_model)
+    assert "stored" in found
+    assert not found.keys() & {"left_out", "stored_rule", "problem"}
+    model.predict_proba(X)
+    assert "stored_rule" in found
+
+
+def test_plain_votes_leave_no_row_out(blobs):
+    X, y = blobs
+    model = classifier(inference="adaptive", vote="labels").fit(X, y)
+    model.partial_fit(X[:9] + 0.1, y[:9]).predict(X)
+    found = vars(model._present_model)
+    assert "problem" in found
+    assert not found.keys() & {"left_out", "graph", "stored"}
 
 
 def test_only_problems_that_changed_are_solved(monkeypatch):
@@ -172,7 +194,7 @@ def test_only_problems_that_changed_are_solved(monkeypatch):
 
 
 @pytest.mark.parametrize("interrupted", ["change_rows", "change_neighbors"])
-def test_an_interrupt_leaves_everything_as_it_was(blobs, monkeypatch, interrupted):
+def test_an_interrupt_leaves_all_as_it_was(blobs, monkeypatch, interrupted):
     X, y = blobs
     model = classifier().fit(X[:150], y[:150]).partial_fit(X[150:], y[150:])
 
@@ -180,7 +202,7 @@ def test_an_interrupt_leaves_everything_as_it_was(blobs, monkeypatch, interrupte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"knngraph.updating.state.{interrupted}", interrupt)
+        patched.setattr(f"knngraph.updating.change.{interrupted}", interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.predict(X)
         with pytest.raises(KeyboardInterrupt):
@@ -191,7 +213,15 @@ def test_an_interrupt_leaves_everything_as_it_was(blobs, monkeypatch, interrupte
 
 
 @pytest.mark.parametrize(
-    "interrupted", ["learn_graph", "learn_model", "represent_again"]
+    "interrupted",
+    [
+        "learn_graph",
+        "represent_again",
+        "leave_one_out",
+        "estimate_reliability",
+        "learn_rule",
+        "calibrate_stored",
+    ],
 )
 def test_an_interrupt_while_learning(blobs, monkeypatch, interrupted):
     X, y = blobs
@@ -205,7 +235,7 @@ def test_an_interrupt_while_learning(blobs, monkeypatch, interrupted):
 
     model = changed()
     with monkeypatch.context() as patched:
-        patched.setattr(f"knngraph.updating.model.{interrupted}", interrupt)
+        patched.setattr(f"knngraph.model.{interrupted}", interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.predict_proba(X)
     assert_same_answers(model, changed(), X)
@@ -224,7 +254,7 @@ def test_an_interrupt_in_the_first_call_leaves_nothing(blobs, monkeypatch):
 
 
 @pytest.mark.parametrize("inference", INFERENCES)
-def test_threads_that_look_at_once_see_one_model(blobs, inference):
+def test_threads_that_read_at_once_see_one_model(blobs, inference):
     X, y = blobs
     expected = classifier(inference=inference).fit(X[:120], y[:120])
     expected = expected.partial_fit(X[120:], y[120:]).predict(X)

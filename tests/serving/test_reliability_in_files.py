@@ -1,4 +1,4 @@
-"""A predictor keeps how far labels are believed, and refuses nonsense about it."""
+"""A predictor keeps the reliability of labels, and refuses nonsense about it."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import make_moons
 
 from knngraph import KNNGraphClassifier, SavedModelError, load_predictor
-from knngraph.serving.checks import check_served
+from knngraph.serving.predictor_state import checked_state
 
 
 @pytest.fixture(scope="module")
-def doubting():
+def unsure():
     """A classifier of moons with wrong labels, and queries."""
     X, y = make_moons(400, noise=0.2, random_state=0)
     wrong = np.random.default_rng(0).random(len(y)) < 0.25
@@ -23,8 +23,8 @@ def doubting():
     return model, X[300:]
 
 
-def test_same_answers_from_a_file(doubting, tmp_path):
-    model, queries = doubting
+def test_same_answers_from_a_file(unsure, tmp_path):
+    model, queries = unsure
     model.to_predictor().save(tmp_path / "model")
     for mmap in (True, False):
         loaded = load_predictor(tmp_path / "model", mmap=mmap)
@@ -45,16 +45,20 @@ def test_same_answers_from_a_file(doubting, tmp_path):
     ],
     ids=str,
 )
-def test_wild_trust_is_refused(wild, doubting):
-    served = doubting[0].to_predictor()._state
-    assert check_served(served) is served
-    trust = replace(served.model.trust, **wild)
+def test_a_wild_reliability_is_refused(wild, unsure):
+    state = unsure[0].to_predictor()._state
+    assert checked_state(state) is state
+    reliability = replace(state.model.reliability, **wild)
     with pytest.raises(SavedModelError, match="does not hold together"):
-        check_served(replace(served, model=replace(served.model, reliability=trust)))
+        checked_state(
+            replace(state, model=replace(state.model, reliability=reliability))
+        )
 
 
-def test_trust_of_another_kind_is_refused(doubting):
-    served = doubting[0].to_predictor()._state
-    model = replace(served.model, reliability=np.ones(300))
-    with pytest.raises(SavedModelError, match="its trust is unknown"):
-        check_served(replace(served, model=model))
+def test_a_reliability_of_another_kind_is_refused(unsure):
+    state = unsure[0].to_predictor()._state
+    model = replace(state.model, reliability=np.ones(300))
+    with pytest.raises(
+        SavedModelError, match="the reliability of its labels is unknown"
+    ):
+        checked_state(replace(state, model=model))
