@@ -2,8 +2,9 @@
 The same classifier on Dask
 ===========================
 
-Rows that lie in blocks, here on the threads of this process: the model is the same
-for any blocks, and close to that of one machine for any number of partitions.
+Rows that lie in blocks, here on the threads of this process. Up to `local_rows` rows
+one task fits them all; more of them stay in partitions, whose model is close to that
+of one machine for any number of them.
 """
 
 import dask.array as da
@@ -23,7 +24,9 @@ labels = da.from_array(y[:1300], chunks=400)
 accuracy, agreement = [], []
 partitions = (1, 2, 4)
 for n_partitions in partitions:
-    classifier = DaskKNNGraphClassifier(n_partitions=n_partitions, **settings)
+    classifier = DaskKNNGraphClassifier(
+        KNNGraphClassifier(**settings), n_partitions=n_partitions, local_rows=1000
+    )
     answers = classifier.fit(rows, labels).predict(X[1300:])
     accuracy.append((answers == y[1300:]).mean())
     agreement.append((answers == expected).mean())
