@@ -1,6 +1,6 @@
 """The gates of the classifier on a Dask cluster, measured against one machine.
 
-    python -m benchmarks.cluster --data-dir DIR [--rows 200000] [--only scale sets faults]
+    python -m benchmarks.cluster --data-dir DIR [--rows N] [--only scale sets faults]
 
 Everything runs on local clusters of real processes of one thread each; the figures are
 printed, and written into docs/dask.md. Worker processes read this file again: what is

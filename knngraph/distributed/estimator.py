@@ -1,5 +1,6 @@
 """The estimator for training rows on a Dask cluster."""
 
+import copy
 import os
 import warnings
 from collections.abc import Sequence
@@ -200,6 +201,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             that it had before.
         """
         with all_or_nothing(self):
+            self.__dict__ = {n: v for n, v in vars(self).items() if not _is_fitted(n)}
             X_blocks, y_blocks = training_blocks(X, y)
             described = describe_blocks(X_blocks, y_blocks)
             self.classes_ = joint_classes(described)
@@ -233,26 +235,30 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         n_rows, n_bytes = int(sizes.sum()), sum(block.n_bytes for block in described)
         wanted = self.n_partitions or count_workers()
         centroids = wanted if self.routing == "centroids" and wanted > 1 else None
-        with stage("fitting the pilot", n_rows, verbose):
+        with stage("fitting the pilot", n_rows, verbose) as pilot:
             shared, shown, messages = fit_pilot(
                 blocks, estimator, n_rows, n_bytes, centroids
             )
-        with stage("placing rows", n_rows, verbose):
+            pilot.advance(n_rows)
+        with stage("placing rows", n_rows, verbose) as placing:
             router = Router(wanted, shared.seed)
             if shared.centroids is not None:
                 found = shared.centroids
                 router = Router(len(found), shared.seed, found)
             placed = self._place(blocks, sizes, shared, router, n_threads)
             partitions, layout, class_sizes = placed
-        with stage("searching neighbors", n_rows, verbose):
+            placing.advance(n_rows)
+        with stage("searching neighbors", n_rows, verbose) as searching:
             lists = list_neighbors(partitions, layout, shared, n_threads)
             shared = with_bandwidths(partitions, lists, layout, shared)
-        with stage("learning neighbors", n_rows, verbose):
+            searching.advance(n_rows)
+        with stage("learning neighbors", n_rows, verbose) as learning:
             parts, summaries = learn_partitions(
                 partitions, lists, layout, shared, class_sizes, n_threads
             )
             n_relabeled, gaps, n_iter = zip(*compute(*summaries))
             finish(parts)
+            learning.advance(n_rows)
         recall = measure_routing(
             partitions, layout, shared.settings.max_neighbors, n_threads
         )
@@ -342,7 +348,8 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         estimator = clone(self._present)
         if self._layout is None or self._shared is None:
             (local,) = compute(*self._parts)
-            return local.set_params(**free_parameters(estimator))
+            # Without workers it is the very object that answers here.
+            return copy.copy(local).set_params(**free_parameters(estimator))
         local = local_classifier(
             estimator, self._parts, self._layout, self._shared, self.classes_, max_bytes
         )
@@ -527,6 +534,10 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         return answers_of(model, options, probabilities=method == "predict_proba")
 
 
+def _is_fitted(name: str) -> bool:
+    return name.endswith("_") or name in ("_parts", "_layout", "_shared")
+
+
 def _place_block(X: Any, y: Any, space: Any, *, first: int, **how: Any) -> Any:
     return place_block(X, y, first, space=space, **how)
 
@@ -534,7 +545,7 @@ def _place_block(X: Any, y: Any, space: Any, *, first: int, **how: Any) -> Any:
 def _warn_again(messages: list[Any]) -> None:
     """Warnings of the tasks that fit, from the call of fit."""
     for message in messages:
-        warnings.warn(message, stacklevel=6)
+        warnings.warn(message, stacklevel=5)
 
 
 def _warn_of_unsolved(n_unsolved: int, gap: float) -> None:
@@ -543,5 +554,5 @@ def _warn_of_unsolved(n_unsolved: int, gap: float) -> None:
             f"{n_unsolved} rows did not reach `tol` within `max_iter` iterations; the "
             f"largest optimality gap is {gap:.1e}. Raise max_iter or tol.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=5,
         )

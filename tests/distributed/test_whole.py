@@ -61,8 +61,11 @@ def test_attributes_are_those_of_one_machine(near, far, rows):
 def test_the_local_model_is_what_was_fitted(near, far):
     local = far.set_params(estimator__inference="adaptive").to_local()
     assert (local.graph_ != near.graph_).nnz == 0
-    Q, _ = queries()
+    Q, classes = queries()
+    near.set_params(inference="adaptive")
     np.testing.assert_array_equal(local.predict(Q), far.predict(Q))
+    local.partial_fit(Q, classes).set_params(inference="lookup")
+    np.testing.assert_array_equal(near.set_params(ef=16).predict(Q), far.predict(Q))
 
 
 def test_none_is_the_default_classifier_and_takes_its_parameters(rows):
@@ -104,6 +107,7 @@ def test_any_classifier_is_fitted_in_one_piece(estimator):
     far = DaskKNNGraphClassifier(estimator).fit(*collections(X, y))
     np.testing.assert_array_equal(far.predict_proba(X), near.predict_proba(X))
     assert not hasattr(estimator, "classes_")
+    assert hasattr(far, "bandwidth_") == hasattr(near, "bandwidth_")
     with pytest.raises(TypeError, match="must be a KNNGraphClassifier"):
         far.set_params(local_rows=100).fit(*collections(X, y))
     np.testing.assert_array_equal(far.predict_proba(X), near.predict_proba(X))
@@ -128,8 +132,9 @@ def test_warnings_of_the_worker_come_from_fit():
     estimator = KNNGraphClassifier(ef=1, walk="hnsw", **settings)
     for local_rows in (1000, 0):
         far = DaskKNNGraphClassifier(estimator, local_rows=local_rows)
-        with pytest.warns(LookupAgreementWarning, match='walk="medoids" finds more'):
+        with pytest.warns(LookupAgreementWarning, match="medoids") as caught:
             far.fit(*collections(X, y))
+        assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_a_local_classifier_answers_collections(near):
@@ -141,3 +146,20 @@ def test_a_local_classifier_answers_collections(near):
     )
     with pytest.raises(TypeError, match="got ndarray"):
         predict(near, Q)
+
+
+def test_a_fit_leaves_nothing_of_the_one_before(rows):
+    far = DaskKNNGraphClassifier(KNNGraphClassifier(random_state=0, ef=16))
+    far.fit(*collections(*rows))
+    assert hasattr(far, "bandwidth_")
+    far.set_params(estimator=KNeighborsClassifier()).fit(*collections(*rows))
+    assert not hasattr(far, "bandwidth_")
+
+
+@pytest.mark.parametrize("local_rows", [0, 1000])
+def test_stages_are_shown(rows, local_rows, capfd):
+    estimator = KNNGraphClassifier(random_state=0, ef=16, verbose=1)
+    DaskKNNGraphClassifier(estimator, local_rows=local_rows).fit(*collections(*rows))
+    stages = capfd.readouterr().err
+    assert "learning neighbors" in stages
+    assert ("fitting the pilot" in stages) == (local_rows == 0)
