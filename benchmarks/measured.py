@@ -70,12 +70,7 @@ PAGES = (
         "paper/paper.csv",
         f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
     ),
-    Page(
-        "dask.md",
-        (f"{_DASK} --data-dir DIR",),
-        "distributed.csv",
-        f"{_DASK} --only --write-docs",
-    ),
+    Page("dask.md", ("benchmarks.cluster --data-dir DIR",)),
     *(
         Page(name, (f"benchmarks.{arguments} --write-docs",))
         for name, arguments in (
