@@ -43,7 +43,6 @@ class Page(NamedTuple):
 
 
 _ACCURACY = "benchmarks.accuracy run --data-dir DIR --max-rows 5000"
-_DASK = "benchmarks.distributed --csv RESULTS/distributed.csv"
 _FROM_FILE = "--report-only --write-docs"
 PAGES = (
     Page(
