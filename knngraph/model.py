@@ -14,7 +14,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
 from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import WalkProbe
+from knngraph.index.build import SearchRecall
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
@@ -111,7 +111,7 @@ class IndexedRows:
     hashes : ndarray of shape (n_nodes,), uint64, or None
         Nodes are ordered by them; None until the first change of the rows.
     index : HNSWIndex
-    probe : WalkProbe
+    search_recall : SearchRecall
     neighbors : Neighbors
     exact : bool
         Whether the neighbors are those of an exact search.
@@ -124,7 +124,7 @@ class IndexedRows:
     training: TrainingSet
     hashes: np.ndarray | None
     index: HNSWIndex
-    probe: WalkProbe
+    search_recall: SearchRecall
     neighbors: Neighbors
     exact: bool
     solved: Solved | None
@@ -338,13 +338,15 @@ class FittedModel:
     @property
     def label_ef(self) -> int:
         """Smallest `ef` whose labels agree with exact search often enough."""
-        return self.rows.probe.smallest_beam(self.stored.codes, ENOUGH_SAME_LABELS)
+        return self.rows.search_recall.smallest_ef(
+            self.stored.codes, ENOUGH_SAME_LABELS
+        )
 
     @property
     def node_ef(self) -> int:
         """Smallest `ef` that finds the nearest node often enough."""
         own_number = np.arange(self.training.n_nodes)
-        ef = self.rows.probe.smallest_beam(own_number, ENOUGH_SAME_NODES)
+        ef = self.rows.search_recall.smallest_ef(own_number, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
     def search_index(self, walk: str) -> SearchIndex:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.compare.problem import TableProblem, counted, quoted
+from knngraph.compare.table import TableProblem, counted, quoted
 
 # A number with more distinct values than this may be a quantity.
 _MANY_VALUES = 20

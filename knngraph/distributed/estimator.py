@@ -75,8 +75,8 @@ from knngraph.distributed.tasks import (
 from knngraph.exceptions import LookupAgreementWarning
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import GraphSettings
-from knngraph.index.build import LOOKUP_BEAMS, walk_for
-from knngraph.index.protocol import beam_for
+from knngraph.index.build import LOOKUP_EF, walk_for
+from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import n_listed_for
 from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.learn import ENOUGH_SAME_LABELS, ENOUGH_SAME_NODES
@@ -468,7 +468,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         summary = self._summary
         if self.inference == "adaptive":
-            least = beam_for(self._n_searched(self._model.lens))
+            least = ef_for(self._n_searched(self._model.lens))
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
@@ -477,7 +477,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return max(beam, n_nodes_around(self.max_neighbors))
         if self.ef == "auto":
             return summary.smallest_beam(summary.same_label, ENOUGH_SAME_LABELS)
-        return LOOKUP_BEAMS[self._walk_now]
+        return LOOKUP_EF[self._walk_now]
 
     @property
     def label_noise_(self) -> float:

@@ -24,7 +24,7 @@ from knngraph.distributed.surroundings import (
 )
 from knngraph.distributed.tasks import blocks_at_once, compute, persist, task
 from knngraph.graph.learn import GraphSettings, same_class_quota
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 from knngraph.parallel import chunk_bounds
 
 # Bytes that one task asks with: so many, or a 64th of a large partition, so that
@@ -59,7 +59,7 @@ def look_around_all(
         search_partition,
         offsets=offsets,
         k=k,
-        ef=beam_for(k),
+        ef=ef_for(k),
         exact=exact,
         n_threads=n_threads,
     )
@@ -127,7 +127,7 @@ def measure_routing(
         search_partition,
         offsets=offsets,
         k=k,
-        ef=beam_for(k),
+        ef=ef_for(k),
         exact=False,
         n_threads=n_threads,
     )

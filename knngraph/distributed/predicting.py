@@ -26,7 +26,7 @@ from knngraph.distributed.partition import join_nodes
 from knngraph.distributed.searching import merge_found
 from knngraph.distributed.tasks import items, task
 from knngraph.distributed.thresholds import Thresholds
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import n_listed_for
 from knngraph.inference.cascade import n_nodes_around
 from knngraph.inference.model import Reading
@@ -132,7 +132,7 @@ def _votes(
     """Votes of the candidates that the partitions find."""
     m, chosen = reading.problem.n_neighbors, model.thresholds.chosen
     k = m if model.lens is None else n_listed_for(m)
-    found = _ask(search_fitted, model, reading, queries, k, beam_for(k))
+    found = _ask(search_fitted, model, reading, queries, k, ef_for(k))
     merged = task(
         partial(
             merge_found,

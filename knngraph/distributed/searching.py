@@ -14,7 +14,7 @@ from knngraph.distributed.partition import (
     take_nodes,
 )
 from knngraph.distributed.sizes import Weighed
-from knngraph.index.build import WalkProbe, build_index, walked_by
+from knngraph.index.build import SearchRecall, build_index, index_for_walk
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex
 
@@ -27,11 +27,11 @@ class PartitionIndex(Weighed):
     ----------
     index : SearchIndex or None
         None where the partition is empty.
-    probe : WalkProbe
+    probe : SearchRecall
     """
 
     index: Any
-    probe: WalkProbe
+    probe: SearchRecall
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def index_partition(
     points = partition.training.points
     if not len(points):
         nothing = np.empty(0, dtype=np.intp)
-        return PartitionIndex(None, WalkProbe(nothing[None, :], nothing))
+        return PartitionIndex(None, SearchRecall(nothing[None, :], nothing))
     index, probe = build_index(
         points,
         M=M,
@@ -149,7 +149,7 @@ def search_partition(
     if k and len(queries):
         index: SearchIndex = ExactIndex(training.points)
         if not exact:
-            index = walked_by(walk, built.index, training.points)
+            index = index_for_walk(walk, built.index, training.points)
         ids, squared = index.nearest(queries, k, ef=ef, n_threads=n_threads)
     else:
         ids = np.empty((len(queries), k), dtype=np.int32)

@@ -16,7 +16,7 @@ from knngraph.distributed.searching import (
     PartitionIndex,
 )
 from knngraph.distributed.tasks import compute, task
-from knngraph.index.build import BEAMS
+from knngraph.index.build import EF_GRID
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Summary:
 
     def agreement(self, ef: int) -> float:
         """Share of held-out nodes that a beam answers like exact search."""
-        beam = int(np.searchsorted(BEAMS, ef, side="right")) - 1
+        beam = int(np.searchsorted(EF_GRID, ef, side="right")) - 1
         return (
             float(self.same_label[beam] / self.n_held_out) if self.n_held_out else 1.0
         )
@@ -58,7 +58,7 @@ class Summary:
     def smallest_beam(self, same: np.ndarray, share: float) -> int:
         """Smallest measured beam with this share, else the widest."""
         enough = np.flatnonzero(same >= share * self.n_held_out)
-        return BEAMS[enough[0]] if len(enough) else BEAMS[-1]
+        return EF_GRID[enough[0]] if len(enough) else EF_GRID[-1]
 
 
 def summarize(
@@ -103,7 +103,7 @@ def _summary(
     own = np.arange(training.n_nodes)
     changed = learned.codes != training.pair_code
     same_label, same_node = (
-        np.array([round(probe.agreement(answers, ef) * n_held_out) for ef in BEAMS])
+        np.array([round(probe.agreement(answers, ef) * n_held_out) for ef in EF_GRID])
         for answers in (codes, own)
     )
     return Summary(

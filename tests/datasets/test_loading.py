@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.io import savemat
 
 from knngraph import datasets
-from knngraph.datasets.catalog import CATALOG
+from knngraph.datasets.deposit import CATALOG
 from tests.datasets.server import Deposit
 
 X = np.random.default_rng(0).normal(size=(6, 5))

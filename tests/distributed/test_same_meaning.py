@@ -10,7 +10,7 @@ import knngraph.classifier
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from knngraph.exceptions import LookupAgreementWarning
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from tests.distributed.data import worded, worded_with_copies
 
 INFERENCES = ("lookup", "adaptive", "cascade")
@@ -164,8 +164,8 @@ def test_walks_from_medoids_are_those_of_one_machine(rows, inference):
     far = fit_far(*rows, walk="medoids", n_partitions=1, **settings)
     local = far.to_local()
     assert local.walk == "medoids"
-    reached = local._model.probe.reached
-    np.testing.assert_array_equal(reached, near._model.probe.reached)
+    reached = local._model.search_recall.reached
+    np.testing.assert_array_equal(reached, near._model.search_recall.reached)
     queries, _ = worded(150, seed=5)
     # The walk is chosen again at every query, as it is on one machine.
     answers = []
@@ -186,7 +186,7 @@ def test_every_partition_is_walked_from_medoids_of_its_own(near, far):
     codes, away = [], []
     for fitted in dask.compute(*far._model.fitted):
         points = fitted.partition.training.points
-        walk = MedoidWalk.of_graph(fitted.built.index.parts(), points)
+        walk = MedoidSearch.of_graph(fitted.built.index.parts(), points)
         ids, squared = walk.nearest(mapped, 1)
         codes.append(fitted.stored.codes[ids[:, 0]])
         away.append(squared[:, 0])

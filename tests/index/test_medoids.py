@@ -1,4 +1,4 @@
-"""The walk from medoids: its answers, its stations, and what it must not depend on."""
+"""The walk from medoids: its answers, its deleted, and what it must not depend on."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.medoids import N_ENTRIES, MedoidWalk, choose_entries
+from knngraph.index.medoids import N_ENTRIES, MedoidSearch, choose_entries
 
 
 def graph_of(points, M=16):
@@ -62,7 +62,7 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
     assert_array_equal(another.nearest(queries, 3, ef=ef), together)
     alone = [walk.nearest(query[None], 3, ef=ef) for query in queries[:60]]
     assert_array_equal(np.concatenate([ids for ids, _ in alone]), together[0][:60])
-    step = walk.walker(max(ef, 3))
+    step = walk.row_searcher(max(ef, 3))
     wide = walk.nearest(queries, 1, ef=max(ef, 3))
     assert_array_equal([step(query)[0] for query in queries], wide[0][:, 0])
     assert_array_equal([step(query)[1] for query in queries], wide[1][:, 0])
@@ -72,7 +72,7 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
 def test_a_search_on_a_line_stops_where_it_goes_up_again(ef, end):
     points = np.array([[0.0], [1.0], [3.0], [2.6]], dtype=np.float32)
     links = np.array([[1, -1], [0, 2], [1, 3], [2, -1]], dtype=np.int32)
-    walk = MedoidWalk(points, points[:0], links, np.array([0], dtype=np.int32))
+    walk = MedoidSearch(points, points[:0], links, np.array([0], dtype=np.int32))
     # From 0 over 1: row 2 is farther than row 1, so that an `ef` of 1 does not meet 3.
     ids, _ = walk.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=ef)
     assert ids.item() == end
@@ -91,10 +91,10 @@ def test_removed_points_are_walked_through_and_never_found(graph, points, querie
     left = points[~gone]
     walk = graph.renumbered(number_now).from_medoids(left)
     assert walk.n_points == len(left)
-    assert_array_equal(walk.stations, points[gone])
+    assert_array_equal(walk.deleted, points[gone])
     exact, _ = ExactIndex(left).nearest(queries, 5)
     assert_array_equal(walk.nearest(queries, 5, ef=500)[0], exact)
-    # With so small an `ef` the stations have to hold the search together.
+    # With so small an `ef` the deleted have to hold the search together.
     found, _ = walk.nearest(queries, 1, ef=8)
     assert (found[:, 0] == exact[:, 0]).mean() > 0.95
 
@@ -110,12 +110,12 @@ def test_points_are_named_by_place_whatever_their_numbers(points, queries):
 
 def test_what_cannot_be_reached_is_found_by_brute_force(graph, points, queries):
     whole = graph.from_medoids(points)
-    torn = MedoidWalk(
-        points, whole.stations, np.full_like(whole.links, -1), whole.entries
+    torn = MedoidSearch(
+        points, whole.deleted, np.full_like(whole.links, -1), whole.entries
     )
     exact, _ = ExactIndex(points).nearest(queries, 3)
     assert_array_equal(torn.nearest(queries, 3)[0], exact)
-    assert torn.walker(2)(queries[0])[0] == exact[0, 0]
+    assert torn.row_searcher(2)(queries[0])[0] == exact[0, 0]
 
 
 def test_many_links_and_few_points(points, queries):
@@ -196,7 +196,7 @@ def test_stations_have_no_class(random):
     number_now[::2] = -1
     number_now[1::2] = np.arange(200)
     walk = graph_of(points).renumbered(number_now).from_medoids(points[1::2])
-    assert len(walk.stations) == 200
+    assert len(walk.deleted) == 200
     one_class = np.zeros(200, dtype=np.intp)
     ids, _, agreed = walk.nearest_unless_agreed(
         queries, 16, n_agree=4, stored=one_class, node_classes=one_class
