@@ -82,6 +82,7 @@ def local_classifier(
         search_recall,
         neighbors,
         exact,
+        out_of_fold=None,
         solved=None,
     )
     classifier.classes_, classifier.n_features_in_ = classes, layout.n_features

@@ -191,8 +191,8 @@ def read_pilot(fitted: Any) -> Shared:
     reliability, exponent = model.reliability, 1.0
     if reliability is not None and reliability.noise > 0.0:
         # Of the plain votes, which the reliability of the labels is found with.
-        sample = calibration_sample(training)
-        neighbors = model.rows.neighbors
+        sample = calibration_sample(training, model.honest_pairs)
+        neighbors = model.left_out_neighbors
         exponent = leave_one_out(
             training, neighbors, model.problem, pairs=sample
         ).exponent
