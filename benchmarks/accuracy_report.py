@@ -26,7 +26,13 @@ SHORT_LIST = (
     "adaptive",
     "KNNGraphClassifierCV",
 )
-SHOWN_BY_SET = (*SHORT_LIST[:-1], "adaptive, vote=labels", SHORT_LIST[-1])
+SHOWN_BY_SET = (
+    *SHORT_LIST[:-1],
+    "adaptive, vote=labels",
+    "lookup (ef=1), metric=euclidean",
+    "lookup (ef=auto), metric=euclidean",
+    SHORT_LIST[-1],
+)
 REFERENCE, DEFAULT, PLAIN = "CV-kNN", "lookup (ef=1)", "5-NN"
 # Points of accuracy up to which two means are level.
 TIE = 0.05

@@ -34,8 +34,8 @@ DECISIONS = (
         "lookup (ef=auto)",
     ),
     (
-        "the published search, to the letter",
-        'the defaults: `inference="lookup"`, greedy walk',
+        "a label in microseconds",
+        'the defaults: `inference="lookup"`, greedy search',
         "lookup (ef=1)",
     ),
     ("to compare: one nearest neighbor, exactly", "", "1-NN"),
@@ -90,14 +90,15 @@ def reproduction_sentence() -> str:
 
 def greedy_table() -> str:
     """What a lookup loses against 1-NN: worst, middle and best sets, and the mean."""
-    methods = ["1-NN", "lookup (ef=1)", "lookup (ef=auto)"]
+    # In the metric of 1-NN: what is lost is lost by the search alone.
+    lookups = ["lookup (ef=1)", "lookup (ef=auto)"]
+    methods = ["1-NN", *(f"{name}, metric=euclidean" for name in lookups)]
     page = next(t for t in tables_of(MEASURED, "noise 0.0") if t.columns[0] == "set")
     figures = page.set_index("set")[methods].map(_mean).astype(float)
-    loss = figures["lookup (ef=1)"] - figures["1-NN"]
+    loss = figures[methods[1]] - figures["1-NN"]
     figures = figures.loc[loss.sort_values(kind="stable").index]
     shown = figures.iloc[[0, 1, 2, len(figures) // 2, -1]].copy()
-    means = short_figures().iloc[:, 0].astype(float)
-    shown.loc[f"mean of {len(figures)} sets"] = means[methods]
+    shown.loc[f"mean of {len(figures)} sets"] = figures.mean()
     return table(
         ("set", "1-NN, exact", "lookup, `ef=1`", 'lookup, `ef="auto"`'),
         [

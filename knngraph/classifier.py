@@ -82,8 +82,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         `query_nugget` as they are. "reliability" compares, on left-out training
         rows, four shares of wrong labels from 0 to 0.4 and the nuggets
         `query_nugget` times 1/3, 1 and 10/3, and keeps what answers best: on clean
-        labels usually that all are right, with wrong ones that a label which its
-        neighbors contradict passes a part of its vote to the class they prefer.
+        labels that all are right, or that few are wrong; with wrong ones a label which
+        its neighbors contradict passes a part of its vote to the class they prefer.
         See `label_noise_` and `query_nugget_`. Touch it where labels are known to
         be right.
     max_neighbors : int, default=32

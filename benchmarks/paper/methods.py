@@ -134,8 +134,7 @@ def entries() -> list[Entry]:
             KNNGraphClassifier(metric="euclidean", **seed),
             OURS,
             "kNN-Graph",
-            "defaults of `KNNGraphClassifier`, but no learned map, as none was "
-            "published; one fit is read in all ways",
+            "defaults of `KNNGraphClassifier` but metric=euclidean; one fit for all",
             only=REFERENCE,
         ),
     ]

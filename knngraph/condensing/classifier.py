@@ -147,8 +147,8 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     >>> from knngraph import KNNGraphClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
-    >>> small = classifier.condense(tolerance=0.02)
+    >>> classifier = KNNGraphClassifier(metric="euclidean", ef=16, random_state=0)
+    >>> small = classifier.fit(X, y).condense(tolerance=0.02)
     >>> small.report_.n_kept < 50
     True
     >>> small.predict(X[[0, 70, 140]])

@@ -129,6 +129,7 @@ def leave_one_out(
     neighbors: Neighbors,
     problem: QueryProblem,
     *,
+    pairs: np.ndarray | None = None,
     cache: VoteWeightCache | None = None,
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
@@ -140,8 +141,10 @@ def leave_one_out(
     training : TrainingSet
     neighbors : Neighbors
     problem : QueryProblem
+    pairs : ndarray of shape (n,) or None, default=None
+        Pairs to answer, the results in their order; None for all.
     cache : VoteWeightCache or None
-        Receives the vote weights of its pairs.
+        Receives the vote weights of its pairs, where all are answered.
     n_threads : int, default=1
     advance : callable or None
 
@@ -149,28 +152,30 @@ def leave_one_out(
     -------
     LeaveOneOut
     """
-    n_pairs = training.n_pairs
+    left_out = np.arange(training.n_pairs) if pairs is None else pairs
+    n_pairs = len(left_out)
     right = np.empty(n_pairs, dtype=bool)
     own_share = np.empty(n_pairs)
     rival_code = np.empty(n_pairs, dtype=np.int32)
     rival_share = np.empty(n_pairs)
-    sample = calibration_sample(training)
+    sample = calibration_sample(training)[:n_pairs]
     step = queries_per_block(training.n_classes)
     for start in range(0, n_pairs, step):
-        pairs = np.arange(start, min(start + step, n_pairs))
-        votes = _votes_of_block(training, neighbors, problem, pairs, cache, n_threads)
-        given = training.pair_code[pairs]
-        right[pairs] = votes.argmax(axis=1) == given
-        own_share[pairs] = votes[np.arange(len(pairs)), given]
+        block = slice(start, start + step)
+        some = left_out[block]
+        votes = _votes_of_block(training, neighbors, problem, some, cache, n_threads)
+        given = training.pair_code[some]
+        right[block] = votes.argmax(axis=1) == given
+        own_share[block] = votes[np.arange(len(some)), given]
         if start == 0:
             # The sample fits into one block.
             exponent = fit_exponent(
-                votes[sample], training.pair_code[sample], training.pair_count[sample]
+                votes[sample], given[sample], training.pair_count[some[sample]]
             )
-        rival_code[pairs], rival_share[pairs] = take_rivals(votes, given)
+        rival_code[block], rival_share[block] = take_rivals(votes, given)
         if advance is not None:
-            advance(len(pairs))
-    score = float(np.average(right, weights=training.pair_count))
+            advance(len(some))
+    score = float(np.average(right, weights=training.pair_count[left_out]))
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
 

@@ -58,7 +58,7 @@ def test_held_out_labels_are_never_seen(rows, monkeypatch):
         assert len(maps[fold]) == N_MAPS
         assert_array_equal(other_maps[fold], maps[fold])
         # The answers stay, so that every right one is a wrong one now.
-        assert_array_equal(other_right[fold], ~np.array(right[fold]))
+        assert_array_equal(other_right[fold], 1.0 - np.array(right[fold]))
         elsewhere = [m for i, m in enumerate(maps) if i != fold]
         changed = [m for i, m in enumerate(other_maps) if i != fold]
         assert not np.array_equal(elsewhere, changed)
@@ -71,8 +71,25 @@ def test_answers_recomputed(rows):
         maps = gradient_maps(X[fitted], codes[fitted], 2)
         for found, linear in zip(right, [np.eye(12), *maps], strict=True):
             mapped = X.astype(float) @ linear
-            nearest = cdist(mapped[held_out], mapped[fitted]).argmin(axis=1)
-            assert_array_equal(found, codes[fitted][nearest] == codes[held_out])
+            distances = cdist(mapped[held_out], mapped[fitted])
+            labels = codes[fitted][distances.argsort(axis=1)[:, :5]]
+            # Of two classes the one that three of five have; the nearest comes first.
+            answers = np.array([labels[:, 0], labels.mean(axis=1) > 0.5])
+            assert_array_equal(found, (answers == codes[held_out]).mean(axis=0))
+
+
+def test_the_nearest_decides_between_equals():
+    # Two votes against two; the fifth row is of a third class.
+    rows = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [0.0]], dtype=np.float32)
+    codes = np.array([1, 0, 0, 1, 2, 1])
+    right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
+    assert_array_equal(next(right), [1.0])
+    codes[0], codes[3] = 2, 0  # the nearest is outvoted
+    right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
+    assert_array_equal(next(right), [0.0])
+    codes[5] = 0
+    right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
+    assert_array_equal(next(right), [0.5])
 
 
 def test_folds_hold_every_row_out_once(random):
@@ -94,7 +111,8 @@ def answers(*by_map):
     def right_by_map(rows, codes, n_classes, fitted, held_out, seed):
         for share in by_map:
             right_by_map.n_fitted += 1
-            yield np.arange(len(held_out)) < round(share * len(held_out))
+            right = np.arange(len(held_out)) < round(share * len(held_out))
+            yield right.astype(float)
         right_by_map.n_ended += 1
 
     right_by_map.n_fitted = right_by_map.n_ended = 0
@@ -147,8 +165,8 @@ def test_few_rows_ask_for_a_clearer_lead(n_rows, number, monkeypatch):
     def right_by_map(rows, codes, n_classes, fitted, held_out, seed):
         # A map wins two rows in twenty, and loses one.
         place = np.arange(len(held_out)) / len(held_out)
-        yield place < 0.5
-        yield (place > 0.045) & (place < 0.6)
+        yield (place < 0.5).astype(float)
+        yield ((place > 0.045) & (place < 0.6)).astype(float)
 
     assert chosen(monkeypatch, right_by_map, n_rows) == number
 
