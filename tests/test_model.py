@@ -40,7 +40,7 @@ PARTS = {
     ("inference", "probabilities", "expected"),
     [
         ("lookup", False, {"graph", "stored"}),
-        ("adaptive", False, {"problem", "left_out"}),
+        ("adaptive", False, {"problem", "left_out_neighbors", "left_out"}),
         ("cascade", False, PARTS),
         ("lookup", True, PARTS),
     ],

@@ -156,7 +156,8 @@ def answer_probabilities(
     ndarray of shape (n_queries, n_classes)
         The largest entry of a row is the class of `answer_codes`. Where the nearest
         nodes of a cascade do not agree, the shares are those of the candidates' vote,
-        even if a margin resolves the query.
+        even if a margin resolves the query; if the vote then prefers another class
+        than the stored one, the two exchange their shares.
     """
     probabilities = np.empty((X.shape[0], model.training.n_classes))
     calibration = model.calibration
@@ -168,13 +169,17 @@ def answer_probabilities(
         answers = probabilities[block]
         if len(found.open):
             votes = found.votes(model, options.n_threads, slice(None))
-            codes = votes.argmax(axis=1)
+            first = votes.argmax(axis=1)
+            codes = first.copy()
             resolved = np.flatnonzero(found.resolved[found.open])
             if model.stored is not None:
                 nodes = found.nodes[found.open[resolved]]
                 codes[resolved] = model.stored.codes[nodes]
             # Votes that differ in the last digit may do so no longer.
             shares = sharpen(votes, calibration.adaptive)
+            other = np.flatnonzero(codes != first)
+            places = (other[:, None], np.stack([codes[other], first[other]], axis=1))
+            shares[places] = shares[places][:, ::-1]
             answers[found.open] = favor(shares, codes)
         agreed = np.delete(np.arange(len(queries)), found.open)
         if len(agreed):

@@ -71,8 +71,12 @@ class OutOfFold:
         return cls(maps, fold_of_pair)
 
     def honest_pairs(self) -> np.ndarray:
-        """Pairs whose leave-one-out answers are those of new rows, ascending."""
-        return np.flatnonzero(self.fold_of_pair != _SEEN)
+        """Pairs whose leave-one-out answers are those of new rows, ascending.
+
+        All pairs where these are none: so few rows that no fold leads to a map.
+        """
+        honest = np.flatnonzero(self.fold_of_pair != _SEEN)
+        return honest if len(honest) else np.arange(len(self.fold_of_pair))
 
     def after(self, pair_now: np.ndarray, n_pairs: int) -> "OutOfFold":
         """The same after a change of the rows; new pairs are unseen.

@@ -197,36 +197,47 @@ def test_a_query_is_resolved_or_answered_by_its_candidates(params, model, split)
     # the same, by the same votes and exponent, to the bit.
     adaptive = switched(model, inference="adaptive", **{"ef": model.ef_} | params)
     unresolved = np.flatnonzero(~resolved)
-    ids, squared = candidates_of(model, X_test)
-    expected_ids, expected_squared = candidates_of(adaptive, X_test)
-    same = (ids == expected_ids[unresolved]).all(axis=1)
+    found = found_by(model, X_test)
+    expected = found_by(adaptive, X_test)
+    same = (found.ids == expected.ids[found.open]).all(axis=1)
     if params == EARLY:
         # A search that goes on from where it might have ended finds as much.
         assert same.mean() > 0.9
-        assert_allclose(squared, expected_squared[unresolved], rtol=0.05)
+        assert_allclose(found.squared, expected.squared[found.open], rtol=0.05)
     else:
         assert same.all()
-    same = unresolved[same]
+    same = np.intersect1d(found.open[same], unresolved)
+    assert len(same)
     assert_array_equal(answers[same], adaptive.predict(X_test)[same])
     assert_array_equal(shares[same], adaptive.predict_proba(X_test)[same])
-    # The stored label and shares of the nearest node, with the exponent of the rows
-    # that are resolved.
+    # The stored label of the nearest node, and, where the nearest nodes agree, its
+    # shares with the exponent of such rows.
     fitted = model._model
-    nodes = node_of_answer(model, X_test)[resolved]
     stored = fitted.stored
-    assert_array_equal(answers[resolved], model.classes_[stored.codes[nodes]])
+    nodes = node_of_answer(model, X_test)
+    expected = model.classes_[stored.codes[nodes[resolved]]]
+    assert_array_equal(answers[resolved], expected)
     exponent = fitted.stored_rule.calibration.agreed
-    assert_allclose(shares[resolved], sharpen(stored.shares[nodes], exponent))
+    agreed = np.setdiff1d(np.arange(len(X_test)), found.open)
+    assert resolved[agreed].all()
+    expected = sharpen(stored.shares[nodes[agreed]], exponent)
+    assert_allclose(shares[agreed], expected)
+    # Where a margin resolves a query, its candidates vote on the probabilities.
+    by_margin = np.intersect1d(found.open, np.flatnonzero(resolved))
+    votes = adaptive.predict_proba(X_test)[by_margin]
+    assert_allclose(
+        np.sort(shares[by_margin], axis=1), np.sort(votes, axis=1), atol=0.05
+    )
+    assert_allclose(shares.sum(axis=1), 1.0)
     lookup = switched(model, inference="lookup", ef=100)
     assert (adaptive.predict(X_test) != lookup.predict(X_test)).any()
 
 
-def candidates_of(model, X):
-    """Candidates of the queries that no stored label answers."""
+def found_by(model, X):
+    """What the search for the queries finds."""
     options = model._options()
     read = model._query_model(options)
-    found = search(read, options, read.space.map_rows(X))
-    return found.ids, found.squared
+    return search(read, options, read.space.map_rows(X))
 
 
 def node_of_answer(model, X):

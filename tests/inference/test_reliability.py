@@ -52,7 +52,8 @@ def left_out_of(training, problem=PROBLEM):
     neighbors = nearest_others(
         ExactIndex(training.points), training.points, training.node_counts(), 20
     )
-    cache = VoteWeightCache(voting_pairs(training, neighbors, problem))
+    all_pairs = np.arange(training.n_pairs)
+    cache = VoteWeightCache(voting_pairs(training, neighbors, problem, all_pairs))
     return neighbors, leave_one_out(training, neighbors, problem, cache=cache), cache
 
 
@@ -121,7 +122,7 @@ def test_the_choice_is_the_best_of_the_grid(share, rows, random):
     training = build_training_set(X, y, 3)
     neighbors, plain, cache = left_out_of(training)
     reliability, left_out = estimate_reliability(
-        training, neighbors, PROBLEM, plain, cache
+        training, neighbors, PROBLEM, plain, cache, np.arange(training.n_pairs)
     )
     scores = {
         (factor, noise): (

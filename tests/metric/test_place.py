@@ -51,7 +51,7 @@ def test_no_map_where_none_helps():
     random = np.random.default_rng(0)
     X = random.normal(size=(300, 2))
     y = (np.linalg.norm(X, axis=1) > 1.2).astype(int)
-    space, _ = place_training_rows(X, y, 2, "auto")
+    space, *_ = place_training_rows(X, y, 2, "auto")
     assert (space.metric, space.linear) == ("euclidean", None)
 
 
@@ -66,24 +66,24 @@ def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
 
 def test_the_map_that_was_chosen_is_learned_from_all_rows(random, monkeypatch):
     X, y = needle(random, 200)
-    plain, training = place_training_rows(X, y, 2, "euclidean")
+    plain, training, _ = place_training_rows(X, y, 2, "euclidean")
     factors = gradient_maps(training.points, training.pair_code, 2)
     maps = [symmetric_map(factor) for factor in factors]
     assert len(maps) == N_MAPS
     for number, linear in enumerate(maps, start=1):
         monkeypatch.setattr(place, "choose_map", lambda *rows, seed, n=number: n)
-        space, _ = place_training_rows(X, y, 2, "auto")
+        space, *_ = place_training_rows(X, y, 2, "auto")
         assert_array_equal(space.linear, linear)
-    learned, _ = place_training_rows(X, y, 2, "learned")
+    learned, *_ = place_training_rows(X, y, 2, "learned")
     assert_array_equal(learned.linear, maps[-1])
     assert_array_equal(learned.center, plain.center)
 
 
 def test_the_order_of_the_rows_changes_no_map(random):
     X, y = needle(random, 300)
-    space, training = place_training_rows(X, y, 2, "auto", seed=3)
+    space, training, _ = place_training_rows(X, y, 2, "auto", seed=3)
     order = random.permutation(300)
-    other, moved = place_training_rows(X[order], y[order], 2, "auto", seed=3)
+    other, moved, _ = place_training_rows(X[order], y[order], 2, "auto", seed=3)
     assert_array_equal(other.linear, space.linear)
     assert_array_equal(moved.points, training.points)
     assert_array_equal(moved.node_of_row, training.node_of_row[order])
@@ -103,7 +103,7 @@ def test_threads_change_no_bytes(random):
 def test_rows_are_centered_scaled_and_mapped(random):
     X, y = needle(random, 100)
     for scale in (1.0, 1e-20, 1e20):
-        space, training = place_training_rows(X * scale, y, 2, "learned")
+        space, training, _ = place_training_rows(X * scale, y, 2, "learned")
         expected = ((X * scale - space.center) / space.scale) @ space.linear
         assert_allclose(space.map_rows(X * scale), expected, rtol=1e-5, atol=1e-5)
         assert_array_equal(
@@ -113,7 +113,7 @@ def test_rows_are_centered_scaled_and_mapped(random):
 
 def test_a_row_is_mapped_alike_in_any_block(random):
     X, y = needle(random, 300, n_features=40)
-    space, _ = place_training_rows(X, y, 2, "learned")
+    space, *_ = place_training_rows(X, y, 2, "learned")
     together = space.map_rows(X)
     alone = np.concatenate([space.map_rows(row[None]) for row in X])
     assert_array_equal(together, alone)
@@ -197,8 +197,8 @@ def test_constant_columns_and_rows_that_are_all_the_same(metric, random):
 
 def test_sparse_rows_choose_as_dense_ones_do(digits):
     X, y = digits[0][:300], digits[1][:300] % 3
-    dense, _ = place_training_rows(X, y, 3, "auto")
-    thin, _ = place_training_rows(sparse.csr_array(X), y, 3, "auto")
+    dense, *_ = place_training_rows(X, y, 3, "auto")
+    thin, *_ = place_training_rows(sparse.csr_array(X), y, 3, "auto")
     assert dense.metric == thin.metric
 
 
