@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from knngraph.metric.gradient_map import N_MAPS, gradient_maps
+from knngraph.metric.gradient_map import N_MAPS, POWERS, gradient_maps
 
 # Rows that a choice is made on; above, a sample of so many.
 MAX_ROWS = 2000
@@ -18,8 +18,8 @@ _ENOUGH_ROWS = 600
 # for a clearer lead than many.
 _LEAD = 0.5
 _LEAD_ROWS = 2
-# Standard errors by which a map may fall behind in the first fold before it and all
-# that follow are given up.
+# Standard errors by which the full map of a round may fall behind in the first fold
+# before no other round is tried.
 _GIVE_UP = 2.0
 # Below so many rows those that are held out are too few to tell.
 _FEWEST_ROWS = 30
@@ -78,10 +78,12 @@ def choose_map(
             gained = mapped - plain
             lead[number] += gained.sum()
             differ[number] += (gained**2).sum()
-            behind = lead[number] < -_GIVE_UP * np.sqrt(differ[number])
-            if behind and not n_answered:
-                number -= 1  # further maps go further the same way
-                break
+            is_full = number % len(POWERS) == 0
+            if is_full and not n_answered and _is_behind(lead, differ)[number]:
+                break  # another round goes further the same way
+        if not n_answered:
+            while number and _is_behind(lead, differ)[number]:
+                number -= 1
         n_maps = number
         if not n_maps:
             return 0
@@ -91,6 +93,11 @@ def choose_map(
     best = int(np.argmax(lead[: n_maps + 1]))  # the first of equals: the gentlest
     needed = _LEAD_ROWS + _LEAD * np.sqrt(differ[best])
     return best if lead[best] > needed else 0
+
+
+def _is_behind(lead: np.ndarray, differ: np.ndarray) -> np.ndarray:
+    """Whether a map is behind by more than chance, map by map."""
+    return lead < -_GIVE_UP * np.sqrt(differ)
 
 
 def folds(codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -172,14 +172,21 @@ def test_few_rows_ask_for_a_clearer_lead(n_rows, number, monkeypatch):
 
 
 def test_maps_that_fall_behind_are_given_up(monkeypatch):
-    judged = answers(0.9, 0.5, 0.99, 0.99, 0.99)
+    judged = answers(0.9, 0.5, 0.5, 0.99, 0.99)
     assert chosen(monkeypatch, judged) == 0
-    # Nothing but the first map, and no other fold.
-    assert judged.n_fitted == 2
+    # Nothing but the maps of the first round, and no other fold.
+    assert judged.n_fitted == 1 + 2
+    # A gentle map may win where the full one is behind.
     judged = answers(0.7, 0.9, 0.5, 0.99, 0.99)
     assert chosen(monkeypatch, judged) == 1
-    # The second map of the first fold is the last that is tried.
-    assert judged.n_fitted == 3 + 2 + 2
+    assert judged.n_fitted == (1 + 2) + (1 + 1) + (1 + 1)
+    # And the other way round.
+    judged = answers(0.7, 0.5, 0.9, 0.8, 0.6)
+    assert chosen(monkeypatch, judged) == 2
+    # The last maps of the first fold were behind.
+    judged = answers(0.7, 0.9, 0.8, 0.5, 0.5)
+    assert chosen(monkeypatch, judged) == 1
+    assert judged.n_fitted == (1 + 4) + (1 + 2) + (1 + 2)
 
 
 def test_no_more_folds_than_the_choice_needs(monkeypatch):
