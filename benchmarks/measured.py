@@ -43,7 +43,6 @@ class Page(NamedTuple):
 
 
 _ACCURACY = "benchmarks.accuracy run --data-dir DIR --max-rows 5000"
-_DASK = "benchmarks.distributed --csv RESULTS/distributed.csv"
 _FROM_FILE = "--report-only --write-docs"
 PAGES = (
     Page(
@@ -70,12 +69,7 @@ PAGES = (
         "paper/paper.csv",
         f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
     ),
-    Page(
-        "dask.md",
-        (f"{_DASK} --data-dir DIR",),
-        "distributed.csv",
-        f"{_DASK} --only --write-docs",
-    ),
+    Page("dask.md", ("benchmarks.cluster --data-dir DIR",)),
     *(
         Page(name, (f"benchmarks.{arguments} --write-docs",))
         for name, arguments in (

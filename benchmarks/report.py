@@ -4,7 +4,6 @@ Text may carry `code` and **bold**; bold is kept for what a test says. The HTML 
 is rendered from the Markdown, with the pictures inside, and needs nothing else.
 """
 
-import html
 import re
 import shutil
 from collections.abc import Iterable, Sequence
@@ -13,33 +12,7 @@ from typing import Any
 
 from benchmarks.figures import on_white
 from benchmarks.pages import DOCS, table
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1e21; --soft: #5b626b; --paper: #ffffff;
-  --line: #d9dde2; --stripe: #f5f6f8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a3abb5;
-  --paper: #15171a; --line: #363b42; --stripe: #1d2024; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem; color: var(--ink);
-  background: var(--paper); font: 1rem/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; }
-h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-h1, h2, p, li { overflow-wrap: anywhere; }
-p, li { max-width: 46rem; }
-em { color: var(--soft); font-size: .9rem; }
-code { font-size: .92em; background: var(--stripe); padding: .05em .3em;
-  border-radius: 3px; }
-table { display: block; overflow-x: auto; margin: 1rem 0; font-size: .9rem;
-  border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; text-align: right; vertical-align: top;
-  min-width: 5.5rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
-  background: var(--paper); }
-thead th { border-bottom: 2px solid var(--line); }
-p:has(> svg) { max-width: none; display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
-svg { width: 100%; max-width: 34rem; height: auto; color: var(--ink); }
-"""
+from knngraph.compare.html_page import html_page
 
 
 class Report:
@@ -99,12 +72,7 @@ class Report:
                 lambda _, file=file, svg=svg: _inside(svg, Path(file).stem),
                 body,
             )
-        return (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{html.escape(self.title)}</title>\n<style>{_STYLE}</style>\n"
-            f"</head>\n<body>\n{body}</body>\n</html>\n"
-        )
+        return html_page(self.title, [body])
 
     def write(self, path: Path) -> list[Path]:
         """Write the page as Markdown and as HTML beside it; return both paths."""

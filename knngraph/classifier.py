@@ -359,7 +359,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
         with stage("placing rows", X.shape[0], self.verbose) as placing:
-            space, training = place_training_rows(
+            space, training, out_of_fold = place_training_rows(
                 X,
                 codes,
                 len(self.classes_),
@@ -391,7 +391,15 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self._select(training, neighbors, space, scales, seed, n_threads)
         settings = self._fit_settings(scales, space, neighbors, n_listed, seed)
         rows = IndexedRows(
-            space, training, None, index, search_recall, neighbors, exact, solved=None
+            space,
+            training,
+            None,
+            index,
+            search_recall,
+            neighbors,
+            exact,
+            out_of_fold,
+            solved=None,
         )
         self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
         self._warn_of_lost_searches()

@@ -31,6 +31,7 @@ from knngraph.inference.leave_one_out import (
 )
 from knngraph.inference.reliability import estimate_reliability, voting_pairs
 from knngraph.inference.stored import StoredAnswers
+from knngraph.metric.out_of_fold import OutOfFold
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -115,6 +116,8 @@ class IndexedRows:
     neighbors : Neighbors
     exact : bool
         Whether the neighbors are those of an exact search.
+    out_of_fold : OutOfFold or None
+        For left-out rows that the map of the space has seen; None without a map.
     solved : Solved or None
         The problems that were solved last; None where none were, or where all
         rows were candidates.
@@ -127,6 +130,7 @@ class IndexedRows:
     search_recall: SearchRecall
     neighbors: Neighbors
     exact: bool
+    out_of_fold: OutOfFold | None
     solved: Solved | None
 
 
@@ -265,18 +269,36 @@ class FittedModel:
         return replace(self.settings.problem, sigma=sigma)
 
     @found_once
+    def left_out_neighbors(self) -> Neighbors:
+        """Neighbor lists of left-out rows, under maps that have not seen them."""
+        neighbors, out_of_fold = self.rows.neighbors, self.rows.out_of_fold
+        if out_of_fold is None:
+            return neighbors
+        return out_of_fold.neighbors(self.training, neighbors, n_threads=self.n_threads)
+
+    @property
+    def honest_pairs(self) -> np.ndarray:
+        """Pairs whose leave-one-out answers are those of new rows."""
+        if self.rows.out_of_fold is None:
+            return np.arange(self.training.n_pairs)
+        return self.rows.out_of_fold.honest_pairs()
+
+    @found_once
     def left_out(self) -> LeftOut:
         """Leave-one-out answers, and the reliability of the labels."""
-        training, neighbors = self.training, self.rows.neighbors
+        training, neighbors = self.training, self.left_out_neighbors
+        honest = self.honest_pairs
+        sample = calibration_sample(training, honest)
         cache = None
         if self.settings.vote == "reliability":
-            pairs = voting_pairs(training, neighbors, self.problem)
+            pairs = voting_pairs(training, neighbors, self.problem, sample)
             cache = VoteWeightCache(pairs)
         with stage("leaving rows out", training.n_pairs, self.verbose) as leaving:
             answers = leave_one_out(
                 training,
                 neighbors,
                 self.problem,
+                honest=honest,
                 cache=cache,
                 n_threads=self.n_threads,
                 advance=leaving.advance,
@@ -289,6 +311,7 @@ class FittedModel:
             self.problem,
             answers,
             cache,
+            sample,
             n_threads=self.n_threads,
         )
         return LeftOut(answers, reliability)
@@ -304,10 +327,10 @@ class FittedModel:
     def stored_rule(self) -> StoredRule:
         """The rule of a cascade and the calibration, from left-out rows."""
         training, graph, left_out = self.training, self.graph, self.left_out
-        sample = calibration_sample(training)
+        sample = calibration_sample(training, self.honest_pairs)
         (votes,) = stored_votes_left_out(
             training,
-            self.rows.neighbors,
+            self.left_out_neighbors,
             graph.same_class,
             graph.problem,
             self.settings.graph.max_neighbors,
@@ -317,15 +340,16 @@ class FittedModel:
         )
         rule, resolved = learn_rule(
             training,
-            self.rows.neighbors,
+            self.left_out_neighbors,
             self.problem,
             left_out.answers,
             self.stored.codes,
             votes,
+            sample,
             self.settings.tolerance,
         )
         calibration = calibrate_stored(
-            training, votes, resolved[: len(sample)], left_out.answers.exponent
+            training, votes, sample, resolved[sample], left_out.answers.exponent
         )
         return StoredRule(rule, resolved, calibration)
 

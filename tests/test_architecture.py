@@ -181,6 +181,7 @@ def test_circles_and_floors_of_a_graph_by_hand():
         (("knngraph.model",), ("knngraph.updating", "knngraph.serving", *ESTIMATORS)),
         (("knngraph.metric",), ("knngraph.model", *ESTIMATORS)),
         (("knngraph.condensing",), ESTIMATORS),
+        (("knngraph.inspection",), ESTIMATORS),
         # Serving works where scikit-learn is not installed.
         (("knngraph.serving",), (*ESTIMATORS, "sklearn", "scipy.optimize")),
         (
@@ -206,8 +207,9 @@ def test_imports_point_one_way(those, never_import):
     assert not [pair for pair in found if belongs_to(pair[1], never_import)]
 
 
-def test_baselines_take_the_graph_classifier_from_nowhere():
-    taken = {name.split(".")[-1] for _, name in imported_by(("knngraph.baselines",))}
+@pytest.mark.parametrize("room", ["knngraph.baselines", "knngraph.inspection"])
+def test_rooms_that_know_no_graph_classifier_by_name(room):
+    taken = {name.split(".")[-1] for _, name in imported_by((room,))}
     assert taken
     assert not {"KNNGraphClassifier", "KNNGraphClassifierCV"} & taken
 

@@ -217,17 +217,7 @@ def _is_nested(value: object) -> bool:
 
 
 def make_preparation(columns: Columns) -> Any:
-    """The transformer of scikit-learn's own parts that every method sits behind.
-
-    Parameters
-    ----------
-    columns : Columns
-
-    Returns
-    -------
-    ColumnTransformer
-        For rows of `prepared_input`.
-    """
+    """The `ColumnTransformer` before every method, for rows of `prepared_input`."""
     n_numbers = len(columns.number_names)
     n_columns = n_numbers + len(columns.category_names)
     numbers = make_pipeline(
@@ -277,12 +267,7 @@ def check_size(columns: Columns) -> None:
 
 
 def describe_preparation(columns: Columns) -> list[str]:
-    """What is done to the columns, in the names of scikit-learn.
-
-    Returns
-    -------
-    list of str
-    """
+    """What is done to the columns, in the names of scikit-learn."""
     lines = []
     if columns.number_names:
         missing = int(np.isnan(columns.numbers).sum())

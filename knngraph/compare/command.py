@@ -18,18 +18,7 @@ DEFAULT_SAMPLE = 20_000
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Compare, print, write the report.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        Of `knngraph.cli`.
-
-    Returns
-    -------
-    int
-        0, or 2 where the table or an option will not do.
-    """
+    """Compare, print, write the report; the status is 2 for a bad table or option."""
     try:
         if options.report is not None:
             _check_report(options.report)
@@ -49,16 +38,7 @@ def run_compare(options: argparse.Namespace) -> int:
 
 
 def compare_table(options: argparse.Namespace) -> Any:
-    """Everything up to the reports.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    Comparison
-    """
+    """Read the table, prepare it and compare: all but the reports."""
     table = read_table(options.file, separator=options.sep, encoding=options.encoding)
     frame, notices = table.frame, list(table.notices)
     names = list(frame.columns)

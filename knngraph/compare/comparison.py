@@ -55,17 +55,7 @@ class Choice:
 
 
 def choose(measured: list[Measured]) -> Choice:
-    """Apply the rule.
-
-    Parameters
-    ----------
-    measured : list of Measured
-        One of them the majority class.
-
-    Returns
-    -------
-    Choice
-    """
+    """Apply the rule to figures that include those of the majority class."""
     (majority,) = [m for m in measured if m.method.name == MAJORITY]
     methods = [m for m in measured if m.failure is None and m.method.name != MAJORITY]
     if not methods:

@@ -66,14 +66,7 @@ class Fit:
 def all_fits(*, quick: bool = False) -> list[Fit]:
     """Everything that is compared, simplest first.
 
-    Parameters
-    ----------
-    quick : bool, default=False
-        Leave out what learns a metric or its own settings.
-
-    Returns
-    -------
-    list of Fit
+    `quick` leaves out what learns a metric or its own settings.
     """
     fits = [
         _one(

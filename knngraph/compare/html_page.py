@@ -1,16 +1,11 @@
-"""A self-contained HTML page of blocks: light and dark, wide and narrow, no network.
-
-Every block escapes its text, or renders it with the function given as `text`.
-"""
+"""A self-contained HTML page of blocks: light and dark, wide and narrow, no network."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-# A cell longer than this is text to read and not a figure of a column.
-_LONGEST_FIGURE = 24
 # A color that no drawing uses by itself: `as_svg` turns it into the ink of the page.
 _INK = "#010203"
 _DRAWING = {
@@ -47,7 +42,7 @@ def html_page(title: str, blocks: Iterable[str]) -> str:
     ----------
     title : str
     blocks : iterable of str
-        HTML, from the functions below or your own.
+        HTML: from the functions below, or rendered from Markdown.
 
     Returns
     -------
@@ -70,30 +65,23 @@ def html_page(title: str, blocks: Iterable[str]) -> str:
     )
 
 
-def heading(words: str, level: int = 2, *, text: Callable[[str], str] = escape) -> str:
+def heading(words: str, level: int = 2) -> str:
     """A heading."""
-    return f"<h{level}>{text(words)}</h{level}>"
+    return f"<h{level}>{escape(words)}</h{level}>"
 
 
-def paragraph(
-    words: str, kind: str = "", *, text: Callable[[str], str] = escape
-) -> str:
+def paragraph(words: str, kind: str = "") -> str:
     """A paragraph; its kind is "", "lead" or "note"."""
-    return f"<p{_kind(kind)}>{text(words)}</p>"
+    return f"<p{_kind(kind)}>{escape(words)}</p>"
 
 
-def bullets(items: Iterable[str], *, text: Callable[[str], str] = escape) -> str:
+def bullets(items: Iterable[str]) -> str:
     """A list."""
-    return "<ul>" + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
 
 def table(
-    heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    chosen: str | None = None,
-    caption: str = "",
-    text: Callable[[str], str] = escape,
+    heads: Sequence[str], rows: Iterable[Sequence[str]], chosen: str | None = None
 ) -> str:
     """A table that scrolls by itself where the screen is narrow.
 
@@ -104,34 +92,17 @@ def table(
         The first cell of a row names it.
     chosen : str or None, default=None
         Name of the row that gets a star.
-    caption : str, default=""
-    text : callable, default=html.escape
-        From the text of a cell to HTML.
     """
-    head = "".join(f"<th>{text(cell)}</th>" for cell in heads)
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
     lines = []
     for name, *cells in rows:
-        figures = "".join(
-            f"<td{_kind('words' if len(cell) > _LONGEST_FIGURE else '')}>"
-            f"{text(cell)}</td>"
-            for cell in cells
-        )
+        figures = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         mark = _kind("chosen" if name == chosen else "")
-        lines.append(f"<tr{mark}><th>{text(name)}</th>{figures}</tr>")
-    above = f"<caption>{text(caption)}</caption>" if caption else ""
+        lines.append(f"<tr{mark}><th>{escape(name)}</th>{figures}</tr>")
     return (
-        f"<div class='frame' tabindex='0'><table>{above}<thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f"<table tabindex='0'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
     )
-
-
-def figure(
-    panels: Iterable[str], caption: str = "", *, text: Callable[[str], str] = escape
-) -> str:
-    """Drawings (SVG) or other HTML side by side, with a caption below."""
-    inside = "".join(f"<div>{panel}</div>" for panel in panels)
-    below = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
-    return f"<figure><div class='panels'>{inside}</div>{below}</figure>"
 
 
 @contextmanager
@@ -146,14 +117,13 @@ def drawing(width: float = 4.4, height: float = 3.4) -> Iterator[tuple[Any, Any]
 
 
 def as_svg(picture: Any) -> str:
-    """The figure as SVG in the ink of the page; equal figures give equal bytes."""
+    """The figure as an SVG document in the ink of the page, with reproducible bytes."""
     import matplotlib
 
     target = io.StringIO()
     with matplotlib.rc_context(_DRAWING):
         picture.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    svg = target.getvalue().replace(_INK, "currentColor")
-    return svg[svg.index("<svg") :]
+    return target.getvalue().replace(_INK, "currentColor")
 
 
 def _kind(name: str) -> str:
@@ -179,8 +149,9 @@ body {
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
-p, li, figcaption { overflow-wrap: anywhere; max-width: 46rem; }
+p, li { overflow-wrap: anywhere; max-width: 46rem; }
 code { font-size: 0.9em; }
+em { color: var(--soft); font-size: 0.9rem; }
 .lead, .note, footer { color: var(--soft); }
 .note, footer { font-size: 0.85rem; }
 footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 0.5rem; }
@@ -204,21 +175,20 @@ span.chosen::before, tr.chosen th::before { content: "★ "; }
   background: linear-gradient(90deg, var(--other) 85%, transparent);
 }
 .key { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; }
-figure { margin: 1.5rem 0; }
-.panels {
-  display: grid; gap: 1rem; align-items: center;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr));
+p:has(> svg) {
+  max-width: none; display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
 }
-svg { width: 100%; height: auto; display: block; color: var(--ink); }
-.frame { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: 0.9rem; }
-caption, figcaption { text-align: left; color: var(--soft); font-size: 0.9rem; }
+svg { width: 100%; max-width: 46rem; height: auto; display: block; color: var(--ink); }
+table {
+  display: block; overflow-x: auto; margin: 1rem 0; border-collapse: collapse;
+  font-size: 0.9rem;
+}
 th, td { padding: 0.3rem 0.8rem 0.3rem 0; text-align: right; white-space: nowrap; }
-th:first-child {
+th:first-child, td:first-child {
   text-align: left; position: sticky; left: 0; background: var(--paper);
 }
 tbody th { font-weight: 400; }
-td.words { text-align: left; white-space: normal; min-width: 18rem; }
 thead th { color: var(--soft); font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }

@@ -23,7 +23,6 @@ from knngraph.compare.html_page import (
     as_svg,
     bullets,
     drawing,
-    figure,
     heading,
     html_page,
     paragraph,
@@ -131,4 +130,6 @@ def _picture(comparison: Comparison) -> str:
     )
     with drawing(8.0, 5.0) as (picture, axes):
         display.plot(axes)
-        return figure([as_svg(picture)])
+        svg = as_svg(picture)
+    # Without the prolog, which only a document may have.
+    return f"<p>{svg[svg.index('<svg') :]}</p>"

@@ -111,21 +111,7 @@ def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
 def check_folds(
     codes: np.ndarray, classes: np.ndarray, name: str, n_folds: int
 ) -> list[str]:
-    """Refuse folds that no class fills; say which classes do not fill them.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows,)
-    classes : ndarray of shape (n_classes,)
-    name : str
-        Of the target.
-    n_folds : int
-
-    Returns
-    -------
-    list of str
-        Notices.
-    """
+    """Refuse folds that no class fills; notices name the classes that do not."""
     counts = np.bincount(codes, minlength=len(classes))
     largest = int(counts.max())
     if largest < n_folds:

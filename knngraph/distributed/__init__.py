@@ -1,38 +1,23 @@
 """The graph classifier on Dask, for data that outgrows one machine.
 
-Which stage runs where, and what crosses the network (d features, m candidates a
-row, P partitions, four bytes a coordinate):
+Up to `local_rows` rows one task fits the estimator on one worker. Above, with d
+features, m candidates a row and P partitions:
 
-1. *Statistics.* Blocks of X are counted where they lie: classes, the median of
-   every column (a search over the digits of the numbers, three to six passes),
-   the scale. 32 KiB a column and block and pass, merged as a tree.
-2. *Placing.* Every row is mapped, and sent once to the partition that its hash
-   (or, with ``routing="centroids"``, its nearest centroid) names: 4 d + 20 bytes
-   a row. Copies meet there, partitions are of one size whatever the chunks of X
-   were, and follow one another in the random order of the nodes on one machine.
-3. *Indices.* One a partition, built where the partition lies, never moved.
-4. *Candidates.* Every partition asks every other (or the nearest few): 4 d bytes
-   a row there, at most 12 (m + 1) back. The best of all are kept: density, median
-   distances and the rows short of their own class are read off them.
-   2000 rows see whether single precision tells their nearest apart; only where it
-   does not, a few rows go to one worker as they were given.
-5. *Same class.* Only rows that are short ask: 4 d there, 12 (m / 2 + 1) back.
-6. *Lens* (``query_metric="auto"``, up to 50,000 distinct rows, as on one machine).
-   12 bytes a row and the coordinates of at most 1500 rows to one worker; what it
-   learns, 1 KiB a column, to all. Rows along it are worked out where coordinates
-   are. Where a lens is tried, 4. searches 2 m candidates; where it is kept, 7. and
-   8. fetch as many.
-7. *Learning.* A block of rows fetches its candidates, each once: at most
-   (3 m / 2)(4 d + 28) bytes a row. The problems are solved there, and every row
-   is left out once.
-8. *Thresholds, trust.* At most 5000 rows and their surroundings are solved again,
-   128 rows at a time at most; their votes (numbers, not rows) go to the client. How
-   far labels are believed is one choice on these rows, too; the belief in every
-   label follows where it lies.
+1. *Pilot.* One task fits the estimator on a sample of up to 50,000 rows: center,
+   scale and learned map, beams, calibration, the label noise model, the rule of a
+   cascade.
+2. *Placing.* Every row is mapped and sent once to its partition, by its hash or by
+   its nearest centroid: 4 d + 16 bytes a row. Copies meet there.
+3. *Indices.* One a partition, built where the partition lies.
+4. *Neighbor lists.* Blocks of rows are searched in every partition, or in the
+   nearest few: 4 d bytes a row there, at most 12 (m + 1) back. Extremes of the
+   density and bandwidths come from the lists of all partitions.
+5. *Learning.* A block of rows fetches its candidates, each once, and runs the stages
+   of one machine on that patch.
+6. *Answers.* A block of queries is searched in the same way, and fetches what its
+   inference reads off the nodes found.
 
 Nothing that grows with the number of rows goes to the client or to one worker.
-All of it are plain tasks that depend on each other: what a dying worker takes
-along is computed again, and comes out the same.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -47,14 +32,14 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from knngraph.distributed.estimator import DaskKNNGraphClassifier
-    from knngraph.distributed.local_model import predict, predict_proba
+    from knngraph.distributed.whole import predict, predict_proba
 
 __all__ = ["DaskKNNGraphClassifier", "predict", "predict_proba"]
 
 _HOME_OF_NAME = {
     "DaskKNNGraphClassifier": "knngraph.distributed.estimator",
-    "predict": "knngraph.distributed.local_model",
-    "predict_proba": "knngraph.distributed.local_model",
+    "predict": "knngraph.distributed.whole",
+    "predict_proba": "knngraph.distributed.whole",
 }
 
 

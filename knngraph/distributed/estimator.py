@@ -1,15 +1,20 @@
-"""The graph classifier whose training rows lie on a Dask cluster."""
+"""The estimator for training rows on a Dask cluster."""
 
+import copy
+import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     StrOptions,
     validate_parameter_constraints,
@@ -21,103 +26,91 @@ from sklearn.utils.validation import (
 )
 
 from knngraph.classifier import KNNGraphClassifier
-from knngraph.distributed.blocks import (
+from knngraph.distributed.answer import PartitionedModel, answers_of, count_right
+from knngraph.distributed.collections import (
+    Described,
+    answer_rows,
     describe_blocks,
     is_dask,
     is_frame,
     joint_classes,
     training_blocks,
 )
-from knngraph.distributed.certifying import certify_all
-from knngraph.distributed.collections import answer_rows
-from knngraph.distributed.fitting import (
-    ask_around_sample,
-    fit_partitions,
-    learn_all,
-    learn_thresholds_on,
-)
-from knngraph.distributed.gathering import LocalParts, check_size, local_model
-from knngraph.distributed.global_values import (
-    density_extremes,
-    median_bandwidth_on,
-    neighbors_bandwidth_on,
-)
-from knngraph.distributed.layout import Layout, build_indices, lay_out
-from knngraph.distributed.learning import Globals
-from knngraph.distributed.looking_closer import learn_lens_on, lens_bandwidth_on
-from knngraph.distributed.neighborhoods import (
-    look_around_all,
+from knngraph.distributed.files import load_parts, save_parts
+from knngraph.distributed.learn import (
+    learn_partitions,
+    list_neighbors,
     measure_routing,
-    search_own_classes,
+    with_bandwidths,
 )
-from knngraph.distributed.placing import (
-    fit_space_on,
-    learn_space_on,
-    place_rows,
-    route_rows,
+from knngraph.distributed.local import local_classifier
+from knngraph.distributed.partition import (
+    Layout,
+    Router,
+    assemble,
+    place_block,
+    sizes_of,
+    with_index,
 )
-from knngraph.distributed.precise import check_precision_on
-from knngraph.distributed.predicting import (
-    DistributedModel,
-    count_right,
-    labels_of_block,
-    probabilities_of_block,
-)
-from knngraph.distributed.summary import summarize
+from knngraph.distributed.pilot import Shared, fit_pilot
 from knngraph.distributed.tasks import (
     compute,
+    constant,
+    count_workers,
     finish,
+    homes_of,
     is_lost,
+    is_on_cluster,
+    items,
+    own_threads,
+    persist,
     task,
-    threads_of_task,
-    worker_addresses,
 )
-from knngraph.exceptions import LookupAgreementWarning
+from knngraph.distributed.whole import (
+    answer_block,
+    fit_whole,
+    free_parameters,
+    shown_attributes,
+)
 from knngraph.fitting import all_or_nothing
-from knngraph.graph.learn import GraphSettings
-from knngraph.index.build import LOOKUP_EF, walk_for
-from knngraph.index.protocol import ef_for
-from knngraph.inference.adaptive import n_listed_for
-from knngraph.inference.cascade import n_nodes_around
-from knngraph.inference.learn import ENOUGH_SAME_LABELS, ENOUGH_SAME_NODES
-from knngraph.inference.model import Reading
-from knngraph.parameters import PARAMETER_CONSTRAINTS, checked_scales
-from knngraph.space import Space
-from knngraph.updating.recipe import in_mapped_units
+from knngraph.index.build import walk_for
+from knngraph.inference.answer import PredictOptions
+from knngraph.parallel import count_threads
+from knngraph.parameters import PARAMETER_CONSTRAINTS
+from knngraph.progress import stage
+from knngraph.selection import KNNGraphClassifierCV
 
-_TOO_LITTLE_AGREEMENT = 0.95
-_OWN_PARAMETERS = ("n_partitions", "routing", "n_probes")
+# Bytes of X up to which one worker fits all rows.
+LOCAL_BYTES = 2 * 2**30
+_CHUNK_OF_QUERIES = 4096
 
 
 class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
-    """`KNNGraphClassifier` for training rows on a Dask cluster.
+    """Fits a classifier on rows of a Dask cluster, in one piece or in partitions.
 
-    Fits Dask arrays and data frames without bringing their rows to one place, and
-    answers Dask collections lazily. With ``routing="all"`` it learns what
-    `KNNGraphClassifier` learns of the same rows, whatever their chunks: to
-    rounding where the search is exact, and to the recall of the indices where it
-    is not.
+    Up to `local_rows` rows (and 2 GiB of them) one worker fits `estimator` on all
+    rows: the answers are those of one machine. Above, the rows stay in partitions on
+    the workers. A pilot, one fit on a sample of up to 50,000 rows, gives what they
+    share: space, learned map, beams, calibration, label noise and the rule of a
+    cascade. The neighbors of every row are learned from all partitions.
 
     Parameters
     ----------
-    inference, max_neighbors, support, density_scales, penalty_min, penalty_max, \
-    label_weight, label_discount, bandwidth, nugget, self_weight, positive, \
-    query_nugget, query_penalty, query_bandwidth, query_metric, vote, metric, \
-    cascade_tolerance, walk, ef, M, ef_construction, max_iter, tol, random_state, \
-    verbose
-        As for `KNNGraphClassifier`. Walks are those over the index of each
-        partition.
-    n_jobs : int or None, default=None
-        Threads of one task. None is one, -1 all cores of a worker's machine.
+    estimator : KNNGraphClassifier or None, default=None
+        None is ``KNNGraphClassifier()``. Up to `local_rows` rows any classifier will
+        do. Of a `KNNGraphClassifier` `inference`, `walk`, `ef` and `n_jobs` may be
+        changed after `fit`; `n_jobs` are the threads of one task.
     n_partitions : int or None, default=None
         Partitions of the training rows, each with an index of its own. None is one
         a worker.
     routing : {"all", "centroids"}, default="all"
-        "all" has every row ask every partition. "centroids" puts rows near each
-        other into one partition, and a row asks those of the nearest centroids:
-        less work and traffic, at the recall that `routing_recall_` says.
+        "all" searches every partition for every row. "centroids" puts rows near each
+        other into one partition and searches those of the nearest centroids: less
+        work and traffic, at the recall that `routing_recall_` says.
     n_probes : int, default=4
-        Partitions that a row asks with ``routing="centroids"``.
+        Partitions that are searched for a row with ``routing="centroids"``.
+    local_rows : int, default=50_000
+        Number of rows up to which one worker fits all of them.
 
     Attributes
     ----------
@@ -127,136 +120,78 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of a data frame, where all are strings.
-    metric_ : {"euclidean", "cosine", "learned"}
-        Metric that is used.
-    bandwidth_, query_bandwidth_ : float or None
+    partition_sizes_ : ndarray of shape (n_partitions,)
+        Rows of every partition; a single one where one worker fitted all rows.
+    routing_recall_ : float
+        Share of the candidates of sampled rows that the searched partitions hold.
+    metric_, bandwidth_, query_bandwidth_, query_nugget_, label_noise_, n_iter_
         As for `KNNGraphClassifier`.
-    query_metric_ : {"learned", "same"}
-        Whether candidates are compared along learned directions at queries.
-    query_nugget_ : float
-        Nugget that is used at queries.
-    label_noise_ : float
-        Share of wrong labels that the votes at queries reckon with.
-    loo_score_ : float
-        Accuracy of adaptive inference on the training rows, each left out; on at
-        most 5000 of them where "trusted" chose other than the plain vote.
-    lookup_agreement_ : float
-        Share of held-out training rows for which the walk in their partition ends
-        at the label that exact search finds there.
-    ef_ : int
-        Beam that the present parameters ask for, in every partition.
-    n_iter_ : int
-        Largest number of iterations that a row took.
-    optimality_gap_ : float
-        Largest violation of the optimality conditions in units of lambda*.
+    loo_score_, lookup_agreement_ : float
+        As for `KNNGraphClassifier`; of the pilot where there are partitions.
     n_relabeled_ : int
         Training rows whose stored label differs from the given one.
-    partition_sizes_ : ndarray of shape (n_partitions,)
-        Rows of every partition.
-    routing_recall_ : float
-        Share of the candidates of sampled training rows that the partitions they
-        ask hold; 1.0 where all are asked.
+    optimality_gap_ : float
+        Largest violation of the optimality conditions in units of lambda*.
 
     See Also
     --------
-    knngraph.KNNGraphClassifier : The same on one machine, with the learned graph.
+    knngraph.KNNGraphClassifier : The classifier on one machine.
     knngraph.distributed.predict : A local classifier over Dask collections.
 
     Examples
     --------
     >>> import dask.array as da
+    >>> from knngraph import KNNGraphClassifier
     >>> from knngraph.distributed import DaskKNNGraphClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(50, 4)), da.from_array(y, chunks=50)
-    >>> classifier = DaskKNNGraphClassifier(n_partitions=2, random_state=0).fit(X, y)
-    >>> classifier.predict(X)[[0, 70, 140]].compute()
+    >>> classifier = DaskKNNGraphClassifier(KNNGraphClassifier(random_state=0))
+    >>> classifier.fit(X, y).predict(X)[[0, 70, 140]].compute()
     array([0, 1, 2])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **PARAMETER_CONSTRAINTS,
+        "estimator": [HasMethods(["fit", "predict", "predict_proba"]), None],
         "n_partitions": [Interval(Integral, 1, None, closed="left"), None],
         "routing": [StrOptions({"all", "centroids"})],
         "n_probes": [Interval(Integral, 1, None, closed="left")],
+        "local_rows": [Interval(Integral, 0, None, closed="left")],
     }
 
     def __init__(
         self,
+        estimator: Any = None,
         *,
-        inference: str = "lookup",
-        max_neighbors: int = 32,
-        support: str = "auto",
-        density_scales: Any = (3, 7, 15),
-        penalty_min: float = 0.1,
-        penalty_max: float = 0.5,
-        label_weight: float = 0.3,
-        label_discount: float = 0.1,
-        bandwidth: float | str = "median",
-        nugget: float = 0.0,
-        self_weight: float = 2.0,
-        positive: bool = True,
-        query_nugget: float = 0.3,
-        query_penalty: float = 0.02,
-        query_bandwidth: float | str = "neighbors",
-        query_metric: str = "auto",
-        vote: str = "trusted",
-        metric: str = "euclidean",
-        cascade_tolerance: float = 0.002,
-        walk: str = "auto",
-        ef: int | str | None = None,
-        M: int = 16,
-        ef_construction: int = 200,
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
         n_partitions: int | None = None,
         routing: str = "all",
         n_probes: int = 4,
+        local_rows: int = 50_000,
     ) -> None:
-        self.inference = inference
-        self.max_neighbors = max_neighbors
-        self.support = support
-        self.density_scales = density_scales
-        self.penalty_min = penalty_min
-        self.penalty_max = penalty_max
-        self.label_weight = label_weight
-        self.label_discount = label_discount
-        self.bandwidth = bandwidth
-        self.nugget = nugget
-        self.self_weight = self_weight
-        self.positive = positive
-        self.query_nugget = query_nugget
-        self.query_penalty = query_penalty
-        self.query_bandwidth = query_bandwidth
-        self.query_metric = query_metric
-        self.vote = vote
-        self.metric = metric
-        self.cascade_tolerance = cascade_tolerance
-        self.walk = walk
-        self.ef = ef
-        self.M = M
-        self.ef_construction = ef_construction
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self.estimator = estimator
         self.n_partitions = n_partitions
         self.routing = routing
         self.n_probes = n_probes
+        self.local_rows = local_rows
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    def set_params(self, **params: Any) -> "DaskKNNGraphClassifier":
+        """Set parameters; `estimator__...` makes an estimator where there is none."""
+        nested = any(name.startswith("estimator__") for name in params)
+        if nested and self.estimator is None and "estimator" not in params:
+            self.estimator = KNNGraphClassifier()
+        super().set_params(**params)
+        return self
+
+    # `estimator` is checked by its own fit.
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any) -> "DaskKNNGraphClassifier":
         """Learn neighbors and stored labels of rows on the cluster.
 
         Parameters
         ----------
         X : dask Array of shape (n_samples, n_features) or dask DataFrame
-            Chunk sizes may be unknown. Its blocks are read about ten times:
-            persist what is costly to make.
+            Chunk sizes may be unknown. Its blocks are read three times: persist
+            what is costly to make.
         y : dask Array of shape (n_samples,) or dask Series
 
         Returns
@@ -266,115 +201,77 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             that it had before.
         """
         with all_or_nothing(self):
-            return self._fit(X, y)
-
-    def _fit(self, X: Any, y: Any) -> "DaskKNNGraphClassifier":
-        local = self._local()
-        scales = checked_scales(self.density_scales)
-        local._check_settings()
-        X_blocks, y_blocks = training_blocks(X, y)
-        described = describe_blocks(X_blocks, y_blocks)
-        self.classes_ = joint_classes(described)
-        self._check_columns(X, reset=True)
-        n_rows = np.array([block.n_rows for block in described])
-        self.n_features_in_ = max(block.n_features for block in described)
-        n_threads = threads_of_task(self.n_jobs)
-        seed, _ = local._seed_and_build_threads(1)
-
-        blocks = list(zip(X_blocks, y_blocks))
-        space = self._fit_space(blocks, int(n_rows.sum()), seed, n_threads)
-        partitions, layout = self._place(blocks, n_rows, space, seed)
-        built = build_indices(
-            partitions,
-            layout.homes,
-            M=self.M,
-            ef_construction=self.ef_construction,
-            seed=seed,
-            walk=walk_for(self.walk),
-            n_threads=n_threads if self.random_state is None else 1,
-        )
-        settings = local._graph_settings(scales, space)
-        exact = int(n_rows.sum()) <= local._exact_up_to()
-        n_nodes = int(layout.n_nodes.sum())
-        around = look_around_all(
-            partitions,
-            built,
-            layout,
-            settings,
-            n_listed=max(local._neighbors_needed(n_nodes), *scales),
-            exact=exact,
-            n_threads=n_threads,
-        )
-        check_precision_on(
-            space, X_blocks, np.cumsum(n_rows) - n_rows, partitions, around, layout
-        )
-        del blocks, X_blocks, y_blocks
-        own_class = search_own_classes(
-            partitions, around, layout, settings, seed=seed, n_threads=n_threads
-        )
-        lens = None
-        if local._may_look_closer(n_nodes):
-            lens = learn_lens_on(
-                partitions,
-                layout,
-                local._query_problem(sigma=0.0),
-                seed=seed,
-                n_threads=n_threads,
-            )
-        everything = self._globals(
-            partitions, around, lens, layout, settings, space, n_threads
-        )
-        trusted = self.vote == "trusted"
-        asked: list[Any] = [()] * len(partitions)
-        if trusted:
-            asked = ask_around_sample(partitions, around, layout, everything)
-        learned, witnessed = learn_all(
-            partitions,
-            around,
-            own_class,
-            layout,
-            everything,
-            asked,
-            lens,
-            strictly=exact,
-        )
-        if exact:
-            learned = certify_all(partitions, learned, layout, everything)
-        thresholds = learn_thresholds_on(
-            partitions,
-            around,
-            own_class,
-            learned,
-            witnessed if trusted else None,
-            lens,
-            layout,
-            everything,
-            self.cascade_tolerance,
-        )
-        del witnessed
-        self._summary = summarize(partitions, built, learned, layout, self.tol)
-        fitted = fit_partitions(
-            partitions, built, learned, lens, layout, thresholds.chosen
-        )
-        finish(fitted)
-        self._model = DistributedModel(
-            space, fitted, lens, layout, thresholds, self.classes_, self._walk_now
-        )
-        self._parts = LocalParts(
-            partitions,
-            around,
-            learned,
-            everything,
-            exact,
-            seed,
-            lens,
-        )
-        self.routing_recall_ = measure_routing(
-            partitions, built, layout, self.max_neighbors, n_threads
-        )
-        self._keep(space, everything, layout)
-        self._warn()
+            self.__dict__ = {n: v for n, v in vars(self).items() if not _is_fitted(n)}
+            X_blocks, y_blocks = training_blocks(X, y)
+            described = describe_blocks(X_blocks, y_blocks)
+            self.classes_ = joint_classes(described)
+            self._check_columns(X, reset=True)
+            self.n_features_in_ = max(block.n_features for block in described)
+            blocks = list(zip(X_blocks, y_blocks))
+            n_rows = sum(block.n_rows for block in described)
+            n_bytes = sum(block.n_bytes for block in described)
+            if n_rows <= self.local_rows and n_bytes <= LOCAL_BYTES:
+                self._fit_whole(blocks, n_rows)
+            else:
+                self._fit_partitions(blocks, described)
         return self
+
+    def _fit_whole(self, blocks: list[tuple[Any, Any]], n_rows: int) -> None:
+        fitted, warned = fit_whole(blocks, self._present)
+        shown, messages = compute(task(shown_attributes, fitted, name="shown"), warned)
+        self.__dict__.update(shown, partition_sizes_=np.array([n_rows]))
+        self.routing_recall_ = 1.0
+        self._parts: list[Any] = [fitted]
+        self._layout: Layout | None = None
+        self._shared: Shared | None = None
+        _warn_again(messages)
+
+    def _fit_partitions(
+        self, blocks: list[tuple[Any, Any]], described: Sequence[Described]
+    ) -> None:
+        estimator = self._checked_for_partitions()
+        n_threads, verbose = self._n_threads(), estimator.verbose
+        sizes = np.array([block.n_rows for block in described])
+        n_rows, n_bytes = int(sizes.sum()), sum(block.n_bytes for block in described)
+        wanted = self.n_partitions or count_workers()
+        centroids = wanted if self.routing == "centroids" and wanted > 1 else None
+        with stage("fitting the pilot", n_rows, verbose) as pilot:
+            shared, shown, messages = fit_pilot(
+                blocks, estimator, n_rows, n_bytes, centroids
+            )
+            pilot.advance(n_rows)
+        with stage("placing rows", n_rows, verbose) as placing:
+            router = Router(wanted, shared.seed)
+            if shared.centroids is not None:
+                found = shared.centroids
+                router = Router(len(found), shared.seed, found)
+            placed = self._place(blocks, sizes, shared, router, n_threads)
+            partitions, layout, class_sizes = placed
+            placing.advance(n_rows)
+        with stage("searching neighbors", n_rows, verbose) as searching:
+            lists = list_neighbors(partitions, layout, shared, n_threads)
+            shared = with_bandwidths(partitions, lists, layout, shared)
+            searching.advance(n_rows)
+        with stage("learning neighbors", n_rows, verbose) as learning:
+            parts, summaries = learn_partitions(
+                partitions, lists, layout, shared, class_sizes, n_threads
+            )
+            n_relabeled, gaps, n_iter = zip(*compute(*summaries))
+            finish(parts)
+            learning.advance(n_rows)
+        recall = measure_routing(
+            partitions, layout, shared.settings.max_neighbors, n_threads
+        )
+        self.__dict__.update(shown)
+        self.bandwidth_ = shared.sigma * shared.space.scale
+        sigma = shared.problem.sigma
+        self.query_bandwidth_ = sigma * shared.space.scale if sigma > 0.0 else None
+        self.partition_sizes_, self.routing_recall_ = layout.n_rows, recall
+        self.n_relabeled_, self.n_iter_ = sum(n_relabeled), max(1, *n_iter)
+        self.optimality_gap_ = float(max(part[0] for part in gaps))
+        self._parts, self._layout, self._shared = parts, layout, shared
+        _warn_again(messages)
+        _warn_of_unsolved(sum(len(part) - 1 for part in gaps), self.optimality_gap_)
 
     def predict(self, X: Any) -> Any:
         """Predict the class of every row.
@@ -387,8 +284,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         -------
         dask Array or Series of a collection, lazily; ndarray of anything else
         """
-        answer = partial(labels_of_block, self._fitted_model(), self._reading())
-        return self._answer(X, answer, self.classes_.dtype, None)
+        return self._answer(X, "predict")
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probability of every class.
@@ -402,8 +298,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         dask Array or DataFrame of a collection, lazily; ndarray of anything else
             Columns follow `classes_`.
         """
-        answer = partial(probabilities_of_block, self._fitted_model(), self._reading())
-        return self._answer(X, answer, np.float64, self.classes_)
+        return self._answer(X, "predict_proba")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on rows of known class.
@@ -423,8 +318,8 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return float(super().score(X, y, sample_weight))
         if sample_weight is not None:
             raise ValueError("sample_weight is not offered for Dask collections.")
+        answer = self._answer_of("predict")
         self._check_columns(X, reset=False)
-        answer = partial(labels_of_block, self._fitted_model(), self._reading())
         right = compute(
             *(
                 task(count_right, answer(rows), given, name="score")
@@ -434,253 +329,230 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         n_right, n_rows = np.sum(right, axis=0)
         return float(n_right / n_rows)
 
-    def to_local(self, max_bytes: int = 2 * 2**30) -> KNNGraphClassifier:
-        """The fitted model as a plain classifier, in this process.
+    def to_local(self, max_bytes: int = 2 * 2**30) -> Any:
+        """The model as a classifier of this process.
 
         Parameters
         ----------
         max_bytes : int, default=2 GiB
-            Largest estimate of its memory that is accepted.
+            Largest estimate of its memory that is accepted, where there are
+            partitions.
 
         Returns
         -------
-        KNNGraphClassifier
+        estimator
+            What one worker fitted, as it is. Partitions are gathered, and learned
+            here in the space of the pilot: that takes the time of a fit.
         """
-        model = self._fitted_model()
-        check_size(model, self._parts, max_bytes)
-        local = self._local()
-        found = local_model(
-            local,
-            model,
-            self._parts,
-            self.loo_score_,
-            n_threads=threads_of_task(self.n_jobs),
+        self._check_there()
+        estimator = clone(self._present)
+        if self._layout is None or self._shared is None:
+            (local,) = compute(*self._parts)
+            # Without workers it is the very object that answers here.
+            return copy.copy(local).set_params(**free_parameters(estimator))
+        local = local_classifier(
+            estimator, self._parts, self._layout, self._shared, self.classes_, max_bytes
         )
-        local.classes_, local.n_features_in_ = self.classes_, self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             local.feature_names_in_ = self.feature_names_in_
-        local._keep_model(found)
         return local
 
-    @property
-    def ef_(self) -> int:
-        """Beam of the walk, in every partition, that the parameters ask for."""
-        check_is_fitted(self)
-        summary = self._summary
-        if self.inference == "adaptive":
-            least = ef_for(self._n_searched(self._model.lens))
-            return max(least, self.ef) if isinstance(self.ef, Integral) else least
-        if isinstance(self.ef, Integral):
-            return int(self.ef)
-        if self.inference == "cascade":
-            beam = summary.smallest_beam(summary.same_node, ENOUGH_SAME_NODES)
-            return max(beam, n_nodes_around(self.max_neighbors))
-        if self.ef == "auto":
-            return summary.smallest_beam(summary.same_label, ENOUGH_SAME_LABELS)
-        return LOOKUP_EF[self._walk_now]
+    def save(self, folder: Any) -> None:
+        """Write the model to a folder, every partition from its worker.
 
-    @property
-    def label_noise_(self) -> float:
-        """Share of wrong labels that the votes at queries reckon with."""
-        check_is_fitted(self)
-        chosen = self._model.thresholds.chosen
-        return 0.0 if chosen is None else chosen.noise
+        Parameters
+        ----------
+        folder : path-like
+            On a file system that the client and all workers share. A model that it
+            holds already is replaced once the new one is complete.
 
-    @property
-    def query_metric_(self) -> str:
-        """Whether candidates are compared along learned directions at queries."""
-        check_is_fitted(self)
-        return "same" if self._model.lens is None else "learned"
+        See Also
+        --------
+        load : Read the folder on this or another cluster.
+        """
+        self._check_there()
+        state = {name: v for name, v in vars(self).items() if name != "_parts"}
+        homes = [None] if self._layout is None else self._layout.homes
+        path = Path(os.path.abspath(os.fspath(folder)))
+        save_parts(path, self._parts, homes, state)
 
-    @property
-    def query_nugget_(self) -> float:
-        """Nugget that is used at queries."""
-        check_is_fitted(self)
-        chosen = self._model.thresholds.chosen
-        factor = 1.0 if chosen is None else chosen.nugget_factor
-        return float(factor * self.query_nugget)
+    @classmethod
+    def load(cls, folder: Any) -> "DaskKNNGraphClassifier":
+        """Read a model that `save` wrote, on the cluster of now.
 
-    @property
-    def lookup_agreement_(self) -> float:
-        """Share of held-out rows whose walk ends at the label of exact search."""
-        return self._summary.agreement(self.ef_)
+        Every byte is verified, which finds damage, not malice: the shared file can
+        hold code that runs when it is loaded. Load folders of people you trust.
+
+        Parameters
+        ----------
+        folder : path-like
+            On a file system that the client and all workers share.
+
+        Returns
+        -------
+        DaskKNNGraphClassifier
+            Answers as the one that was saved, to the bit, on any number of workers.
+        """
+        path = Path(os.path.abspath(os.fspath(folder)))
+        state, parts, homes = load_parts(path)
+        loaded = cls.__new__(cls)
+        loaded.__dict__.update(state, _parts=parts)
+        if loaded._layout is not None:
+            loaded._layout = replace(loaded._layout, homes=homes)
+        return loaded
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_parts")
 
     def __getstate__(self) -> dict[str, Any]:
-        if hasattr(self, "_model") and worker_addresses():
+        if any(is_on_cluster(part) for part in getattr(self, "_parts", ())):
             raise TypeError(
                 "A fitted DaskKNNGraphClassifier lies on its cluster and cannot be "
-                "pickled; to_local() gives a classifier that can."
+                "pickled; save(folder) keeps it, and to_local() gives a classifier "
+                "that can be pickled."
             )
         state: dict[str, Any] = super().__getstate__()
         return state
 
-    def _local(self) -> KNNGraphClassifier:
-        """A plain classifier with the parameters that both have."""
-        shared = self.get_params(deep=False)
-        for name in _OWN_PARAMETERS:
-            del shared[name]
-        return KNNGraphClassifier(**shared)
+    @property
+    def _present(self) -> Any:
+        """The estimator, with its parameters of now."""
+        return KNNGraphClassifier() if self.estimator is None else self.estimator
 
-    def _fit_space(
-        self, blocks: list[Any], n_rows: int, seed: int, n_threads: int
-    ) -> Space:
-        plain = fit_space_on(
-            [X for X, _ in blocks], n_rows, self.n_features_in_, self.metric
-        )
-        return learn_space_on(
-            plain,
-            blocks,
-            self.classes_,
-            self.metric,
-            self._local()._query_problem(sigma=0.0),
-            seed=seed,
-            n_threads=n_threads,
-        )
+    def _n_threads(self) -> int:
+        with own_threads():
+            return count_threads(self._present.n_jobs)
+
+    def _checked_for_partitions(self) -> KNNGraphClassifier:
+        estimator = self._present
+        if not isinstance(estimator, KNNGraphClassifier) or isinstance(
+            estimator, KNNGraphClassifierCV
+        ):
+            raise TypeError(
+                f"Above local_rows={self.local_rows} rows, or {LOCAL_BYTES / 2**30:g} "
+                "GiB, the estimator must be a KNNGraphClassifier, got "
+                f"{type(estimator).__name__}. Raise local_rows, or take the parameters "
+                "that it finds on a sample."
+            )
+        if estimator.support == "exact":
+            raise ValueError(
+                'support="exact" compares every row with all others, on one machine: '
+                f"it is offered up to local_rows={self.local_rows} rows. Raise that, "
+                'or use support="local".'
+            )
+        return estimator
 
     def _place(
-        self, blocks: list[Any], n_rows: np.ndarray, space: Space, seed: int
-    ) -> tuple[list[Any], Layout]:
-        workers = worker_addresses()
-        wanted = self.n_partitions or max(1, len(workers))
-        router = route_rows(space, blocks, self.classes_, self.routing, wanted, seed)
-        homes = [
-            workers[number % len(workers)] if workers else None
-            for number in range(router.n_partitions)
-        ]
-        first_numbers = np.cumsum(n_rows) - n_rows
-        partitions = place_rows(
-            space, blocks, first_numbers, self.classes_, router, homes
-        )
-        n_probes = self.n_probes if router.centroids is not None else None
-        return partitions, lay_out(
-            partitions, homes, router, n_probes, self.n_features_in_
-        )
-
-    def _globals(
         self,
-        partitions: list[Any],
-        around: list[Any],
-        lens: Any,
-        layout: Layout,
-        settings: GraphSettings,
-        space: Space,
+        blocks: list[tuple[Any, Any]],
+        sizes: np.ndarray,
+        shared: Shared,
+        router: Router,
         n_threads: int,
-    ) -> Globals:
-        low, high = density_extremes(around)
-        to_neighbors = partial(neighbors_bandwidth_on, around, int(layout.n_rows.sum()))
-        sigma = settings.bandwidth
-        if sigma == "median":
-            sigma = median_bandwidth_on(partitions, layout)
-        elif sigma == "neighbors":
-            sigma = to_neighbors()
-        query = self._local()._query_problem(sigma=0.0)
-        n_searched = self._n_searched(lens)
-        query_sigma = in_mapped_units(self.query_bandwidth, space)
-        if query_sigma == "local":
-            query_sigma = 0.0
-        elif query_sigma == "neighbors" and lens is not None:
-            query_sigma = lens_bandwidth_on(
-                partitions, around, lens, layout, query, n_searched
-            )
-        elif query_sigma == "neighbors":
-            query_sigma = to_neighbors()
-        return Globals(
-            offsets=layout.offsets,
-            class_sizes=layout.class_sizes,
-            settings=settings,
-            low=low,
-            high=high,
-            sigma=float(sigma),
-            query=replace(query, sigma=float(query_sigma)),
-            n_searched=n_searched,
-            n_threads=n_threads,
+    ) -> tuple[list[Any], Layout, np.ndarray]:
+        """Partitions with their indices, their layout, and the sizes of the classes."""
+        homes, space = (
+            homes_of(router.n_partitions),
+            constant(shared.space, name="space"),
         )
-
-    def _n_searched(self, lens: Any) -> int:
-        m = int(self.max_neighbors)
-        return m if lens is None else n_listed_for(m)
-
-    def _keep(self, space: Space, everything: Globals, layout: Layout) -> None:
-        self.metric_ = space.metric
-        self.bandwidth_ = everything.sigma * space.scale
-        self.query_bandwidth_ = None
-        if self.query_bandwidth != "local":
-            self.query_bandwidth_ = everything.query.sigma * space.scale
-        self.partition_sizes_ = layout.n_rows
-        chosen = self._model.thresholds.chosen
-        self.loo_score_ = self._summary.n_right / int(layout.n_rows.sum())
-        if chosen is not None:
-            self.loo_score_ = chosen.score
-        self.n_relabeled_ = self._summary.n_relabeled
-        self.n_iter_ = self._summary.n_iter
-        self.optimality_gap_ = self._summary.gap
+        pieces = []
+        for (X, y), first in zip(blocks, np.cumsum(sizes) - sizes):
+            place = partial(_place_block, first=int(first), classes=self.classes_)
+            placed = task(partial(place, router=router), X, y, space, name="place")
+            pieces.append(items(placed, router.n_partitions, name="piece"))
+        gather = partial(assemble, n_classes=len(self.classes_), seed=shared.seed)
+        build = partial(
+            with_index,
+            M=shared.M,
+            ef_construction=shared.ef_construction,
+            seed=shared.seed,
+            n_threads=1 if shared.seeded else n_threads,
+        )
+        partitions = []
+        for parts, home in zip(zip(*pieces), homes):
+            placed = task(gather, list(parts), name="partition", home=home)
+            partitions.append(task(build, placed, name="index", home=home))
+        partitions = persist(partitions)
+        found = compute(*(task(sizes_of, part, name="sizes") for part in partitions))
+        n_nodes, n_rows, class_sizes = (np.array(column) for column in zip(*found))
+        n_probes = None if router.centroids is None else self.n_probes
+        layout = Layout(homes, router, n_probes, self.n_features_in_, n_nodes, n_rows)
+        return partitions, layout, class_sizes.sum(axis=0)
 
     def _check_columns(self, X: Any, reset: bool) -> None:
         _check_feature_names(self, X._meta if is_frame(X) else X, reset=reset)
 
-    def _answer(self, X: Any, answer: Any, dtype: Any, columns: Any) -> Any:
-        m = self.max_neighbors
+    def _check_there(self) -> None:
+        check_is_fitted(self)
+        if any(is_lost(part) for part in self._parts):
+            raise RuntimeError(
+                "The fitted partitions are gone: they lie on the cluster as long as "
+                "the client that fitted or loaded them is connected. Load the folder "
+                "that save(folder) wrote, or fit again."
+            )
+
+    def _answer(self, X: Any, method: str) -> Any:
+        answer = self._answer_of(method)
+        by_class = method == "predict_proba"
+        dtype = np.float64 if by_class else self.classes_.dtype
+        columns = self.classes_ if by_class else None
+        m = 0 if self._shared is None else self._shared.problem.n_neighbors
+        self._check_columns(X, reset=False)
         if is_dask(X):
-            self._check_columns(X, reset=False)
             return answer_rows(X, answer, m, dtype, columns)
         import dask.array as da
 
-        self._check_columns(X, reset=False)
         rows = check_array(X, dtype="numeric")
-        lazily = da.from_array(rows, chunks=(4096, -1))
+        lazily = da.from_array(rows, chunks=(_CHUNK_OF_QUERIES, -1))
         return answer_rows(lazily, answer, m, dtype, columns).compute()
 
-    @property
-    def _walk_now(self) -> str:
-        return walk_for(self.walk, self.inference)
-
-    def _fitted_model(self) -> DistributedModel:
-        check_is_fitted(self)
-        if any(is_lost(part) for part in self._model.fitted):
-            raise RuntimeError(
-                "The fitted partitions are gone: they lie on the cluster as long as "
-                "the client that fitted them is connected. Fit again, or take "
-                "to_local() while the client is there."
+    def _answer_of(self, method: str) -> Any:
+        """From a block of rows to the task that answers it."""
+        self._check_there()
+        present = self._present
+        if self._layout is None or self._shared is None:
+            call = partial(
+                answer_block,
+                method=method,
+                classes=self.classes_,
+                free=free_parameters(present),
             )
-        # Queries may walk otherwise than fit did.
-        return replace(self._model, walk=self._walk_now)
-
-    def _reading(self) -> Reading:
+            (fitted,) = self._parts
+            return lambda block: task(call, fitted, block, name=method)
         for name in ("inference", "walk", "ef"):
             validate_parameter_constraints(
                 {name: PARAMETER_CONSTRAINTS[name]},
-                {name: getattr(self, name)},
-                caller_name=type(self).__name__,
+                {name: getattr(present, name)},
+                caller_name=type(present).__name__,
             )
-        sigma = (self.query_bandwidth_ or 0.0) / self._model.space.scale
-        return Reading(
-            self.inference,
-            self.ef_,
-            self._local()._query_problem(sigma),
-            threads_of_task(self.n_jobs),
+        walk = walk_for(present.walk, present.inference)
+        ef = self._shared.ef(present.inference, present.ef, walk)
+        options = PredictOptions(present.inference, ef, self._n_threads())
+        model = PartitionedModel(
+            self._parts, self._layout, self._shared, self.classes_, walk
         )
+        return answers_of(model, options, probabilities=method == "predict_proba")
 
-    def _warn(self) -> None:
-        summary = self._summary
-        if len(summary.gaps):
-            warnings.warn(
-                f"{len(summary.gaps)} rows did not reach tol={self.tol} within "
-                f"max_iter={self.max_iter} iterations; the largest optimality gap is "
-                f"{summary.gap:.1e}. Raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        if (
-            self.inference == "lookup"
-            and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
-        ):
-            better_start = 'walk="medoids" finds more in about the same time; '
-            warnings.warn(
-                f"A walk with ef={self.ef_} ends at the label that exact search finds "
-                f"for {self.lookup_agreement_:.0%} of held-out training rows. "
-                f"{better_start if self._walk_now == 'hnsw' else ''}"
-                'ef="auto" widens the beam until 99% do; inference="cascade" answers '
-                "unsure queries by a vote of their neighbors.",
-                LookupAgreementWarning,
-                stacklevel=5,
-            )
+
+def _is_fitted(name: str) -> bool:
+    return name.endswith("_") or name in ("_parts", "_layout", "_shared")
+
+
+def _place_block(X: Any, y: Any, space: Any, *, first: int, **how: Any) -> Any:
+    return place_block(X, y, first, space=space, **how)
+
+
+def _warn_again(messages: list[Any]) -> None:
+    """Warnings of the tasks that fit, from the call of fit."""
+    for message in messages:
+        warnings.warn(message, stacklevel=5)
+
+
+def _warn_of_unsolved(n_unsolved: int, gap: float) -> None:
+    if n_unsolved:
+        warnings.warn(
+            f"{n_unsolved} rows did not reach `tol` within `max_iter` iterations; the "
+            f"largest optimality gap is {gap:.1e}. Raise max_iter or tol.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )

@@ -1,35 +1,70 @@
-"""Tasks with names and homes, on whatever scheduler Dask has."""
+"""Tasks with names and workers, on whatever scheduler Dask has."""
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from functools import partial
 from operator import getitem
 from os import cpu_count
+from sys import getsizeof
 from typing import Any
 from uuid import uuid4
 
 import dask
+import numpy as np
 from dask import config
 from dask.base import get_scheduler
 from dask.delayed import Delayed, delayed
+from dask.sizeof import sizeof
+from scipy import sparse
 
-_FAN_IN = 8
 _LATER = -1
-# Dask moves waiting tasks from busy workers to idle ones, and with them whatever they
-# read: partition after partition would come to lie on every worker. Only tasks of a
-# few names stay where they are; this is the one of what Dask's own shuffle sends.
-_STAYS = "split-shuffle-0-"
+
+
+class Held:
+    """Base of dataclasses that are results of tasks.
+
+    Dask places tasks by the size of what they read. For an object that it does not
+    know it takes `sys.getsizeof`, which sees no array inside.
+    """
+
+
+@sizeof.register(Held)
+def n_bytes_of(value: Any) -> int:
+    """Bytes of the arrays in a value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.distributed.tasks import n_bytes_of
+    >>> n_bytes_of([np.zeros(3), (np.zeros(2, dtype=np.float32), None)])
+    32
+    """
+    if value is None:
+        return 0
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if sparse.issparse(value):
+        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
+    if isinstance(value, list | tuple):
+        return sum(n_bytes_of(item) for item in value)
+    if is_dataclass(value):
+        return sum(n_bytes_of(getattr(value, field.name)) for field in fields(value))
+    # An index knows its size; everything else is small.
+    return int(getattr(value, "n_bytes", 0)) or getsizeof(value)
 
 
 def task(
     function: Callable[..., Any],
     *args: Any,
     name: str,
-    home: Any = None,
+    home: str | None = None,
     after: Any = None,
     later: bool = False,
 ) -> Any:
-    """A call that is made later, on the worker `home` while that is alive.
+    """A call that is made later.
 
     Parameters
     ----------
@@ -40,12 +75,12 @@ def task(
     name : str
         Part of the key.
     home : str or None
-        Address of a worker, which it is not taken from while that is alive.
+        Address of the worker that runs it; another one does if that is gone.
     after : Delayed or None
-        Without whose result the call is not made, though it does not look at it.
+        The call waits for it, but does not read its result.
     later : bool
-        Whether a worker does first whatever else it may do: small tasks that other
-        workers wait for go before the long ones of its own.
+        Whether a worker prefers other tasks: small ones that other workers wait for
+        go before the long ones of its own.
 
     Returns
     -------
@@ -53,10 +88,12 @@ def task(
     """
     if after is not None:
         function, args = partial(_call_after, function), (after, *args)
-    stays = "" if home is None else _STAYS
-    with _annotated(home, later):
+    notes: dict[str, Any] = {"priority": _LATER} if later else {}
+    if home is not None:
+        notes |= {"workers": [home], "allow_other_workers": True}
+    with dask.annotate(**notes):
         return delayed(function, pure=False)(
-            *args, dask_key_name=f"{stays}knngraph-{name}-{uuid4().hex}"
+            *args, dask_key_name=f"knngraph-{name}-{uuid4().hex}"
         )
 
 
@@ -71,20 +108,13 @@ def items(whole: Any, n_items: int, *, name: str, home: Any = None) -> list[Any]
     return [task(getitem, whole, i, name=name, home=home) for i in range(n_items)]
 
 
-def tree(merge: Callable[[list[Any]], Any], parts: list[Any], *, name: str) -> Any:
-    """Merge few at a time, so that nobody ever holds all of them."""
-    while len(parts) > 1:
-        groups = [parts[i : i + _FAN_IN] for i in range(0, len(parts), _FAN_IN)]
-        parts = [task(merge, group, name=name) for group in groups]
-    return parts[0]
-
-
 def blocks_at_once(n_partitions: int) -> int:
     """Blocks of one partition that are in work at a time.
 
     One for every thread that a partition has to itself, and one more, whose rows
-    arrive in the meantime. Without a bound whoever is asked answers for all blocks
-    at once, and what it answers lies in its memory until the asking one gets there.
+    arrive in the meantime. The bound keeps what is fetched for blocks from filling
+    the memory, and waiting tasks few: Dask moves those to idle workers, and with them
+    the partition that they read.
     """
     client = cluster_client()
     if client is None:
@@ -93,11 +123,6 @@ def blocks_at_once(n_partitions: int) -> int:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         n_threads = sum(worker["nthreads"] for worker in workers)
     return 1 + max(1, -(-n_threads // n_partitions))
-
-
-def is_done(result: Any) -> bool:
-    """Something small that stands for a result, to wait for from elsewhere."""
-    return result is not None
 
 
 def compute(*tasks: Any) -> tuple[Any, ...]:
@@ -110,9 +135,9 @@ def persist(tasks: Sequence[Any]) -> list[Any]:
     return list(dask.persist(*tasks))
 
 
-def finish(persisted: list[Any]) -> None:
+def finish(persisted: Sequence[Any]) -> None:
     """Wait for persisted tasks; an error of theirs is raised here."""
-    compute(*(task(is_done, part, name="there") for part in persisted))
+    compute(*(task(_is_there, part, name="there") for part in persisted))
 
 
 def cluster_client() -> Any:
@@ -123,45 +148,68 @@ def cluster_client() -> Any:
     return owner if isinstance(owner, Client) else None
 
 
-def worker_addresses() -> list[str]:
-    """Addresses of the workers, none where there is no cluster."""
+def homes_of(n_partitions: int) -> list[str | None]:
+    """Workers of the partitions in turn; None without a cluster."""
     client = cluster_client()
     if client is None:
-        return []
-    return sorted(client.scheduler_info(n_workers=-1)["workers"])
+        return [None] * n_partitions
+    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    return [workers[i % len(workers)] if workers else None for i in range(n_partitions)]
 
 
-def threads_of_task(n_jobs: int | None) -> int:
-    """Threads of one task; joblib would allow the children of a nanny one only."""
-    if n_jobs is None:
+def count_workers() -> int:
+    """Number of workers, one without a cluster."""
+    client = cluster_client()
+    if client is None:
         return 1
-    if n_jobs > 0:
-        return n_jobs
-    return max(1, (cpu_count() or 1) + 1 + n_jobs)
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
+def is_on_cluster(persisted: Any) -> bool:
+    """Whether a persisted task lies on workers and not in this process."""
+    return bool(_futures(persisted))
 
 
 def is_lost(persisted: Any) -> bool:
-    """Whether a persisted task lived on a cluster that is no longer there."""
+    """Whether a persisted task lay on a cluster that is no longer there."""
+    return any(future.status in ("cancelled", "lost") for future in _futures(persisted))
+
+
+def _futures(persisted: Any) -> list[Any]:
     from distributed import Future
 
     if not isinstance(persisted, Delayed):
-        return False
-    futures = [v for v in dict(persisted.dask).values() if isinstance(v, Future)]
-    return any(future.status in ("cancelled", "lost") for future in futures)
+        return []
+    return [v for v in dict(persisted.dask).values() if isinstance(v, Future)]
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Let `n_jobs` mean threads of this task.
+
+    Workers are children of a nanny, where joblib otherwise allows one thread only.
+    """
+    from joblib import parallel_config
+
+    with parallel_config(backend="threading"):
+        yield
+
+
+def give_back_freed() -> None:
+    """Have the C library give back the memory of small arrays that are gone.
+
+    It keeps what lies between others that are still there. Where it offers no way,
+    as on other systems than Linux, nothing happens.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def _is_there(result: Any) -> bool:
+    return result is not None
 
 
 def _call_after(function: Callable[..., Any], _: Any, *args: Any) -> Any:
     return function(*args)
-
-
-@contextmanager
-def _annotated(home: Any, later: bool) -> Iterator[None]:
-    notes: dict[str, Any] = {"priority": _LATER} if later else {}
-    if home is not None:
-        # Elsewhere once that worker is gone.
-        notes |= {"workers": [home], "allow_other_workers": True}
-    if not notes:
-        yield
-        return
-    with dask.annotate(**notes):
-        yield

@@ -117,6 +117,7 @@ def nearest_of_same_class(
     limit: int,
     quota: int,
     *,
+    pairs: np.ndarray | None = None,
     seed: int = 0,
     n_threads: int = 1,
 ) -> SameClass:
@@ -135,6 +136,8 @@ def nearest_of_same_class(
         Nearest neighbors that are candidates anyway.
     quota : int
         Candidates of the same class that a pair needs.
+    pairs : ndarray of shape (n,) or None, default=None
+        Pairs to search for; None for all.
     seed : int, default=0
     n_threads : int, default=1
 
@@ -150,7 +153,7 @@ def nearest_of_same_class(
         neighbors,
         np.minimum(quota, class_size - 1),
         limit,
-        np.arange(training.n_pairs),
+        np.arange(training.n_pairs) if pairs is None else pairs,
     )
     place[short] = np.arange(len(short))
     ids = np.full((len(short), quota), -1, dtype=np.intp)

@@ -17,7 +17,12 @@ from knngraph.graph.kernel import (
     neighbors_bandwidth,
 )
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.representation import Problem, Representation, represent_locally
+from knngraph.graph.representation import (
+    Problem,
+    Representation,
+    represent_locally,
+    represent_pairs,
+)
 from knngraph.graph.training_set import TrainingSet
 from knngraph.progress import stage
 
@@ -117,6 +122,58 @@ def learn_graph(
         training.pair_code,
         training.n_classes,
         settings.self_weight,
+    )
+    return LearnedGraph(problem, same_class, representation, consensus)
+
+
+def learn_pairs(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    settings: GraphSettings,
+    problem: Problem,
+    pairs: np.ndarray,
+    *,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> LearnedGraph:
+    """Learn some pairs only, with a problem that is posed already.
+
+    Parameters
+    ----------
+    training : TrainingSet
+        Holds the candidates of the pairs.
+    neighbors : Neighbors
+        Of the nodes of the pairs at least.
+    settings : GraphSettings
+    problem : Problem
+    pairs : ndarray of shape (n,)
+    seed : int, default=0
+    n_threads : int, default=1
+
+    Returns
+    -------
+    LearnedGraph
+        Its representation and its consensus are those of `pairs`, in their order.
+    """
+    m = settings.max_neighbors
+    same_class = nearest_of_same_class(
+        training,
+        neighbors,
+        m,
+        same_class_quota(m),
+        pairs=pairs,
+        seed=seed,
+        n_threads=n_threads,
+    )
+    representation = represent_pairs(
+        training, neighbors, same_class, problem, m, pairs, n_threads=n_threads
+    )
+    consensus = vote(
+        representation.weights,
+        training.pair_code[pairs],
+        training.n_classes,
+        settings.self_weight,
+        neighbor_codes=training.pair_code,
     )
     return LearnedGraph(problem, same_class, representation, consensus)
 

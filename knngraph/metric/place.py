@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet, build_training_set
-from knngraph.metric.choose import MAX_ROWS, choose_map
+from knngraph.metric.choose import MAX_ROWS, choose_map, folds
+from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
+from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space, fit_space
 
@@ -24,8 +26,8 @@ def place_training_rows(
     metric: str,
     *,
     seed: int = 0,
-) -> tuple[Space, TrainingSet]:
-    """Map the training rows by the metric asked for.
+) -> tuple[Space, TrainingSet, OutOfFold | None]:
+    """Map the training rows by a metric.
 
     Parameters
     ----------
@@ -41,24 +43,58 @@ def place_training_rows(
     -------
     space : Space
     training : TrainingSet
+    out_of_fold : OutOfFold or None
+        None where no map is kept.
     """
     check_width(X.shape[1], metric)
     learned = metric in ("learned", "auto")
     space = fit_space(X, "euclidean" if learned else metric)
     training = _training_set(space, X, codes, n_classes, seed)
     if not learned or X.shape[1] > MAX_FEATURES:
-        return space, training
-    sample = sample_pairs(training, MAX_ROWS)
-    linear = learn_map(*sample, n_classes, metric, seed=seed)
+        return space, training, None
+    rows, row_codes = sample_pairs(training, MAX_ROWS)
+    number, linear = learn_map(rows, row_codes, n_classes, metric, seed=seed)
     if linear is None:
-        return space, training
+        return space, training, None
     space = replace(space, metric="learned", linear=linear)
-    return space, _training_set(space, X, codes, n_classes, seed)
+    mapped = _training_set(space, X, codes, n_classes, seed)
+    row_of_pair, _ = training.rows_of_pairs()
+    pair_of_place = mapped.pair_of_row[row_of_pair[: len(rows)]]
+    out_of_fold = _out_of_fold(
+        linear, number, rows, row_codes, mapped, pair_of_place, seed
+    )
+    return space, mapped, out_of_fold
+
+
+def _out_of_fold(
+    linear: np.ndarray,
+    number: int,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    training: TrainingSet,
+    pair_of_place: np.ndarray,
+    seed: int,
+) -> OutOfFold:
+    """Maps of folds that stand in for a map, where it has seen most of the pairs."""
+    if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
+        seen = pair_of_place[:ROWS_OF_A_MAP]
+        return OutOfFold.of_sample(linear, [], training.n_pairs, seen, [])
+    factors, held_out = [], []
+    with one_blas_thread():
+        for fitted, places in folds(codes):
+            maps = gradient_maps(rows[fitted], codes[fitted], training.n_classes, seed)
+            factor = next(islice(maps, number - 1, None), None)
+            if factor is not None:
+                factors.append(factor)
+                held_out.append(places)
+    return OutOfFold.of_sample(
+        linear, factors, training.n_pairs, pair_of_place, held_out
+    )
 
 
 def learn_map(
     rows: np.ndarray, codes: np.ndarray, n_classes: int, metric: str, *, seed: int = 0
-) -> np.ndarray | None:
+) -> tuple[int, np.ndarray | None]:
     """The map that a sample of the training rows leads to.
 
     Parameters
@@ -70,7 +106,9 @@ def learn_map(
 
     Returns
     -------
-    ndarray of shape (n_features, n_features) or None
+    number : int
+        Of the map among the `gradient_maps`, 0 for none.
+    linear : ndarray of shape (n_features, n_features) or None
         None where no map is kept, or where there is nothing to learn.
     """
     with one_blas_thread():
@@ -78,10 +116,10 @@ def learn_map(
         if metric == "auto":
             number = choose_map(rows, codes, n_classes, seed=seed)
         if not number:
-            return None
+            return 0, None
         factors = gradient_maps(rows, codes, n_classes, seed)
         factor = next(islice(factors, number - 1, None), None)
-        return None if factor is None else symmetric_map(factor)
+        return number, None if factor is None else symmetric_map(factor)
 
 
 def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:

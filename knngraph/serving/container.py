@@ -33,15 +33,21 @@ from knngraph.exceptions import SavedModelError
 
 PREDICTOR = b"\x89knngraph-pred\r\n"
 ESTIMATOR = b"\x89knngraph-esti\r\n"
+PARTITION = b"\x89knngraph-part\r\n"
 _PREAMBLE = struct.Struct("<16sIIQQ")
 _DIGEST_BYTES = 32
 _HEADER_AT = _PREAMBLE.size + _DIGEST_BYTES
 _ALIGNMENT = 64
 _KINDS = frozenset("biufU")
-_WHAT = {PREDICTOR: "a predictor", ESTIMATOR: "an estimator"}
+_WHAT = {
+    PREDICTOR: "a predictor",
+    ESTIMATOR: "an estimator",
+    PARTITION: "a partition of a model",
+}
 _READ_WITH = {
     PREDICTOR: "knngraph.load_predictor",
     ESTIMATOR: "knngraph.load",
+    PARTITION: "knngraph.distributed.DaskKNNGraphClassifier.load on its folder",
 }
 _RESTORE = "Copy the file again from where it was made, or save the model again."
 

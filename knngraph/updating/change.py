@@ -209,7 +209,9 @@ def search_changes(
         anew=exact != before.exact or (many and not exact),
         n_threads=n_threads,
     )
-    solved = before.solved
+    solved, folds = before.solved, before.out_of_fold
+    if folds is not None:
+        folds = folds.after(change.pair_now, change.training.n_pairs)
     return IndexedRows(
         before.space,
         change.training,
@@ -218,6 +220,7 @@ def search_changes(
         search_recall,
         neighbors,
         exact,
+        folds,
         None if solved is None or exact else solved.after(change, moved),
     )
 

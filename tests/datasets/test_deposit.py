@@ -34,7 +34,7 @@ def test_a_whole_file(target):
     with Deposit({"set.bin": CONTENT}) as deposit:
         assert fetch(remote(deposit), target) == target
         fetch(remote(deposit), target)
-        assert deposit.asked == [("set.bin", None)]
+        assert deposit.requests == [("set.bin", None)]
     assert target.read_bytes() == CONTENT
     assert not part_of(target).exists()
 
@@ -42,7 +42,7 @@ def test_a_whole_file(target):
 def test_a_connection_that_is_cut_goes_on_by_itself(target):
     with Deposit({"set.bin": CONTENT}, cut_after=100_000) as deposit:
         fetch(remote(deposit), target, first_pause=0.0)
-        spans = [span for _, span in deposit.asked]
+        spans = [span for _, span in deposit.requests]
     assert spans == [None, "bytes=100000-", "bytes=200000-"]
     assert target.read_bytes() == CONTENT
 
@@ -53,9 +53,9 @@ def test_a_later_call_goes_on_where_the_first_gave_up(target):
             fetch(remote(deposit), target, first_pause=0.0)
         assert not target.exists()
         deposit.cut_after = None
-        deposit.asked.clear()
+        deposit.requests.clear()
         fetch(remote(deposit), target, first_pause=0.0)
-        assert deposit.asked == [("set.bin", "bytes=200000-")]
+        assert deposit.requests == [("set.bin", "bytes=200000-")]
     assert target.read_bytes() == CONTENT
 
 
@@ -85,7 +85,7 @@ def test_a_part_that_is_long_enough_is_not_asked_for(target, extra):
     part_of(target).write_bytes(CONTENT + b"x" * extra)
     with Deposit({"set.bin": CONTENT}) as deposit:
         fetch(remote(deposit), target)
-        assert deposit.asked == [("set.bin", None)] * bool(extra)
+        assert deposit.requests == [("set.bin", None)] * bool(extra)
     assert target.read_bytes() == CONTENT
 
 
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_there_is_asked_for_once(target):
         deposit.failures = [404]
         with pytest.raises(DownloadError, match="content answers 404 Not Found"):
             fetch(remote(deposit), target)
-        assert len(deposit.asked) == 1
+        assert len(deposit.requests) == 1
 
 
 def test_no_network(target):

@@ -14,20 +14,31 @@ from tests.distributed.data import rows_with_copies
 
 SETTINGS = {
     "random_state": 0,
-    "support": "exact",
+    "support": "local",
     "ef": 64,
 }
 
 
+def distributed(n_partitions=2, local_rows=0, **settings):
+    own = {n: settings.pop(n) for n in ("routing", "n_probes") if n in settings}
+    return DaskKNNGraphClassifier(
+        KNNGraphClassifier(**SETTINGS | settings),
+        n_partitions=n_partitions,
+        local_rows=local_rows,
+        **own,
+    )
+
+
 def fit_both(X, y, chunks, **settings):
-    settings = SETTINGS | settings
-    own = {"n_partitions", "routing", "n_probes"}
-    local = {k: v for k, v in settings.items() if k not in own}
-    near = KNNGraphClassifier(**local).fit(X, y)
-    far = DaskKNNGraphClassifier(**settings).fit(
+    far = distributed(**settings).fit(
         da.from_array(X, chunks=(chunks, -1)), da.from_array(y, chunks=(chunks,))
     )
-    return near, far
+    return clone(far.estimator).fit(X, y), far
+
+
+@pytest.fixture(params=[0, 1000], ids=["partitions", "whole"])
+def local_rows(request):
+    return request.param
 
 
 @pytest.mark.parametrize(
@@ -35,27 +46,29 @@ def fit_both(X, y, chunks, **settings):
     [(0, 100, 20), (1, 118, 1), (120,)],
     ids=["an empty block", "blocks of one row", "one block"],
 )
-def test_blocks_of_any_size(blobs, chunks):
+def test_blocks_of_any_size(blobs, chunks, local_rows):
     X, y = blobs[0][:120], blobs[1][:120]
-    near, far = fit_both(X, y, chunks, n_partitions=2)
+    near, far = fit_both(X, y, chunks, local_rows=local_rows)
     np.testing.assert_array_equal(far.predict(X), near.predict(X))
     assert abs(far.to_local().graph_ - near.graph_).max() <= near.tol
+    no_rows = far.predict(da.from_array(X, chunks=(chunks, -1))[:0])
+    assert no_rows.compute().shape == (0,)
 
 
-def test_blocks_of_one_class_each(blobs):
+def test_blocks_of_one_class_each(blobs, local_rows):
     order = np.argsort(blobs[1], kind="stable")
     X, y = blobs[0][order], blobs[1][order]
-    near, far = fit_both(X, y, tuple(np.bincount(y)), n_partitions=2)
+    near, far = fit_both(X, y, tuple(np.bincount(y)), local_rows=local_rows)
     np.testing.assert_array_equal(far.predict(X), near.predict(X))
 
 
-def test_arrays_of_unknown_sizes(blobs):
+def test_arrays_of_unknown_sizes(blobs, local_rows):
     X, y = blobs
     rows, labels = da.from_array(X, chunks=(90, -1)), da.from_array(y, chunks=90)
     kept = X[:, 0] > np.median(X[:, 0])
     lazily = rows[:, 0] > np.median(X[:, 0])
     near = KNNGraphClassifier(**SETTINGS).fit(X[kept], y[kept])
-    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS)
+    far = distributed(local_rows=local_rows)
     far.fit(rows[lazily], labels[lazily])
     answers = far.predict(rows[lazily])
     assert np.isnan(answers.chunks[0]).all()
@@ -84,10 +97,10 @@ def test_unequal_partitions_of_one_class_each(inference):
     np.testing.assert_allclose(far.predict_proba(Q), near.predict_proba(Q), atol=1e-6)
 
 
-def test_a_fit_that_fails_leaves_the_model(blobs):
+def test_a_fit_that_fails_leaves_the_model(blobs, local_rows):
     X, y = blobs
     rows, labels = da.from_array(X, chunks=(80, -1)), da.from_array(y, chunks=80)
-    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS).fit(rows, labels)
+    far = distributed(local_rows=local_rows).fit(rows, labels)
     expected = far.predict(X)
     with pytest.raises(ValueError, match="NaN"):
         far.fit(da.where(rows == X[100, 0], np.nan, rows)[:, :2], labels + 5)
@@ -101,7 +114,7 @@ def test_more_partitions_than_rows_leaves_some_empty():
     assert (far.partition_sizes_ == 0).any()
     for inference in ("lookup", "adaptive", "cascade"):
         near.set_params(inference=inference)
-        far.set_params(inference=inference)
+        far.set_params(estimator__inference=inference)
         np.testing.assert_allclose(far.predict_proba(X), near.predict_proba(X))
 
 
@@ -119,10 +132,10 @@ def test_all_rows_alike():
     np.testing.assert_allclose(far.predict_proba(X[:2]), near.predict_proba(X[:2]))
 
 
-def test_chunks_that_do_not_agree(blobs):
+def test_chunks_that_do_not_agree(blobs, local_rows):
     X, y = blobs
     rows = da.from_array(X, chunks=(100, 2))
-    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS)
+    far = distributed(local_rows=local_rows)
     far.fit(rows, da.from_array(y, chunks=77))
     assert far.n_features_in_ == X.shape[1]
     with pytest.raises(ValueError, match="240 rows and y has 239"):
@@ -134,10 +147,10 @@ def test_chunks_that_do_not_agree(blobs):
         far.fit(unknown, da.from_array(y[:-1], chunks=100))
 
 
-def test_what_is_refused(blobs):
+def test_what_is_refused(blobs, local_rows):
     X, y = blobs
     rows, labels = da.from_array(X, chunks=(80, -1)), da.from_array(y, chunks=80)
-    far = DaskKNNGraphClassifier(n_partitions=2, **SETTINGS)
+    far = distributed(local_rows=local_rows)
     with pytest.raises(TypeError, match=r"X must be a Dask array.*got ndarray"):
         far.fit(X, y)
     with pytest.raises(ValueError, match=r"Block 1 of the rows: .*NaN"):
@@ -171,12 +184,14 @@ def blurred_into_copies():
 
 
 @pytest.mark.parametrize("make", [blurred_by_distance, blurred_into_copies])
-def test_what_single_precision_cannot_tell_is_refused_as_on_one_machine(make):
+def test_what_single_precision_cannot_tell_is_refused_as_on_one_machine(
+    make, local_rows
+):
     X, y = make()
     with pytest.raises(ValueError, match="single precision") as near:
         KNNGraphClassifier(**SETTINGS).fit(X, y)
     rows, labels = da.from_array(X, chunks=(70, -1)), da.from_array(y, chunks=70)
-    far = DaskKNNGraphClassifier(n_partitions=3, **SETTINGS)
+    far = distributed(n_partitions=3, local_rows=local_rows)
     with pytest.raises(ValueError, match="single precision") as refused:
         far.fit(rows, labels)
     assert str(refused.value) == str(near.value)
@@ -189,7 +204,8 @@ def test_rows_a_rounding_apart_are_no_reason_to_refuse():
     random = np.random.default_rng(0)
     X = random.normal(size=(240, 20))
     X[80:160] = X[160:] * (1.0 + 3e-8 * random.normal(size=(80, 20)))
-    near, far = fit_both(X, random.integers(3, size=240), (120, 120), n_partitions=2)
+    y = random.integers(3, size=240)
+    near, far = fit_both(X, y, (120, 120), inference="adaptive")
     np.testing.assert_array_equal(far.predict(X), near.predict(X))
 
 
@@ -207,23 +223,16 @@ def test_without_dask_the_error_says_what_to_install():
 
 def test_what_runs_on_workers_loads_no_data_frames():
     stages = (
-        *("answering", "blocks", "certificate", "fitting", "global_values", "judging"),
-        *("learning", "lists", "looking_closer", "neighborhoods", "placing"),
-        *("precise", "predicting", "searching", "shared_lens", "summary"),
-        *("surroundings", "testimony", "thresholds", "trusting"),
+        *("answer", "collections", "files", "learn", "partition", "pilot", "search"),
+        "tasks",
     )
     code = (
         "import sys, importlib\n"
         f"for stage in {stages}:\n"
         "    importlib.import_module('knngraph.distributed.' + stage)\n"
         "import numpy as np\n"
-        "from knngraph.distributed.blocks import _describe\n"
+        "from knngraph.distributed.collections import _describe\n"
         "_describe(np.ones((3, 2)), np.array(['a', 'b', 'a']), 0)\n"
-        "from knngraph.inference.adaptive import QueryProblem\n"
-        "from knngraph.metric.choose_directions import choose_directions\n"
-        "X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)\n"
-        "y = (X[:, 0] > 0).astype(int)\n"
-        "choose_directions(X, y, 2, QueryProblem(8, 0.0, 0.3, 0.02))\n"
         "print(sorted({'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(

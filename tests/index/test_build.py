@@ -1,4 +1,4 @@
-"""Building the index, and the walks that are measured on the way."""
+"""Building the index, and the search recall that is measured on the way."""
 
 import numpy as np
 from numpy.testing import assert_array_equal
