@@ -246,9 +246,10 @@ def compared(before: Path, after: Path) -> str:
         shown = {"sets": counts["sets"]}
         for quantity, form in (("accuracy", ".2f"), ("log_loss", ".3f")):
             own, other = (means[f"{quantity} {when}"] for when in ("before", "after"))
-            shown[f"{quantity} before"] = own.map(f"{{:{form}}}".format)
-            shown[f"{quantity} after"] = other.map(f"{{:{form}}}".format)
-            shown[f"{quantity} difference"] = (other - own).map(f"{{:+{form}}}".format)
+            name = quantity.replace("_", " ")
+            shown[f"{name} before"] = own.map(f"{{:{form}}}".format)
+            shown[f"{name} after"] = other.map(f"{{:{form}}}".format)
+            shown[f"{name} difference"] = (other - own).map(f"{{:+{form}}}".format)
         shown["wins"], shown["losses"] = counts["wins"], counts["losses"]
         lines = pd.DataFrame(shown).replace(r"\+?nan", "", regex=True).reset_index()
         blocks += [f"## noise {noise}, max_rows {max_rows}"]

@@ -338,7 +338,7 @@ class FittedModel:
             sample,
             n_threads=self.n_threads,
         )
-        rule, resolved = learn_rule(
+        rule, resolved, agreed = learn_rule(
             training,
             self.left_out_neighbors,
             self.problem,
@@ -349,7 +349,7 @@ class FittedModel:
             self.settings.tolerance,
         )
         calibration = calibrate_stored(
-            training, votes, sample, resolved[sample], left_out.answers.exponent
+            training, votes, sample, agreed[sample], left_out.answers.exponent
         )
         return StoredRule(rule, resolved, calibration)
 

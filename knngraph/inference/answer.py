@@ -78,16 +78,31 @@ class Found:
     ----------
     nodes : ndarray of shape (n_queries,)
         Nearest node.
-    unresolved : ndarray of shape (n_unresolved,)
-        Queries that the stored label does not answer.
-    ids, squared : ndarray of shape (n_unresolved, m)
+    resolved : ndarray of shape (n_queries,), bool
+        Whether the stored label of that node is the answer.
+    open : ndarray of shape (n_open,)
+        Queries whose nearest nodes do not agree: candidates vote on the class of
+        those that are not resolved, and on the probabilities of all.
+    ids, squared : ndarray of shape (n_open, m)
         Candidates of these.
     """
 
     nodes: np.ndarray
-    unresolved: np.ndarray
+    resolved: np.ndarray
+    open: np.ndarray
     ids: np.ndarray
     squared: np.ndarray
+
+    def votes(self, model: QueryModel, n_threads: int, some: slice | np.ndarray) -> Any:
+        """Votes at some of the open queries, of shape (n, n_classes)."""
+        return candidate_votes(
+            model.training,
+            self.ids[some],
+            self.squared[some],
+            model.problem,
+            reliability=model.reliability,
+            n_threads=n_threads,
+        )
 
 
 def answer_codes(model: QueryModel, options: PredictOptions, X: Any) -> np.ndarray:
@@ -114,13 +129,14 @@ def mapped_codes(
 ) -> np.ndarray:
     """Class of every query of one block of mapped rows; see `answer_codes`."""
     found = search(model, options, queries)
-    if len(found.unresolved) == len(queries):
-        return candidate_answers(model, options, found).argmax(axis=1)
+    if options.inference == "adaptive":
+        return found.votes(model, options.n_threads, slice(None)).argmax(axis=1)
     assert model.stored is not None
     codes = model.stored.codes[found.nodes]
-    if len(found.unresolved):
-        votes = candidate_answers(model, options, found)
-        codes[found.unresolved] = votes.argmax(axis=1)
+    unresolved = np.flatnonzero(~found.resolved[found.open])
+    if len(unresolved):
+        votes = found.votes(model, options.n_threads, unresolved)
+        codes[found.open[unresolved]] = votes.argmax(axis=1)
     return codes
 
 
@@ -138,27 +154,34 @@ def answer_probabilities(
     Returns
     -------
     ndarray of shape (n_queries, n_classes)
-        The largest entry of a row is the class of `answer_codes`.
+        The largest entry of a row is the class of `answer_codes`. Where the nearest
+        nodes of a cascade do not agree, the shares are those of the candidates' vote,
+        even if a margin resolves the query.
     """
     probabilities = np.empty((X.shape[0], model.training.n_classes))
     calibration = model.calibration
     assert calibration is not None
     cascade = options.inference == "cascade"
-    exponent = calibration.resolved if cascade else calibration.stored
+    exponent = calibration.agreed if cascade else calibration.stored
     for block, queries in query_blocks(model, X):
         found = search(model, options, queries)
         answers = probabilities[block]
-        if len(found.unresolved):
-            votes = candidate_answers(model, options, found)
+        if len(found.open):
+            votes = found.votes(model, options.n_threads, slice(None))
+            codes = votes.argmax(axis=1)
+            resolved = np.flatnonzero(found.resolved[found.open])
+            if model.stored is not None:
+                nodes = found.nodes[found.open[resolved]]
+                codes[resolved] = model.stored.codes[nodes]
             # Votes that differ in the last digit may do so no longer.
             shares = sharpen(votes, calibration.adaptive)
-            answers[found.unresolved] = favor(shares, votes.argmax(axis=1))
-        if len(found.unresolved) < len(queries):
+            answers[found.open] = favor(shares, codes)
+        agreed = np.delete(np.arange(len(queries)), found.open)
+        if len(agreed):
             assert model.stored is not None
-            resolved = np.delete(np.arange(len(queries)), found.unresolved)
-            nodes = found.nodes[resolved]
+            nodes = found.nodes[agreed]
             shares = sharpen(stored_shares(model.stored, nodes), exponent)
-            answers[resolved] = favor(shares, model.stored.codes[nodes])
+            answers[agreed] = favor(shares, model.stored.codes[nodes])
     return probabilities
 
 
@@ -171,9 +194,9 @@ def resolved_by_lookup(
     -------
     ndarray of shape (n_queries,), bool
     """
-    resolved = np.ones(X.shape[0], dtype=bool)
+    resolved = np.empty(X.shape[0], dtype=bool)
     for block, queries in query_blocks(model, X):
-        resolved[block][search(model, options, queries).unresolved] = False
+        resolved[block] = search(model, options, queries).resolved
     return resolved
 
 
@@ -190,8 +213,8 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
         ids, squared = model.index.nearest(
             queries, 1, ef=options.ef, n_threads=options.n_threads
         )
-        none = np.empty(0, dtype=np.intp)
-        return Found(ids[:, 0], none, ids[:0], squared[:0])
+        resolved, none = np.ones(len(queries), dtype=bool), np.empty(0, dtype=np.intp)
+        return Found(ids[:, 0], resolved, none, ids[:0], squared[:0])
     if options.inference == "adaptive":
         ids, squared = search_candidates(
             model.index,
@@ -200,10 +223,11 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
             ef=options.ef,
             n_threads=options.n_threads,
         )
-        return Found(ids[:, 0], np.arange(len(queries)), ids, squared)
+        resolved = np.zeros(len(queries), dtype=bool)
+        return Found(ids[:, 0], resolved, np.arange(len(queries)), ids, squared)
     assert model.stored is not None
     assert model.rule is not None
-    ids, squared, resolved = search_and_resolve(
+    ids, squared, agreed, resolved = search_and_resolve(
         model.index,
         model.training,
         model.stored.codes,
@@ -213,22 +237,8 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
         ef=options.ef,
         n_threads=options.n_threads,
     )
-    unresolved = np.flatnonzero(~resolved)
-    return Found(ids[:, 0], unresolved, ids[unresolved], squared[unresolved])
-
-
-def candidate_answers(
-    model: QueryModel, options: PredictOptions, found: Found
-) -> np.ndarray:
-    """Votes at the unresolved queries, of shape (n_unresolved, n_classes)."""
-    return candidate_votes(
-        model.training,
-        found.ids,
-        found.squared,
-        model.problem,
-        reliability=model.reliability,
-        n_threads=options.n_threads,
-    )
+    rest = np.flatnonzero(~agreed)
+    return Found(ids[:, 0], resolved, rest, ids[rest], squared[rest])
 
 
 def stored_shares(stored: StoredAnswers, nodes: np.ndarray) -> np.ndarray:

@@ -21,13 +21,13 @@ class Calibration:
         For the votes of the problem solved at the query.
     stored : float
         For the votes on the node that a lookup ends at.
-    resolved : float
-        For those where they resolve a query of a cascade.
+    agreed : float
+        For those where the nearest nodes of a cascade agree.
     """
 
     adaptive: float
     stored: float
-    resolved: float
+    agreed: float
 
 
 def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:

@@ -45,7 +45,7 @@ def search_and_resolve(
     *,
     ef: int,
     n_threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Candidates of every query, and whether the stored label answers it.
 
     One search serves both: it ends early where the nearest nodes agree, and
@@ -67,19 +67,22 @@ def search_and_resolve(
     Returns
     -------
     ids, squared : ndarray of shape (n_queries, m)
-        Nearest first. Where a query is resolved only the first counts.
+        Nearest first. Where the nearest nodes agree only the first counts.
+    agreed : ndarray of shape (n_queries,), bool
+        Whether all rows on the nearest nodes have the stored class.
     resolved : ndarray of shape (n_queries,), bool
+        Whether they agree or the margin is large enough.
     """
     m = problem.n_neighbors
     wide = max(ef_for(m), ef)
     k = n_margin_nodes(m)
-    resolved = np.zeros(len(queries), dtype=bool)
+    agreed = np.zeros(len(queries), dtype=bool)
     if rule.threshold > 1.0:
         ids, squared = index.nearest(queries, m, ef=wide, n_threads=n_threads)
-        return ids, squared, resolved
+        return ids, squared, agreed, agreed
     # An `ef` above k was measured to be needed, or asked for: no early end then.
     if isinstance(index, MedoidSearch) and ef <= k:
-        ids, squared, resolved = index.nearest_unless_agreed(
+        ids, squared, agreed = index.nearest_unless_agreed(
             queries,
             m,
             n_agree=rule.n_agree,
@@ -92,17 +95,17 @@ def search_and_resolve(
     else:
         ids, squared = index.nearest(queries, m, ef=wide, n_threads=n_threads)
     # Nodes that did not agree half way may do so at the end.
-    rest = np.flatnonzero(~resolved)
+    rest = np.flatnonzero(~agreed)
     near, codes = ids[rest, : rule.n_agree], stored_codes[ids[rest, 0]]
-    resolved[rest] = all_agree(training, near, codes)
-    rest = np.flatnonzero(~resolved)
+    agreed[rest] = all_agree(training, near, codes)
+    resolved, rest = agreed.copy(), np.flatnonzero(~agreed)
     if len(rest):
         codes = stored_codes[ids[rest, 0]]
         margin = stored_margin(
             training, ids[rest, :k], squared[rest, :k], codes, rule.sharpness
         )
         resolved[rest] = margin >= rule.threshold
-    return ids, squared, resolved
+    return ids, squared, agreed, resolved
 
 
 def all_agree(

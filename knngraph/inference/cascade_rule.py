@@ -69,7 +69,7 @@ def learn_rule(
     votes: StoredVotes,
     sample: np.ndarray,
     tolerance: float,
-) -> tuple[CascadeRule, np.ndarray]:
+) -> tuple[CascadeRule, np.ndarray, np.ndarray]:
     """Find the margin from which stored answers cost next to nothing.
 
     Sampled training rows play the query: left out, they reach their nearest other
@@ -96,11 +96,14 @@ def learn_rule(
     rule : CascadeRule
     resolved : ndarray of shape (n_pairs,), bool
         Whether the rule resolves the training pairs, left out.
+    agreed : ndarray of shape (n_pairs,), bool
+        Whether their nearest nodes agree.
     """
     all_pairs = np.arange(training.n_pairs)
     ids, _ = leave_one_out_candidates(training, neighbors, all_pairs, 1)
     if ids.shape[1] == 0:
-        return ALL_RESOLVED, np.ones(training.n_pairs, dtype=bool)
+        resolved = np.ones(training.n_pairs, dtype=bool)
+        return ALL_RESOLVED, resolved, resolved
     sample, found = sample[:RULE_ROWS], votes.codes[:RULE_ROWS]
     now = stored_codes[ids[:, 0]]
     reached = np.where(found < 0, now[sample], found)
@@ -112,8 +115,7 @@ def learn_rule(
         problem.n_neighbors,
         tolerance,
     )
-    resolved = resolved_left_out(training, neighbors, problem, now, rule)
-    return rule, resolved
+    return rule, *resolved_left_out(training, neighbors, problem, now, rule)
 
 
 def evaluate_stored(
@@ -211,7 +213,7 @@ def resolved_left_out(
     problem: QueryProblem,
     reached: np.ndarray,
     rule: CascadeRule,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Whether a rule resolves the training pairs, one row of each left out.
 
     Parameters
@@ -225,13 +227,15 @@ def resolved_left_out(
 
     Returns
     -------
-    ndarray of shape (n_pairs,), bool
+    resolved, agreed : ndarray of shape (n_pairs,), bool
     """
     resolved = np.empty(training.n_pairs, dtype=bool)
+    agreed = np.empty(training.n_pairs, dtype=bool)
     for start, stop in chunk_bounds(training.n_pairs, _PAIRS_PER_BLOCK):
         pairs, codes = np.arange(start, stop), reached[start:stop]
         ids, _ = leave_one_out_candidates(training, neighbors, pairs, rule.n_agree)
-        rest = np.flatnonzero(~all_agree(training, ids, codes, pairs))
+        agreed[start:stop] = all_agree(training, ids, codes, pairs)
+        rest = np.flatnonzero(~agreed[start:stop])
         margin = np.ones(len(pairs))
         margin[rest] = left_out_margins(
             training,
@@ -242,7 +246,7 @@ def resolved_left_out(
             [rule.sharpness],
         )[:, 0]
         resolved[start:stop] = margin >= rule.threshold
-    return resolved
+    return resolved, agreed
 
 
 def left_out_margins(

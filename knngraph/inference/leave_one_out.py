@@ -26,8 +26,8 @@ from knngraph.parallel import map_chunks
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
-# Fewer resolved rows than this are calibrated together with the others.
-_FEWEST_RESOLVED = 50
+# Fewer rows than this whose nearest nodes agree are calibrated with the others.
+_FEWEST_AGREED = 50
 _QUERIES_PER_CHUNK = 128
 
 
@@ -268,7 +268,7 @@ def calibrate_stored(
     training: TrainingSet,
     votes: StoredVotes,
     sample: np.ndarray,
-    resolved: np.ndarray,
+    agreed: np.ndarray,
     adaptive_exponent: float,
 ) -> Calibration:
     """Fit the exponents of stored votes.
@@ -279,8 +279,8 @@ def calibrate_stored(
     votes : StoredVotes
         Of the pairs of `sample`, left out.
     sample : ndarray of shape (n_sample,)
-    resolved : ndarray of shape (n_sample,), bool
-        Which of them a cascade answers by the stored label.
+    agreed : ndarray of shape (n_sample,), bool
+        Whether the nearest nodes of them agree, by the rule of a cascade.
     adaptive_exponent : float
 
     Returns
@@ -294,11 +294,11 @@ def calibrate_stored(
     codes = training.pair_code[sample[reached]]
     counts = training.pair_count[sample[reached]]
     exponent = fit_exponent(shares, codes, counts)
-    sure = resolved[reached]
-    if sure.sum() < _FEWEST_RESOLVED:
+    sure = agreed[reached]
+    if sure.sum() < _FEWEST_AGREED:
         return Calibration(adaptive_exponent, exponent, exponent)
-    of_resolved = fit_exponent(shares[sure], codes[sure], counts[sure])
-    return Calibration(adaptive_exponent, exponent, of_resolved)
+    of_agreed = fit_exponent(shares[sure], codes[sure], counts[sure])
+    return Calibration(adaptive_exponent, exponent, of_agreed)
 
 
 def leave_one_out_grid(

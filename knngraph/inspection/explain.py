@@ -299,14 +299,13 @@ def _answers(
     """The answer to every query of a block, in their order."""
     found = search(model, options, queries)
     at_query = iter(_adaptive_answers(model, options, rows, queries, found))
-    unresolved = set(found.unresolved.tolist())
     scores = stored_shares(votes.stored, found.nodes)
     for place, node in enumerate(found.nodes):
-        if place in unresolved:
-            yield next(at_query)
-        else:
+        if found.resolved[place]:
             neighbors = _stored_neighbors(votes, rows, int(node))
             yield _Answer("stored", int(node), neighbors, scores[place])
+        else:
+            yield next(at_query)
 
 
 def _adaptive_answers(
@@ -316,18 +315,19 @@ def _adaptive_answers(
     queries: np.ndarray,
     found: Found,
 ) -> Iterator[_Answer]:
-    if not len(found.unresolved):
+    unresolved = np.flatnonzero(~found.resolved[found.open])
+    if not len(unresolved):
         return
     scores, shares = candidate_shares(
         model.training,
-        found.ids,
-        found.squared,
+        found.ids[unresolved],
+        found.squared[unresolved],
         model.problem,
         reliability=model.reliability,
         n_threads=options.n_threads,
     )
     for query, ids, weights, score in zip(
-        queries[found.unresolved], found.ids, shares, scores
+        queries[found.open[unresolved]], found.ids[unresolved], shares, scores
     ):
         nodes = ids[ids >= 0]
         neighbors = [

@@ -215,7 +215,7 @@ def test_a_query_is_resolved_or_answered_by_its_candidates(params, model, split)
     nodes = node_of_answer(model, X_test)[resolved]
     stored = fitted.stored
     assert_array_equal(answers[resolved], model.classes_[stored.codes[nodes]])
-    exponent = fitted.stored_rule.calibration.resolved
+    exponent = fitted.stored_rule.calibration.agreed
     assert_allclose(shares[resolved], sharpen(stored.shares[nodes], exponent))
     lookup = switched(model, inference="lookup", ef=100)
     assert (adaptive.predict(X_test) != lookup.predict(X_test)).any()
