@@ -11,8 +11,10 @@ from sklearn.datasets import load_iris
 import knngraph.metric.place as place
 from knngraph import KNNGraphClassifier
 from knngraph.graph.training_set import build_training_set
+from knngraph.metric.choose import Choice, folds
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
 from knngraph.metric.place import place_training_rows, sample_pairs
+from knngraph.space import fit_space
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -51,14 +53,14 @@ def test_no_map_where_none_helps():
     random = np.random.default_rng(0)
     X = random.normal(size=(300, 2))
     y = (np.linalg.norm(X, axis=1) > 1.2).astype(int)
-    space, _ = place_training_rows(X, y, 2, "auto")
+    space, *_ = place_training_rows(X, y, 2, "auto")
     assert (space.metric, space.linear) == ("euclidean", None)
 
 
 def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
     X, y = digits[0][:300], digits[1][:300]
     plain = KNNGraphClassifier(random_state=0).fit(X, y)
-    monkeypatch.setattr(place, "choose_map", lambda *rows, seed: 0)
+    monkeypatch.setattr(place, "choose_map", lambda *rows, seed: Choice(0))
     model = KNNGraphClassifier(metric="auto", random_state=0).fit(X, y)
     assert model.metric_ == "euclidean"
     assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
@@ -66,24 +68,26 @@ def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
 
 def test_the_map_that_was_chosen_is_learned_from_all_rows(random, monkeypatch):
     X, y = needle(random, 200)
-    plain, training = place_training_rows(X, y, 2, "euclidean")
+    plain, training, _ = place_training_rows(X, y, 2, "euclidean")
     factors = gradient_maps(training.points, training.pair_code, 2)
     maps = [symmetric_map(factor) for factor in factors]
     assert len(maps) == N_MAPS
     for number, linear in enumerate(maps, start=1):
-        monkeypatch.setattr(place, "choose_map", lambda *rows, seed, n=number: n)
-        space, _ = place_training_rows(X, y, 2, "auto")
+        monkeypatch.setattr(
+            place, "choose_map", lambda *rows, seed, n=number: Choice(n)
+        )
+        space, *_ = place_training_rows(X, y, 2, "auto")
         assert_array_equal(space.linear, linear)
-    learned, _ = place_training_rows(X, y, 2, "learned")
+    learned, *_ = place_training_rows(X, y, 2, "learned")
     assert_array_equal(learned.linear, maps[-1])
     assert_array_equal(learned.center, plain.center)
 
 
 def test_the_order_of_the_rows_changes_no_map(random):
     X, y = needle(random, 300)
-    space, training = place_training_rows(X, y, 2, "auto", seed=3)
+    space, training, _ = place_training_rows(X, y, 2, "auto", seed=3)
     order = random.permutation(300)
-    other, moved = place_training_rows(X[order], y[order], 2, "auto", seed=3)
+    other, moved, _ = place_training_rows(X[order], y[order], 2, "auto", seed=3)
     assert_array_equal(other.linear, space.linear)
     assert_array_equal(moved.points, training.points)
     assert_array_equal(moved.node_of_row, training.node_of_row[order])
@@ -103,7 +107,7 @@ def test_threads_change_no_bytes(random):
 def test_rows_are_centered_scaled_and_mapped(random):
     X, y = needle(random, 100)
     for scale in (1.0, 1e-20, 1e20):
-        space, training = place_training_rows(X * scale, y, 2, "learned")
+        space, training, _ = place_training_rows(X * scale, y, 2, "learned")
         expected = ((X * scale - space.center) / space.scale) @ space.linear
         assert_allclose(space.map_rows(X * scale), expected, rtol=1e-5, atol=1e-5)
         assert_array_equal(
@@ -113,7 +117,7 @@ def test_rows_are_centered_scaled_and_mapped(random):
 
 def test_a_row_is_mapped_alike_in_any_block(random):
     X, y = needle(random, 300, n_features=40)
-    space, _ = place_training_rows(X, y, 2, "learned")
+    space, *_ = place_training_rows(X, y, 2, "learned")
     together = space.map_rows(X)
     alone = np.concatenate([space.map_rows(row[None]) for row in X])
     assert_array_equal(together, alone)
@@ -197,8 +201,8 @@ def test_constant_columns_and_rows_that_are_all_the_same(metric, random):
 
 def test_sparse_rows_choose_as_dense_ones_do(digits):
     X, y = digits[0][:300], digits[1][:300] % 3
-    dense, _ = place_training_rows(X, y, 3, "auto")
-    thin, _ = place_training_rows(sparse.csr_array(X), y, 3, "auto")
+    dense, *_ = place_training_rows(X, y, 3, "auto")
+    thin, *_ = place_training_rows(sparse.csr_array(X), y, 3, "auto")
     assert dense.metric == thin.metric
 
 
@@ -214,3 +218,26 @@ def test_a_sample_of_pairs(random):
     assert len(taken) == 12
     rows, sampled = sample_pairs(training, 10**6)
     assert len(rows) == training.n_pairs == 30
+
+
+def test_maps_of_folds_have_not_seen_the_fold(random):
+    X, y = needle(random, 240)
+    for metric in ("auto", "learned"):
+        space, training, held = place_training_rows(X, y, 2, metric)
+        assert held.maps.shape == (3, 15, 15)
+        plain = build_training_set(fit_space(X, "euclidean").map_rows(X), y, 2)
+        for fold, (fitted, places) in enumerate(folds(plain.pair_code)):
+            # Rows are their own pairs here, in two orders.
+            rows = np.isin(plain.pair_of_row, places)
+            assert_array_equal(held.fold_of_pair[training.pair_of_row[rows]], fold)
+            learn = (plain.points[fitted], plain.pair_code[fitted], 2)
+            expected = [np.linalg.norm(f, axis=0) for f in gradient_maps(*learn)]
+            found = np.linalg.norm(space.linear @ held.maps[fold], axis=0)
+            # The very map of that fold: the choice may have centered its rows.
+            assert min(np.abs(found - e).max() for e in expected) < 1e-2
+
+
+def test_rows_that_few_maps_can_leave_out():
+    X = np.arange(10.0).reshape(5, 2)
+    _, _, held = place_training_rows(X, np.arange(5) % 2, 2, "learned")
+    assert held is None or len(held.honest_pairs())
