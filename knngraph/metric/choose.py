@@ -1,11 +1,12 @@
 """The choice of a map, on rows that it has not seen."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from knngraph.metric.gradient_map import N_MAPS, gradient_maps
+from knngraph.metric.gradient_map import N_MAPS, POWERS, gradient_maps
 
 # Rows that a choice is made on; above, a sample of so many.
 MAX_ROWS = 2000
@@ -18,17 +19,34 @@ _ENOUGH_ROWS = 600
 # for a clearer lead than many.
 _LEAD = 0.5
 _LEAD_ROWS = 2
-# Standard errors by which a map may fall behind in the first fold before it and all
-# that follow are given up.
+# Standard errors by which the full map of a round may fall behind in the first fold
+# before no other round is tried.
 _GIVE_UP = 2.0
 # Below so many rows those that are held out are too few to tell.
 _FEWEST_ROWS = 30
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A map that was chosen, and what it is without the rows of a fold.
+
+    Parameters
+    ----------
+    number : int
+        Place among the `gradient_maps`, counted from 1, or 0 for no map.
+    factors : tuple of ndarray of shape (n_features, n_features)
+        Of that map, fitted to the other rows, for the first of the `folds`: for as
+        many as the choice has tried.
+    """
+
+    number: int
+    factors: tuple[np.ndarray, ...] = ()
+
+
 def choose_map(
     rows: np.ndarray, codes: np.ndarray, n_classes: int, *, seed: int = 0
-) -> int:
-    """Number of the map that finds labels better than the plain rows, if any.
+) -> Choice:
+    """The map that finds labels better than the plain rows, if any.
 
     Parameters
     ----------
@@ -41,8 +59,7 @@ def choose_map(
 
     Returns
     -------
-    int
-        Place among the `gradient_maps`, counted from 1, or 0 for no map.
+    Choice
 
     Notes
     -----
@@ -59,38 +76,50 @@ def choose_map(
     >>> import numpy as np
     >>> from knngraph.metric.choose import choose_map
     >>> rows = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
-    >>> choose_map(rows, (rows[:, 0] > 0).astype(int), 2) > 0
+    >>> choose_map(rows, (rows[:, 0] > 0).astype(int), 2).number > 0
     True
     >>> plane = rows[:, :2]  # no direction is better than another
-    >>> choose_map(plane, (np.linalg.norm(plane, axis=1) > 1.2).astype(int), 2)
+    >>> choose_map(plane, (np.linalg.norm(plane, axis=1) > 1.2).astype(int), 2).number
     0
     """
     if n_classes < 2 or len(rows) < _FEWEST_ROWS:
-        return 0
+        return Choice(0)
     lead = np.zeros(1 + N_MAPS)
     differ = np.zeros(1 + N_MAPS)
     n_maps, n_answered = N_MAPS, 0
+    by_fold = []
     for fitted, held_out in folds(codes):
         right = right_by_map(rows, codes, n_classes, fitted, held_out, seed)
-        plain = next(right)
-        number = 0
-        for number, mapped in enumerate(islice(right, n_maps), start=1):
+        _, plain = next(right)
+        number, factors = 0, []
+        for number, (factor, mapped) in enumerate(islice(right, n_maps), start=1):
+            factors.append(factor)
             gained = mapped - plain
             lead[number] += gained.sum()
             differ[number] += (gained**2).sum()
-            behind = lead[number] < -_GIVE_UP * np.sqrt(differ[number])
-            if behind and not n_answered:
-                number -= 1  # further maps go further the same way
-                break
+            is_full = number % len(POWERS) == 0
+            if is_full and not n_answered and _is_behind(lead, differ)[number]:
+                break  # another round goes further the same way
+        if not n_answered:
+            while number and _is_behind(lead, differ)[number]:
+                number -= 1
         n_maps = number
         if not n_maps:
-            return 0
+            return Choice(0)
+        by_fold.append(factors)
         n_answered += len(held_out)
         if n_answered >= _ENOUGH_ROWS:
             break
     best = int(np.argmax(lead[: n_maps + 1]))  # the first of equals: the gentlest
     needed = _LEAD_ROWS + _LEAD * np.sqrt(differ[best])
-    return best if lead[best] > needed else 0
+    if lead[best] <= needed:
+        return Choice(0)
+    return Choice(best, tuple(factors[best - 1] for factors in by_fold))
+
+
+def _is_behind(lead: np.ndarray, differ: np.ndarray) -> np.ndarray:
+    """Whether a map is behind by more than chance, map by map."""
+    return lead < -_GIVE_UP * np.sqrt(differ)
 
 
 def folds(codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -119,7 +148,7 @@ def right_by_map(
     fitted: np.ndarray,
     held_out: np.ndarray,
     seed: int = 0,
-) -> Iterator[np.ndarray]:
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """How well held-out rows are answered, map by map.
 
     Parameters
@@ -131,18 +160,21 @@ def right_by_map(
 
     Yields
     ------
-    ndarray of shape (n_held_out,)
+    factor : ndarray of shape (n_features, n_features)
+        Of the map; first the identity, which is no map.
+    right : ndarray of shape (n_held_out,)
         1 where the nearest row and the vote of the five nearest are right, 1/2 where
-        one of them is. First without a map, then with one map after the other: none
-        where there is nothing to learn.
+        one of them is. No map follows where there is nothing to learn.
     """
     # Near the origin, where single precision tells near rows apart.
     center = np.median(rows[fitted], axis=0).astype(rows.dtype)
     near, near_codes = rows[fitted] - center, codes[fitted]
     far, given = rows[held_out] - center, codes[held_out]
-    yield _right(near, near_codes, far, given, n_classes)
+    nothing = np.eye(rows.shape[1], dtype=rows.dtype)
+    yield nothing, _right(near, near_codes, far, given, n_classes)
     for factor in gradient_maps(near, near_codes, n_classes, seed):
-        yield _right(near @ factor, near_codes, far @ factor, given, n_classes)
+        mapped = near @ factor, near_codes, far @ factor
+        yield factor, _right(*mapped, given, n_classes)
 
 
 def _right(

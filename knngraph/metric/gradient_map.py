@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.linalg import solve
+from scipy.linalg import cho_factor, cho_solve
 
 # Rows the fit is made on, label columns it is made for, and rows at which its
 # gradients are taken.
@@ -46,7 +46,7 @@ def gradient_maps(
         Factors of four maps, found as they are asked for: the gentle map and the
         full one of the first round, then of the second. Their columns are
         directions, the longest last. None follows where there is nothing to learn:
-        one class, or rows that are all the same.
+        one class, one row, or rows that are all the same.
 
     Notes
     -----
@@ -75,6 +75,8 @@ def gradient_maps(
     >>> np.allclose(gentle @ gentle, full)
     True
     """
+    if len(rows) < 2:
+        return
     rows = rows[:MAX_ROWS]
     # Near the origin, where single precision tells near rows apart.
     rows = rows - np.median(rows, axis=0).astype(rows.dtype)
@@ -126,7 +128,9 @@ def _gradient_outer_product(rows: np.ndarray, targets: np.ndarray) -> np.ndarray
     rows = rows / rows.dtype.type(np.sqrt(twice_variance))
     there, pulls = rows[:_GRADIENT_ROWS], kernel[:_GRADIENT_ROWS].copy()
     kernel[np.diag_indices(len(rows))] += rows.dtype.type(_RIDGE)
-    dual = solve(kernel, targets, assume_a="pos", overwrite_a=True, check_finite=False)
+    # The transpose of the symmetric kernel is in the order that LAPACK works in place.
+    triangle = cho_factor(kernel.T, overwrite_a=True, check_finite=False)
+    dual = cho_solve(triangle, targets, check_finite=False)
     for column in dual.T:
         pull = pulls * column
         gradients = pull @ rows - pull.sum(axis=1)[:, None] * there

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet, build_training_set
-from knngraph.metric.choose import MAX_ROWS, choose_map, folds
+from knngraph.metric.choose import MAX_ROWS, Choice, choose_map, folds
 from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
 from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold
@@ -53,48 +53,50 @@ def place_training_rows(
     if not learned or X.shape[1] > MAX_FEATURES:
         return space, training, None
     rows, row_codes = sample_pairs(training, MAX_ROWS)
-    number, linear = learn_map(rows, row_codes, n_classes, metric, seed=seed)
+    chosen, linear = learn_map(rows, row_codes, n_classes, metric, seed=seed)
     if linear is None:
         return space, training, None
     space = replace(space, metric="learned", linear=linear)
     mapped = _training_set(space, X, codes, n_classes, seed)
     row_of_pair, _ = training.rows_of_pairs()
     pair_of_place = mapped.pair_of_row[row_of_pair[: len(rows)]]
-    out_of_fold = _out_of_fold(
-        linear, number, rows, row_codes, mapped, pair_of_place, seed
+    if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
+        fold_maps, pair_of_place = [], pair_of_place[:ROWS_OF_A_MAP]
+    else:
+        fold_maps = _maps_of_folds(chosen, rows, row_codes, n_classes, seed)
+    factors = [factor for factor, _ in fold_maps]
+    held_out = [places for _, places in fold_maps]
+    out_of_fold = OutOfFold.of_sample(
+        linear, factors, mapped.n_pairs, pair_of_place, held_out
     )
+    if not len(out_of_fold.honest_pairs()):
+        return space, mapped, None  # too few rows for a map without some of them
     return space, mapped, out_of_fold
 
 
-def _out_of_fold(
-    linear: np.ndarray,
-    number: int,
-    rows: np.ndarray,
-    codes: np.ndarray,
-    training: TrainingSet,
-    pair_of_place: np.ndarray,
-    seed: int,
-) -> OutOfFold:
-    """Maps of folds that stand in for a map, where it has seen most of the pairs."""
-    if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
-        seen = pair_of_place[:ROWS_OF_A_MAP]
-        return OutOfFold.of_sample(linear, [], training.n_pairs, seen, [])
-    factors, held_out = [], []
+def _maps_of_folds(
+    chosen: Choice, rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Factor of the map without every fold that leaves something to learn, and places.
+
+    Those that the choice has found are not fitted again.
+    """
+    found = []
     with one_blas_thread():
-        for fitted, places in folds(codes):
-            maps = gradient_maps(rows[fitted], codes[fitted], training.n_classes, seed)
-            factor = next(islice(maps, number - 1, None), None)
+        for fold, (fitted, places) in enumerate(folds(codes)):
+            if fold < len(chosen.factors):
+                found.append((chosen.factors[fold], places))
+                continue
+            maps = gradient_maps(rows[fitted], codes[fitted], n_classes, seed)
+            factor = next(islice(maps, chosen.number - 1, None), None)
             if factor is not None:
-                factors.append(factor)
-                held_out.append(places)
-    return OutOfFold.of_sample(
-        linear, factors, training.n_pairs, pair_of_place, held_out
-    )
+                found.append((factor, places))
+    return found
 
 
 def learn_map(
     rows: np.ndarray, codes: np.ndarray, n_classes: int, metric: str, *, seed: int = 0
-) -> tuple[int, np.ndarray | None]:
+) -> tuple[Choice, np.ndarray | None]:
     """The map that a sample of the training rows leads to.
 
     Parameters
@@ -106,20 +108,19 @@ def learn_map(
 
     Returns
     -------
-    number : int
-        Of the map among the `gradient_maps`, 0 for none.
+    chosen : Choice
     linear : ndarray of shape (n_features, n_features) or None
         None where no map is kept, or where there is nothing to learn.
     """
     with one_blas_thread():
-        number = N_MAPS
+        chosen = Choice(N_MAPS)
         if metric == "auto":
-            number = choose_map(rows, codes, n_classes, seed=seed)
-        if not number:
-            return 0, None
+            chosen = choose_map(rows, codes, n_classes, seed=seed)
+        if not chosen.number:
+            return chosen, None
         factors = gradient_maps(rows, codes, n_classes, seed)
-        factor = next(islice(factors, number - 1, None), None)
-        return number, None if factor is None else symmetric_map(factor)
+        factor = next(islice(factors, chosen.number - 1, None), None)
+        return chosen, None if factor is None else symmetric_map(factor)
 
 
 def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:

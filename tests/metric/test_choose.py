@@ -1,7 +1,5 @@
 """Maps are judged on rows they were not fitted on."""
 
-from itertools import islice
-
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -9,7 +7,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_iris
 
 import knngraph.metric.choose as choose
-from knngraph.metric.choose import choose_map, folds, right_by_map
+from knngraph.metric.choose import Choice, choose_map, folds, right_by_map
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps
 from knngraph.parallel import one_blas_thread
 
@@ -30,6 +28,11 @@ def rows(random):
     return rows, np.where(wrong, 1 - codes, codes)
 
 
+def answered(*arguments):
+    """How held-out rows are answered, map by map."""
+    return [right for _, right in right_by_map(*arguments)]
+
+
 def maps_and_answers(rows, codes, monkeypatch):
     """Maps of every fold, in order, and which held-out rows are right."""
     fitted = []
@@ -42,8 +45,7 @@ def maps_and_answers(rows, codes, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(choose, "gradient_maps", keep)
         right = [
-            list(right_by_map(rows, codes, 2, *fold))
-            for fold in folds(np.arange(len(rows)) % 2)
+            answered(rows, codes, 2, *fold) for fold in folds(np.arange(len(rows)) % 2)
         ]
     return fitted, right
 
@@ -67,7 +69,7 @@ def test_held_out_labels_are_never_seen(rows, monkeypatch):
 def test_answers_recomputed(rows):
     X, codes = rows
     for fitted, held_out in folds(codes):
-        right = list(right_by_map(X, codes, 2, fitted, held_out))
+        right = answered(X, codes, 2, fitted, held_out)
         maps = gradient_maps(X[fitted], codes[fitted], 2)
         for found, linear in zip(right, [np.eye(12), *maps], strict=True):
             mapped = X.astype(float) @ linear
@@ -83,13 +85,13 @@ def test_the_nearest_decides_between_equals():
     rows = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [0.0]], dtype=np.float32)
     codes = np.array([1, 0, 0, 1, 2, 1])
     right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
-    assert_array_equal(next(right), [1.0])
+    assert_array_equal(next(right)[1], [1.0])
     codes[0], codes[3] = 2, 0  # the nearest is outvoted
     right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
-    assert_array_equal(next(right), [0.0])
+    assert_array_equal(next(right)[1], [0.0])
     codes[5] = 0
     right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
-    assert_array_equal(next(right), [0.5])
+    assert_array_equal(next(right)[1], [0.5])
 
 
 def test_folds_hold_every_row_out_once(random):
@@ -112,7 +114,7 @@ def answers(*by_map):
         for share in by_map:
             right_by_map.n_fitted += 1
             right = np.arange(len(held_out)) < round(share * len(held_out))
-            yield right.astype(float)
+            yield None, right.astype(float)
         right_by_map.n_ended += 1
 
     right_by_map.n_fitted = right_by_map.n_ended = 0
@@ -122,23 +124,38 @@ def answers(*by_map):
 def chosen(monkeypatch, judged, n_rows=300):
     monkeypatch.setattr(choose, "right_by_map", judged)
     rows = np.zeros((n_rows, 1), dtype=np.float32)
-    return choose_map(rows, np.arange(n_rows) % 2, 2)
+    return choose_map(rows, np.arange(n_rows) % 2, 2).number
 
 
 def test_a_map_is_chosen_where_it_helps(rows):
     X, codes = rows
-    number = choose_map(X, codes, 2)
+    number = choose_map(X, codes, 2).number
     assert number > 0
-    right = [np.array(list(right_by_map(X, codes, 2, *fold))) for fold in folds(codes)]
+    right = [np.array(answered(X, codes, 2, *fold)) for fold in folds(codes)]
     accuracy = np.concatenate(right, axis=1).mean(axis=1)
     assert accuracy[number] == accuracy.max() > accuracy[0] + 0.1
+
+
+def test_maps_of_the_folds_come_with_the_choice(rows):
+    X, codes = rows
+    chosen = choose_map(X, codes, 2)
+    assert len(chosen.factors) == 3
+    for factor, (fitted, held_out) in zip(chosen.factors, folds(codes)):
+        found = list(right_by_map(X, codes, 2, fitted, held_out))
+        assert_array_equal(factor, found[chosen.number][0])
+    # The first fold of many rows is enough.
+    many = np.random.default_rng(0).normal(size=(2000, 12)).astype(np.float32)
+    chosen = choose_map(many, (many[:, 0] > 0).astype(int), 2)
+    assert chosen.number > 0
+    assert len(chosen.factors) == 1
 
 
 def test_no_map_where_none_helps():
     # Every direction is as good as any other: the class is told by the radius.
     random = np.random.default_rng(0)
     rows = random.normal(size=(300, 2)).astype(np.float32)
-    assert choose_map(rows, (np.linalg.norm(rows, axis=1) > 1.2).astype(int), 2) == 0
+    codes = (np.linalg.norm(rows, axis=1) > 1.2).astype(int)
+    assert choose_map(rows, codes, 2).number == 0
 
 
 def test_labels_by_chance_rarely_choose_a_map(random):
@@ -147,7 +164,7 @@ def test_labels_by_chance_rarely_choose_a_map(random):
             random.normal(size=(60, 5)).astype(np.float32),
             random.permutation(60) % 2,
             2,
-        )
+        ).number
         for _ in range(60)
     ]
     # The best of four maps is in front by half a standard error most of the time.
@@ -165,21 +182,28 @@ def test_few_rows_ask_for_a_clearer_lead(n_rows, number, monkeypatch):
     def right_by_map(rows, codes, n_classes, fitted, held_out, seed):
         # A map wins two rows in twenty, and loses one.
         place = np.arange(len(held_out)) / len(held_out)
-        yield (place < 0.5).astype(float)
-        yield ((place > 0.045) & (place < 0.6)).astype(float)
+        yield None, (place < 0.5).astype(float)
+        yield None, ((place > 0.045) & (place < 0.6)).astype(float)
 
     assert chosen(monkeypatch, right_by_map, n_rows) == number
 
 
 def test_maps_that_fall_behind_are_given_up(monkeypatch):
-    judged = answers(0.9, 0.5, 0.99, 0.99, 0.99)
+    judged = answers(0.9, 0.5, 0.5, 0.99, 0.99)
     assert chosen(monkeypatch, judged) == 0
-    # Nothing but the first map, and no other fold.
-    assert judged.n_fitted == 2
+    # Nothing but the maps of the first round, and no other fold.
+    assert judged.n_fitted == 1 + 2
+    # A gentle map may win where the full one is behind.
     judged = answers(0.7, 0.9, 0.5, 0.99, 0.99)
     assert chosen(monkeypatch, judged) == 1
-    # The second map of the first fold is the last that is tried.
-    assert judged.n_fitted == 3 + 2 + 2
+    assert judged.n_fitted == (1 + 2) + (1 + 1) + (1 + 1)
+    # And the other way round.
+    judged = answers(0.7, 0.5, 0.9, 0.8, 0.6)
+    assert chosen(monkeypatch, judged) == 2
+    # The last maps of the first fold were behind.
+    judged = answers(0.7, 0.9, 0.8, 0.5, 0.5)
+    assert chosen(monkeypatch, judged) == 1
+    assert judged.n_fitted == (1 + 4) + (1 + 2) + (1 + 2)
 
 
 def test_no_more_folds_than_the_choice_needs(monkeypatch):
@@ -198,31 +222,31 @@ def test_too_few_rows_to_hold_any_out(n_rows, monkeypatch):
 
 def test_nothing_to_learn(random):
     rows = random.normal(size=(60, 3)).astype(np.float32)
-    assert choose_map(rows, np.zeros(60, dtype=int), 1) == 0
-    assert choose_map(rows, np.zeros(60, dtype=int), 2) == 0
-    assert choose_map(np.ones_like(rows), np.arange(60) % 2, 2) == 0
+    assert choose_map(rows, np.zeros(60, dtype=int), 1) == Choice(0)
+    assert choose_map(rows, np.zeros(60, dtype=int), 2) == Choice(0)
+    assert choose_map(np.ones_like(rows), np.arange(60) % 2, 2) == Choice(0)
     # Rows of one class but one: not every fold has something to learn.
     alone = np.zeros(60, dtype=int)
     alone[7] = 1
-    assert choose_map(rows, alone, 2) == 0
+    assert choose_map(rows, alone, 2) == Choice(0)
 
 
 def test_constant_columns_change_nothing(rows):
     X, codes = rows
     wide = np.column_stack([np.full(240, 7.0, dtype=np.float32), X])
     fold = next(folds(codes))
-    plain, *_ = right_by_map(X, codes, 2, *fold)
-    also, *_ = right_by_map(wide, codes, 2, *fold)
+    plain, *_ = answered(X, codes, 2, *fold)
+    also, *_ = answered(wide, codes, 2, *fold)
     assert_array_equal(also, plain)
-    assert choose_map(wide, codes, 2) > 0
+    assert choose_map(wide, codes, 2).number > 0
 
 
 def test_rows_far_from_the_origin_are_told_apart(rows):
     X, codes = rows
     far = X + np.float32(1000.0)
     for fold in folds(codes):
-        near = np.array(list(islice(right_by_map(X, codes, 2, *fold), 2)))
-        same = near == np.array(list(islice(right_by_map(far, codes, 2, *fold), 2)))
+        near = np.array(answered(X, codes, 2, *fold)[:2])
+        same = near == np.array(answered(far, codes, 2, *fold)[:2])
         assert same.mean() > 0.98
 
 
@@ -233,8 +257,8 @@ def test_75_rows_of_iris_do_not_lose(random):
     for _ in range(20):
         order = random.permutation(150)
         rows, codes = X[order].astype(np.float32), y[order]
-        number = choose_map(rows[:75], codes[:75], 3)
-        right = right_by_map(rows, codes, 3, np.arange(75), np.arange(75, 150))
+        number = choose_map(rows[:75], codes[:75], 3).number
+        right = answered(rows, codes, 3, np.arange(75), np.arange(75, 150))
         accuracy = [found.mean() for found in right]
         lost.append(accuracy[0] - accuracy[number])
     assert np.mean(lost) < 0.005

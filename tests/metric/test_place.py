@@ -11,8 +11,10 @@ from sklearn.datasets import load_iris
 import knngraph.metric.place as place
 from knngraph import KNNGraphClassifier
 from knngraph.graph.training_set import build_training_set
+from knngraph.metric.choose import Choice, folds
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
 from knngraph.metric.place import place_training_rows, sample_pairs
+from knngraph.space import fit_space
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -58,7 +60,7 @@ def test_no_map_where_none_helps():
 def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
     X, y = digits[0][:300], digits[1][:300]
     plain = KNNGraphClassifier(random_state=0).fit(X, y)
-    monkeypatch.setattr(place, "choose_map", lambda *rows, seed: 0)
+    monkeypatch.setattr(place, "choose_map", lambda *rows, seed: Choice(0))
     model = KNNGraphClassifier(metric="auto", random_state=0).fit(X, y)
     assert model.metric_ == "euclidean"
     assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
@@ -71,7 +73,9 @@ def test_the_map_that_was_chosen_is_learned_from_all_rows(random, monkeypatch):
     maps = [symmetric_map(factor) for factor in factors]
     assert len(maps) == N_MAPS
     for number, linear in enumerate(maps, start=1):
-        monkeypatch.setattr(place, "choose_map", lambda *rows, seed, n=number: n)
+        monkeypatch.setattr(
+            place, "choose_map", lambda *rows, seed, n=number: Choice(n)
+        )
         space, *_ = place_training_rows(X, y, 2, "auto")
         assert_array_equal(space.linear, linear)
     learned, *_ = place_training_rows(X, y, 2, "learned")
@@ -214,3 +218,26 @@ def test_a_sample_of_pairs(random):
     assert len(taken) == 12
     rows, sampled = sample_pairs(training, 10**6)
     assert len(rows) == training.n_pairs == 30
+
+
+def test_maps_of_folds_have_not_seen_the_fold(random):
+    X, y = needle(random, 240)
+    for metric in ("auto", "learned"):
+        space, training, held = place_training_rows(X, y, 2, metric)
+        assert held.maps.shape == (3, 15, 15)
+        plain = build_training_set(fit_space(X, "euclidean").map_rows(X), y, 2)
+        for fold, (fitted, places) in enumerate(folds(plain.pair_code)):
+            # Rows are their own pairs here, in two orders.
+            rows = np.isin(plain.pair_of_row, places)
+            assert_array_equal(held.fold_of_pair[training.pair_of_row[rows]], fold)
+            learn = (plain.points[fitted], plain.pair_code[fitted], 2)
+            expected = [np.linalg.norm(f, axis=0) for f in gradient_maps(*learn)]
+            found = np.linalg.norm(space.linear @ held.maps[fold], axis=0)
+            # The very map of that fold: the choice may have centered its rows.
+            assert min(np.abs(found - e).max() for e in expected) < 1e-2
+
+
+def test_rows_that_few_maps_can_leave_out():
+    X = np.arange(10.0).reshape(5, 2)
+    _, _, held = place_training_rows(X, np.arange(5) % 2, 2, "learned")
+    assert held is None or len(held.honest_pairs())
