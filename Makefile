@@ -32,7 +32,7 @@ test: $(VENV)/installed-tests
 
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests
-	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m tests.soak
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

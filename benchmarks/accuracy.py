@@ -2,6 +2,7 @@
 
     python -m benchmarks.accuracy run --data-dir DIR [--noise 0.2] [--max-rows N]
     python -m benchmarks.accuracy report [--write-docs]
+    python -m benchmarks.accuracy compare BEFORE.csv AFTER.csv
 
 The folder holds `<name>.npz` (X, y) or `<name>_X.npz` and `<name>_y.npy` (sparse);
 the variable KNNGRAPH_DATA may name it instead. Results go to
@@ -10,7 +11,6 @@ versions and machine; a run that is stopped goes on where it was.
 """
 
 import argparse
-import os
 import sys
 import time
 import warnings
@@ -26,7 +26,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from benchmarks import machine
-from benchmarks.accuracy_report import CONDITIONS, N_FOLDS, RESULTS, write_report
+from benchmarks.accuracy_report import (
+    CONDITIONS,
+    N_FOLDS,
+    RESULTS,
+    compared,
+    write_report,
+)
+from benchmarks.command import add_folder
 from benchmarks.datasets import TABULAR, Fold, load, split
 from benchmarks.rows import append_rows, read_rows
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
@@ -46,6 +53,8 @@ IMAGES_AND_TEXT = [
 SVC_SEARCH_ROWS = 1500
 # Fewest queries of a batch that is timed.
 LEAST_TIMED = 1000
+# Figures by method.
+Scores = dict[str, dict[str, Any]]
 FIELDS = [
     "set",
     "noise",
@@ -66,13 +75,9 @@ FIELDS = [
 def folds(name: str, folder: Path, noise: float, max_rows: int) -> Iterator[Fold]:
     """Five stratified folds, scaled where the set is a table, labels flipped."""
     try:
-        X, y = load(name, folder)
+        X, y = load(name, folder, max_rows=max_rows)
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
-    if max_rows and len(y) > max_rows:
-        chosen = np.sort(np.random.default_rng(0).permutation(len(y))[:max_rows])
-        X = X[chosen]
-        y = np.unique(y[chosen], return_inverse=True)[1]
     parts = split(X, y, N_FOLDS, scaled=name in TABULAR)
     for fold, (X_train, y_train, X_test, y_test) in enumerate(parts):
         yield X_train, flip(y_train, noise, fold), X_test, y_test
@@ -118,11 +123,12 @@ def score(model: Any, fold: Fold) -> dict[str, Any]:
     return result
 
 
-def graph(fold: Fold) -> dict[str, dict[str, Any]]:
-    """All inferences from one fit with default settings."""
-    model = KNNGraphClassifier(random_state=0)
-    lookup = measure(model, fold) | {"ef": model.ef_}
-    results = {"lookup (ef=1)": lookup}
+def graph(fold: Fold, suffix: str = "", **settings: Any) -> Scores:
+    """All inferences from one fit, with default settings unless some are given."""
+    model = KNNGraphClassifier(random_state=0, **settings)
+    lookup = measure(model, fold)
+    chosen = {"ef": model.ef_, "metric": model.metric_}
+    results = {f"lookup (ef=1){suffix}": lookup | chosen}
     for label, inference, ef in (
         ("lookup (ef=auto)", "lookup", "auto"),
         ("adaptive", "adaptive", None),
@@ -130,43 +136,26 @@ def graph(fold: Fold) -> dict[str, dict[str, Any]]:
     ):
         model.set_params(inference=inference, ef=ef)
         model.predict(fold[2][:8])
-        results[label] = score(model, fold) | {
+        results[label + suffix] = score(model, fold) | {
             "ef": model.ef_,
-            "short_share": model.inference_report(fold[2])["short_share"],
+            "short_share": model.inference_report(fold[2])["resolved_share"],
+            "metric": model.metric_,
         }
     return results
 
 
-def graph_labels(fold: Fold) -> dict[str, dict[str, Any]]:
-    """Adaptive when every given label is believed."""
+def graph_plain(fold: Fold) -> Scores:
+    """The same in the metric of the rows: what the learned map gives."""
+    return graph(fold, ", metric=euclidean", metric="euclidean")
+
+
+def graph_labels(fold: Fold) -> Scores:
+    """Adaptive when every given label is relied on."""
     model = KNNGraphClassifier(inference="adaptive", vote="labels", random_state=0)
     return {"adaptive, vote=labels": measure(model, fold)}
 
 
-def graph_same(fold: Fold) -> dict[str, dict[str, Any]]:
-    """Adaptive when candidates are compared as the index compares them."""
-    model = KNNGraphClassifier(
-        inference="adaptive", query_metric="same", random_state=0
-    )
-    return {"adaptive, query_metric=same": measure(model, fold)}
-
-
-def graph_auto(fold: Fold) -> dict[str, dict[str, Any]]:
-    """Adaptive and cascade in the metric that wins on held-out rows."""
-    model = KNNGraphClassifier(inference="adaptive", metric="auto", random_state=0)
-    results = {
-        "adaptive, metric=auto": measure(model, fold) | {"metric": model.metric_}
-    }
-    model.set_params(inference="cascade")
-    results["cascade, metric=auto"] = score(model, fold) | {
-        "ef": model.ef_,
-        "short_share": model.inference_report(fold[2])["short_share"],
-        "metric": model.metric_,
-    }
-    return results
-
-
-def graph_cv(fold: Fold) -> dict[str, dict[str, Any]]:
+def graph_cv(fold: Fold) -> Scores:
     """Settings by leave-one-out."""
     model = KNNGraphClassifierCV(random_state=0)
     return {"KNNGraphClassifierCV": measure(model, fold) | {"metric": model.metric_}}
@@ -195,16 +184,17 @@ class TunedNeighbors:
         return self
 
 
-def nearest(fold: Fold) -> dict[str, dict[str, Any]]:
+def nearest(fold: Fold) -> Scores:
     """The usual kNN, alone and tuned."""
     return {
         "1-NN": measure(KNeighborsClassifier(1, algorithm="brute"), fold),
+        "5-NN": measure(KNeighborsClassifier(5, algorithm="brute"), fold),
         "CV-kNN": measure(TunedNeighbors("uniform", "distance"), fold),
         "CV-kNN, distance": measure(TunedNeighbors("distance"), fold),
     }
 
 
-def svc(fold: Fold) -> dict[str, dict[str, Any]]:
+def svc(fold: Fold) -> Scores:
     """An RBF support vector machine with C and gamma by cross-validation."""
     X_train, y_train = fold[0], fold[1]
     sample = np.random.default_rng(0).permutation(len(y_train))[:SVC_SEARCH_ROWS]
@@ -214,13 +204,13 @@ def svc(fold: Fold) -> dict[str, dict[str, Any]]:
     return {"SVC": measure(SVC(**search.best_params_), fold)}
 
 
-def ordered_weights(fold: Fold) -> dict[str, dict[str, Any]]:
+def ordered_weights(fold: Fold) -> Scores:
     """The strongest published baseline, tuned."""
     model = baselines.OWAKNNClassifier(n_neighbors="cv", alpha="cv", random_state=0)
     return {"OWA, tuned": measure(model, fold)}
 
 
-def siblings(fold: Fold) -> dict[str, dict[str, Any]]:
+def siblings(fold: Fold) -> Scores:
     """The other published baselines as they come."""
     models = {
         "ENN": baselines.ENNClassifier(),
@@ -238,41 +228,29 @@ def siblings(fold: Fold) -> dict[str, dict[str, Any]]:
     return {label: measure(model, fold) for label, model in models.items()}
 
 
-GROUPS: dict[str, Callable[[Fold], dict[str, dict[str, Any]]]] = {
-    "graph": graph,
-    "graph_labels": graph_labels,
-    "graph_same": graph_same,
-    "graph_auto": graph_auto,
-    "graph_cv": graph_cv,
-    "nearest": nearest,
-    "svc": svc,
-    "ordered_weights": ordered_weights,
-    "siblings": siblings,
-}
-# A method of every group, to see whether the group was measured before.
-MARKS = {
-    "graph": "cascade",
-    "graph_labels": "adaptive, vote=labels",
-    "graph_same": "adaptive, query_metric=same",
-    "graph_auto": "cascade, metric=auto",
-    "graph_cv": "KNNGraphClassifierCV",
-    "nearest": "CV-kNN, distance",
-    "svc": "SVC",
-    "ordered_weights": "OWA, tuned",
-    "siblings": "k*-NN",
+# Of every group the function, and one of its methods: whether it was measured before.
+GROUPS: dict[str, tuple[Callable[[Fold], Scores], str]] = {
+    "graph": (graph, "cascade"),
+    "graph_labels": (graph_labels, "adaptive, vote=labels"),
+    "graph_plain": (graph_plain, "cascade, metric=euclidean"),
+    "graph_cv": (graph_cv, "KNNGraphClassifierCV"),
+    "nearest": (nearest, "5-NN"),
+    "svc": (svc, "SVC"),
+    "ordered_weights": (ordered_weights, "OWA, tuned"),
+    "siblings": (siblings, "k*-NN"),
 }
 
 
 def measured_before() -> set[tuple[str, ...]]:
     """Keys of the rows that are there."""
-    key = ("set", "noise", "max_rows", "method", "fold")
     rows = read_rows(RESULTS)
-    if rows and list(rows[0]) != FIELDS:
+    if len(rows) and list(rows) != FIELDS:
         raise SystemExit(
             f"{RESULTS} has the columns of an older version of this benchmark; move "
             "it away and measure anew."
         )
-    return {tuple(row[name] for name in key) for row in rows}
+    key = ["set", "noise", "max_rows", "method", "fold"]
+    return set(rows.reindex(columns=key).itertuples(index=False, name=None))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -284,9 +262,10 @@ def run(arguments: argparse.Namespace) -> None:
         ):
             key = (name, str(arguments.noise), str(arguments.max_rows))
             for group in arguments.groups:
-                if (*key, MARKS[group], str(number)) in before:
+                function, mark = GROUPS[group]
+                if (*key, mark, str(number)) in before:
                     continue
-                results = GROUPS[group](fold)
+                results = function(fold)
                 base = dict(zip(FIELDS, key)) | {"fold": number} | conditions
                 rows = [base | {"method": m} | r for m, r in results.items()]
                 append_rows(RESULTS, FIELDS, rows)
@@ -300,9 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="measure")
-    runner.add_argument(
-        "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA", ".")
-    )
+    add_folder(runner)
     runner.add_argument("--noise", type=float, default=0.0)
     runner.add_argument("--max-rows", type=int, default=0, help="0 takes all rows")
     runner.add_argument("--sets", nargs="+", default=TABULAR + IMAGES_AND_TEXT)
@@ -310,7 +287,12 @@ def main() -> None:
     reporter = commands.add_parser("report", help="print the tables")
     reporter.add_argument("--write-docs", action="store_true")
     reporter.add_argument("--page", type=Path, help="write the tables there alone")
+    comparer = commands.add_parser("compare", help="two files of results, by method")
+    comparer.add_argument("files", nargs=2, type=Path, metavar="CSV")
     arguments = parser.parse_args()
+    if arguments.command == "compare":
+        print(compared(*arguments.files))
+        return
     if arguments.command == "report":
         write_report(arguments.write_docs, arguments.page)
         return

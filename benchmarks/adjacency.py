@@ -7,25 +7,18 @@ the search did not choose its beam on. Every bound is printed with its verdict,
 and `--write-docs` puts the figures into docs/graph.md.
 """
 
-import argparse
-import resource
 import time
 
 import numpy as np
 
-from benchmarks.pages import DOCS, put_between
+from benchmarks.command import parser_of, publish
+from benchmarks.isolated import peak_megabytes
+from benchmarks.made_rows import mixture
+from benchmarks.pages import DOCS, table
 from knngraph import knn_adjacency
 from knngraph.index.exact import ExactIndex
 
 N_FEATURES, K, N_CHECKED = 64, 10, 1000
-
-
-def made_rows(n_rows: int) -> np.ndarray:
-    """Rows of a hundred clusters that overlap."""
-    random = np.random.default_rng(0)
-    centers = 2.0 * random.normal(size=(100, N_FEATURES))
-    rows = centers[random.integers(100, size=n_rows)]
-    return (rows + random.normal(size=rows.shape)).astype(np.float32)
 
 
 def recall_of(graph, X: np.ndarray, n_jobs: int) -> float:
@@ -41,25 +34,24 @@ def recall_of(graph, X: np.ndarray, n_jobs: int) -> float:
 
 def main() -> None:
     """Measure once, print, and write where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, folder=False)
     parser.add_argument("--n-rows", type=int, default=100_000)
     parser.add_argument("--n-jobs", type=int, default=2)
-    parser.add_argument("--write-docs", action="store_true")
     options = parser.parse_args()
-    X = made_rows(options.n_rows)
+    X, _ = mixture(options.n_rows, N_FEATURES, intrinsic=20, n_clusters=100)
     knn_adjacency(X[:1000], K, algorithm="hnsw", n_jobs=options.n_jobs)
     start, worked = time.perf_counter(), time.process_time()
     graph = knn_adjacency(X, K, n_jobs=options.n_jobs, verbose=0)
-    seconds = time.perf_counter() - start
+    taken = time.perf_counter() - start
     # On a machine that others use too: what the cores really worked.
     busy = (time.process_time() - worked) / options.n_jobs
     # Before the check, which needs memory of its own.
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_megabytes() / 1024
     recall = recall_of(graph, X, options.n_jobs)
-    figures = [
-        ("time", f"{seconds:.1f} s", "under 20 s", seconds < 20),
+    lines = [
+        ("time", f"{taken:.1f} s", "under 20 s", taken < 20),
         ("CPU time a thread", f"{busy:.1f} s", "under 20 s", busy < 20),
-        ("peak memory of the process", f"{gigabytes:.2f} GB", "under 1", gigabytes < 1),
+        ("peak memory of the process", f"{peak:.2f} GB", "under 1", peak < 1),
         (
             f"recall over {N_CHECKED} rows",
             f"{recall:.3f}",
@@ -67,18 +59,14 @@ def main() -> None:
             recall > 0.95,
         ),
     ]
-    for name, value, bound, met in figures:
-        print(f"{name:30} {value:>10}  {bound}: {'met' if met else 'MISSED'}")
-    if options.write_docs:
-        head = (
-            f"`python -m benchmarks.adjacency --write-docs`, {options.n_rows:,} x "
-            f"{N_FEATURES} in clusters, k={K}, {options.n_jobs} threads:"
-        )
-        table = ["| what | measured | asked |", "|---|---|---|"]
-        table += [
-            f"| {name} | {value} | {bound} |" for name, value, bound, _ in figures
-        ]
-        put_between(DOCS / "graph.md", "adjacency", "\n".join([head, "", *table]))
+    for name, _, bound, met in lines:
+        print(f"{name}, {bound}: {'met' if met else 'MISSED'}")
+    text = (
+        f"`python -m benchmarks.adjacency --write-docs`, {options.n_rows:,} x "
+        f"{N_FEATURES} in clusters, k={K}, {options.n_jobs} threads:\n\n"
+        + table(["what", "measured", "asked"], [line[:3] for line in lines])
+    )
+    publish(text, DOCS / "graph.md", "adjacency", options)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,6 @@ memory that others on the machine slow it by a half: of several rounds the quick
 is shown function by function, and the sums of all.
 """
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -23,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import parser_of, publish
+from benchmarks.isolated import run_isolated
 from benchmarks.machine import conditions, described
-from benchmarks.pages import DOCS, put_between, table
+from benchmarks.pages import DOCS, table
 
 PAGE = DOCS / "scale.md"
 LONGEST = 20.0
@@ -105,70 +102,48 @@ def watch_compilation() -> dict[str, list[float]]:
     return seconds
 
 
-def in_process(cache: str) -> dict[str, list[float]]:
-    """Use everything in a process with this folder as cache."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.compile_time", "--measure"],
-        env=os.environ | {"NUMBA_CACHE_DIR": cache},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-Round = tuple[dict[str, list[float]], dict[str, list[float]]]
+# Seconds of the compilations of every function, in the first process and the second.
+Round = list[dict[str, list[float]]]
 
 
 def one_round() -> Round:
-    """Seconds by function in two processes, the second with what the first left."""
+    """Two processes, the second with what the first left in the cache."""
     with tempfile.TemporaryDirectory() as cache:
-        return in_process(cache), in_process(cache)
+        folder = {"NUMBA_CACHE_DIR": cache}
+        name = "benchmarks.compile_time:use_everything"
+        return [run_isolated(name, {}, environment=folder) for _ in range(2)]
 
 
-def in_all(one: Round) -> float:
-    """Seconds of both processes."""
-    return sum(sum(map(sum, found.values())) for found in one)
+def in_all(*found: dict[str, list[float]]) -> float:
+    """Seconds of some processes."""
+    return sum(sum(map(sum, one.values())) for one in found)
 
 
 def main() -> None:
     """Measure, print, and write where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, folder=False)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--write-docs", action="store_true")
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(use_everything()))
-        return
-    rounds = sorted((one_round() for _ in range(options.rounds)), key=in_all)
+    rounds = sorted(
+        (one_round() for _ in range(options.rounds)), key=lambda r: in_all(*r)
+    )
     first, second = rounds[0]
-    totals = [sum(map(sum, found.values())) for found in (first, second)]
     rows = [
         [f"`{name}`", len(took), f"{sum(took):.2f}", f"{sum(second.get(name, [])):.2f}"]
         for name, took in sorted(first.items(), key=lambda item: -sum(item[1]))
     ]
-    rows.append(["all", "", *(f"**{total:.1f}**" for total in totals)])
+    rows.append(["all", "", f"**{in_all(first):.1f}**", f"**{in_all(second):.1f}**"])
     once = all(len(took) == 1 for took in first.values())
-    met = totals[0] < LONGEST and once and not second
-    text = "\n".join(
-        [
-            f"Processor seconds of compilation, the quickest of {len(rounds)} rounds "
-            f"that took {', '.join(f'{in_all(one):.1f}' for one in rounds)} in all; "
-            f"{described(conditions())}.",
-            "",
-            table(["function", "times", "first process", "second process"], rows),
-            "",
-            f"- under {LONGEST:.0f} s, every function once whatever the rows come as, "
-            "and nothing in the second process: "
-            f"{'met' if met else 'missed'}",
-        ]
+    met = in_all(first) < LONGEST and once and not second
+    text = (
+        f"Processor seconds of compilation, the quickest of {len(rounds)} rounds "
+        f"that took {', '.join(f'{in_all(*one):.1f}' for one in rounds)} in all; "
+        f"{described(conditions())}.\n\n"
+        + table(["function", "times", "first process", "second process"], rows)
+        + f"\n\n- under {LONGEST:.0f} s, every function once whatever the rows come "
+        f"as, and nothing in the second process: {'met' if met else 'missed'}"
     )
-    print(text)
-    if options.write_docs:
-        put_between(PAGE, "compile", text)
+    publish(text, PAGE, "compile", options)
 
 
 if __name__ == "__main__":

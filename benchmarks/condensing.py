@@ -10,8 +10,6 @@ its sets by `--only`. With `--write-docs` the table goes between the marks of
 `docs/condensing.md`.
 """
 
-import argparse
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,11 +18,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
-from benchmarks.datasets import TABULAR, load, scale
+from benchmarks.command import parser_of, publish
+from benchmarks.datasets import TABULAR, load, split_once
 from benchmarks.machine import conditions, described
-from benchmarks.pages import DOCS, put_between, table
+from benchmarks.metrics import seconds_in_turn
+from benchmarks.pages import DOCS, table
 from knngraph import KNNGraphClassifier
 
 SETS = ("satimage", "phoneme", "isolet1560", "letter", "magic")
@@ -49,63 +48,46 @@ HEADS = (
 
 def main() -> None:
     """Fit, condense, compare."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument(
-        "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA")
-    )
-    parser.add_argument("--write-docs", action="store_true")
+    parser = parser_of(__doc__)
     parser.add_argument("--only", nargs="*", default=["digits", *SETS])
     options = parser.parse_args()
-    folder = None if options.data_dir is None else Path(options.data_dir)
     lines = []
-    for name, X, y in sets(folder, options.only):
+    for name in options.only:
+        try:
+            if name == "digits":
+                X, y = load_digits(return_X_y=True)
+            else:
+                X, y = load(name, options.data_dir, max_rows=MAX_ROWS)
+        except FileNotFoundError as error:
+            print(f"{name} is left out: {error}")
+            continue
         for line in measure(name, X, y):
             print("  ".join(line), flush=True)
             lines.append(line)
     text = f"{table(HEADS, lines)}\n\nMeasured here: {described(conditions())}."
-    if options.write_docs:
-        put_between(DOCS / "condensing.md", "measured", text)
-    else:
-        print(text)
-
-
-def sets(
-    folder: Path | None, names: list[str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, rows and labels of every set that is there."""
-    for name in names:
-        if name == "digits":
-            yield (name, *load_digits(return_X_y=True))
-            continue
-        try:
-            X, y = load(name, folder)
-        except FileNotFoundError as error:
-            print(f"{name} is left out: {error}")
-            continue
-        rows = np.random.default_rng(0).permutation(len(X))[:MAX_ROWS]
-        yield name, X[rows], y[rows]
+    publish(text, DOCS / "condensing.md", "measured", options)
 
 
 def measure(name: str, X: np.ndarray, y: np.ndarray) -> Iterator[list[str]]:
     """One line a tolerance."""
-    X_train, X_test, y_train, y_test = train_test_split(
-        X, y, test_size=TEST_SHARE, stratify=y, random_state=0
-    )
-    X_train, y_train, X_test, y_test = scale(
-        X_train, X_test, scaled=name in TABULAR, y=(y_train, y_test)
-    )
+    fold = split_once(X, y, TEST_SHARE, scaled=name in TABULAR)
+    X_train, y_train, X_test, y_test = fold
     X_test = X_test.astype(np.float32)
     classifier = KNNGraphClassifier(ef="auto", support="local", random_state=0)
     full = classifier.fit(X_train, y_train).to_predictor()
     for tolerance in TOLERANCES:
         start = time.perf_counter()
         condensed = classifier.condense(tolerance)
-        seconds = time.perf_counter() - start
+        taken = time.perf_counter() - start
         small, report = condensed.to_predictor(), condensed.report_
         right = [model.predict(X_test) == y_test for model in (full, small)]
         gain = right[1].astype(float) - right[0]
         error = gain.std(ddof=1) / np.sqrt(len(gain))
-        times = turns([full, small], X_test)
+        ways = {
+            "before": lambda: full.predict(X_test),
+            "after": lambda small=small: small.predict(X_test),
+        }
+        times = 1e6 * seconds_in_turn(ways, TURNS).min() / len(X_test)
         yield [
             name,
             f"{report.n_rows:,}",
@@ -117,21 +99,10 @@ def measure(name: str, X: np.ndarray, y: np.ndarray) -> Iterator[list[str]]:
             f"{-100 * report.loss:+.2f} ± {100 * report.loss_error:.2f}",
             f"{megabytes(full):.2f}",
             f"{megabytes(small):.2f}",
-            f"{times[0]:.1f}",
-            f"{times[1]:.1f}",
-            f"{seconds:.1f}",
+            f"{times['before']:.1f}",
+            f"{times['after']:.1f}",
+            f"{taken:.1f}",
         ]
-
-
-def turns(models: list[Any], X: np.ndarray) -> np.ndarray:
-    """Microseconds a query, the models in turn."""
-    seconds = np.empty((TURNS, len(models)))
-    for turn in range(TURNS):
-        for place, model in enumerate(models):
-            start = time.perf_counter()
-            model.predict(X)
-            seconds[turn, place] = time.perf_counter() - start
-    return 1e6 * seconds.min(axis=0) / len(X)
 
 
 def megabytes(model: Any) -> float:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler, normalize
 
 from knngraph import datasets
-from knngraph.datasets.catalog import CATALOG
-from knngraph.datasets.files import read_set
+from knngraph.datasets.deposit import CATALOG
+from knngraph.datasets.loading import read_set
 
 # Columns of different units: a standard scaler goes in front.
 TABULAR = [
@@ -35,7 +35,7 @@ Fold = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def load(
-    name: str, data_dir: Path | None, *, download: bool = False
+    name: str, data_dir: Path | None, *, download: bool = False, max_rows: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and class codes of a set.
 
@@ -46,6 +46,8 @@ def load(
     data_dir : Path or None
         None is for published sets alone: see `knngraph.datasets.load`.
     download : bool, default=False
+    max_rows : int, default=0
+        Of a larger set a random sample of so many rows is taken; 0 takes all.
 
     Returns
     -------
@@ -63,6 +65,9 @@ def load(
         X, y = datasets.load(name, data_dir, download=download)
     else:
         X, y = read_set(_path_of(name, data_dir))
+    if max_rows and len(y) > max_rows:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(y))[:max_rows])
+        X, y = X[chosen], y[chosen]
     return as_dense(X, unit_rows=name in CATALOG and CATALOG[name].is_text), codes_of(y)
 
 
@@ -115,3 +120,11 @@ def scale(
         scaler = StandardScaler().fit(X_train)
         X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
     return X_train, y[0], X_test, y[1]
+
+
+def split_once(X: np.ndarray, y: np.ndarray, share: float, *, scaled: bool) -> Fold:
+    """One stratified split, the given share of the rows as its test part."""
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=share, stratify=y, random_state=0
+    )
+    return scale(X_train, X_test, scaled=scaled, y=(y_train, y_test))

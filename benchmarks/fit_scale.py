@@ -1,6 +1,6 @@
 """Time and memory of fit by stage, against a bare build and search, as rows grow.
 
-    python -m benchmarks.fit_scale [--sizes 50000 100000 ...] [--seeded] [--write-docs]
+    python -m benchmarks.fit_scale [--sizes 50000 100000 ...] [--write-docs]
 
 Local support on made rows of 32 features, two threads. Every fit, and the bare
 hnswlib that it is held against, runs in a process of its own, one after the other,
@@ -8,15 +8,10 @@ so that its peak memory is its own. Seconds of the processor are given beside th
 of the clock: they say the same on a machine that others use too. The bare build
 has the settings of the classifier and takes the rows in the order they come; the
 bare search asks for as many neighbors as fit needs, the row itself included. faiss
-does the same where it is installed.
+does the same where it is installed. Stages are those that `verbose=1` shows.
 """
 
-import argparse
-import importlib
 import json
-import subprocess
-import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -25,314 +20,194 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.command import parser_of, publish
+from benchmarks.isolated import peak_megabytes, reset_peak, run_isolated
 from benchmarks.machine import conditions, described
 from benchmarks.made_rows import mixture
-from benchmarks.pages import DOCS, put_between, table
-from benchmarks.peers.engines import Faiss
+from benchmarks.pages import DOCS, table
+from benchmarks.peers.engines import Faiss, Hnswlib
+from benchmarks.statistics import power_of_growth
+from knngraph import KNNGraphClassifier, progress
 
 PAGE = DOCS / "scale.md"
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parent / "results" / "fit_scale.json"
 SIZES = [50_000, 100_000, 200_000]
 N_NEIGHBORS, N_THREADS, N_CHECKED = 32, 2, 500
 LARGEST_RATIO, LARGEST_EXPONENT = 1.4, 1.1
-# What a fit goes through: name, and the function of the estimator's module, or of
-# the one that it calls, that does it.
-STAGES = {
-    "place rows": ("knngraph.classifier", "place_training_rows"),
-    "build index": ("knngraph.classifier", "build_index"),
-    "search neighbors": ("knngraph.classifier", "nearest_others"),
-    "learn graph": ("knngraph.updating.model", "learn_graph"),
-    "leave rows out": ("knngraph.updating.model", "leave_rows_out"),
-    "decide and calibrate": ("knngraph.updating.model", "learn_model"),
-}
-
-
-class Peak(threading.Thread):
-    """Largest resident memory while the block runs, in bytes."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.bytes = 0
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        """Look fifty times a second."""
-        import psutil
-
-        process = psutil.Process()
-        while not self._over.is_set():
-            self.bytes = max(self.bytes, process.memory_info().rss)
-            self._over.wait(0.02)
-
-    def __enter__(self) -> "Peak":
-        self.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._over.set()
-        self.join()
+REST, LEARNING = "all else", "learning neighbors"
 
 
 def measured(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """What a call gives, its seconds on the clock and on the processor, its peak."""
-    with Peak() as peak:
-        start, worked = time.perf_counter(), time.process_time()
-        result = call()
-        figures = {
-            "seconds": time.perf_counter() - start,
-            "cpu": time.process_time() - worked,
-        }
-    return result, figures | {"peak_mb": peak.bytes / 2**20}
+    reset_peak()
+    start, worked = time.perf_counter(), time.process_time()
+    result = call()
+    return result, {
+        "seconds": time.perf_counter() - start,
+        "cpu": time.process_time() - worked,
+        "peak_mb": peak_megabytes(),
+    }
 
 
-def watch_stages() -> dict[str, dict[str, float]]:
-    """Measure every stage of the fits that follow."""
-    found: dict[str, dict[str, float]] = {}
+def fit_by_stage(
+    X: np.ndarray, y: np.ndarray, **settings: Any
+) -> tuple[KNNGraphClassifier, dict[str, float], dict[str, float]]:
+    """A fitted model, figures of its fit, and processor seconds of the stages."""
+    stages: dict[str, float] = {}
 
-    def watched(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result, found[stage] = measured(lambda: function(*args, **kwargs))
-            return result
+    class Watch(progress.Stage):
+        """A stage that says nothing and keeps the time of the processor."""
 
-        return call
+        def __init__(self, name: str, total: int, unit: str = "row") -> None:
+            self.name, self.total, self.done = name, total, 0
+            self.start = time.process_time()
 
-    for stage, (module_name, name) in STAGES.items():
-        module = importlib.import_module(module_name)
-        setattr(module, name, watched(stage, getattr(module, name)))
-    return found
+        def advance(self, n_units: int) -> None:
+            """Count nothing."""
+
+        def close(self) -> None:
+            """Add what the stage took: some have several parts."""
+            taken = time.process_time() - self.start
+            stages[self.name] = stages.get(self.name, 0.0) + taken
+
+    shown, progress.Stage = progress.Stage, Watch
+    try:
+        model = KNNGraphClassifier(**settings, verbose=1)
+        _, total = measured(lambda: model.fit(X, y))
+    finally:
+        progress.Stage = shown
+    stages[REST] = total["cpu"] - sum(stages.values())
+    return model.set_params(verbose=0), total, stages
 
 
-def fit_once(n_rows: int, seeded: bool, dtype: str = "float32") -> dict[str, Any]:
+def measure_knngraph(n_rows: int) -> dict[str, Any]:
     """Figures of one fit, its stages, and the recall of its search."""
-    from knngraph import KNNGraphClassifier
-    from knngraph.graph.neighbors import nearest_others
     from knngraph.index.exact import ExactIndex
 
-    settings = {"support": "local", "n_jobs": N_THREADS}
-    if seeded:
-        settings["random_state"] = 0
+    settings: dict[str, Any] = {"support": "local", "n_jobs": N_THREADS}
     warnings.simplefilter("ignore")
     # Load what is compiled; enough rows for every stage.
     KNNGraphClassifier(**settings | {"ef_construction": 10}).fit(*mixture(20_000))
-    stages = watch_stages()
     X, y = mixture(n_rows)
-    X = X.astype(dtype)
-
-    classifier, total = measured(lambda: KNNGraphClassifier(**settings).fit(X, y))
-    model = classifier._model
-    points = model.training.points
+    classifier, total, stages = fit_by_stage(X, y, **settings)
+    rows = classifier._present_model.rows
+    points = rows.training.points
     checked = np.random.default_rng(1).choice(len(points), N_CHECKED, replace=False)
-    lists = nearest_others(
-        model.index, points, model.training.node_counts(), N_NEIGHBORS, n_threads=2
-    )
+    lists = rows.neighbors.ids[:, :N_NEIGHBORS]
     exact, _ = ExactIndex(points).nearest(points[checked], N_NEIGHBORS + 1, n_threads=2)
     shared = [
-        len(np.intersect1d(lists.ids[i], ids[ids != i]))
-        for i, ids in zip(checked, exact)
+        len(np.intersect1d(lists[i], ids[ids != i])) for i, ids in zip(checked, exact)
     ]
-    queries, _ = mixture(2000, seed=1)
     return {
         "fit": total,
         "stages": stages,
         "data_mb": X.nbytes / 2**20,
         "recall": float(np.mean(shared)) / N_NEIGHBORS,
-        "loo_score": classifier.loo_score_,
-        "answers": classifier.predict(queries).tolist(),
     }
 
 
-def bare_once(n_rows: int, seeded: bool) -> dict[str, Any]:
-    """Figures of hnswlib alone, with the settings of the classifier."""
-    import hnswlib
+def measure_engine(name: str, n_rows: int) -> dict[str, Any]:
+    """Figures of an index alone, as wide as that of the classifier.
 
+    Of its build, and of a search for the neighbors of all rows.
+    """
     X, _ = mixture(n_rows)
-    index = hnswlib.Index(space="l2", dim=X.shape[1])
-    index.init_index(max_elements=n_rows, M=16, ef_construction=200)
-
-    return built_and_searched(
-        lambda: index.add_items(X, num_threads=1 if seeded else N_THREADS),
-        lambda block: index.knn_query(block, k=N_NEIGHBORS + 1, num_threads=N_THREADS),
-        X,
-    )
-
-
-def faiss_once(n_rows: int, seeded: bool) -> dict[str, Any]:
-    """Figures of the graph of faiss, as wide, with as wide a beam."""
-    X, _ = mixture(n_rows)
-    threads = 1 if seeded else N_THREADS
-    engine = Faiss("HNSW16", 200, ef=N_NEIGHBORS + 1, n_threads=threads)
-    return built_and_searched(
-        lambda: engine.build(X),
-        lambda block: engine.index.search(block, N_NEIGHBORS + 1),
-        X,
-    )
-
-
-def built_and_searched(
-    build: Callable[[], Any], search: Callable[[np.ndarray], Any], X: np.ndarray
-) -> dict[str, Any]:
-    """Figures of an index: of its build, and of a search for the neighbors of all."""
+    beam = N_NEIGHBORS + 1
+    engine: Any = Hnswlib(16, 200, beam, N_THREADS)
+    if name == "faiss":
+        engine = Faiss("HNSW16", 200, ef=beam, n_threads=N_THREADS)
+    _, built = measured(lambda: engine.build(X))
 
     def search_all() -> None:
         for start in range(0, len(X), 16384):
-            search(X[start : start + 16384])
+            engine.search(X[start : start + 16384], beam)
 
-    _, built = measured(build)
     _, searched = measured(search_all)
     return {"build": built, "search": searched}
 
 
-# What is measured of every size, in a process of its own.
-MEASURED: dict[str, Callable[..., dict[str, Any]]] = {
-    "knngraph": fit_once,
-    "bare": bare_once,
-    "faiss": faiss_once,
-}
+def measure_size(n_rows: int) -> dict[str, Any]:
+    """Everything of one size, each in a process of its own."""
+    found = {"knngraph": in_process("measure_knngraph", n_rows=n_rows)}
+    for name in ["bare"] + ["faiss"] * bool(find_spec("faiss")):
+        found[name] = in_process("measure_engine", name=name, n_rows=n_rows)
+    return found
 
 
-def in_process(*arguments: str) -> dict[str, Any]:
-    """Run one measurement of this file in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.fit_scale", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+def in_process(function: str, **arguments: Any) -> dict[str, Any]:
+    """Call a function of this file in a process of its own, with all its threads."""
+    return run_isolated(f"benchmarks.fit_scale:{function}", arguments, environment={})
 
 
-def exponent(sizes: list[int], values: list[float]) -> float:
-    """Power of n that values grow with, by least squares on logarithms."""
-    if len(sizes) < 2:
-        return float("nan")
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
-
-
-def rows_of_report(found: dict[int, dict[str, Any]]) -> dict[str, list[float]]:
-    """Processor seconds by stage, one value a size."""
-    fits = [found[n]["knngraph"] for n in found]
-    bares = [found[n]["bare"] for n in found]
-    seconds = {stage: [fit["stages"][stage]["cpu"] for fit in fits] for stage in STAGES}
-    seconds["fit in all"] = [fit["fit"]["cpu"] for fit in fits]
-    seconds["bare build"] = [bare["build"]["cpu"] for bare in bares]
-    seconds["bare search"] = [bare["search"]["cpu"] for bare in bares]
-    if all("faiss" in found[n] for n in found):
-        for part in ("build", "search"):
-            seconds[f"faiss {part}"] = [found[n]["faiss"][part]["cpu"] for n in found]
-    return seconds
-
-
-def report(found: dict[int, dict[str, Any]], seeded: bool) -> str:
+def report(found: dict[int, dict[str, Any]]) -> str:
     """Tables and verdicts as Markdown."""
-    sizes = list(found)
-    seconds = rows_of_report(found)
+    sizes, engines = list(found), ["bare", "faiss"]
+    if not all("faiss" in figures for figures in found.values()):
+        engines.remove("faiss")
+    fits = {n: figures["knngraph"] for n, figures in found.items()}
+    cpu = pd.DataFrame({n: fit["stages"] for n, fit in fits.items()})
+    cpu.loc["fit in all"] = [fit["fit"]["cpu"] for fit in fits.values()]
+    for name in engines:
+        for part in ("build", "search"):
+            cpu.loc[f"{name} {part}"] = [found[n][name][part]["cpu"] for n in sizes]
+    growth = cpu.apply(lambda took: power_of_growth(sizes, took)[0], axis=1)
     lines = [
-        [name, *(f"{value:.1f}" for value in values), f"{exponent(sizes, values):.2f}"]
-        for name, values in seconds.items()
+        [name, *took.map("{:.1f}".format), f"{growth[name]:.2f}"]
+        for name, took in cpu.iterrows()
     ]
-    bare = np.add(seconds["bare build"], seconds["bare search"])
-    ratios = np.divide(seconds["fit in all"], bare)
-    clock = [
-        found[n]["knngraph"]["fit"]["seconds"]
-        / sum(part["seconds"] for part in found[n]["bare"].values())
-        for n in sizes
-    ]
-    others = {
-        "fit / (bare build + search), processor": [f"{r:.2f}" for r in ratios],
-        "fit / (bare build + search), clock": [f"{r:.2f}" for r in clock],
+    clock = pd.Series({n: fit["fit"]["seconds"] for n, fit in fits.items()})
+    more = {}
+    for name in engines:
+        both = cpu.loc[f"{name} build"] + cpu.loc[f"{name} search"]
+        on_clock = [sum(p["seconds"] for p in found[n][name].values()) for n in sizes]
+        start = f"fit / ({name} build + search)"
+        more[f"{start}, processor"] = (cpu.loc["fit in all"] / both), ".2f"
+        more[f"{start}, clock"] = clock / on_clock, ".2f"
+    more |= {
+        "fit on the clock, s": (clock, ".0f"),
+        "peak memory of the process, MB": (
+            [fit["fit"]["peak_mb"] for fit in fits.values()],
+            ".0f",
+        ),
+        "of which X, MB": ([fit["data_mb"] for fit in fits.values()], ".0f"),
+        "recall of 32 neighbors": ([fit["recall"] for fit in fits.values()], ".4f"),
     }
-    if "faiss build" in seconds:
-        its = np.add(seconds["faiss build"], seconds["faiss search"])
-        others["fit / (faiss build + search), processor"] = [
-            f"{r:.2f}" for r in np.divide(seconds["fit in all"], its)
-        ]
-    others |= {
-        "fit on the clock, s": [
-            f"{found[n]['knngraph']['fit']['seconds']:.0f}" for n in sizes
-        ],
-        "peak memory of the process, MB": [
-            f"{found[n]['knngraph']['fit']['peak_mb']:.0f}" for n in sizes
-        ],
-        "of which X, MB": [f"{found[n]['knngraph']['data_mb']:.0f}" for n in sizes],
-        "recall of 32 neighbors": [
-            f"{found[n]['knngraph']['recall']:.4f}" for n in sizes
-        ],
-    }
-    lines += [[name, *values, ""] for name, values in others.items()]
-    learning = exponent(sizes, seconds["learn graph"])
+    for name, (values, form) in more.items():
+        lines.append([name, *(format(value, form) for value in values), ""])
+    largest = max(more["fit / (bare build + search), processor"][0])
     met = {
-        f"fit at most {LARGEST_RATIO} times bare build and search": max(ratios)
+        f"fit at most {LARGEST_RATIO} times bare build and search": largest
         <= LARGEST_RATIO,
-        f"graph learning no faster than n^{LARGEST_EXPONENT}": learning
+        f"graph learning no faster than n^{LARGEST_EXPONENT}": growth[LEARNING]
         <= LARGEST_EXPONENT,
     }
     verdicts = [
-        f"- {name}: {'met' if good else 'missed'}" for name, good in met.items()
+        f"- {what}: {'met' if good else 'missed'}" for what, good in met.items()
     ]
-    threads = "one thread builds (seeded)" if seeded else "two threads"
-    return "\n".join(
+    return "\n\n".join(
         [
-            f"Seconds of the processor, 32 features, {threads}; "
+            "Seconds of the processor, 32 features, two threads; "
             f"{described(conditions())}.",
-            "",
             table(["stage", *(f"{n:,}" for n in sizes), "grows as n^"], lines),
-            "",
-            *verdicts,
+            "\n".join(verdicts),
         ]
-    )
-
-
-def precision(n_rows: int) -> str:
-    """What rows in double precision change: nothing but memory."""
-    single, double = (
-        in_process("--measure", "knngraph", "--sizes", str(n_rows), "--seeded", *more)
-        for more in ([], ["--dtype", "float64"])
-    )
-    same = single["answers"] == double["answers"]
-    return (
-        f"X of {n_rows:,} rows in float32 and the same numbers in float64, seeded: "
-        f"answers to 2,000 queries {'the same' if same else 'NOT the same'}, "
-        f"leave-one-out scores {single['loo_score']:.6f} and "
-        f"{double['loo_score']:.6f}, peak memory {single['fit']['peak_mb']:.0f} MB "
-        f"and {double['fit']['peak_mb']:.0f} MB."
     )
 
 
 def main() -> None:
     """Measure, print, and write where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__, folder=False)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
-    parser.add_argument("--seeded", action="store_true", help="set random_state")
-    parser.add_argument("--precision", type=int, help="compare dtypes on so many rows")
-    parser.add_argument("--write-docs", action="store_true")
-    parser.add_argument("--measure", choices=list(MEASURED), help=argparse.SUPPRESS)
-    parser.add_argument("--dtype", default="float32", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure:
-        more = [options.dtype] if options.measure == "knngraph" else []
-        measure = MEASURED[options.measure]
-        print(json.dumps(measure(options.sizes[0], options.seeded, *more)))
-        return
-    if options.precision:
-        mark, text = "precision", precision(options.precision)
-    else:
-        mark = "fit-seeded" if options.seeded else "fit"
-        path = RESULTS / f"{mark}_scale.json"
-        found = json.loads(path.read_text()) if path.exists() else {}
-        seeded = ["--seeded"] if options.seeded else []
-        for n_rows in options.sizes:
-            found[str(n_rows)] = {
-                what: in_process("--measure", what, "--sizes", str(n_rows), *seeded)
-                for what in MEASURED
-                if what != "faiss" or find_spec("faiss")
-            }
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(found))
-        text = report(
-            {int(n): found[n] for n in sorted(found, key=int)}, options.seeded
-        )
-    print(text)
-    if options.write_docs:
-        put_between(PAGE, mark, text)
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for n_rows in options.sizes:
+        found[str(n_rows)] = measure_size(n_rows)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(found))
+    in_order = {int(n): found[n] for n in sorted(found, key=int)}
+    publish(report(in_order), PAGE, "fit", options)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
 _SECONDS_BETWEEN_LOOKS = 1.0
-_ONE_THREAD = dict.fromkeys(
+ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
 
@@ -26,9 +26,13 @@ class MeasurementFailed(RuntimeError):
 
 
 def run_isolated(
-    function: str, arguments: Mapping[str, Any], *, timeout: float
-) -> dict[str, Any]:
-    """Call a function in a new process of one thread.
+    function: str,
+    arguments: Mapping[str, Any],
+    *,
+    timeout: float | None = None,
+    environment: Mapping[str, str] = ONE_THREAD,
+) -> Any:
+    """Call a function in a new process, of one thread unless told otherwise.
 
     Parameters
     ----------
@@ -36,13 +40,15 @@ def run_isolated(
         As in "package.module:name".
     arguments : mapping
         Keyword arguments, as JSON can carry them.
-    timeout : float
+    timeout : float or None
         Seconds after which the process is ended.
+    environment : mapping of str to str
+        Variables that are set for the process.
 
     Returns
     -------
-    dict
-        What the function returned.
+    object
+        What the function returned, as JSON can carry it.
 
     Raises
     ------
@@ -56,7 +62,7 @@ def run_isolated(
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=os.environ | _ONE_THREAD | {"PYTHONPATH": path},
+            env=os.environ | dict(environment) | {"PYTHONPATH": path},
         )
     except subprocess.TimeoutExpired:
         raise MeasurementFailed(f"not done within {timeout:g} s") from None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_ROWS_PER_BLOCK = 65536
+_ROWS_OF_MIXTURE, _ROWS_OF_SHEET = 65_536, 50_000
 
 
 def mixture(
@@ -36,8 +36,8 @@ def mixture(
     planes /= np.sqrt(intrinsic)
     cluster = random.integers(n_clusters, size=n_rows)
     X = np.empty((n_rows, n_features), dtype=np.float32)
-    for start in range(0, n_rows, _ROWS_PER_BLOCK):
-        of_block = cluster[start : start + _ROWS_PER_BLOCK]
+    for start in range(0, n_rows, _ROWS_OF_MIXTURE):
+        of_block = cluster[start : start + _ROWS_OF_MIXTURE]
         along = random.normal(size=(len(of_block), intrinsic))
         block = np.empty((len(of_block), n_features))
         # By cluster, so that no array of planes a row is needed.
@@ -45,7 +45,54 @@ def mixture(
             members = of_block == c
             block[members] = centers[c] + along[members] @ planes[c]
         block += 0.1 * random.normal(size=block.shape)
-        X[start : start + _ROWS_PER_BLOCK] = block
+        X[start : start + _ROWS_OF_MIXTURE] = block
     y = cluster % n_classes
     wrong = random.random(n_rows) < 0.05
     return X, np.where(wrong, random.integers(n_classes, size=n_rows), y)
+
+
+def curved_sheet(
+    n_rows: int, n_features: int, n_classes: int, *, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of five Gaussian clumps each, on a curved sheet of few dimensions.
+
+    The clumps depend on the numbers of features and classes alone; `seed` picks
+    the rows. The first rows of a long sample are those of a short one.
+
+    Parameters
+    ----------
+    n_rows, n_features, n_classes : int
+    seed : int
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features), float32
+    y : ndarray of shape (n_rows,), intp
+
+    Examples
+    --------
+    >>> from benchmarks.made_rows import curved_sheet
+    >>> X, y = curved_sheet(1000, 16, 10, seed=0)
+    >>> X.shape, len(set(y.tolist()))
+    ((1000, 16), 10)
+    """
+    world = np.random.default_rng(20240229)
+    n_inner = max(2, min(10, n_features // 2))
+    n_clumps = 5 * n_classes
+    centers = world.normal(scale=2.0, size=(n_clumps, n_inner))
+    spread = world.uniform(0.5, 1.0, size=n_clumps)
+    lift = world.normal(size=(n_inner, n_features)) / np.sqrt(n_inner)
+    bend = world.normal(size=(n_inner, n_features)) / np.sqrt(n_inner)
+    X = np.empty((n_rows, n_features), dtype=np.float32)
+    y = np.empty(n_rows, dtype=np.intp)
+    for block, start in enumerate(range(0, n_rows, _ROWS_OF_SHEET)):
+        # Whole blocks are drawn and then cut: what comes first never changes.
+        random = np.random.default_rng([seed, block])
+        clump = random.integers(n_clumps, size=_ROWS_OF_SHEET)
+        inner = random.normal(size=(_ROWS_OF_SHEET, n_inner))
+        inner = centers[clump] + spread[clump, None] * inner
+        rows = inner @ lift + np.sin(inner) @ bend
+        rows += 0.1 * random.normal(size=rows.shape)
+        stop = min(start + _ROWS_OF_SHEET, n_rows)
+        X[start:stop], y[start:stop] = (part[: stop - start] for part in (rows, clump))
+    return X, y % n_classes

@@ -12,16 +12,15 @@ import argparse
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import excerpts
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """A page of the documentation, and the commands that measure and write it.
 
     Parameters
@@ -43,13 +42,12 @@ class Page:
     write: str = ""
 
 
+_ACCURACY = "benchmarks.accuracy run --data-dir DIR --max-rows 5000"
+_FROM_FILE = "--report-only --write-docs"
 PAGES = (
     Page(
         "measured.md",
-        (
-            "benchmarks.accuracy run --data-dir DIR --max-rows 5000",
-            "benchmarks.accuracy run --data-dir DIR --max-rows 5000 --noise 0.2",
-        ),
+        (_ACCURACY, f"{_ACCURACY} --noise 0.2"),
         "accuracy.csv",
         "benchmarks.accuracy report --write-docs",
     ),
@@ -57,37 +55,36 @@ PAGES = (
         "fit.md",
         ("benchmarks.foundation --data-dir DIR",),
         "foundation.csv",
-        "benchmarks.foundation --report-only --write-docs",
-    ),
-    Page(
-        "readings.md",
-        ("benchmarks.readings --data-dir DIR",),
-        "readings.csv",
-        "benchmarks.readings --report-only --write-docs",
+        f"benchmarks.foundation {_FROM_FILE}",
     ),
     Page(
         "baselines.md",
         ("benchmarks.baselines_binalpha --data-dir DIR",),
         "baselines_binalpha.csv",
-        "benchmarks.baselines_binalpha --report-only --write-docs",
+        f"benchmarks.baselines_binalpha {_FROM_FILE}",
     ),
     Page(
         "paper.md",
         ("benchmarks.run paper --data-dir DIR",),
         "paper/paper.csv",
-        "benchmarks.run paper --data-dir DIR --report-only --write-docs",
+        f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
     ),
     Page("dask.md", ("benchmarks.cluster --data-dir DIR",)),
-    Page("scale.md", ("benchmarks.fit_scale --sizes 100000 1000000 --write-docs",)),
-    Page("scale.md", ("benchmarks.compile_time --write-docs",)),
-    Page("walks.md", ("benchmarks.walks --data-dir DIR --write-docs",)),
-    Page("condensing.md", ("benchmarks.condensing --data-dir DIR --write-docs",)),
-    Page("serving.md", ("benchmarks.serving --data-dir DIR --write-docs",)),
-    Page("updating.md", ("benchmarks.updating --write-docs",)),
-    Page("graph.md", ("benchmarks.fidelity --data-dir DIR --write-docs",)),
-    Page("graph.md", ("benchmarks.adjacency --write-docs",)),
-    Page("guide/size.md", ("benchmarks.sizes --write-docs",)),
-    Page("guide/*.md", ("benchmarks.parameters --max-rows 500 --write-docs",)),
+    *(
+        Page(name, (f"benchmarks.{arguments} --write-docs",))
+        for name, arguments in (
+            ("scale.md", "fit_scale --sizes 100000 1000000"),
+            ("scale.md", "compile_time"),
+            ("walks.md", "walks --data-dir DIR"),
+            ("condensing.md", "condensing --data-dir DIR"),
+            ("serving.md", "serving --data-dir DIR"),
+            ("updating.md", "updating"),
+            ("graph.md", "fidelity --data-dir DIR"),
+            ("graph.md", "adjacency"),
+            ("guide/size.md", "sizes"),
+            ("guide/*.md", "parameters --max-rows 500"),
+        )
+    ),
 )
 
 

@@ -1,10 +1,11 @@
 """Scores of answers, and clocks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import precision_recall_fscore_support
 
@@ -62,6 +63,26 @@ def median_seconds(
     while len(taken) < at_most and sum(taken) < budget:
         taken.append(seconds(function))
     return float(np.median(taken))
+
+
+def seconds_in_turn(
+    ways: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> pd.DataFrame:
+    """Seconds of every way, a column a way, a row a round in which all are called.
+
+    The ways take turns, every other round in reverse: a machine that is slow for a
+    while is so for all of them, and each finds what another left in the caches.
+    """
+    taken = np.empty((rounds, len(ways)))
+    functions = list(enumerate(ways.values()))
+    for turn in range(rounds):
+        for place, function in functions if turn % 2 else reversed(functions):
+            start = clock()
+            function()
+            taken[turn, place] = clock() - start
+    return pd.DataFrame(taken, columns=list(ways))
 
 
 def warm_up(model: Any, n_features: int) -> None:

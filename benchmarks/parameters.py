@@ -11,8 +11,6 @@ the same run. Tables are printed and, with `--write-docs`, written between the m
 `effect NAME` of the pages of the guide.
 """
 
-import argparse
-import os
 import pickle
 import time
 import warnings
@@ -22,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.command import parser_of, publish
 from benchmarks.datasets import load
-from benchmarks.pages import DOCS, put_between, table
+from benchmarks.pages import DOCS, table
 from knngraph import KNNGraphClassifier, LookupAgreementWarning
 
 N_FOLDS, WRONG = 2, 0.2
@@ -68,8 +68,7 @@ EFFECTS = [
     Effect("max_iter", (10, 50, 200), "lookup", GUIDE / "representation.md"),
     Effect("positive", (True, False), "lookup", GUIDE / "representation.md"),
     Effect("self_weight", (0.0, 0.5, 1.0, 2.0), "lookup", GUIDE / "consensus.md"),
-    Effect("query_metric", ("auto", "same"), "adaptive", DOCS / "inference.md"),
-    Effect("vote", ("trusted", "labels"), "adaptive", DOCS / "inference.md"),
+    Effect("vote", ("reliability", "labels"), "adaptive", DOCS / "inference.md"),
     Effect("query_nugget", (0.03, 0.1, 0.3, 1.0), "adaptive", DOCS / "inference.md"),
     Effect("query_penalty", (0.0, 0.02, 0.1), "adaptive", DOCS / "inference.md"),
     Effect(
@@ -134,82 +133,53 @@ def measure(settings: dict[str, Any], fold: tuple[np.ndarray, ...]) -> dict[str,
     return found
 
 
-def effect_table(effect: Effect, folder: Path | None, max_rows: int) -> list[list[str]]:
+def effect_table(effect: Effect, folder: Path | None, max_rows: int) -> str:
     """A row a value: mean accuracies, median ratios to the default."""
     default = DEFAULTS | {"inference": effect.inference, "random_state": 0}
-    found: dict[Any, list[dict[str, float]]] = {value: [] for value in effect.values}
+    own = default[effect.name]
+    names = [repr(value) for value in effect.values]
+    found = []
     for fold in folds(folder, max_rows):
         # The default first, so that it pays for nothing but itself.
         measured = {
-            value: measure(default | {effect.name: value}, fold)
-            for value in sorted(
-                effect.values, key=lambda value: value != default[effect.name]
-            )
+            repr(value): measure(default | {effect.name: value}, fold)
+            for value in sorted(effect.values, key=lambda value: value != own)
         }
-        base = measured[default[effect.name]]
-        for value, figures in measured.items():
-            ratios = {
-                name: figures[name] / base[name] for name in ("fit", "query", "bytes")
-            }
-            found[value].append(figures | ratios)
-    rows = []
-    for value in effect.values:
-        mean = {
-            name: np.mean([f[name] for f in found[value]])
-            for name in ("clean", "wrong", "k")
-        }
-        ratio = {
-            name: np.median([f[name] for f in found[value]])
-            for name in ("fit", "query", "bytes")
-        }
-        is_default = value == KNNGraphClassifier().get_params()[effect.name]
-        rows.append(
-            [
-                f"`{value!r}`" + (", default" if is_default else ""),
-                f"{mean['clean']:.1f}",
-                f"{mean['wrong']:.1f}",
-                f"{mean['k']:.1f}",
-                *(f"{ratio[name]:.2f}" for name in ("fit", "query", "bytes")),
-            ]
-        )
-    return rows
+        figures = pd.DataFrame(measured).T
+        ratios = ["fit", "query", "bytes"]
+        figures[ratios] /= figures.loc[repr(own), ratios]
+        found.append(figures)
+    by_value = pd.concat(found).groupby(level=0)
+    mean, median = by_value.mean(), by_value.median()
+    kept = repr(KNNGraphClassifier().get_params()[effect.name])
+    rows = [
+        [
+            f"`{name}`" + (", default" if name == kept else ""),
+            *(f"{mean.loc[name, column]:.1f}" for column in ("clean", "wrong", "k")),
+            *(f"{median.loc[name, column]:.2f}" for column in ratios),
+        ]
+        for name in names
+    ]
+    heads = [f"`{effect.name}`, {effect.inference}", "accuracy"]
+    heads += ["with 20 % wrong labels", "learned k", "fit time", "query time", "size"]
+    return table(heads, rows)
 
 
 def main() -> None:
     """Compare, print, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA")
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--max-rows", type=int, default=2000)
-    parser.add_argument("--write-docs", action="store_true")
     parser.add_argument(
         "--only", nargs="+", default=[effect.name for effect in EFFECTS]
     )
     options = parser.parse_args()
-    folder = None if options.data_dir is None else Path(options.data_dir)
     warnings.simplefilter("ignore", LookupAgreementWarning)
     # A few iterations are one of the values.
     warnings.simplefilter("ignore", ConvergenceWarning)
     for effect in EFFECTS:
-        if effect.name not in options.only:
-            continue
-        rows = effect_table(effect, folder, options.max_rows)
-        text = table(
-            (
-                f"`{effect.name}`, {effect.inference}",
-                "accuracy",
-                "with 20 % wrong labels",
-                "learned k",
-                "fit time",
-                "query time",
-                "size",
-            ),
-            rows,
-        )
-        print(text, flush=True)
-        if options.write_docs:
-            put_between(effect.page, f"effect {effect.name}", text)
+        if effect.name in options.only:
+            text = effect_table(effect, options.data_dir, options.max_rows)
+            publish(text, effect.page, f"effect {effect.name}", options)
 
 
 if __name__ == "__main__":

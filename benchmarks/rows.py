@@ -1,19 +1,19 @@
 """Results on disk as they come: a run that is killed goes on where it was."""
 
-import csv
-import io
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file, none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Rows of a CSV file as they are written, every cell text; none without any."""
+    if not path.exists() or not path.stat().st_size:
+        return pd.DataFrame()
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def append_rows(
@@ -21,13 +21,11 @@ def append_rows(
 ) -> None:
     """Add rows in one write, so that a kill leaves all of them or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
-    if not path.exists():
-        writer.writeheader()
-    writer.writerows(rows)
+    # As objects: a column that some rows lack keeps its integers.
+    frame = pd.DataFrame(rows, columns=list(fields), dtype=object)
+    text = frame.to_csv(index=False, header=not path.exists(), lineterminator="\n")
     with path.open("ab", buffering=0) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.encode())
         os.fsync(file.fileno())
 
 
@@ -53,7 +51,7 @@ class Journal:
         last_metric: str,
     ) -> None:
         self.path = path
-        self.key = tuple(key)
+        self.key = list(key)
         self.conditions = {name: str(value) for name, value in conditions.items()}
         self.last_metric = last_metric
         self.fields = [*self.key, "metric", "value", *self.conditions]
@@ -61,59 +59,46 @@ class Journal:
 
     def keys(self) -> set[tuple[str, ...]]:
         """What was measured."""
-        return {self._key_of(row) for row in read_rows(self.path)}
+        rows = read_rows(self.path).reindex(columns=self.key)
+        return set(rows.itertuples(index=False, name=None))
 
     def append(self, key: Sequence[Any], values: Mapping[str, Any]) -> None:
-        """Write the metrics of one measurement."""
-        if next(reversed(values)) != self.last_metric:
-            raise ValueError(f"the last metric must be {self.last_metric!r}.")
-        start = dict(zip(self.key, key))
-        rows = [
-            start | {"metric": name, "value": value} | self.conditions
-            for name, value in values.items()
-        ]
+        """Write the metrics of one measurement, the last metric last."""
+        values = dict(values)
+        values[self.last_metric] = values.pop(self.last_metric)
+        start = dict(zip(self.key, key)) | self.conditions
+        rows = [start | {"metric": n, "value": value} for n, value in values.items()]
         append_rows(self.path, self.fields, rows)
 
     def forget(self, **chosen: Collection[str]) -> None:
         """Drop the rows whose columns of the key are all among the chosen values."""
         rows = read_rows(self.path)
-        kept = [
-            row
-            for row in rows
-            if not all(row[name] in values for name, values in chosen.items())
-        ]
-        if len(kept) < len(rows):
-            self._rewrite(kept)
-
-    def _key_of(self, row: Mapping[str, str]) -> tuple[str, ...]:
-        return tuple(row[name] for name in self.key)
+        if len(rows):
+            gone = [rows[name].isin(list(values)) for name, values in chosen.items()]
+            self._keep(rows, ~np.logical_and.reduce(gone))
 
     def _drop_what_was_cut_short(self) -> None:
         if not self.path.exists():
             return
         content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        rows = list(csv.DictReader(io.StringIO(whole.decode())))
-        if not rows:
+        self.path.write_bytes(content[: content.rfind(b"\n") + 1])
+        rows = read_rows(self.path)
+        if rows.empty:
             self.path.unlink()
             return
-        self._check_conditions(rows[0])
-        complete = {
-            self._key_of(row) for row in rows if row["metric"] == self.last_metric
-        }
-        kept = [row for row in rows if self._key_of(row) in complete]
-        if whole == content and len(kept) == len(rows):
-            return
-        self._rewrite(kept)
+        self._check_conditions(rows.iloc[0])
+        key = [rows[name] for name in self.key]
+        complete = rows["metric"].eq(self.last_metric).groupby(key).transform("any")
+        self._keep(rows, complete)
 
-    def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        if not rows:
+    def _keep(self, rows: pd.DataFrame, kept: Any) -> None:
+        """Rewrite the file where rows go; without any row there is no file."""
+        if not kept.any():
             self.path.unlink()
-            return
-        part = self.path.with_name(self.path.name + ".part")
-        part.unlink(missing_ok=True)
-        append_rows(part, self.fields, rows)
-        part.replace(self.path)
+        elif not kept.all():
+            part = self.path.with_name(self.path.name + ".part")
+            rows[kept].to_csv(part, index=False, lineterminator="\n")
+            part.replace(self.path)
 
     def _check_conditions(self, row: Mapping[str, str]) -> None:
         for name, now in self.conditions.items():

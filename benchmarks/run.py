@@ -10,15 +10,13 @@ by the variable KNNGRAPH_DATA instead; see docs/benchmarks.md.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks import same
-from benchmarks.paper import command as paper
-from benchmarks.peers import command as peers
-from benchmarks.scale import command as scale
+from benchmarks import same, scale
+from benchmarks.command import add_folder
+from benchmarks.paper import run_paper as paper
+from benchmarks.peers import run_peers as peers
 
 COMMANDS = {
     "paper": (paper, "the published tables, measured again"),
@@ -38,12 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = commands.add_parser(name, help=words, description=module.__doc__)
         module.add_arguments(own)
         if name in ("paper", "peers"):
-            own.add_argument(
-                "--data-dir",
-                type=Path,
-                default=os.environ.get("KNNGRAPH_DATA"),
-                help="folder of the sets (default: the variable KNNGRAPH_DATA)",
-            )
+            add_folder(own)
         own.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     return int(options.run(options))

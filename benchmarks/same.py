@@ -14,22 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare two files; 0 where every score that both have is the same."""
-    first, second = (_scores(path) for path in options.files)
-    shared = sorted(set(first) & set(second))
-    differing = [key for key in shared if first[key] != second[key]]
-    for key in differing:
-        print(*key, first[key], second[key])
-    only = len(set(first) ^ set(second))
-    print(
-        f"{len(shared)} scores in both, {len(differing)} differ, {only} in one alone."
+    key = ["set", "method", "fold", "metric"]
+    first, second = (
+        rows[rows["metric"].isin(QUALITY)][[*key, "value"]]
+        for rows in map(read_rows, options.files)
     )
-    return 1 if differing or not shared else 0
-
-
-def _scores(path: Path) -> dict[tuple[str, str, str, str], str]:
-    """Scores as they are written, by set, method, fold and metric."""
-    return {
-        (row["set"], row["method"], row["fold"], row["metric"]): row["value"]
-        for row in read_rows(path)
-        if row["metric"] in QUALITY
-    }
+    both = first.merge(second, on=key)
+    differing = both[both["value_x"] != both["value_y"]]
+    for row in differing.itertuples(index=False):
+        print(*row)
+    only = len(first) + len(second) - 2 * len(both)
+    print(f"{len(both)} scores in both, {len(differing)} differ, {only} in one alone.")
+    return 1 if len(differing) or both.empty else 0

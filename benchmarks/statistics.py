@@ -1,146 +1,110 @@
 """How methods compare over folds and over sets."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.stats import rankdata, wilcoxon
+import pandas as pd
+from scipy.stats import linregress, wilcoxon
 
 # A Wilcoxon test of fewer pairs says nothing.
 LEAST_SETS = 5
 SIGNIFICANT = 0.05
 
 
-def mean_and_spread(values: object) -> tuple[float, float]:
-    """Mean and sample standard deviation; the spread of one value is nan."""
-    values = np.asarray(values, dtype=np.float64)
-    spread = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-    return float(values.mean()), spread
-
-
-def average_ranks(scores: np.ndarray) -> np.ndarray:
+def mean_ranks(scores: pd.DataFrame) -> pd.Series:
     """Mean rank of every method over the sets; 1 is the highest score.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_methods, n_sets)
+    scores : DataFrame of shape (n_sets, n_methods)
 
     Returns
     -------
-    ndarray of shape (n_methods,)
+    Series of shape (n_methods,)
         Equal scores share their ranks.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from benchmarks.statistics import average_ranks
-    >>> average_ranks(np.array([[0.9, 0.8], [0.9, 0.7], [0.1, 0.9]]))
-    array([1.75, 2.25, 2.  ])
+    >>> import pandas as pd
+    >>> from benchmarks.statistics import mean_ranks
+    >>> mean_ranks(pd.DataFrame({"a": [0.9, 0.8], "b": [0.9, 0.7]})).tolist()
+    [1.25, 1.75]
     """
     # Sums of the same scores in another order must still tie.
-    return rankdata(-np.round(scores, 9), axis=0).mean(axis=1)
+    return scores.round(9).rank(axis=1, ascending=False).mean()
 
 
-def win_tie_loss(
-    scores: np.ndarray, rival: np.ndarray, margin: float = 0.0
-) -> tuple[int, int, int]:
-    """On how many sets a method is above, level with, and below a rival."""
-    gain = np.round(np.asarray(scores) - np.asarray(rival), 9)
-    wins, losses = int((gain > margin).sum()), int((gain < -margin).sum())
-    return wins, len(gain) - wins - losses, losses
+def signed_rank_p(gain: pd.Series) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test; nan where nothing is to be tested.
 
-
-def signed_rank_p(scores: np.ndarray, rival: np.ndarray) -> float | None:
-    """Two-sided p of Wilcoxon's signed-rank test, None with fewer than five sets.
-
-    None as well where the two are level everywhere: there is nothing to test.
+    That is with fewer than five sets, or where two methods are level everywhere.
     """
-    gain = np.round(np.asarray(scores) - np.asarray(rival), 9)
+    gain = gain.round(9)
     if len(gain) < LEAST_SETS or not gain.any():
-        return None
+        return np.nan
     return float(wilcoxon(gain).pvalue)
 
 
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """p values that stand for all comparisons together (Holm 1979)."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    floor = 0.0
-    for rank, (p, place) in enumerate(known):
-        floor = max(floor, min(1.0, p * (len(known) - rank)))
-        adjusted[place] = floor
-    return adjusted
+def holm(p: pd.Series) -> pd.Series:
+    """p values that stand for all comparisons together (Holm 1979); nan stays."""
+    known = p.dropna().sort_values()
+    adjusted = (known * np.arange(len(known), 0, -1)).cummax().clip(upper=1.0)
+    return adjusted.reindex(p.index)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One method beside a reference over the same sets.
+def compare(scores: pd.DataFrame, reference: str, margin: float = 0.0) -> pd.DataFrame:
+    """Methods beside a reference, on the sets that all of them have.
 
     Parameters
     ----------
-    method : str
-    mean, rank : float
-    gain : float or None
-        Mean difference to the reference; None for the reference itself.
-    wins, ties, losses : int
-    p : float or None
-        Holm-adjusted; None where no test was possible.
-    """
-
-    method: str
-    mean: float
-    rank: float
-    gain: float | None = None
-    wins: int = 0
-    ties: int = 0
-    losses: int = 0
-    p: float | None = None
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference may be printed bold."""
-        return self.p is not None and self.p < SIGNIFICANT
-
-
-def compare(
-    scores: Mapping[str, Mapping[str, float]], reference: str
-) -> tuple[list[str], list[Comparison]]:
-    """Compare methods on the sets that all of them have.
-
-    Parameters
-    ----------
-    scores : mapping of method to (mapping of set to score)
+    scores : DataFrame of shape (n_sets, n_methods)
+        nan where a method was not measured on a set.
     reference : str
+        One of the methods.
+    margin : float, default=0.0
+        Up to this difference two scores are level.
 
     Returns
     -------
-    sets : list of str
-    comparisons : list of Comparison
-        Best mean first.
+    DataFrame of shape (n_methods, 7)
+        Best mean first: mean, rank, gain (mean difference to the reference), wins,
+        ties, losses, and p, Holm-adjusted, nan where no test was possible.
     """
-    sets = sorted(set.intersection(*(set(by_set) for by_set in scores.values())))
-    if not sets:
-        return [], []
-    methods = list(scores)
-    values = np.array([[scores[m][s] for s in sets] for m in methods])
-    ranks = average_ranks(values)
-    rival = values[methods.index(reference)]
-    p_values = holm(
-        [
-            None if method == reference else signed_rank_p(row, rival)
-            for method, row in zip(methods, values)
-        ]
+    scores = scores.dropna()
+    gain = scores.sub(scores[reference], axis=0).round(9)
+    wins, losses = (gain > margin).sum(), (gain < -margin).sum()
+    found = pd.DataFrame(
+        {
+            "mean": scores.mean(),
+            "rank": mean_ranks(scores),
+            "gain": gain.mean(),
+            "wins": wins,
+            "ties": len(scores) - wins - losses,
+            "losses": losses,
+            "p": holm(gain.apply(signed_rank_p)),
+        }
     )
-    comparisons = []
-    for place, method in enumerate(methods):
-        own = (method, float(values[place].mean()), float(ranks[place]))
-        if method == reference:
-            comparisons.append(Comparison(*own))
-            continue
-        gain = float((values[place] - rival).mean())
-        counts = win_tie_loss(values[place], rival)
-        comparisons.append(Comparison(*own, gain, *counts, p_values[place]))
-    return sets, sorted(comparisons, key=lambda c: (-c.mean, c.method))
+    return found.sort_values("mean", ascending=False, kind="stable")
+
+
+def lines_of(
+    found: pd.DataFrame, reference: str, *, digits: int = 2, bold: bool = False
+) -> list[list[str]]:
+    """Comparisons as lines of a table: method, mean, rank, gain, counts, p.
+
+    On demand a method is bold where a test says that it differs.
+    """
+    lines = []
+    for row in found.itertuples():
+        beside = ["", "", ""]
+        if row.Index != reference:
+            beside = [
+                f"{row.gain:+.2f}",
+                f"{row.wins} / {row.ties} / {row.losses}",
+                "no test" if np.isnan(row.p) else f"{row.p:.{digits}g}",
+            ]
+        differs = bold and row.p < SIGNIFICANT
+        name = f"**{row.Index}**" if differs else row.Index
+        lines.append([name, f"{row.mean:.2f}", f"{row.rank:.2f}", *beside])
+    return lines
 
 
 def power_of_growth(sizes: object, costs: object) -> tuple[float, float]:
@@ -158,9 +122,5 @@ def power_of_growth(sizes: object, costs: object) -> tuple[float, float]:
     x, y = np.log(np.asarray(sizes, float)), np.log(np.asarray(costs, float))
     if len(x) < 2:
         return float("nan"), float("nan")
-    x, y = x - x.mean(), y - y.mean()
-    slope = float(x @ y / (x @ x))
-    if len(x) == 2:
-        return slope, float("nan")
-    rest = y - slope * x
-    return slope, float(np.sqrt(rest @ rest / (len(x) - 2) / (x @ x)))
+    line = linregress(x, y)
+    return float(line.slope), float(line.stderr) if len(x) > 2 else float("nan")

@@ -4,22 +4,21 @@
 
 A tenth of the labels is flipped to another class at random; precision is measured
 among the first 5 % of the rows. The folder holds `letter.npz` and `mnist.npz` (X,
-y); sets that are missing are left out, scikit-learn's digits always run.
+y); without one scikit-learn's digits alone run.
 """
 
 import argparse
-import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
 
+from benchmarks.command import add_folder
+from benchmarks.datasets import load
+from benchmarks.metrics import seconds
+from benchmarks.pages import table
 from knngraph import KNNGraphClassifier
 
-FLIPPED = 0.1
-LOOKED_AT = 0.05
+FLIPPED, LOOKED_AT = 0.1, 0.05
 
 
 def flip(y: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -30,44 +29,30 @@ def flip(y: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.nda
     return classes[codes % len(classes)], wrong
 
 
-def sets(
-    folder: Path | None, mnist_rows: int
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, rows and labels of every set that is there."""
-    yield ("digits", *load_digits(return_X_y=True))
-    for name, n_rows in (("letter", None), ("mnist", mnist_rows)):
-        if folder is not None and (folder / f"{name}.npz").exists():
-            with np.load(folder / f"{name}.npz") as stored:
-                yield name, stored["X"][:n_rows], stored["y"][:n_rows]
-
-
 def main() -> None:
     """Flip, fit, look."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument(
-        "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA")
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add_folder(parser)
     parser.add_argument("--mnist-rows", type=int, default=10000)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    folder = None if options.data_dir is None else Path(options.data_dir)
-    heads = f"{'set':8}{'rows':>7}{'seed':>6}{'looked at':>11}"
-    print(heads + f"{'precision':>11}{'fit, s':>8}")
-    for name, X, y in sets(folder, options.mnist_rows):
+    sets = {"digits": load_digits(return_X_y=True)}
+    for name, rows in (("letter", 0), ("mnist", options.mnist_rows)):
+        if options.data_dir is not None:
+            sets[name] = load(name, options.data_dir, max_rows=rows)
+    lines = []
+    for name, (X, y) in sets.items():
         for seed in range(options.seeds):
             noisy, wrong = flip(y, np.random.default_rng(seed))
-            start = time.perf_counter()
             model = KNNGraphClassifier(
                 support="local", inference="adaptive", random_state=0
-            ).fit(X, noisy)
-            seconds = time.perf_counter() - start
+            )
+            taken = seconds(lambda model=model, X=X, noisy=noisy: model.fit(X, noisy))
             suspects = model.suspect_labels(round(LOOKED_AT * len(y)))
             precision = np.isin(suspects.rows, wrong).mean()
-            print(
-                f"{name:8}{len(y):7}{seed:6}{len(suspects):11}{precision:11.3f}"
-                f"{seconds:8.1f}",
-                flush=True,
-            )
+            line = [name, len(y), seed, len(suspects), f"{precision:.3f}"]
+            lines.append([*line, f"{taken:.1f}"])
+    print(table(["set", "rows", "seed", "looked at", "precision", "fit, s"], lines))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ as the library has it, from other starts, with a vote of the nearest rows that i
 met, and going on where these do not agree.
 """
 
-import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,14 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+import pandas as pd
+from scipy.stats import gmean
 
-from benchmarks.datasets import TABULAR, load, scale
+from benchmarks.command import parser_of, publish
+from benchmarks.datasets import TABULAR, load, split_once
 from benchmarks.machine import conditions, described
-from benchmarks.pages import DOCS, put_between, table
+from benchmarks.metrics import seconds_in_turn
+from benchmarks.pages import DOCS, table
+from benchmarks.peers.engines import Hnswlib
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 
 PAGE = DOCS / "walks.md"
 RESULTS = Path(__file__).resolve().parent / "results" / "walks.json"
@@ -41,44 +43,21 @@ SETS = [
     "satimage",
 ]
 MOST_ROWS, REPETITIONS, SEED = 20_000, 7, 0
-# Accuracy in percent and microseconds a query.
-Point = tuple[float, float]
+BASE = "hnswlib, ef=1"
 Way = Callable[[], np.ndarray]
 
 
 def build(X: np.ndarray, order: np.ndarray, M: int = 16, width: int = 200) -> Any:
     """Graph of hnswlib, one thread, that walks with a beam as wide as asked."""
-    import hnswlib
-
-    index = hnswlib.Index(space="l2", dim=X.shape[1])
-    index.init_index(len(X), M=M, ef_construction=width, random_seed=SEED)
-    index.add_items(X[order], order, num_threads=1)
-    index.set_ef(1)
-    return index
+    engine = Hnswlib(M, width, seed=SEED)
+    engine.build(X, order)
+    return engine.index
 
 
 def voted(codes: np.ndarray) -> np.ndarray:
     """Most frequent class of every row; of equals that of the nearest."""
     counts = (codes[:, :, None] == codes[:, None, :]).sum(axis=2)
     return np.take_along_axis(codes, counts.argmax(axis=1)[:, None], axis=1)[:, 0]
-
-
-def timed(ways: dict[str, Way], right: np.ndarray) -> dict[str, Point]:
-    """Accuracy of the answers of every way, and the least time that they took.
-
-    The ways take turns: a machine that is slow for a while is so for all of them.
-    """
-    accuracy = {
-        name: 100 * float((way() == right).mean()) for name, way in ways.items()
-    }
-    least = dict.fromkeys(ways, np.inf)
-    for _ in range(REPETITIONS):
-        for name, way in ways.items():
-            start = time.process_time()
-            way()
-            least[name] = min(least[name], time.process_time() - start)
-    per_query = 1e6 / len(right)
-    return {name: (accuracy[name], per_query * least[name]) for name in ways}
 
 
 def orders(X: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -136,9 +115,9 @@ def walks(
     }
     for name, other in others.items():
         yield f"hnswlib, ef=1, {name}", by_hnswlib(other, 1)
-    walk = MedoidWalk.of_graph(HNSWParts.from_state(index.__getstate__()[0]), X)
+    walk = MedoidSearch.of_graph(HNSWParts.from_state(index.__getstate__()[0]), X)
 
-    def ended(walk: MedoidWalk, beam: int) -> Way:
+    def ended(walk: MedoidSearch, beam: int) -> Way:
         return lambda: y[walk.nearest(queries, 1, ef=beam)[0][:, 0]]
 
     for beam in (1, 2, 4, 8, 16):
@@ -165,61 +144,54 @@ def walks(
     yield 'walk="medoids", ef=2, again with 8 where the 2 nearest disagree', going_on
 
 
-def measure(name: str, folder: Path | None) -> dict[str, Point]:
-    """All walks on one set."""
-    X, y = load(name, folder)
-    if len(X) > MOST_ROWS:
-        kept = np.random.default_rng(SEED).permutation(len(X))[:MOST_ROWS]
-        X, y = X[kept], y[kept]
-    X_train, X_test, y_train, y_test = train_test_split(
-        X, y, test_size=0.2, random_state=SEED
-    )
-    X_train, y_train, X_test, y_test = scale(
-        X_train, X_test, scaled=name in TABULAR, y=(y_train, y_test)
-    )
+def measure(name: str, folder: Path | None) -> dict[str, tuple[float, float]]:
+    """All walks on one set: accuracy in percent and microseconds a query."""
+    X, y = load(name, folder, max_rows=MOST_ROWS)
+    fold = split_once(X, y, 0.2, scaled=name in TABULAR)
     X_train, X_test = (
-        np.ascontiguousarray(rows, dtype=np.float32) for rows in (X_train, X_test)
+        np.ascontiguousarray(rows, dtype=np.float32) for rows in (fold[0], fold[2])
     )
-    codes = y_train.astype(np.int64)
+    codes = fold[1].astype(np.int64)
     nearest, _ = ExactIndex(X_train).nearest(X_test, 1)
-    exact = 100 * float((codes[nearest[:, 0]] == y_test).mean())
     ways = dict(walks(X_train, codes, X_test))
-    return {"exact 1-NN": (exact, np.nan)} | timed(ways, y_test)
+    taken = seconds_in_turn(ways, REPETITIONS, time.process_time).min()
+    accuracy = {"exact 1-NN": np.mean(codes[nearest[:, 0]] == fold[3])}
+    accuracy |= {way: np.mean(answers() == fold[3]) for way, answers in ways.items()}
+    micro = 1e6 * taken / len(X_test)
+    return {
+        way: (100 * float(share), float(micro.get(way, np.nan)))
+        for way, share in accuracy.items()
+    }
 
 
-def report(found: dict[str, dict[str, Point]]) -> str:
+def report(found: dict[str, dict[str, tuple[float, float]]]) -> str:
     """One line a walk, one column a set, and the gain over ef=1 beside its time."""
-    base = "hnswlib, ef=1"
-    lines = []
-    for way in next(iter(found.values())):
-        cells = [
-            f"{walked[way][0]:.1f}"
-            + ("" if np.isnan(walked[way][1]) else f" ({walked[way][1]:.1f})")
-            for walked in found.values()
-        ]
-        gain = np.mean([walked[way][0] - walked[base][0] for walked in found.values()])
-        times = [walked[way][1] / walked[base][1] for walked in found.values()]
-        ratio = "" if np.isnan(times).any() else f"{np.exp(np.mean(np.log(times))):.2f}"
-        lines.append([way, *cells, f"{gain:+.1f}", ratio])
-    heads = ["walk", *found, "points over ef=1", "time against ef=1"]
-    return "\n".join(
+    points = pd.DataFrame(found)
+    accuracy, times = points.map(lambda point: point[0]), points.map(lambda p: p[1])
+    gain = (accuracy - accuracy.loc[BASE]).mean(axis=1)
+    ratio = pd.Series(gmean(times / times.loc[BASE], axis=1), index=times.index)
+    cells = accuracy.map("{:.1f}".format) + times.map(" ({:.1f})".format)
+    lines = [
         [
-            "Accuracy in percent and, in brackets, microseconds of the processor a "
-            f"query; {described(conditions())}. The last column is the geometric mean "
-            "of the ratios.",
-            "",
-            table(heads, lines),
+            way,
+            *(cell.removesuffix(" (nan)") for cell in cells.loc[way]),
+            f"{gain[way]:+.1f}",
+            "" if np.isnan(ratio[way]) else f"{ratio[way]:.2f}",
         ]
+        for way in cells.index
+    ]
+    return (
+        "Accuracy in percent and, in brackets, microseconds of the processor a "
+        f"query; {described(conditions())}. The last column is the geometric mean "
+        "of the ratios.\n\n"
+        + table(["walk", *found, "points over ef=1", "time against ef=1"], lines)
     )
 
 
 def main() -> None:
     """Measure, print, and write where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("KNNGRAPH_DATA")
-    parser.add_argument("--data-dir", type=Path, default=folder)
+    parser = parser_of(__doc__)
     parser.add_argument("--only", nargs="+", default=SETS)
-    parser.add_argument("--write-docs", action="store_true")
     options = parser.parse_args()
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.parent.mkdir(exist_ok=True)
@@ -227,9 +199,7 @@ def main() -> None:
         found[name] = measure(name, options.data_dir)
         RESULTS.write_text(json.dumps(found))
     text = report({name: found[name] for name in SETS if name in found})
-    print(text)
-    if options.write_docs:
-        put_between(PAGE, "walks", text)
+    publish(text, PAGE, "walks", options)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ more than importing scikit-learn and pulls in neither numba nor hnswlib.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from knngraph._version import __version__
+
 if TYPE_CHECKING:
     from knngraph.adjacency import knn_adjacency
     from knngraph.baselines import (
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from knngraph.serving.estimator_file import load, save
     from knngraph.serving.predictor import Predictor, load_predictor
     from knngraph.transformer import KNNGraphTransformer
-
-__version__ = "0.1.0"
 
 _HOME_OF_NAME = {
     "KNNGraphClassifier": "knngraph.classifier",

@@ -19,10 +19,10 @@ from knngraph.edges import (
 from knngraph.exceptions import KNNGraphWarning
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.index.build import insert, with_enough_recall
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
-from knngraph.index.recall import with_enough_recall
 from knngraph.parallel import count_threads
 from knngraph.progress import stage
 from knngraph.space import Space, fit_space
@@ -32,9 +32,8 @@ EXACT_LIMIT = 20_000
 # Measured recall below which a graph is returned with a warning.
 _TOO_LITTLE_RECALL = 0.95
 _M = 16
-# Half the beam that a classifier builds with: the search widens its own.
+# Half of what a classifier builds with: the search raises its own `ef`.
 _EF_CONSTRUCTION = 100
-_ROWS_PER_CALL = 16384
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,15 @@ def search_rows(
     index: SearchIndex = ExactIndex(points)
     recall = 1.0
     if algorithm == "hnsw":
-        graph = _build(points, seed, build_threads, verbose)
+        graph = HNSWIndex(
+            points.shape[1],
+            len(points),
+            M=_M,
+            ef_construction=_EF_CONSTRUCTION,
+            seed=seed,
+        )
+        with stage("building index", len(points), verbose) as building:
+            insert(graph, points, n_threads=build_threads, advance=building.advance)
         wide = with_enough_recall(
             graph, points, min(k + 1, len(points)), n_threads=n_threads
         )
@@ -102,23 +109,11 @@ def search_rows(
     return Searched(space, training, index, neighbors, recall)
 
 
-def _build(points: np.ndarray, seed: int, n_threads: int, verbose: int) -> HNSWIndex:
-    index = HNSWIndex(
-        points.shape[1], len(points), M=_M, ef_construction=_EF_CONSTRUCTION, seed=seed
-    )
-    with stage("building index", len(points), verbose) as building:
-        for start in range(0, len(points), _ROWS_PER_CALL):
-            rows = points[start : start + _ROWS_PER_CALL]
-            index.add(rows, n_threads=n_threads)
-            building.advance(len(rows))
-    return index
-
-
 def _warn_of_low_recall(recall: float, ef: int) -> None:
     if recall < _TOO_LITTLE_RECALL:
         warnings.warn(
-            f"The search finds {recall:.0%} of the nearest neighbors with its widest "
-            f'beam, ef={ef}. algorithm="exact" finds all, in time quadratic in the '
+            f"The search finds {recall:.0%} of the nearest neighbors with its largest "
+            f'ef, {ef}. algorithm="exact" finds all, in time quadratic in the '
             "number of rows; fewer features (PCA) make the search easier.",
             KNNGraphWarning,
             stacklevel=5,
@@ -203,7 +198,7 @@ def knn_adjacency(
         neighbors like any other.
     algorithm : {"auto", "exact", "hnsw"}, default="auto"
         "exact" is brute force in blocks of bounded memory, "hnsw" a navigable
-        graph whose beam is widened until 97 % of the neighbors of a sample are
+        graph whose search width is raised until 97 % of the neighbors of a sample are
         found; "auto" is exact up to 20,000 distinct rows.
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.

@@ -1,6 +1,5 @@
 """The adaptive kNN graph classifier."""
 
-import warnings
 from dataclasses import fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,16 +10,16 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.exceptions import LookupAgreementWarning
+from knngraph.exceptions import LookupAgreementWarning, warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.precision import check_precision
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import LOOKUP_BEAMS, build_index, walk_for
+from knngraph.index.build import LOOKUP_EF, build_index, walk_for
 from knngraph.index.exact import ExactIndex
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
     PredictOptions,
@@ -29,8 +28,7 @@ from knngraph.inference.answer import (
     answer_probabilities,
     resolved_by_lookup,
 )
-from knngraph.inspection.explain import StoredVotes, explain_answers
-from knngraph.inspection.explanation import Explanation
+from knngraph.inspection.explain import Explanation, StoredVotes, explain_answers
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.metric.place import place_training_rows
 from knngraph.model import FitSettings, FittedModel, IndexedRows
@@ -84,8 +82,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         `query_nugget` as they are. "reliability" compares, on left-out training
         rows, four shares of wrong labels from 0 to 0.4 and the nuggets
         `query_nugget` times 1/3, 1 and 10/3, and keeps what answers best: on clean
-        labels usually that all are right, with wrong ones that a label which its
-        neighbors contradict passes a part of its vote to the class they prefer.
+        labels that all are right, or that few are wrong; with wrong ones a label which
+        its neighbors contradict passes a part of its vote to the class they prefer.
         See `label_noise_` and `query_nugget_`. Touch it where labels are known to
         be right.
     max_neighbors : int, default=32
@@ -361,17 +359,15 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
         with stage("placing rows", X.shape[0], self.verbose) as placing:
-            space, training = place_training_rows(
+            space, training, out_of_fold = place_training_rows(
                 X,
                 codes,
                 len(self.classes_),
                 self.metric,
-                self._query_problem(),
                 seed=seed,
-                n_threads=n_threads,
             )
             placing.advance(X.shape[0])
-        index, probe = build_index(
+        index, search_recall = build_index(
             training.points,
             M=self.M,
             ef_construction=self.ef_construction,
@@ -395,7 +391,15 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         self._select(training, neighbors, space, scales, seed, n_threads)
         settings = self._fit_settings(scales, space, neighbors, n_listed, seed)
         rows = IndexedRows(
-            space, training, None, index, probe, neighbors, exact, solved=None
+            space,
+            training,
+            None,
+            index,
+            search_recall,
+            neighbors,
+            exact,
+            out_of_fold,
+            solved=None,
         )
         self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
         self._warn_of_lost_searches()
@@ -622,13 +626,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         check_is_fitted(self)
         model = self._present_model
         if self.inference == "adaptive":
-            least = beam_for(model.settings.problem.n_neighbors)
+            least = ef_for(model.settings.problem.n_neighbors)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
         if isinstance(self.ef, Integral):
             return int(self.ef)
         if self.inference == "cascade":
             return model.node_ef
-        return model.label_ef if self.ef == "auto" else LOOKUP_BEAMS[self._walk_now]
+        return model.label_ef if self.ef == "auto" else LOOKUP_EF[self._walk_now]
 
     @property
     def label_noise_(self) -> float:
@@ -649,7 +653,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     def lookup_agreement_(self) -> float:
         """Share of held-out rows whose search finds the label of exact search."""
         model = self._present_model
-        return model.rows.probe.agreement(model.stored.codes, self.ef_)
+        return model.rows.search_recall.agreement(model.stored.codes, self.ef_)
 
     @property
     def _walk_now(self) -> str:
@@ -767,12 +771,11 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
         ):
             better_start = 'walk="medoids" finds more in about the same time; '
-            warnings.warn(
+            warn_once(
                 f"A search with ef={self.ef_} finds the label that exact search finds "
                 f"for {self.lookup_agreement_:.0%} of held-out training rows. "
                 f"{better_start if self._walk_now == 'hnsw' else ''}"
                 'ef="auto" widens the search until 99% do; inference="cascade" answers '
                 "unresolved queries by a vote of their neighbors.",
                 LookupAgreementWarning,
-                stacklevel=6,  # past fit and the wrapper around it
             )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import knngraph
+from knngraph._version import __version__
 
-# What a shell reports of a program that Ctrl-C ended, and of one whose reader left.
+# Exit statuses of a program that Ctrl-C ended, and of one after its reader has left.
 _INTERRUPTED = 130
-_NOBODY_READS = 141
+_NO_READER = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has left; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOBODY_READS
+        return _NO_READER
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave."""
+        """Print the message in one line and exit."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
@@ -58,7 +58,7 @@ def _run_demo(options: argparse.Namespace, parser: argparse.ArgumentParser) -> i
 
 
 def _run_compare(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from knngraph.compare.run import run_compare
+    from knngraph.compare.command import run_compare
 
     return run_compare(options)
 
@@ -69,7 +69,7 @@ def _make_parser() -> argparse.ArgumentParser:
         description="k-nearest-neighbor classification that does its work at fit.",
     )
     parser.add_argument(
-        "--version", action="version", version=f"knngraph {knngraph.__version__}"
+        "--version", action="version", version=f"knngraph {__version__}"
     )
     commands = parser.add_subparsers(metavar="command", required=True)
     demo = commands.add_parser(

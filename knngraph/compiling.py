@@ -1,10 +1,8 @@
-"""What compiles the kernels: numba, with the same options for all of them.
+"""Compilation by numba, with the same options for all kernels.
 
-Compilation is what the first use after an installation waits for
-(`python -m benchmarks.compile_time`). So code is left out by which nobody calls: the
-door of a kernel for C, and that of its parts for Python as well. And two things of the
-interpreter that compiling a kernel meets all the time are kept out of its way
-(`_undisturbed`).
+The first use after an installation waits for it (`python -m benchmarks.compile_time`).
+So kernels have no wrapper for C, and parts of kernels none for Python: nothing calls
+those. And `_undisturbed` keeps two costs of the interpreter out of the compiler's way.
 """
 
 import gc
@@ -23,17 +21,17 @@ _ROOM = 1 << 16
 def _undisturbed(compile_function: Callable, function: Callable) -> Any:
     """Compile without the garbage collector, and with frames that lie in one piece.
 
-    numba makes millions of small objects for a kernel, and every so many of them the
-    collector looks through all that the process holds, which is much once scikit-learn
-    is loaded. Objects in cycles wait until the kernel is there.
+    numba makes millions of small objects for a kernel. Every so often the collector
+    then looks through all objects of the process, which are many once scikit-learn is
+    loaded. Objects in cycles wait until the kernel is there.
 
-    CPython keeps the frames of its functions in pieces of 16 KiB, and up to the
-    releases of 2026 gives a piece back as soon as it is empty: a loop whose calls just
-    do not fit into one asks the system for memory in every turn, a hundred times as
-    long as the call takes (https://github.com/python/cpython/issues/142183). numba
-    calls itself so deeply that some of its loops always do; which, depends on how deep
-    the caller is. A frame that asks for more room than it needs gets a larger piece,
-    and the rest of that is enough for all who are called from it.
+    CPython keeps the frames of functions in pieces of 16 KiB. Releases up to 2026 give
+    a piece back as soon as it is empty: a loop that calls just across the end of a
+    piece allocates memory in every turn, a hundred times the cost of the call
+    (https://github.com/python/cpython/issues/142183). numba calls itself so deeply that
+    some of its loops always do; which ones depends on the depth of the caller. A frame
+    that claims more room than it needs gets a larger piece, and the rest of that piece
+    is enough for all functions below it.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -15,9 +15,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
 from knngraph.classifier import KNNGraphClassifier
+from knngraph.inspection import LearnedKDisplay, NeighborGraphDisplay
 
-# Readings of one fitted KNNGraphClassifier: name in the table and parameters.
-READINGS: list[tuple[str, dict[str, Any]]] = [
+# Inferences of one fitted KNNGraphClassifier: name in the table and parameters.
+INFERENCES: list[tuple[str, dict[str, Any]]] = [
     ("knngraph lookup, ef=1 (published)", {"inference": "lookup", "ef": 1}),
     ('knngraph lookup, ef="auto"', {"inference": "lookup", "ef": "auto"}),
     ("knngraph cascade", {"inference": "cascade", "ef": None}),
@@ -29,9 +30,8 @@ PEERS: list[tuple[str, dict[str, Any]]] = [
     ("KNeighborsClassifier kd_tree, k=5", {"algorithm": "kd_tree"}),
 ]
 _REPETITIONS = 5
-# Two colors that color-blind eyes tell apart (Okabe and Ito), light and dark.
+# Where each class is predicted: lighter than the colors of its rows.
 _REGIONS = ["#cfe3f1", "#fbe3c0"]
-_CLASSES = ["#0072b2", "#d55e00"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run_demo(output: Path) -> int:
         f"{model.n_neighbors_.max()} neighbors, {model.n_neighbors_.mean():.1f} on "
         "average."
     )
-    return _draw_or_explain(model.n_neighbors_, output)
+    return _draw_or_explain(LearnedKDisplay.from_estimator(model), output)
 
 
 def compile_solvers(X: np.ndarray, y: np.ndarray) -> float:
@@ -90,7 +90,7 @@ def compile_solvers(X: np.ndarray, y: np.ndarray) -> float:
     """
     start = time.perf_counter()
     model = _unfitted().fit(X, y)
-    for _, settings in READINGS:
+    for _, settings in INFERENCES:
         model.set_params(**settings).predict(X)
     return time.perf_counter() - start
 
@@ -98,22 +98,22 @@ def compile_solvers(X: np.ndarray, y: np.ndarray) -> float:
 def measure(
     X_train: np.ndarray, y_train: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
 ) -> tuple[KNNGraphClassifier, list[Row]]:
-    """Fit and time everyone with one thread.
+    """Fit and time all methods with one thread.
 
     Returns
     -------
     model : KNNGraphClassifier
-        The one model that all readings share.
+        The one model that all inferences share.
     rows : list of Row
     """
     rows = []
     with threadpool_limits(limits=1):
         model = _unfitted()
         fit_seconds: float | None = _seconds(partial(model.fit, X_train, y_train))
-        for name, settings in READINGS:
+        for name, settings in INFERENCES:
             model.set_params(**settings)
             rows.append(_row(name, model, fit_seconds, X_test, y_test))
-            fit_seconds = None  # the next reads the same fit
+            fit_seconds = None  # the next one answers from the same fit
         for name, settings in PEERS:
             peer = KNeighborsClassifier(**settings)
             peer_seconds = _seconds(partial(peer.fit, X_train, y_train))
@@ -135,7 +135,8 @@ def format_table(rows: list[Row]) -> str:
 
 
 def _unfitted() -> KNNGraphClassifier:
-    # A cascade at fit does not warn that greedy walks miss rows: the table says so.
+    # A cascade at fit does not warn that the greedy search misses rows: the table
+    # shows it.
     return KNNGraphClassifier(inference="cascade", random_state=0)
 
 
@@ -153,9 +154,9 @@ def _seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _draw_or_explain(n_neighbors: np.ndarray, output: Path) -> int:
+def _draw_or_explain(learned: LearnedKDisplay, output: Path) -> int:
     try:
-        draw_picture(n_neighbors, output)
+        draw_picture(learned, output)
     except ImportError:
         problem = (
             "matplotlib is not installed. Install it with: "
@@ -170,19 +171,19 @@ def _draw_or_explain(n_neighbors: np.ndarray, output: Path) -> int:
     return 1
 
 
-def draw_picture(n_neighbors: np.ndarray, output: Path) -> None:
+def draw_picture(learned: LearnedKDisplay, output: Path) -> None:
     """Draw the learned graph of two moons beside the learned k of the digits."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    _draw_moons(left)
-    _draw_learned_k(right, n_neighbors)
+    figure = Figure(figsize=(16, 4.6), layout="constrained")
+    moons, *digits = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
+    _draw_moons(moons)
+    learned.plot(digits)
+    digits[0].set_title("Digits: every training row learns its own k")
     figure.savefig(output, dpi=150)
 
 
 def _draw_moons(axes: Any) -> None:
-    from matplotlib.collections import LineCollection
     from matplotlib.colors import ListedColormap
 
     X, y = make_moons(160, noise=0.2, random_state=3)
@@ -200,36 +201,5 @@ def _draw_moons(axes: Any) -> None:
         interpolation="nearest",
         aspect="auto",
     )
-    graph = model.graph_.tocoo()
-    edges = list(np.stack([X[graph.row], X[graph.col]], axis=1))
-    strength = graph.data / graph.data.max()
-    axes.add_collection(
-        LineCollection(edges, colors="0.25", linewidths=1.6 * strength, zorder=2)
-    )
-    for code, marker in enumerate("os"):
-        own = y == code
-        axes.scatter(
-            *X[own].T,
-            s=22,
-            marker=marker,
-            color=_CLASSES[code],
-            edgecolors="white",
-            linewidths=0.5,
-            zorder=3,
-            label=f"class {code}",
-        )
-    axes.legend(loc="upper right", framealpha=0.9)
+    NeighborGraphDisplay.from_estimator(model, X).plot(axes)
     axes.set_title("Two moons: learned neighbors and decisions")
-    axes.set_xlabel("first feature")
-    axes.set_ylabel("second feature")
-
-
-def _draw_learned_k(axes: Any, n_neighbors: np.ndarray) -> None:
-    counts = np.bincount(n_neighbors)
-    axes.bar(np.arange(len(counts)), counts, color=_CLASSES[0], width=0.85)
-    axes.set_xlim(0.25, len(counts) - 0.25)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("Digits: every training row learns its own k")
-    axes.set_xlabel("learned number of neighbors k")
-    axes.set_ylabel("training rows")

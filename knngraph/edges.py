@@ -20,10 +20,10 @@ class RowLists:
     """
 
     def __init__(self, training: TrainingSet) -> None:
-        self.training = training
+        self.node_of_row = training.node_of_row
         self.counts = training.node_counts()
         self.starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
-        self.by_node = np.argsort(training.node_of_row, kind="stable")
+        self.by_node = np.argsort(self.node_of_row, kind="stable")
 
     @property
     def first_rows(self) -> np.ndarray:
@@ -46,7 +46,7 @@ class RowLists:
         -------
         rows, squared : ndarray of shape (n, min(k, n_rows))
         """
-        k = min(k, self.training.n_rows)
+        k = min(k, len(self.node_of_row))
         reached = np.minimum(np.cumsum(self.counts[nodes], axis=1), k)
         taken = np.diff(reached, axis=1, prepend=0).ravel()
         begin = np.cumsum(taken) - taken
@@ -64,13 +64,13 @@ class RowLists:
         -------
         rows, squared : ndarray of shape (n_rows, min(k, n_rows - 1))
         """
-        n_rows = self.training.n_rows
+        n_rows = len(self.node_of_row)
         k = min(k, n_rows - 1)
         rows = np.empty((n_rows, k), dtype=np.int32)
         squared = np.empty((n_rows, k))
         for start in range(0, n_rows, _ROWS_PER_BLOCK):
             own = np.arange(start, min(start + _ROWS_PER_BLOCK, n_rows))
-            node = self.training.node_of_row[own]
+            node = self.node_of_row[own]
             listed = np.concatenate([node[:, None], neighbors.ids[node]], axis=1)
             away = np.pad(neighbors.squared[node].astype(np.float64), ((0, 0), (1, 0)))
             found, distance = self.unfold(listed, away, k + 1)

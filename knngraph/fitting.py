@@ -1,4 +1,4 @@
-"""A fit that ends, or none: what an estimator holds is never half learned."""
+"""A fit completes or changes nothing: no estimator is left half fitted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,15 @@ from typing import Any
 
 @contextmanager
 def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Give an estimator its former state back where fit does not end.
+    """Restore the state of an estimator where fit does not complete.
 
-    Whatever stops it, an error or Ctrl-C: a new estimator stays unfitted, a
-    fitted one keeps its model.
+    After an error or Ctrl-C a new estimator stays unfitted, and a fitted one keeps
+    its model.
 
     Parameters
     ----------
     estimator : estimator
-        Of which fit replaces attributes and changes none in place.
+        Its fit replaces attributes and changes none in place.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
 from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import WalkProbe
+from knngraph.index.build import SearchRecall
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
@@ -31,6 +31,7 @@ from knngraph.inference.leave_one_out import (
 )
 from knngraph.inference.reliability import estimate_reliability, voting_pairs
 from knngraph.inference.stored import StoredAnswers
+from knngraph.metric.out_of_fold import OutOfFold
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -111,10 +112,12 @@ class IndexedRows:
     hashes : ndarray of shape (n_nodes,), uint64, or None
         Nodes are ordered by them; None until the first change of the rows.
     index : HNSWIndex
-    probe : WalkProbe
+    search_recall : SearchRecall
     neighbors : Neighbors
     exact : bool
         Whether the neighbors are those of an exact search.
+    out_of_fold : OutOfFold or None
+        For left-out rows that the map of the space has seen; None without a map.
     solved : Solved or None
         The problems that were solved last; None where none were, or where all
         rows were candidates.
@@ -124,9 +127,10 @@ class IndexedRows:
     training: TrainingSet
     hashes: np.ndarray | None
     index: HNSWIndex
-    probe: WalkProbe
+    search_recall: SearchRecall
     neighbors: Neighbors
     exact: bool
+    out_of_fold: OutOfFold | None
     solved: Solved | None
 
 
@@ -265,18 +269,36 @@ class FittedModel:
         return replace(self.settings.problem, sigma=sigma)
 
     @found_once
+    def left_out_neighbors(self) -> Neighbors:
+        """Neighbor lists of left-out rows, under maps that have not seen them."""
+        neighbors, out_of_fold = self.rows.neighbors, self.rows.out_of_fold
+        if out_of_fold is None:
+            return neighbors
+        return out_of_fold.neighbors(self.training, neighbors, n_threads=self.n_threads)
+
+    @property
+    def honest_pairs(self) -> np.ndarray:
+        """Pairs whose leave-one-out answers are those of new rows."""
+        if self.rows.out_of_fold is None:
+            return np.arange(self.training.n_pairs)
+        return self.rows.out_of_fold.honest_pairs()
+
+    @found_once
     def left_out(self) -> LeftOut:
         """Leave-one-out answers, and the reliability of the labels."""
-        training, neighbors = self.training, self.rows.neighbors
+        training, neighbors = self.training, self.left_out_neighbors
+        honest = self.honest_pairs
+        sample = calibration_sample(training, honest)
         cache = None
         if self.settings.vote == "reliability":
-            pairs = voting_pairs(training, neighbors, self.problem)
+            pairs = voting_pairs(training, neighbors, self.problem, sample)
             cache = VoteWeightCache(pairs)
         with stage("leaving rows out", training.n_pairs, self.verbose) as leaving:
             answers = leave_one_out(
                 training,
                 neighbors,
                 self.problem,
+                honest=honest,
                 cache=cache,
                 n_threads=self.n_threads,
                 advance=leaving.advance,
@@ -289,6 +311,7 @@ class FittedModel:
             self.problem,
             answers,
             cache,
+            sample,
             n_threads=self.n_threads,
         )
         return LeftOut(answers, reliability)
@@ -304,10 +327,10 @@ class FittedModel:
     def stored_rule(self) -> StoredRule:
         """The rule of a cascade and the calibration, from left-out rows."""
         training, graph, left_out = self.training, self.graph, self.left_out
-        sample = calibration_sample(training)
+        sample = calibration_sample(training, self.honest_pairs)
         (votes,) = stored_votes_left_out(
             training,
-            self.rows.neighbors,
+            self.left_out_neighbors,
             graph.same_class,
             graph.problem,
             self.settings.graph.max_neighbors,
@@ -317,15 +340,16 @@ class FittedModel:
         )
         rule, resolved = learn_rule(
             training,
-            self.rows.neighbors,
+            self.left_out_neighbors,
             self.problem,
             left_out.answers,
             self.stored.codes,
             votes,
+            sample,
             self.settings.tolerance,
         )
         calibration = calibrate_stored(
-            training, votes, resolved[: len(sample)], left_out.answers.exponent
+            training, votes, sample, resolved[sample], left_out.answers.exponent
         )
         return StoredRule(rule, resolved, calibration)
 
@@ -338,13 +362,15 @@ class FittedModel:
     @property
     def label_ef(self) -> int:
         """Smallest `ef` whose labels agree with exact search often enough."""
-        return self.rows.probe.smallest_beam(self.stored.codes, ENOUGH_SAME_LABELS)
+        return self.rows.search_recall.smallest_ef(
+            self.stored.codes, ENOUGH_SAME_LABELS
+        )
 
     @property
     def node_ef(self) -> int:
         """Smallest `ef` that finds the nearest node often enough."""
         own_number = np.arange(self.training.n_nodes)
-        ef = self.rows.probe.smallest_beam(own_number, ENOUGH_SAME_NODES)
+        ef = self.rows.search_recall.smallest_ef(own_number, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
     def search_index(self, walk: str) -> SearchIndex:

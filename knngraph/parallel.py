@@ -33,17 +33,17 @@ def count_threads(n_jobs: int | None) -> int:
 
 
 class _OneBlasThread:
-    """A limit that threads share: it is there until the last of them leaves.
+    """A limit that threads share: it holds until the last of them leaves.
 
-    Were each to put back what it found, one that came in under the limit of
+    If each thread restored what it found, one that entered under the limit of
     another would leave that limit behind for good, and one that leaves would end
-    the limit of those that stay. Where BLAS has a limit for every thread (OpenBLAS on
-    OpenMP) all set theirs, and who is not the last to leave keeps it.
+    the limit of those that stay. Where BLAS has a limit for every thread (OpenBLAS
+    on OpenMP), every thread sets its own, and all but the last to leave keep it.
     """
 
     _lock: ClassVar[Any] = RLock()
-    # Who is inside, as long as somebody holds it: where an interrupt comes instead of
-    # the end, the next who leaves puts back what was there before.
+    # Blocks that are open. Weak, so that an interrupt, which may skip the end of a
+    # block, leaves none behind: the next one that ends restores the limits.
     _inside: ClassVar[WeakSet["_OneBlasThread"]] = WeakSet()
     _limit: ClassVar[Any] = None
 
@@ -76,8 +76,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
 
 
 def _let_others_set_limits() -> None:
-    # From release 3.8 on, threadpoolctl lets nobody but the first thread that set a
-    # limit set another, as long as it lives. Threads of a pool live long.
+    # From release 3.8 on, threadpoolctl lets only the first thread that set a limit
+    # set another, as long as it lives. Threads of a pool live long.
     clear = getattr(OpenBLASController, "clear_controlling_thread", None)
     if clear is not None:
         clear()
@@ -152,8 +152,8 @@ def _results(
 ) -> Generator[Any]:
     """The results in the order of the chunks, as they come.
 
-    Threads of an executor end by themselves once nobody holds it: an interrupt,
-    which may come at any line here, leaves none behind.
+    Threads of an executor end once nothing refers to it: an interrupt, which may
+    come at any line here, leaves none behind.
     """
     if n_threads == 1 or len(bounds) <= 1:
         for chunk in bounds:

@@ -28,7 +28,7 @@ class Stage:
         self._bar = _make_bar(name, total, unit)
 
     def advance(self, n_units: int) -> None:
-        """Say that `n_units` more units are done."""
+        """Count `n_units` more units as done."""
         self.done += n_units
         if self._bar is not None:
             self._bar.update(n_units)
@@ -42,7 +42,7 @@ class Stage:
             self._write(f"{self.done}/{self.total}, {left:.0f} s left")
 
     def close(self) -> None:
-        """Say that the stage is over."""
+        """End the stage."""
         if self._bar is not None:
             self._bar.close()
             return

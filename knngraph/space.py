@@ -137,7 +137,7 @@ class Space:
             np.multiply(centered, 1.0 / self.scale, out=out, casting="unsafe")
 
     def _map_linearly(self, piece: np.ndarray, out: np.ndarray) -> None:
-        from knngraph.metric._project import project
+        from knngraph._project import project
 
         rows = piece.astype(np.float64, order="C")  # compiled for no other order
         if self.center is not None:

@@ -71,14 +71,14 @@ class KNNGraphTransformer(
         "learned" it comes in addition.
     algorithm : {"auto", "exact", "hnsw"}, default="auto"
         Search of the nearest rows: brute force in blocks of bounded memory, or a
-        navigable graph whose beam is widened until 97 % of the neighbors of a
-        sample are found. "auto" is exact up to 20,000 distinct rows.
+        navigable graph whose search width is raised until 97 % of the neighbors
+        of a sample are found. "auto" is exact up to 20,000 distinct rows.
     bandwidth : {"median", "neighbors"} or float, default="neighbors"
         Bandwidth sigma of the kernel: root of the median squared distance to the
         `n_neighbors`-th neighbor, median distance over all pairs, or a number in
         the units of the data.
     penalty_min, penalty_max : float, default=0.1 and 0.5
-        Sparsity penalty in the densest and in the sparsest surroundings, as
+        Sparsity penalty of the rows in the densest and in the sparsest places, as
         fractions of the smallest penalty that leaves a row without neighbors.
     label_weight : float, default=0.0
         Share of the label term in the kernel of method="learned". Above zero
@@ -356,7 +356,7 @@ class KNNGraphTransformer(
         return np.exp(-0.5 * squared / (self.bandwidth_ / space.scale) ** 2)
 
     def _valued(self, graph: Any, rows: np.ndarray) -> Any:
-        """A learned graph with the entries that `mode` asks for."""
+        """A learned graph with the entries of `mode`."""
         if self.mode != "weights":
             training = self._searched.training
             squared = squared_lengths(

@@ -1,13 +1,14 @@
 """The formulas of the method in plain double precision, free of any shortcut.
 
 Everything here works on the rows and labels that the user gave, with the whole
-kernel in memory, and shares no code with the library.
+kernel in memory, one row and one query at a time, and shares no code with the
+library: the problems of fit, the problem at a query, votes by reliable labels, and
+all of them together as a model that is fitted anew for every question.
 """
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 
 
 def composite_kernel(X, y, sigma, label_weight=0.3, label_discount=0.1):
@@ -47,9 +48,11 @@ def solve_by_nnls(gram, similarity, penalty):
 
     With G = R'R this is |Rw - b|^2 up to a constant, R'b = k - lambda / 2.
     """
-    factor = cholesky(gram)
-    target = solve_triangular(factor, similarity - penalty / 2.0, trans="T")
-    return nnls(factor, target, maxiter=20 * len(similarity))[0]
+    values, vectors = np.linalg.eigh(gram)
+    # Rows next to each other leave a gram matrix that is singular but for rounding.
+    roots = np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+    target = (vectors.T @ (similarity - penalty / 2.0)) / roots
+    return nnls(roots[:, None] * vectors.T, target, maxiter=20 * len(similarity))[0]
 
 
 def solve_by_coordinate_descent(gram, similarity, penalty, n_sweeps=3000):
@@ -79,3 +82,178 @@ def consensus(W, y, classes, self_weight):
         shares[j] = [votes[c] / total for c in classes]
         labels[j] = classes[int(np.argmax(shares[j]))]
     return shares, labels
+
+
+def neighbors_sigma(X, m):
+    """Root of the median squared distance to the m-th other row, copies counted."""
+    squared = cdist(X, X, "sqeuclidean")
+    np.fill_diagonal(squared, np.inf)
+    squared.sort(axis=1)
+    return np.sqrt(np.median(squared[:, min(m, len(X) - 1) - 1]))
+
+
+def problem_at(X, query, m, sigma, nugget, penalty):
+    """Weights of the m nearest distinct rows of one query, and which rows these are.
+
+    Returns the node of every row, rows of every node, nearest nodes, weights.
+    Without `sigma` the bandwidth is the distance of the farthest candidate.
+    """
+    rows, place, counts = np.unique(X, axis=0, return_inverse=True, return_counts=True)
+    squared = ((rows - query) ** 2).sum(axis=1)
+    nearest = np.argsort(squared, kind="stable")[:m]
+    if sigma is None:
+        sigma = np.sqrt(squared[nearest[-1]])
+    # Relative to the nearest row: the problem is homogeneous in the similarity.
+    similarity = np.exp((squared[nearest[0]] - squared[nearest]) / (2.0 * sigma**2))
+    gram = np.exp(-cdist(rows[nearest], rows[nearest], "sqeuclidean") / (2 * sigma**2))
+    gram += np.diag(nugget / counts[nearest])
+    weights = solve_by_nnls(gram, similarity, penalty * 2.0 * similarity.max())
+    return place.ravel(), counts, nearest, weights / weights.sum()
+
+
+def query_votes(X, y, classes, query, m, sigma=None, nugget=0.3, penalty=0.02):
+    """Shares of the classes among the m nearest distinct rows of one query."""
+    place, _, nearest, weights = problem_at(X, query, m, sigma, nugget, penalty)
+    shares = np.array([[(y[place == i] == c).mean() for c in classes] for i in nearest])
+    return weights @ shares
+
+
+def row_weights(X, query, m, sigma, nugget, penalty=0.02):
+    """Share of the vote of every row at one query; copies share their node's."""
+    place, counts, nearest, weights = problem_at(X, query, m, sigma, nugget, penalty)
+    of_node = np.zeros(len(counts))
+    of_node[nearest] = weights / counts[nearest]
+    return of_node[place]
+
+
+def votes_by_reliability(X, y, n_classes, queries, m, sigma, nugget, own, rival):
+    """Votes whose labels get a share `own`, and other classes the rest."""
+    votes = np.zeros((len(queries), n_classes))
+    for q, query in enumerate(queries):
+        for i, weight in enumerate(row_weights(X, query, m, sigma, nugget)):
+            votes[q, y[i]] += weight * own[i]
+            votes[q, rival[i]] += weight * (1.0 - own[i])
+    return votes
+
+
+def reliable_leave_one_out(
+    X, y, n_classes, m, sigma, nugget, factor, noise, exponent, floor=0.05
+):
+    """Votes at every row without it, by label probabilities found without it."""
+    n = len(X)
+    weighed = np.zeros((n, n))
+    for i in range(n):
+        rest = np.arange(n) != i
+        weighed[i, rest] = row_weights(X[rest], X[i], m, sigma, nugget)
+    votes = np.zeros((n, n_classes))
+    for j in range(n):
+        rest = np.flatnonzero(np.arange(n) != j)
+        weights = row_weights(X[rest], X[j], m, sigma, factor * nugget)
+        for i, weight in zip(rest, weights):
+            if weight == 0.0:
+                continue
+            shares = np.bincount(y, weighed[i], minlength=n_classes)
+            others = np.where(np.arange(n_classes) == y[i], -1.0, shares)
+            rival = int(others.argmax()) if others.max() > 0.0 else y[i]
+            left = 1.0 - weighed[i, j]
+            shares[y[j]] -= weighed[i, j]
+            own_share, rival_share = np.maximum(shares[[y[i], rival]], 0.0)
+            if left > 1e-9:
+                own_share, rival_share = own_share / left, rival_share / left
+            right = (1.0 - noise) * (own_share + floor / n_classes) ** exponent
+            wrong = (
+                noise / (n_classes - 1) * (rival_share + floor / n_classes) ** exponent
+            )
+            votes[j, y[i]] += weight * right / (right + wrong)
+            votes[j, rival] += weight * wrong / (right + wrong)
+    return votes
+
+
+class PlainModel:
+    """Answers of the three inferences for rows that may hold copies.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features), float64
+    y : ndarray of shape (n_rows,)
+    classes : ndarray of shape (n_classes,)
+    parameters : dict
+        Of `KNNGraphClassifier`, all of them.
+    """
+
+    def __init__(self, X, y, classes, parameters):
+        self.X, self.y, self.classes, self.parameters = X, y, classes, parameters
+        self.nodes, node_of_row, self.counts = np.unique(
+            X, axis=0, return_inverse=True, return_counts=True
+        )
+        self.node_of_row = node_of_row.ravel()
+        # How many rows of every class lie on every node.
+        self.labels = np.zeros((len(self.nodes), len(classes)))
+        np.add.at(self.labels, (self.node_of_row, np.searchsorted(classes, y)), 1)
+
+    def nearest(self, query):
+        """All nodes, nearest first, and their squared distances."""
+        squared = ((self.nodes - query) ** 2).sum(axis=1)
+        order = np.argsort(squared, kind="stable")
+        return order, squared[order]
+
+    def adaptive_votes(self, query):
+        """Shares of the classes in the problem solved at the query."""
+        p, m = self.parameters, self.parameters["max_neighbors"]
+        return query_votes(
+            self.X,
+            self.y,
+            self.classes,
+            query,
+            m,
+            neighbors_sigma(self.X, m),
+            p["query_nugget"],
+            p["query_penalty"],
+        )
+
+    def stored_shares(self):
+        """Shares of the vote on every node, from the problems of all rows."""
+        p = self.parameters
+        node, code = np.nonzero(self.labels)
+        count = self.labels[node, code]
+        sigma = np.median(pdist(self.nodes)) if len(self.nodes) > 1 else 1.0
+        kernel = composite_kernel(
+            self.nodes[node], code, sigma, p["label_weight"], p["label_discount"]
+        )
+        shrink = (p["penalty_max"] - p["penalty_min"]) * (1 - self._density())
+        fractions = (p["penalty_min"] + shrink)[node]
+        shares = np.zeros_like(self.labels)
+        for j in range(len(node)):
+            others = np.flatnonzero((np.arange(len(node)) != j) | (count[j] > 1))
+            vote = np.zeros(len(self.classes))
+            if len(others):
+                similarity = kernel[j, others]
+                weights = solve_by_nnls(
+                    kernel[np.ix_(others, others)],
+                    similarity,
+                    fractions[j] * 2 * similarity.max(),
+                )
+                np.add.at(vote, code[others], weights)
+                vote[code[j]] += p["self_weight"] * weights.max()
+            if not vote.any():
+                vote[code[j]] = 1.0
+            shares[node[j]] += count[j] * vote / vote.sum()
+        return shares / self.counts[:, None]
+
+    def _density(self):
+        """Inverse mean distance to the nearest others, in the range of each scale."""
+        far = cdist(self.nodes, self.nodes[self.node_of_row])
+        first = np.zeros(far.shape, dtype=bool)
+        first[np.arange(len(far)), np.argmin(far, axis=1)] = True
+        distances = np.sort(far[~first].reshape(len(far), -1), axis=1)
+        scales = self.parameters["density_scales"]
+        density = np.zeros(len(distances))
+        for k in scales:
+            near = distances[:, :k]
+            others = (near > 0).sum(axis=1)
+            value = np.ones(len(near))
+            inverse = others[others > 0] / near.sum(axis=1)[others > 0]
+            if len(inverse) and np.ptp(inverse) > 1e-6 * inverse.max():
+                value[others > 0] = (inverse - inverse.min()) / np.ptp(inverse)
+            density += value
+        return density / len(scales)

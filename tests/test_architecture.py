@@ -1,7 +1,9 @@
 """The rules of the house, read off the source without running it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,10 @@ def imported_by(packages: tuple[str, ...]) -> list[tuple[str, str]]:
     ]
 
 
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
 def runs_at_import(tree: ast.Module) -> Iterator[ast.AST]:
     """Nodes that run when the module is imported."""
     waiting: list[ast.AST] = list(tree.body)
@@ -62,11 +68,108 @@ def runs_at_import(tree: ast.Module) -> Iterator[ast.AST]:
         node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if is_for_types(node):
             waiting.extend(node.orelse)
             continue
         yield node
         waiting.extend(ast.iter_child_nodes(node))
+
+
+def without_types(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    yield node
+    for child in node.orelse if is_for_types(node) else ast.iter_child_nodes(node):
+        yield from without_types(child)
+
+
+def files_imported(*, for_types: bool) -> dict[str, set[str]]:
+    """Files of the package that every file imports, also within functions."""
+    graph = {}
+    for module, tree in TREES.items():
+        nodes = ast.walk(tree) if for_types else without_types(tree)
+        # `from a.b import c` imports the file a.b.c, or a name of the file a.b.
+        files = {n if n in TREES else n.rpartition(".")[0] for n in imports(nodes)}
+        graph[module] = (files & set(TREES)) - {module}
+    return graph
+
+
+def room_of(module: str) -> str:
+    """A folder of the package, or a file beside the folders."""
+    return ".".join(module.split(".")[:2])
+
+
+def circle_in(graph: Mapping[str, Set[str]]) -> list[str]:
+    """Nodes of which each imports the next and the last the first; else empty."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def longest_chain(graph: Mapping[str, Set[str]], files: Set[str]) -> list[str]:
+    """The chain of imports with most of the files, each imported by the one before.
+
+    The chain may pass through other files: leaving a folder and coming back to it
+    saves no floor.
+    """
+    chains: dict[str, list[str]] = {}
+    for node in TopologicalSorter(graph).static_order():
+        below = max(
+            (chains[other] for other in sorted(graph[node])), key=len, default=[]
+        )
+        chains[node] = [node, *below] if node in files else below
+    return max(chains.values(), key=len)
+
+
+FILES = files_imported(for_types=False)
+FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
+MOST_FLOORS = 9
+
+
+@pytest.mark.parametrize("for_types", [False, True], ids=["runtime", "types"])
+def test_no_files_import_each_other_in_a_circle(for_types):
+    circle = circle_in(files_imported(for_types=for_types))
+    assert not circle, " -> ".join(circle)
+
+
+def test_no_rooms_import_each_other_in_a_circle():
+    # So there is an order of the rooms from bottom to top, and no import goes up.
+    rooms: dict[str, set[str]] = {room_of(module): set() for module in FILES}
+    example = {}
+    for module, imported in FILES.items():
+        for other in imported:
+            arrow = room_of(module), room_of(other)
+            if arrow[0] != arrow[1]:
+                rooms[arrow[0]].add(arrow[1])
+                example[arrow] = f"{module} imports {other}"
+    assert len(rooms) > 15
+    circle = circle_in(rooms)
+    arrows = [example[arrow] for arrow in pairwise(circle)]
+    assert not circle, "; ".join(arrows)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_folder_has_few_floors(folder):
+    files = {module_name(path) for path in folder.glob("*.py")}
+    chain = longest_chain(FILES, files)
+    assert len(chain) <= MOST_FLOORS, f"{len(chain)} floors: {' -> '.join(chain)}"
+
+
+def test_circles_and_floors_of_a_graph_by_hand():
+    graph = {"a": {"b", "x"}, "b": {"c"}, "x": {"y"}, "y": {"c"}, "c": set()}
+    assert circle_in(graph) == []
+    assert longest_chain(graph, {"a", "b", "c"}) == ["a", "b", "c"]
+    assert longest_chain(graph, {"a", "y", "c"}) == ["a", "y", "c"]
+    assert circle_in(graph | {"c": {"x"}}) in (
+        ["x", "y", "c", "x"],
+        ["y", "c", "x", "y"],
+        ["c", "x", "y", "c"],
+    )
+    # The package is read as it is: the command imports its parts within functions.
+    assert "knngraph.compare.command" in FILES["knngraph.cli"]
+    assert "knngraph.baselines" not in FILES["knngraph"]
+    assert "knngraph.baselines" in files_imported(for_types=True)["knngraph"]
 
 
 @pytest.mark.parametrize(
@@ -74,9 +177,11 @@ def runs_at_import(tree: ast.Module) -> Iterator[ast.AST]:
     [
         (("knngraph.graph",), ("knngraph.inference", *ESTIMATORS)),
         (("knngraph.index",), ("knngraph.inference", "knngraph.graph", *ESTIMATORS)),
-        (("knngraph.inference",), ESTIMATORS),
-        (("knngraph.metric",), ESTIMATORS),
+        (("knngraph.inference",), ("knngraph.model", *ESTIMATORS)),
+        (("knngraph.model",), ("knngraph.updating", "knngraph.serving", *ESTIMATORS)),
+        (("knngraph.metric",), ("knngraph.model", *ESTIMATORS)),
         (("knngraph.condensing",), ESTIMATORS),
+        (("knngraph.inspection",), ESTIMATORS),
         # Serving works where scikit-learn is not installed.
         (("knngraph.serving",), (*ESTIMATORS, "sklearn", "scipy.optimize")),
         (
@@ -102,18 +207,19 @@ def test_imports_point_one_way(those, never_import):
     assert not [pair for pair in found if belongs_to(pair[1], never_import)]
 
 
-def test_baselines_take_the_graph_classifier_from_nowhere():
-    taken = {name.split(".")[-1] for _, name in imported_by(("knngraph.baselines",))}
+@pytest.mark.parametrize("room", ["knngraph.baselines", "knngraph.inspection"])
+def test_rooms_that_know_no_graph_classifier_by_name(room):
+    taken = {name.split(".")[-1] for _, name in imported_by((room,))}
     assert taken
     assert not {"KNNGraphClassifier", "KNNGraphClassifierCV"} & taken
 
 
-def test_dask_is_asked_for_in_its_own_room_only():
+def test_only_its_own_room_imports_dask():
     found = imported_by(("knngraph",))
     users = {m for m, name in found if belongs_to(name, ("dask", "distributed"))}
     assert users
     assert all(belongs_to(user, ("knngraph.distributed",)) for user in users)
-    # And the room is entered by its own door only.
+    # And no other room imports that one.
     visitors = {m for m, name in found if belongs_to(name, ("knngraph.distributed",))}
     assert all(belongs_to(visitor, ("knngraph.distributed",)) for visitor in visitors)
 

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.spatial.distance import cdist, pdist
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import knngraph.graph.consensus as consensus_module
@@ -12,7 +13,7 @@ from knngraph import KNNGraphClassifier
 from knngraph.inference.calibration import sharpen
 from tests.reference import consensus, kernel_of, objectives, violations
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -29,7 +30,9 @@ def hard_digits(digits):
 @pytest.fixture(scope="module")
 def exact(hard_digits):
     """Fitted with the certificate."""
-    return KNNGraphClassifier(support="exact", random_state=0).fit(*hard_digits)
+    return KNNGraphClassifier(metric="euclidean", support="exact", random_state=0).fit(
+        *hard_digits
+    )
 
 
 def test_every_row_is_optimal_over_all_rows(exact, hard_digits):
@@ -45,7 +48,9 @@ def test_every_row_is_optimal_over_all_rows(exact, hard_digits):
 
 def test_local_support_is_as_good_as_exact(exact, hard_digits):
     X, y = hard_digits
-    local = KNNGraphClassifier(support="local", random_state=0).fit(X, y)
+    local = KNNGraphClassifier(metric="euclidean", support="local", random_state=0).fit(
+        X, y
+    )
     K = kernel_of(exact, X, y)
     total = objectives(K, exact.graph_.toarray(), exact.penalty_).sum()
     total_local = objectives(K, local.graph_.toarray(), local.penalty_).sum()
@@ -119,24 +124,20 @@ def test_attributes_fit_together(exact, hard_digits):
 def test_bandwidths(blobs):
     X, y = blobs
     squared = np.sort(cdist(X, X, "sqeuclidean"), axis=1)
-    median = KNNGraphClassifier(random_state=0).fit(X, y)
+    plain = KNNGraphClassifier(metric="euclidean", random_state=0)
+    median = clone(plain).fit(X, y)
     assert_allclose(median.bandwidth_, np.median(pdist(X)), rtol=1e-5)
-    near = KNNGraphClassifier(
-        bandwidth="neighbors",
-        query_bandwidth="neighbors",
-        query_metric="same",  # through a lens it is in other units
-        max_neighbors=9,
-        random_state=0,
-    ).fit(X, y)
+    near = clone(plain).set_params(
+        bandwidth="neighbors", query_bandwidth="neighbors", max_neighbors=9
+    )
+    near.fit(X, y)
     expected = np.sqrt(np.median(squared[:, 9]))
     assert_allclose(near.bandwidth_, expected, rtol=1e-5)
     assert_allclose(near.query_bandwidth_, expected, rtol=1e-5)
-    fixed = KNNGraphClassifier(bandwidth=2.5, query_bandwidth=1.5, random_state=0).fit(
-        X, y
-    )
+    fixed = clone(plain).set_params(bandwidth=2.5, query_bandwidth=1.5).fit(X, y)
     assert fixed.bandwidth_ == 2.5
     assert fixed.query_bandwidth_ == 1.5
-    own = KNNGraphClassifier(query_bandwidth="local", random_state=0).fit(X, y)
+    own = clone(plain).set_params(query_bandwidth="local").fit(X, y)
     assert own.query_bandwidth_ is None
 
 
@@ -158,7 +159,7 @@ def test_auto_support_is_exact_on_small_sets(blobs, monkeypatch):
 @pytest.mark.parametrize("label_weight", [0.0, 0.3])
 @pytest.mark.parametrize("support", ["exact", "local"])
 def test_no_row_is_without_neighbors(support, label_weight, fraction, blobs):
-    # Far from everyone, and of a class of its own: all kernel values underflow.
+    # Far from all others, and of a class of its own: all kernel values underflow.
     X = np.concatenate([blobs[0], np.full((1, 5), 1e6)])
     y = np.append(blobs[1], 9)
     model = KNNGraphClassifier(
@@ -176,7 +177,7 @@ def test_no_row_is_without_neighbors(support, label_weight, fraction, blobs):
     assert np.isfinite(model.graph_.data).all()
 
 
-def test_a_wide_walk_reads_the_nearest_row(digits):
+def test_a_wide_search_reads_the_nearest_row(digits):
     X, y = digits[0][:600], digits[1][:600]
     queries = digits[0][600:800]
     model = KNNGraphClassifier(
@@ -191,13 +192,13 @@ def test_a_wide_walk_reads_the_nearest_row(digits):
     assert_array_equal(model.predict(queries), model.labels_[nearest])
     shares = model.predict_proba(queries)
     expected = sharpen(
-        model.label_distribution_[nearest], model._model.calibration.stored
+        model.label_distribution_[nearest], model._model.stored_rule.calibration.stored
     )
     assert_allclose(shares, expected)
     assert (shares.max(axis=1) < 0.999).any()  # not one-hot
 
 
-def test_a_wider_beam_after_fit_finds_nearer_rows(digits):
+def test_a_larger_ef_after_fit_finds_nearer_rows(digits):
     X, y = digits
     model = KNNGraphClassifier(inference="lookup", random_state=0, M=4)
     model.fit(X[:1200], y[:1200])
@@ -214,7 +215,7 @@ def test_copies_with_different_labels_share_an_answer():
     model.fit(X, y)
     assert model.predict([[0.1]]).tolist() == [0]
     mean = model.label_distribution_[:3].mean(axis=0, keepdims=True)
-    expected = sharpen(mean, model._model.calibration.stored)
+    expected = sharpen(mean, model._model.stored_rule.calibration.stored)
     assert_allclose(model.predict_proba([[0.1]]), expected)
 
 

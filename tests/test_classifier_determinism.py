@@ -15,7 +15,7 @@ import knngraph.graph.full_support as full_support
 import knngraph.graph.representation as representation
 from knngraph import KNNGraphClassifier
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -47,7 +47,7 @@ def check_same_bytes(one, other):
 
 def index_bytes(model):
     """The index, links and all."""
-    return pickle.dumps(model._model.index)
+    return pickle.dumps(model._model.rows.index)
 
 
 @pytest.mark.parametrize("support", ["exact", "local"])

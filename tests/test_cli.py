@@ -12,12 +12,12 @@ from knngraph.cli import main
 
 @pytest.fixture
 def outputs(monkeypatch):
-    """Collects where demos were asked to write, and runs none."""
-    asked = []
+    """Collects where demos were to write, and runs none."""
+    outputs = []
     monkeypatch.setattr(
-        "knngraph.demo.run_demo", lambda output: asked.append(output) or 0
+        "knngraph.demo.run_demo", lambda output: outputs.append(output) or 0
     )
-    return asked
+    return outputs
 
 
 def test_demo_writes_to_the_working_directory_by_default(outputs):

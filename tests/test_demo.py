@@ -5,7 +5,16 @@ import sys
 import numpy as np
 import pytest
 
-from knngraph.demo import PEERS, READINGS, Row, draw_picture, format_table, run_demo
+from knngraph import KNNGraphClassifier
+from knngraph.demo import (
+    INFERENCES,
+    PEERS,
+    Row,
+    draw_picture,
+    format_table,
+    run_demo,
+)
+from knngraph.inspection import LearnedKDisplay
 
 PNG = b"\x89PNG\r\n"
 
@@ -18,7 +27,7 @@ def test_the_whole_demo(tmp_path, capsys):
     assert output.read_bytes().startswith(PNG)
     lines = shown.out.splitlines()
     table = lines[lines.index(next(x for x in lines if "accuracy" in x)) :]
-    names = [name for name, _ in [*READINGS, *PEERS]]
+    names = [name for name, _ in [*INFERENCES, *PEERS]]
     assert len({len(line) for line in table[: len(names) + 1]}) == 1  # aligned
     for name, line in zip(names, table[1:]):
         assert line.startswith(name)
@@ -41,7 +50,7 @@ def test_the_table():
 @pytest.fixture
 def quick(monkeypatch):
     """A demo whose table is empty, for tests of what comes after it."""
-    model = type("Model", (), {"n_neighbors_": np.array([1, 2, 2])})()
+    model = KNNGraphClassifier(random_state=0).fit([[0.0], [1.0], [2.0]], [0, 1, 1])
     monkeypatch.setattr("knngraph.demo.compile_solvers", lambda X, y: 0.0)
     monkeypatch.setattr(
         "knngraph.demo.measure", lambda *data: (model, [Row("one", 1.0, 0.0, 0.0)])
@@ -68,5 +77,6 @@ def test_a_picture_that_cannot_be_written(name, tmp_path, capsys):
 
 
 def test_the_ending_sets_the_format(tmp_path):
-    draw_picture(np.array([1, 1, 2, 5]), tmp_path / "picture.svg")
+    learned = LearnedKDisplay(n_neighbors=np.array([1, 1, 2]), density=np.ones(3))
+    draw_picture(learned, tmp_path / "picture.svg")
     assert b"<svg" in (tmp_path / "picture.svg").read_bytes()

@@ -15,7 +15,7 @@ import knngraph.inference.leave_one_out as grid
 import knngraph.selection as selection
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 
-# How well greedy walks do on these few rows is not the question here.
+# How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
@@ -23,7 +23,6 @@ pytestmark = pytest.mark.filterwarnings(
 QUERY_KEYS = [
     "max_neighbors",
     "query_bandwidth",
-    "query_metric",
     "query_nugget",
     "query_penalty",
 ]
@@ -92,7 +91,9 @@ def test_every_score_is_a_leave_one_out_score(noisy_moons):
     for params, score in zip(
         chosen.cv_results_["params"], chosen.cv_results_["mean_test_score"]
     ):
-        plain = KNNGraphClassifier(vote="labels", random_state=0, **params).fit(X, y)
+        plain = KNNGraphClassifier(
+            metric="euclidean", vote="labels", random_state=0, **params
+        ).fit(X, y)
         assert plain.loo_score_ == score
 
 
@@ -140,7 +141,9 @@ def test_results_of_the_stored_grid(noisy_moons):
     assert set(taken) == expected
     assert chosen.best_score_ == results["mean_test_score"].max()
     # The graph is learned with what was chosen.
-    plain = KNNGraphClassifier(random_state=0, **chosen.best_params_).fit(*noisy_moons)
+    plain = KNNGraphClassifier(
+        metric="euclidean", random_state=0, **chosen.best_params_
+    ).fit(*noisy_moons)
     assert_array_equal(chosen.graph_.toarray(), plain.graph_.toarray())
     assert_array_equal(chosen.labels_, plain.labels_)
 
@@ -159,7 +162,7 @@ def test_stored_scores_are_close_to_honest_ones(noisy_moons):
     hits, leaked = 0, 0
     for row in range(80):
         rest = np.arange(80) != row
-        honest = KNNGraphClassifier(ef=80, random_state=0, **params)
+        honest = KNNGraphClassifier(metric="euclidean", ef=80, random_state=0, **params)
         honest.fit(X[rest], y[rest])
         hits += honest.predict(X[row : row + 1])[0] == y[row]
     # Bandwidth, density and which candidates are listed know the row still.

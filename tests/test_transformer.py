@@ -1,4 +1,4 @@
-"""The graph as a transformer: its rules, modes, new rows, and who takes it."""
+"""The graph as a transformer: its rules, modes, new rows, and estimators behind it."""
 
 import numpy as np
 import pytest
@@ -212,8 +212,8 @@ def test_same_bytes_for_any_number_of_threads(digits, method, algorithm):
 def test_recall_is_reported(digits):
     exact = KNNGraphTransformer(algorithm="exact").fit(digits[0][:300])
     assert exact.recall_ == 1.0
-    walk = KNNGraphTransformer(algorithm="hnsw", random_state=0).fit(digits[0])
-    assert 0.95 < walk.recall_ <= 1.0
+    searched = KNNGraphTransformer(algorithm="hnsw", random_state=0).fit(digits[0])
+    assert 0.95 < searched.recall_ <= 1.0
 
 
 @pytest.mark.parametrize("method", METHODS)

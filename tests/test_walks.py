@@ -18,9 +18,9 @@ from knngraph import (
     save,
 )
 from knngraph.exceptions import LookupAgreementWarning, SavedModelError
-from knngraph.index.build import BEAMS, HELD_OUT
+from knngraph.index.build import EF_GRID, HELD_OUT
 from knngraph.index.exact import ExactIndex
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from knngraph.serving.container import PREDICTOR, pack
 from knngraph.serving.predictor import FORMAT_VERSION, _from_bytes
 from knngraph.serving.predictor_state import PredictorState
@@ -78,11 +78,13 @@ def test_by_default_all_but_lookups_start_at_medoids(rows):
         chosen = fit(rows, inference=inference, walk=walk).predict_proba(queries)
         assert_array_equal(by_default, chosen)
     switched = fit(rows)
-    assert not isinstance(switched._query_model(switched._options()).index, MedoidWalk)
+    assert not isinstance(
+        switched._query_model(switched._options()).index, MedoidSearch
+    )
     for inference in ("adaptive", "cascade"):
         switched.set_params(inference=inference)
         index = switched._query_model(switched._options()).index
-        assert isinstance(index, MedoidWalk)
+        assert isinstance(index, MedoidSearch)
 
 
 def test_lookups_that_agree_with_exact_search_more_often(model, rows):
@@ -107,14 +109,17 @@ def test_lookups_that_agree_with_exact_search_more_often(model, rows):
 def test_its_agreement_is_measured_with_its_own_search(model, rows):
     # Fit searches for the last nodes before it inserts them: as is done here, over
     # an index that lacks them.
-    probe, points = model._model.rows.probe, model._model.training.points
+    search_recall, points = (
+        model._model.rows.search_recall,
+        model._model.training.points,
+    )
     n_first = len(points) - min(HELD_OUT, len(points) // 5)
     exact, _ = ExactIndex(points[:n_first]).nearest(points[n_first:], 1)
-    assert_array_equal(probe.nearest, exact[:, 0])
-    of_hnsw = fit(rows)._model.rows.probe
-    assert_array_equal(of_hnsw.nearest, probe.nearest)
-    found = [(p.reached == p.nearest).mean(axis=1) for p in (of_hnsw, probe)]
-    assert_array_equal(found[1][BEAMS.index(256)], 1.0)
+    assert_array_equal(search_recall.nearest, exact[:, 0])
+    of_hnsw = fit(rows)._model.rows.search_recall
+    assert_array_equal(of_hnsw.nearest, search_recall.nearest)
+    found = [(p.reached == p.nearest).mean(axis=1) for p in (of_hnsw, search_recall)]
+    assert_array_equal(found[1][EF_GRID.index(256)], 1.0)
     assert (found[0] != found[1]).any()
 
 
@@ -135,7 +140,7 @@ def test_rows_come_and_go(rows):
     model.partial_fit(X[500:600], y[500:600]).forget(np.arange(0, 100, 2))
     left = np.setdiff1d(np.arange(600), np.arange(0, 100, 2))
     model.set_params(ef=8)
-    assert len(model._query_model(model._options()).index.stations) > 0
+    assert len(model._query_model(model._options()).index.deleted) > 0
     queries = X[600:]
     exact, _ = ExactIndex(X[left]).nearest(queries, 1)
     expected = model.labels_[exact[:, 0]]
@@ -176,7 +181,7 @@ def test_copies_and_files_answer_alike(inference, model, rows, tmp_path):
     labels = model.predict(queries)
     for mmap in (True, False):
         loaded = load_predictor(tmp_path / "predictor", mmap=mmap)
-        assert isinstance(loaded._state.model.index, MedoidWalk)
+        assert isinstance(loaded._state.model.index, MedoidSearch)
         for one in (predictor, loaded):
             assert_array_equal(one.predict_proba(queries), expected)
             assert_array_equal(one.predict(queries, n_jobs=2), labels)
@@ -195,7 +200,7 @@ def test_condensing_keeps_the_search(rows):
     model = fit(rows, walk="medoids", ef="auto")
     small = model.condense(tolerance=0.05)
     assert small.report_.n_kept < 600
-    assert isinstance(small._state.model.index, MedoidWalk)
+    assert isinstance(small._state.model.index, MedoidSearch)
     assert small.set_params(ef=None).ef_ == 2
     kept = small._state.model.training.points
     wide = small.set_params(ef=len(kept))
@@ -240,7 +245,7 @@ def test_an_unknown_walk_is_refused(model, rows):
 
 @pytest.fixture(scope="module")
 def state(rows):
-    """Of 598 points, with two stations."""
+    """Of 598 points, with two deleted."""
     model = fit(rows, walk="medoids", inference="cascade").forget([3, 5])
     return model.to_predictor()._state
 
@@ -274,8 +279,8 @@ def test_a_file_with_a_search_beyond_its_arrays_is_refused(state, name, place, v
         lambda walk: {"entries": walk.entries[:0]},
         lambda walk: {"entries": walk.entries.astype(np.int64)},
         lambda walk: {"entries": np.array(0, dtype=np.int32)},
-        lambda walk: {"stations": walk.stations[:, :-1]},
-        lambda walk: {"stations": walk.stations.astype(np.float64)},
+        lambda walk: {"deleted": walk.deleted[:, :-1]},
+        lambda walk: {"deleted": walk.deleted.astype(np.float64)},
         lambda walk: {"points": walk.points + 1},
     ],
 )

@@ -1,4 +1,4 @@
-"""Who is compared, and among which settings each may choose."""
+"""What is compared, and among which settings each may choose."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from benchmarks.peers.engines import SearchVote
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
 
 Settings = dict[str, Any]
-# What all who vote choose among, once and by exact search.
+# What all that vote choose among, once and by exact search.
 KS = (1, 3, 5, 10, 20)
 WEIGHTS = ("uniform", "distance")
 # Rows of the grid search of an SVC; the winner is fitted on all of them.
@@ -38,7 +38,7 @@ class Peer:
         Settings that are not chosen, in words for the report; empty for defaults.
     votes : bool
         Whether k and the weights of the votes, chosen once by exact search for
-        all who vote, belong to the settings.
+        all that vote, belong to the settings.
     search_rows : int or None
         Training rows at most for the choice of settings.
     is_ours : bool
@@ -55,7 +55,7 @@ class Peer:
 
 
 def peers() -> list[Peer]:
-    """Everyone, in the order of the table."""
+    """All of them, in the order of the table."""
     return [*_exact(), *_approximate(), *_others(), *_ours()]
 
 
@@ -160,48 +160,32 @@ def _others() -> list[Peer]:
 
 
 def _ours() -> list[Peer]:
-    def reading(name: str, **parameters: Any) -> Peer:
+    """The classifier in all ways, with settings of its own, and as a predictor.
+
+    A predictor gives the same answers without scikit-learn around them.
+    """
+
+    def one(name: str, kind: Callable[..., Any], *more: str, **parameters: Any) -> Peer:
+        words = [*(f"{key}={value}" for key, value in parameters.items()), *more]
         return Peer(
             f"ours: {name}",
-            lambda _: KNNGraphClassifier(random_state=0, **parameters),
+            lambda _: kind(random_state=0, **parameters),
             package="knngraph",
-            fixed=_in_words(parameters),
+            fixed=", ".join(words),
             is_ours=True,
         )
 
-    found: list[Peer] = [
-        reading("lookup, ef=1"),
-        reading("lookup, ef=auto", ef="auto"),
-        reading("cascade", inference="cascade"),
-        reading("adaptive", inference="adaptive"),
-        reading("cascade, metric=auto", inference="cascade", metric="auto"),
-        reading("adaptive, metric=auto", inference="adaptive", metric="auto"),
-        Peer(
-            "ours: CV",
-            lambda _: KNNGraphClassifierCV(random_state=0),
-            package="knngraph",
-            is_ours=True,
-        ),
+    plain = {"inference": "cascade", "metric": "euclidean"}
+    return [
+        one("lookup, ef=1", KNNGraphClassifier),
+        one("lookup, ef=auto", KNNGraphClassifier, ef="auto"),
+        one("cascade", KNNGraphClassifier, inference="cascade"),
+        one("adaptive", KNNGraphClassifier, inference="adaptive"),
+        one("cascade, metric=euclidean", KNNGraphClassifier, **plain),
+        one("CV", KNNGraphClassifierCV),
+        one("predictor, lookup", _Served, "to_predictor()"),
+        one("predictor, cascade", _Served, "to_predictor()", inference="cascade"),
     ]
-    # The same answers without scikit-learn around them: for one row at a time.
-    for name, parameters in (
-        ("predictor, lookup", {}),
-        ("predictor, cascade", {"inference": "cascade"}),
-    ):
-        found.append(
-            Peer(
-                f"ours: {name}",
-                lambda _, parameters=parameters: _Served(parameters),
-                package="knngraph",
-                fixed=_in_words(parameters, "to_predictor()"),
-                is_ours=True,
-            )
-        )
-    return found
-
-
-def _in_words(parameters: Settings, *more: str) -> str:
-    return ", ".join([*(f"{key}={value}" for key, value in parameters.items()), *more])
 
 
 def _vote(engine: Any, settings: Settings) -> SearchVote:
@@ -225,12 +209,12 @@ class _ScaledSVC:
 class _Served:
     """A predictor made of a fitted classifier."""
 
-    def __init__(self, parameters: Settings) -> None:
-        self.parameters = parameters
+    def __init__(self, **parameters: Any) -> None:
+        self.classifier = KNNGraphClassifier(**parameters)
 
     def fit(self, X: Any, y: Any) -> "_Served":
         """Fit, then keep what answers alone."""
-        model = KNNGraphClassifier(random_state=0, **self.parameters).fit(X, y)
+        model = self.classifier.fit(X, y)
         self.predictor = model.to_predictor()
         return self
 

@@ -2,26 +2,44 @@
 
 import pickle
 import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A search that is built once."""
 
+    index: Any
+
+    @abstractmethod
     def build(self, X: np.ndarray) -> None:
         """Index float32 rows."""
 
+    @abstractmethod
     def search(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Ids and Euclidean distances, both of shape (n_queries, k)."""
 
     def n_bytes(self) -> int:
-        """Size of the index when it is stored."""
+        """Size of the index when it is stored: of its pickle, unless it has a file."""
+        return len(pickle.dumps(self.index))
 
 
-class Faiss:
+class FaissIndex(Engine):
+    """Any index of faiss."""
+
+    def n_bytes(self) -> int:
+        """Size of the serialized index."""
+        import faiss
+
+        return int(faiss.serialize_index(self.index).nbytes)
+
+
+@dataclass
+class Faiss(FaissIndex):
     """An index of faiss by its factory string.
 
     Parameters
@@ -34,11 +52,10 @@ class Faiss:
         Of all that faiss does in the process from its build on.
     """
 
-    def __init__(
-        self, factory: str, ef_construction: int = 0, ef: int = 0, n_threads: int = 1
-    ) -> None:
-        self.factory, self.ef_construction, self.ef = factory, ef_construction, ef
-        self.n_threads = n_threads
+    factory: str
+    ef_construction: int = 0
+    ef: int = 0
+    n_threads: int = 1
 
     def build(self, X: np.ndarray) -> None:
         """Add the rows."""
@@ -57,14 +74,9 @@ class Faiss:
         squared, ids = self.index.search(X, k)
         return ids, np.sqrt(np.maximum(squared, 0.0))
 
-    def n_bytes(self) -> int:
-        """Size of the serialized index."""
-        import faiss
 
-        return int(faiss.serialize_index(self.index).nbytes)
-
-
-class FaissLSH:
+@dataclass
+class FaissLSH(FaissIndex):
     """Locality-sensitive hashing: signs of random projections, Hamming distance.
 
     Parameters
@@ -72,8 +84,7 @@ class FaissLSH:
     n_bits : int
     """
 
-    def __init__(self, n_bits: int) -> None:
-        self.n_bits = n_bits
+    n_bits: int
 
     def build(self, X: np.ndarray) -> None:
         """Hash the rows; signs need centered ones."""
@@ -89,34 +100,37 @@ class FaissLSH:
         distances, ids = self.index.search(X - self.center, k)
         return ids, distances
 
-    def n_bytes(self) -> int:
-        """Size of the serialized codes."""
-        import faiss
 
-        return int(faiss.serialize_index(self.index).nbytes)
-
-
-class Hnswlib:
+@dataclass
+class Hnswlib(Engine):
     """The graph of hnswlib.
 
     Parameters
     ----------
     M, ef_construction, ef : int
+    n_threads, seed : int
+        Only a graph that one thread builds depends on the seed alone.
     """
 
-    def __init__(self, M: int, ef_construction: int, ef: int) -> None:
-        self.M, self.ef_construction, self.ef = M, ef_construction, ef
+    M: int = 16
+    ef_construction: int = 200
+    ef: int = 1
+    n_threads: int = 1
+    seed: int = 0
 
-    def build(self, X: np.ndarray) -> None:
-        """Add the rows with one thread and a fixed seed."""
+    def build(self, X: np.ndarray, order: np.ndarray | None = None) -> None:
+        """Add the rows, in another order where one is given."""
         import hnswlib
 
         self.index = hnswlib.Index("l2", X.shape[1])
         self.index.init_index(
-            len(X), M=self.M, ef_construction=self.ef_construction, random_seed=0
+            len(X),
+            M=self.M,
+            ef_construction=self.ef_construction,
+            random_seed=self.seed,
         )
-        self.index.set_num_threads(1)
-        self.index.add_items(X)
+        self.index.set_num_threads(self.n_threads)
+        self.index.add_items(X if order is None else X[order], order)
         self.index.set_ef(self.ef)
 
     def search(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,12 +138,9 @@ class Hnswlib:
         ids, squared = self.index.knn_query(X, k)
         return ids.astype(np.intp), np.sqrt(np.maximum(squared, 0.0))
 
-    def n_bytes(self) -> int:
-        """Size of the pickle."""
-        return len(pickle.dumps(self.index))
 
-
-class PyNNDescent:
+@dataclass
+class PyNNDescent(Engine):
     """The graph of pynndescent.
 
     Parameters
@@ -139,8 +150,8 @@ class PyNNDescent:
         How far beyond the best a search looks.
     """
 
-    def __init__(self, n_neighbors: int, epsilon: float) -> None:
-        self.n_neighbors, self.epsilon = n_neighbors, epsilon
+    n_neighbors: int
+    epsilon: float
 
     def build(self, X: np.ndarray) -> None:
         """Build the graph and what its queries need."""
@@ -155,12 +166,9 @@ class PyNNDescent:
         """Distances as they are."""
         return self.index.query(X, k=k, epsilon=self.epsilon)
 
-    def n_bytes(self) -> int:
-        """Size of the pickle."""
-        return len(pickle.dumps(self.index))
 
-
-class Annoy:
+@dataclass
+class Annoy(Engine):
     """The trees of annoy.
 
     Parameters
@@ -168,8 +176,8 @@ class Annoy:
     n_trees, search_k : int
     """
 
-    def __init__(self, n_trees: int, search_k: int) -> None:
-        self.n_trees, self.search_k = n_trees, search_k
+    n_trees: int
+    search_k: int
 
     def build(self, X: np.ndarray) -> None:
         """Grow the trees with one thread and a fixed seed."""
@@ -200,6 +208,7 @@ class Annoy:
             return path.stat().st_size
 
 
+@dataclass
 class SearchVote:
     """A search whose neighbors vote.
 
@@ -210,8 +219,9 @@ class SearchVote:
     weights : {"uniform", "distance"}
     """
 
-    def __init__(self, engine: Engine, k: int, weights: str) -> None:
-        self.engine, self.k, self.weights = engine, k, weights
+    engine: Engine
+    k: int
+    weights: str
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "SearchVote":
         """Build the engine and keep the labels."""
@@ -221,7 +231,7 @@ class SearchVote:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Class codes of the rows."""
-        from knngraph.baselines._voting import count_votes, neighbor_weights
+        from knngraph.baselines._neighbors import count_votes, neighbor_weights
 
         queries = np.ascontiguousarray(X, dtype=np.float32)
         ids, distances = self.engine.search(queries, self.k)

@@ -1,42 +1,46 @@
 """
-The same classifier on Dask
-===========================
+A classifier on Dask
+====================
 
-Rows that lie in blocks, here on the threads of this process. Up to `local_rows` rows
-one task fits them all; more of them stay in partitions, whose model is close to that
-of one machine for any number of them.
+Rows that lie in blocks, here on the threads of this process. Few rows are fitted by
+one task, exactly as on one machine; answers of a collection are computed block by
+block, when they are needed. Here the blocks are the tiles of a map of the classes.
 """
 
 import dask.array as da
 import matplotlib.pyplot as plt
-from sklearn.datasets import load_digits
+import numpy as np
+from sklearn.datasets import make_moons
 
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 
-X, y = load_digits(return_X_y=True)
-settings = {"inference": "adaptive", "vote": "labels", "random_state": 0}
-one_machine = KNNGraphClassifier(**settings).fit(X[:1300], y[:1300])
-expected = one_machine.predict(X[1300:])
+X, y = make_moons(3000, noise=0.25, random_state=0)
+estimator = KNNGraphClassifier(inference="adaptive", random_state=0)
+classifier = DaskKNNGraphClassifier(estimator=estimator)
+classifier.fit(da.from_array(X, chunks=(500, -1)), da.from_array(y, chunks=500))
 
-rows = da.from_array(X[:1300], chunks=(400, -1))
-labels = da.from_array(y[:1300], chunks=400)
-accuracy, agreement = [], []
-partitions = (1, 2, 4)
-for n_partitions in partitions:
-    classifier = DaskKNNGraphClassifier(
-        KNNGraphClassifier(**settings), n_partitions=n_partitions, local_rows=1000
-    )
-    answers = classifier.fit(rows, labels).predict(X[1300:])
-    accuracy.append((answers == y[1300:]).mean())
-    agreement.append((answers == expected).mean())
+horizontal, vertical = np.linspace(-2, 3, 250), np.linspace(-1.5, 2, 200)
+places = np.stack(np.meshgrid(horizontal, vertical), axis=-1).reshape(-1, 2)
+queries = da.from_array(places, chunks=(10_000, -1))
+shares = classifier.predict_proba(queries)  # nothing is computed yet
+print(shares.numblocks[0], "blocks of answers")
+
+one_machine = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
+same = np.array_equal(
+    classifier.predict(queries).compute(), one_machine.predict(places)
+)
+print("the answers of one machine:", same)
 
 figure, axes = plt.subplots(layout="constrained")
-axes.plot(partitions, agreement, marker="o", label="same answer as one machine")
-axes.plot(partitions, accuracy, marker="o", label="accuracy")
-axes.axhline(
-    (expected == y[1300:]).mean(), ls="--", color="0.5", label="accuracy, one machine"
+axes.contourf(
+    horizontal,
+    vertical,
+    shares.compute()[:, 1].reshape(len(vertical), -1),
+    levels=np.linspace(0, 1, 11),
+    cmap="RdBu_r",
+    alpha=0.6,
 )
-axes.set(xlabel="partitions", xticks=partitions, ylim=(0.9, 1.005))
-axes.legend()
+axes.scatter(*X.T, c=y, cmap="RdBu_r", s=3, edgecolors="none")
+axes.set(xticks=[], yticks=[])
 plt.show()

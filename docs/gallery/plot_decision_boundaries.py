@@ -2,9 +2,9 @@
 Decision boundaries of the three inferences
 ===========================================
 
-One fitted model, read three ways. A lookup draws the cells of the nearest rows;
-adaptive inference lets several rows share the answer; a cascade is adaptive only
-where the stored answers are unsure.
+One fitted model, three inferences. A lookup draws the cells of the nearest rows; in
+adaptive inference several rows share the answer; a cascade is adaptive only where
+stored labels leave a query unresolved.
 """
 
 import matplotlib.pyplot as plt

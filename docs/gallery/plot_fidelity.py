@@ -1,8 +1,8 @@
 """
-How far approximate neighborhoods can be trusted
-================================================
+How good approximate neighborhoods are
+======================================
 
-Approximate against exact neighborhoods of several sizes, a line a beam. Hollow
+Approximate against exact neighborhoods of several sizes, a line for every ef. Hollow
 points are out of tolerance in one measure at least.
 """
 

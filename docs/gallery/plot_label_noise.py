@@ -2,8 +2,9 @@
 Wrong labels
 ============
 
-A share of the training labels is replaced by another class. The stored label of
-the nearest row repeats what it was told; the vote at the query asks several rows.
+A share of the training labels is replaced by another class. A lookup repeats the
+wrong label of the nearest row; in the vote at the query several rows take part, each
+by the reliability of its label.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Finding mislabeled rows
 =======================
 
-A tenth of the digits get a wrong label. Every row, left out of the vote, has an
-answer since fit; the rows whose given label it contradicts most come first.
+A tenth of the digits get a wrong label. Fit answers every row without its own vote;
+the rows with the given label that this answer contradicts most come first.
 """
 
 import matplotlib.pyplot as plt
@@ -24,10 +24,10 @@ right = np.isin(suspects.rows, wrong)
 print(f"{right.mean():.0%} of the first {len(right)} are wrong labels")
 
 figure, panels = plt.subplots(4, 3, figsize=(5.2, 7.6), layout="constrained")
-for panel, row, said, suggested in zip(
+for panel, row, given_label, suggested in zip(
     panels.flat, suspects.rows, suspects.given, suspects.suggested
 ):
     panel.imshow(X[row].reshape(8, 8), cmap="gray_r")
-    panel.set(title=f"given {said}, rather {suggested}", xticks=[], yticks=[])
+    panel.set(title=f"given {given_label}, rather {suggested}", xticks=[], yticks=[])
     panel.title.set_fontsize(11)
 plt.show()

@@ -1,10 +1,9 @@
 """
-Learned neighbors and doubted labels
+Learned neighbors and suspect labels
 ====================================
 
-Two moons with six wrong labels. Every row keeps a few neighbors of its own choice,
-thicker lines for larger weights; rings mark the labels that the others contradict
-most.
+Two moons with six wrong labels. Every row has a few learned neighbors, thicker lines
+for larger weights; rings mark the labels that their neighbors contradict most.
 """
 
 import matplotlib.pyplot as plt

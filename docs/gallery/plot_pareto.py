@@ -2,7 +2,7 @@
 Accuracy against the time of a query
 ====================================
 
-One fitted classifier read in several ways, and scikit-learn beside it.
+One fitted classifier with several settings of a query, and scikit-learn beside it.
 """
 
 import time
@@ -19,7 +19,7 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 classifier = KNNGraphClassifier(inference="cascade", random_state=0)
 classifier.fit(X_train, y_train)
-readings = {
+settings_by_name = {
     "lookup, ef=1": {"inference": "lookup", "ef": 1},
     "lookup, ef=auto": {"inference": "lookup", "ef": "auto"},
     "lookup, ef=64": {"inference": "lookup", "ef": 64},
@@ -39,7 +39,7 @@ def measured(estimator):
 
 
 results = {}
-for name, settings in readings.items():
+for name, settings in settings_by_name.items():
     results[name] = measured(classifier.set_params(**settings))
 for k in (1, 5, 15):
     results[f"kNN, k={k}"] = measured(KNeighborsClassifier(k).fit(X_train, y_train))

@@ -3,7 +3,7 @@ Serving one row at a time
 =========================
 
 A predictor answers what the classifier answers, without scikit-learn around it.
-What a single row costs, answered one after the other, by way of asking.
+What a single row costs, answered one after the other, by the kind of call.
 """
 
 import tempfile
@@ -30,13 +30,13 @@ for inference in ("lookup", "cascade", "adaptive"):
     served[f"predictor, {inference}"] = load_predictor(file)
 
 plain = KNeighborsClassifier().fit(X[:1500], y[:1500])
-asked = {
+calls = {
     "scikit-learn, 5 nearest": lambda row: plain.predict(row[None])[0],
     "classifier, adaptive": lambda row: classifier.predict(row[None])[0],
     **served,
 }
 seconds = {}
-for name, answer in asked.items():
+for name, answer in calls.items():
     answer(X[1500])  # what is compiled on first use is not timed
     seconds[name] = []
     for row in X[1500:1700]:

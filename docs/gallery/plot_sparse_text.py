@@ -4,7 +4,7 @@ Text, sparse
 
 Which library does a sentence come from? Sentences are taken from the docstrings of
 installed packages, weighted by tf-idf and left sparse; rows are compared by their
-angle. The bars are the classes that the voters of one sentence stand for.
+angle. The bars are the shares of the vote on one sentence.
 """
 
 import inspect

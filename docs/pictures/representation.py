@@ -1,4 +1,4 @@
-"""Who represents a query: few of its nearest rows, in different directions."""
+"""Rows that represent a query: few of the nearest, in different directions."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,20 +1,55 @@
-"""What every baseline shares: validate, encode, hand out chunks, name classes."""
+"""What the baselines share: validation, class codes, blocks of queries, and tuning."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    LeaveOneOut,
+    StratifiedKFold,
+    check_cv,
+)
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.baselines._search import rows_per_block
+from knngraph.baselines._neighbors import rows_per_block
 from knngraph.fitting import all_or_nothing
 from knngraph.parallel import count_threads, map_chunks
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.validation import check_labels, validated
 
+Fold = tuple[np.ndarray, np.ndarray]
+# Constraints of the parameters of a baseline that `tune` settles.
+TUNED: dict[str, list[Any]] = {
+    "cv": ["cv_object", StrOptions({"loo"})],
+    "random_state": ["random_state"],
+}
+# Entries of docstrings that several baselines have, by the `%(name)s` they stand for.
+_ENTRIES = {
+    "cv": """cv : int, "loo", splitter, iterable of splits or None, default=5
+        Folds of the inner cross-validation, where a parameter is "cv". A
+        number means shuffled folds, stratified where every class has that many
+        rows. None means 5.""",
+    "n_jobs": """n_jobs : int or None, default=None
+        Number of threads.""",
+    "random_state": """random_state : int, RandomState instance or None, default=None
+        Shuffles the rows over the folds.""",
+    "weights": """weights : {"uniform", "distance"}, default="uniform"
+        Equal votes, or votes by one over the distance.""",
+    "fitted": """classes_ : ndarray of shape (n_classes,)
+        Class labels in order.
+    n_samples_fit_ : int
+        Number of training rows.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where `fit` was given any.""",
+}
 # Squares of numbers within these bounds, and sums of them, stay normal numbers.
 _SQUARES_SAFE_FROM, _SQUARES_SAFE_TO = 1e-140, 1e140
 
@@ -27,7 +62,13 @@ class BaselineClassifier(
     A subclass writes `_learn`, called once with validated rows and integer
     labels, and `_class_scores`, called with blocks of validated queries. The
     answer for a query may depend on that query alone, never on its block.
+
+    In its docstring `%(cv)s`, `%(n_jobs)s`, `%(random_state)s`, `%(weights)s` and
+    `%(fitted)s` stand for entries that several baselines have.
     """
+
+    # Further entries for the docstring of a class and its subclasses.
+    _entries: ClassVar[dict[str, str]] = {}
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_jobs": [Integral, None]
@@ -43,6 +84,12 @@ class BaselineClassifier(
     n_samples_fit_: int
     _rows: np.ndarray
     _codes: np.ndarray
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, entry in (cls._entries | _ENTRIES).items():
+            if cls.__doc__:  # there is none under python -OO
+                cls.__doc__ = cls.__doc__.replace(f"%({name})s", entry)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Self:
@@ -154,3 +201,106 @@ class BaselineClassifier(
     @property
     def _n_classes(self) -> int:
         return self.classes_.shape[0]
+
+
+class NeighborCountMixin:
+    """Adds the number of training rows that take part in an answer."""
+
+    def n_neighbors_used(self, X: Any) -> np.ndarray:
+        """Number of training rows that take part in the answer to each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            Zero where no row takes part.
+        """
+        return self._map_queries(self._count_neighbors, X)  # type: ignore[attr-defined]
+
+
+def make_folds(
+    X: np.ndarray, codes: np.ndarray, cv: Any, random_state: Any
+) -> list[Fold]:
+    """Split the training rows into folds.
+
+    A number of folds means shuffled folds, stratified where every class has
+    at least that many rows and plain where one has not, and leave-one-out
+    where there are fewer than two rows a fold. A single row makes no folds.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    codes : ndarray of shape (n_samples,)
+    cv : int, "loo", splitter, iterable of splits or None
+        None means 5 folds.
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    list of (train, test) arrays of row numbers
+    """
+    n_samples = X.shape[0]
+    if n_samples == 1:
+        return []
+    n_folds = 5 if cv is None else cv
+    if isinstance(n_folds, str) or (
+        isinstance(n_folds, (int, np.integer)) and n_samples < 2 * n_folds
+    ):
+        splitter = LeaveOneOut()
+    elif isinstance(n_folds, (int, np.integer)):
+        enough = np.bincount(codes).min() >= n_folds
+        kind = StratifiedKFold if enough else KFold
+        splitter = kind(n_folds, shuffle=True, random_state=random_state)
+    else:
+        splitter = check_cv(cv, codes, classifier=True)
+    return list(splitter.split(X, codes))
+
+
+def tune(
+    estimator: BaseEstimator,
+    grids: Mapping[str, Sequence[Any]],
+    X: np.ndarray,
+    codes: np.ndarray,
+) -> dict[str, Any]:
+    """Settle the parameters of an estimator that say "cv".
+
+    Parameters
+    ----------
+    estimator : estimator with parameters `cv` and `random_state`
+    grids : mapping
+        The parameters that may say "cv" and the values to try, the preferred
+        one first: it is kept where one row leaves nothing to compare, and
+        where accuracies are equal.
+    X : ndarray of shape (n_samples, n_features)
+    codes : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    dict
+        A value for every name in `grids`.
+    """
+    settings = {name: getattr(estimator, name) for name in grids}
+    undecided = {
+        name: list(grid) for name, grid in grids.items() if _says_cv(settings[name])
+    }
+    if not undecided:
+        return settings
+    folds = make_folds(X, codes, estimator.cv, estimator.random_state)
+    if not folds:
+        return settings | {name: grid[0] for name, grid in undecided.items()}
+    search = GridSearchCV(
+        clone(estimator),
+        undecided,
+        cv=folds,
+        scoring="accuracy",
+        refit=False,
+        error_score="raise",
+    )
+    return settings | search.fit(X, codes).best_params_
+
+
+def _says_cv(value: Any) -> bool:
+    return isinstance(value, str) and value == "cv"

@@ -6,16 +6,17 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import (
+from knngraph.baselines._base import TUNED, BaselineClassifier, Fold, make_folds
+from knngraph.baselines._neighbors import (
     METRICS,
     nearest,
     nearest_in_blocks,
     nearest_others,
+    neighbor_weights,
     rows_per_block,
+    running_votes,
+    vote_shares,
 )
-from knngraph.baselines._tuning import Fold, make_folds
-from knngraph.baselines._voting import neighbor_weights, running_votes, vote_shares
 from knngraph.parallel import chunk_bounds
 
 _LARGEST_DEFAULT = 30
@@ -33,13 +34,10 @@ class CVKNNClassifier(BaselineClassifier):
         Folds. A number means shuffled folds: stratified where every class has
         that many rows, plain where one has not, leave-one-out where there are
         fewer than two rows a fold. None means 5.
-    weights : {"uniform", "distance"}, default="uniform"
-        Equal votes, or votes by one over the distance.
+    %(weights)s
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
@@ -50,14 +48,7 @@ class CVKNNClassifier(BaselineClassifier):
         no fold is too small for.
     cv_scores_ : ndarray of shape (n_candidates,)
         Mean accuracy over the folds; empty where a single row makes no folds.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
@@ -100,10 +91,9 @@ class CVKNNClassifier(BaselineClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaselineClassifier._parameter_constraints,
         "k_candidates": ["array-like", None],
-        "cv": ["cv_object", StrOptions({"loo"})],
         "weights": [StrOptions({"uniform", "distance"})],
         "metric": [StrOptions(set(METRICS))],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     best_k_: int

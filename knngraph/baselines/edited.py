@@ -8,8 +8,13 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, nearest, nearest_others
-from knngraph.baselines._voting import count_votes, vote_shares
+from knngraph.baselines._neighbors import (
+    METRICS,
+    count_votes,
+    nearest,
+    nearest_others,
+    vote_shares,
+)
 from knngraph.exceptions import KNNGraphWarning
 
 
@@ -32,8 +37,7 @@ class ENNClassifier(BaselineClassifier):
         Rounds of editing; more than one is repeated editing, which stops when
         a round removes nothing.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
 
     Attributes
     ----------

@@ -6,16 +6,19 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, nearest
-from knngraph.baselines._tuning import tune
-from knngraph.baselines._voting import running_votes
+from knngraph.baselines._base import (
+    TUNED,
+    BaselineClassifier,
+    NeighborCountMixin,
+    tune,
+)
+from knngraph.baselines._neighbors import METRICS, nearest, running_votes
 
 _GRIDS = {"threshold": (1.0, 0.01, 0.1, 5.0, 10.0), "weight": (0.5, 0.1, 0.3, 0.7, 0.9)}
 _EPS = np.finfo(np.float64).eps
 
 
-class XHMAKNNClassifier(BaselineClassifier):
+class XHMAKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Harmonic mean adaptive k nearest neighbors, as published or scaled.
 
     Parameters
@@ -34,14 +37,9 @@ class XHMAKNNClassifier(BaselineClassifier):
         "minmax" maps the distances of the current k neighbors onto [1/k, 1],
         the range of the other part of the mean.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(cv)s
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
@@ -49,14 +47,7 @@ class XHMAKNNClassifier(BaselineClassifier):
         Threshold in use.
     weight_ : float
         Weight in use.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
@@ -117,8 +108,7 @@ class XHMAKNNClassifier(BaselineClassifier):
         "weight": [Interval(Real, 0, 1, closed="right"), StrOptions({"cv"})],
         "rescale": [StrOptions({"minmax"}), None],
         "metric": [StrOptions(set(METRICS))],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(
@@ -144,19 +134,6 @@ class XHMAKNNClassifier(BaselineClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of neighbors at which the growth stopped for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-        """
-        return self._map_queries(lambda queries: self._grow(queries)[1] + 1, X)
-
     @property
     def _numbers_per_query(self) -> int:
         steps = min(self.n_neighbors + self.max_extra, self.n_samples_fit_)
@@ -166,6 +143,9 @@ class XHMAKNNClassifier(BaselineClassifier):
         settings = tune(self, _GRIDS, X, codes)
         self.threshold_ = float(settings["threshold"])
         self.weight_ = float(settings["weight"])
+
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
+        return self._grow(queries)[1] + 1
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         return self._grow(queries)[0]

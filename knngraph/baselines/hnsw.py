@@ -8,7 +8,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._voting import vote_shares
+from knngraph.baselines._neighbors import vote_shares
+from knngraph.edges import RowLists
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.precision import PRECISION_SAMPLE, check_precision
 from knngraph.graph.training_set import build_training_set
@@ -16,7 +17,7 @@ from knngraph.space import fit_space
 
 
 class HNSWKNNClassifier(BaselineClassifier):
-    """k nearest neighbors by a walk over a hierarchical small world graph.
+    """k nearest neighbors by a search of a hierarchical small world graph.
 
     The ablation of the graph classifier: the same index, but neither learned
     neighbors nor stored labels.
@@ -28,10 +29,10 @@ class HNSWKNNClassifier(BaselineClassifier):
     M : int, default=16
         Links of a point on the upper layers; twice as many on the lowest.
     ef_construction : int, default=200
-        Width of the beam while the index is built.
+        Search width while the index is built.
     ef : int, default=64
-        Width of the beam of a query, at least `n_neighbors`. The wider, the
-        fewer neighbors are missed; the number of training rows misses none.
+        Search width of a query, at least `n_neighbors`. The wider, the fewer
+        neighbors are missed; the number of training rows misses none.
     metric : {"euclidean", "cosine"}, default="euclidean"
     n_jobs : int or None, default=None
         Threads that answer queries. The index is built by one thread, so that
@@ -43,18 +44,11 @@ class HNSWKNNClassifier(BaselineClassifier):
     ----------
     index_ : knngraph.index.hnsw.HNSWIndex
         The index over the distinct training rows.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
-    With N_k(q) the k rows that the walk finds nearest to q::
+    With N_k(q) the k rows that the search finds nearest to q::
 
         p_c(q) = |{i in N_k(q) : y_i = c}| / k.
 
@@ -62,9 +56,9 @@ class HNSWKNNClassifier(BaselineClassifier):
     where only some of them fit into k, the first in the training data do. Rows
     are centered and scaled in double precision before the index holds them in
     single precision: distances that differ by less than that are ties, decided
-    by the walk.
+    by the search.
 
-    Fitting costs about O(n log n) walks, predicting O(ef d log n) a
+    Fitting costs about O(n log n) searches, predicting O(ef d log n) a
     query.
 
     References
@@ -117,7 +111,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         self.random_state = random_state
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
-        # Imported here: loading hnswlib is for those who fit.
+        # Imported here: only a fit needs hnswlib.
         from knngraph.index.hnsw import HNSWIndex
 
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -138,24 +132,11 @@ class HNSWKNNClassifier(BaselineClassifier):
             self.index_, some, training.node_counts(), self.n_neighbors
         )
         check_precision(self._space, X, training, around)
-        self._copies = training.node_counts()
-        self._first_copy = np.cumsum(self._copies) - self._copies
-        self._codes_by_node = codes[np.argsort(training.node_of_row, kind="stable")]
+        self._lists = RowLists(training)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
-        nodes, _ = self.index_.nearest(
+        nodes, squared = self.index_.nearest(
             self._space.map_rows(queries), self.n_neighbors, ef=self.ef
         )
-        codes = self._neighbor_codes(nodes)
-        return vote_shares(codes, np.ones(codes.shape), self._n_classes)
-
-    def _neighbor_codes(self, nodes: np.ndarray) -> np.ndarray:
-        """Classes of the k nearest rows on the nearest nodes, (n_queries, k)."""
-        k = min(self.n_neighbors, self.n_samples_fit_)
-        copies = self._copies[nodes]
-        before = np.cumsum(copies, axis=1) - copies
-        used = np.clip(k - before, 0, copies).ravel()
-        ends = np.cumsum(used)
-        within_node = np.arange(ends[-1]) - np.repeat(ends - used, used)
-        places = np.repeat(self._first_copy[nodes].ravel(), used) + within_node
-        return self._codes_by_node[places].reshape(nodes.shape[0], k)
+        rows, _ = self._lists.unfold(nodes, squared, self.n_neighbors)
+        return vote_shares(self._codes[rows], np.ones(rows.shape), self._n_classes)

@@ -6,15 +6,18 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, nearest
-from knngraph.baselines._tuning import tune
-from knngraph.baselines._voting import vote_shares
+from knngraph.baselines._base import (
+    TUNED,
+    BaselineClassifier,
+    NeighborCountMixin,
+    tune,
+)
+from knngraph.baselines._neighbors import METRICS, nearest, vote_shares
 
 _GRIDS = {"smoothness": (1.0, 0.1, 0.5, 5.0, 10.0, 20.0)}
 
 
-class KStarNNClassifier(BaselineClassifier):
+class KStarNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Locally optimal number of neighbors, with weights, for each query.
 
     Parameters
@@ -24,27 +27,15 @@ class KStarNNClassifier(BaselineClassifier):
         the source). The larger, the fewer neighbors. "cv" compares 0.1, 0.5, 1,
         5, 10 and 20.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(cv)s
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
     smoothness_ : float
         Value in use.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
@@ -83,8 +74,7 @@ class KStarNNClassifier(BaselineClassifier):
         **BaselineClassifier._parameter_constraints,
         "smoothness": [Interval(Real, 0, None, closed="neither"), StrOptions({"cv"})],
         "metric": [StrOptions(set(METRICS))],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(
@@ -102,23 +92,11 @@ class KStarNNClassifier(BaselineClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of training rows with a weight above zero, for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-        """
-        return self._map_queries(
-            lambda queries: np.count_nonzero(self._weigh(queries)[1], axis=1), X
-        )
-
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.smoothness_ = float(tune(self, _GRIDS, X, codes)["smoothness"])
+
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
+        return np.count_nonzero(self._weigh(queries)[1], axis=1)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         ids, weights = self._weigh(queries)

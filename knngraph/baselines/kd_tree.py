@@ -8,8 +8,7 @@ from sklearn.neighbors import KDTree
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS
-from knngraph.baselines._voting import neighbor_weights, vote_shares
+from knngraph.baselines._neighbors import METRICS, neighbor_weights, vote_shares
 
 # Wider than the rounding of a square root and its square, so that the k-th
 # neighbor itself is never cut off.
@@ -25,24 +24,15 @@ class KDTreeKNNClassifier(BaselineClassifier):
         Neighbors that vote; all rows where there are fewer.
     leaf_size : int, default=30
         Rows of a leaf of the tree; changes speed and memory, not the answer.
-    weights : {"uniform", "distance"}, default="uniform"
-        Equal votes, or votes by one over the distance.
+    %(weights)s
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
 
     Attributes
     ----------
     tree_ : sklearn.neighbors.KDTree
         The tree over the training rows.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

@@ -9,10 +9,13 @@ from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._fuzzy_means import fuzzy_memberships
-from knngraph.baselines._tuning import tune
-from knngraph.baselines._voting import count_votes
+from knngraph.baselines._base import (
+    TUNED,
+    BaselineClassifier,
+    NeighborCountMixin,
+    tune,
+)
+from knngraph.baselines._neighbors import count_votes, distances
 from knngraph.exceptions import KNNGraphWarning
 
 _POWERS = (1.0, 0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
@@ -23,7 +26,7 @@ _LEAST_MEMBERSHIP = 0.01
 _ROUNDING = 1e-12
 
 
-class OneStepKNNClassifier(BaselineClassifier):
+class OneStepKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """One-step k nearest neighbors by reweighted group lasso.
 
     Parameters
@@ -35,12 +38,8 @@ class OneStepKNNClassifier(BaselineClassifier):
         Weight of the exclusive group lasso. "cv" compares the same powers.
     n_groups : int, default=2
         Fuzzy groups of training rows.
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(cv)s
+    %(n_jobs)s
     random_state : int, RandomState instance or None, default=None
         Shuffles the rows over the folds and starts the fuzzy groups.
 
@@ -56,14 +55,7 @@ class OneStepKNNClassifier(BaselineClassifier):
         Rows of each group; groups overlap.
     class_prior_ : ndarray of shape (n_classes,)
         Share of each class among the training rows.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Warns
     -----
@@ -139,8 +131,7 @@ class OneStepKNNClassifier(BaselineClassifier):
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"cv"})],
         "beta": [Interval(Real, 0, None, closed="left"), StrOptions({"cv"})],
         "n_groups": [Interval(Integral, 1, None, closed="left")],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(
@@ -159,21 +150,6 @@ class OneStepKNNClassifier(BaselineClassifier):
         self.cv = cv
         self.n_jobs = n_jobs
         self.random_state = random_state
-
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of training rows with a weight left, for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-        """
-        return self._map_queries(
-            lambda queries: np.count_nonzero(self._weigh(queries), axis=1), X
-        )
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         settings = tune(self, _GRIDS, X, codes)
@@ -211,6 +187,9 @@ class OneStepKNNClassifier(BaselineClassifier):
                 "for these data; make one of them larger, or scale the rows to unit "
                 "length."
             ) from error
+
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
+        return np.count_nonzero(self._weigh(queries), axis=1)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         weights = self._weigh(queries)
@@ -257,3 +236,46 @@ def solve_projection(X: np.ndarray, penalties: np.ndarray) -> np.ndarray:
     scaled = X / penalties[:, None]
     system = np.eye(n_features) + X.T @ scaled
     return np.ascontiguousarray(cho_solve(cho_factor(system), scaled.T).T)
+
+
+def fuzzy_memberships(
+    X: np.ndarray,
+    n_groups: int,
+    generator: np.random.RandomState,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-5,
+) -> np.ndarray:
+    """Memberships of rows in groups, by fuzzy c-means with fuzzifier 2.
+
+    The generator draws the memberships to start from. The rounds end when no
+    membership moves by more than `tol`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_groups)
+        Rows sum to one.
+    """
+    memberships = generator.uniform(size=(X.shape[0], n_groups))
+    memberships /= memberships.sum(axis=1, keepdims=True)
+    centers = np.zeros((n_groups, X.shape[1]))
+    for _ in range(max_iter):
+        previous = memberships
+        strengths = previous**2
+        totals = strengths.sum(axis=0)[:, None]
+        # A group that lost all its rows, as copies can bring about, stays put.
+        np.divide(strengths.T @ X, totals, out=centers, where=totals > 0.0)
+        memberships = _memberships(distances(X, centers))
+        if np.abs(memberships - previous).max() <= tol:
+            break
+    return memberships
+
+
+def _memberships(gaps: np.ndarray) -> np.ndarray:
+    smallest = gaps.min(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        closeness = (smallest / gaps) ** 2
+    # A row that lies on a center belongs to that center alone, or in equal
+    # parts to those that share the place.
+    closeness = np.where(smallest == 0.0, gaps == 0.0, closeness)
+    return closeness / closeness.sum(axis=1, keepdims=True)

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import nearest
-from knngraph.baselines._tuning import tune
+from knngraph.baselines._base import TUNED, BaselineClassifier, tune
+from knngraph.baselines._neighbors import nearest
 
 _GRIDS = {"n_neighbors": (10, 1, 3, 5, 15, 20), "alpha": (0.5, 0.25, 1.0, 2.0)}
 
@@ -27,14 +26,9 @@ class OWAKNNClassifier(BaselineClassifier):
         0.25, 0.5, 1 and 2.
     m : float, default=2.0
         Fuzzy strength, above one; the nearer to one, the harder the scores.
-    cv : int, "loo", splitter, iterable of splits or None, default=5
-        Folds of the inner cross-validation, if a parameter asks for it. A
-        number means shuffled folds, stratified where every class has that many
-        rows. None means 5.
-    n_jobs : int or None, default=None
-        Number of threads.
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows over the folds.
+    %(cv)s
+    %(n_jobs)s
+    %(random_state)s
 
     Attributes
     ----------
@@ -46,14 +40,7 @@ class OWAKNNClassifier(BaselineClassifier):
         The smaller of `n_neighbors_` and the rows of the class.
     class_counts_ : ndarray of shape (n_classes,)
         Training rows of each class.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
@@ -107,8 +94,7 @@ class OWAKNNClassifier(BaselineClassifier):
         ],
         "alpha": [Interval(Real, 0, None, closed="neither"), StrOptions({"cv"})],
         "m": [Interval(Real, 1, None, closed="neither")],
-        "cv": ["cv_object", StrOptions({"loo"})],
-        "random_state": ["random_state"],
+        **TUNED,
     }
 
     def __init__(
@@ -162,7 +148,7 @@ class OWAKNNClassifier(BaselineClassifier):
         return closeness / closeness.sum(axis=1, keepdims=True)
 
     def _class_distances(self, queries: np.ndarray) -> np.ndarray:
-        # Imported here: loading numba is for those who predict.
+        # Imported here: only a prediction needs numba.
         from knngraph.baselines._ordered_kernel import average_distances
 
         squared = np.empty((queries.shape[0], self._n_classes))

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import distances
+from knngraph.baselines._base import BaselineClassifier, NeighborCountMixin
+from knngraph.baselines._neighbors import distances
 
 
-class PLKNNClassifier(BaselineClassifier):
+class PLKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Parameterless k nearest neighbors.
 
     Parameters
@@ -19,8 +19,7 @@ class PLKNNClassifier(BaselineClassifier):
         Distance from queries to rows and centers.
     eps : float, default=1e-4
         Added to a row's distance from its class center before it is inverted.
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
 
     Attributes
     ----------
@@ -28,14 +27,7 @@ class PLKNNClassifier(BaselineClassifier):
         Coordinate-wise median of each class.
     sample_weight_ : ndarray of shape (n_samples,)
         One over the Euclidean distance of a row to its class center.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----
@@ -98,20 +90,6 @@ class PLKNNClassifier(BaselineClassifier):
         self.eps = eps
         self.n_jobs = n_jobs
 
-    def n_neighbors_used(self, X: Any) -> np.ndarray:
-        """Number of training rows that vote on each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries,)
-            Zero where the class of the nearest center answers.
-        """
-        return self._map_queries(self._count_kept, X)
-
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.centers_ = np.stack(
             [np.median(X[codes == c], axis=0) for c in range(self._n_classes)]
@@ -137,7 +115,7 @@ class PLKNNClassifier(BaselineClassifier):
             )
         return scores / scores.sum(axis=1, keepdims=True)
 
-    def _count_kept(self, queries: np.ndarray) -> np.ndarray:
+    def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:
         _, kept_rows, _ = self._keep(queries)
         return np.array([kept.size for kept in kept_rows])
 

@@ -8,8 +8,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from knngraph.baselines._base import BaselineClassifier
-from knngraph.baselines._search import METRICS, distances, nearest_in_blocks
-from knngraph.baselines._voting import vote_shares
+from knngraph.baselines._neighbors import (
+    METRICS,
+    distances,
+    nearest_in_blocks,
+    vote_shares,
+)
 
 
 class SubNNClassifier(BaselineClassifier):
@@ -28,8 +32,7 @@ class SubNNClassifier(BaselineClassifier):
         A sampled row keeps the class shares of its neighbors, or the most
         frequent class alone.
     metric : {"euclidean", "manhattan", "chebyshev"}, default="euclidean"
-    n_jobs : int or None, default=None
-        Number of threads.
+    %(n_jobs)s
     random_state : int, RandomState instance or None, default=None
         Draws the subsamples.
 
@@ -37,14 +40,7 @@ class SubNNClassifier(BaselineClassifier):
     ----------
     estimators_samples_ : list of ndarray of shape (n_drawn,)
         Positions of the rows of each subsample, ascending.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels in order.
-    n_samples_fit_ : int
-        Number of training rows.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `fit` was given any.
+    %(fitted)s
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What kind every column is: numbers, categories, or nothing to learn from."""
+"""Columns by their kind, and the transformer that makes numbers of them."""
 
 import re
 from collections.abc import Collection
@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from knngraph.compare.problem import TableProblem, quoted
+from knngraph.compare.table import TableProblem, counted, quoted
 
 # Categories that get a column of their own; rarer ones share the last.
 MOST_CATEGORIES = 50
@@ -19,6 +23,8 @@ _MOSTLY_NUMBERS = 0.9
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _NAME_OF_ID = re.compile(r"(^|[_\s])(id|idx|index|uuid|guid|key|row)$", re.IGNORECASE)
 _NANOSECONDS_A_DAY = 86_400e9
+# Memory that the prepared rows of one fold may take.
+_LARGEST_BYTES = 4 * 2**30
 
 
 @dataclass
@@ -95,8 +101,8 @@ def sort_columns(
     return Columns(
         list(kinds.numbers),
         list(kinds.categories),
-        _side_by_side(kinds.numbers, len(frame), np.dtype(np.float64)),
-        _side_by_side(kinds.categories, len(frame), np.dtype(object)),
+        np.array(list(kinds.numbers.values()), np.float64).T.reshape(len(frame), -1),
+        np.array(list(kinds.categories.values()), object).T.reshape(len(frame), -1),
         notices + kinds.notices,
     )
 
@@ -210,10 +216,74 @@ def _is_nested(value: object) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray)
 
 
-def _side_by_side(
-    columns: dict[str, np.ndarray], n_rows: int, dtype: np.dtype
-) -> np.ndarray:
-    table = np.empty((n_rows, len(columns)), dtype=dtype)
-    for place, values in enumerate(columns.values()):
-        table[:, place] = values
-    return table
+def make_preparation(columns: Columns) -> Any:
+    """The `ColumnTransformer` before every method, for rows of `prepared_input`."""
+    n_numbers = len(columns.number_names)
+    n_columns = n_numbers + len(columns.category_names)
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
+    categories = make_pipeline(
+        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+        OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            max_categories=MOST_CATEGORIES,
+            sparse_output=False,
+        ),
+    )
+    parts = [
+        ("numbers", numbers, list(range(n_numbers))),
+        ("categories", categories, list(range(n_numbers, n_columns))),
+    ]
+    return ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
+
+
+def prepared_input(columns: Columns) -> np.ndarray:
+    """All columns side by side, numbers first.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns), float64 or object
+    """
+    if not columns.category_names:
+        return columns.numbers
+    return np.hstack([columns.numbers.astype(object), columns.categories])
+
+
+def check_size(columns: Columns) -> None:
+    """Refuse rows that would not fit into memory once they are prepared."""
+    n_rows = len(columns.numbers)
+    widths = [
+        min(MOST_CATEGORIES, len({v for v in values if isinstance(v, str)}))
+        for values in columns.categories.T
+    ]
+    width = len(columns.number_names) + sum(widths)
+    n_bytes = 8 * n_rows * width
+    if n_bytes > _LARGEST_BYTES:
+        raise TableProblem(
+            f"{counted(n_rows, 'row')} of {width:,} numbers would take "
+            f"{n_bytes / 2**30:.0f} GiB; take fewer rows with --sample."
+        )
+
+
+def describe_preparation(columns: Columns) -> list[str]:
+    """What is done to the columns, in the names of scikit-learn."""
+    lines = []
+    if columns.number_names:
+        missing = int(np.isnan(columns.numbers).sum())
+        lines.append(
+            f"{counted(len(columns.number_names), 'number')} "
+            f"({quoted(columns.number_names)}): median for missing "
+            f"({counted(missing, 'cell')}), then StandardScaler."
+        )
+    if columns.category_names:
+        missing = sum(not isinstance(value, str) for value in columns.categories.flat)
+        noun = "category" if len(columns.category_names) == 1 else "categories"
+        lines.append(
+            f"{len(columns.category_names):,} {noun} "
+            f"({quoted(columns.category_names)}): most frequent for missing "
+            f"({counted(missing, 'cell')}), then OneHotEncoder; unknown ones are zeros "
+            "or join the rare."
+        )
+    lines.append("Learned from the training rows of every fold alone.")
+    return lines

@@ -1,14 +1,27 @@
-"""A finished comparison, as the reports read it."""
+"""The result of a comparison: choice and figures, and how a terminal shows them."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
+from scipy.stats import t
 
-from knngraph.compare.choose import Choice
-from knngraph.compare.measure import Measured
-from knngraph.compare.problem import counted
+from knngraph.compare.cross_validation import MAJORITY, Measured
+from knngraph.compare.table import counted
 
+# Times this close are noise of the machine; then accuracy decides.
+_AS_FAST = 2.0
+# Confidence that the best beats the majority class: of a dozen methods one is a
+# little better than chance by chance, and few folds tell little of their spread.
+_CONFIDENCE = 0.975
+
+RULE = (
+    "Of the methods within one standard error of the most accurate one (of the "
+    "paired differences over the folds), the fastest at a query; of those up to "
+    "twice as slow as that, the most accurate."
+)
 NOTE = (
     "Accuracy: mean and standard deviation over the folds, in percent. Balanced: "
     "mean share of right answers over the classes. Log loss: mean of -log of the "
@@ -16,6 +29,116 @@ NOTE = (
     "folds. Query: microseconds a row of a batch, median over the folds, without "
     "preparing the columns."
 )
+# Characters of a line, and of the longest bar.
+_WIDTH = 88
+_BAR = 40
+# Heads of the columns of `figures`.
+HEADS = ["accuracy, %", "balanced, %", "log loss", "fit, s", "µs a query"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The method to take, and why.
+
+    Parameters
+    ----------
+    chosen : Measured or None
+        None where nothing beats the majority class.
+    best : Measured
+        Of the highest mean accuracy.
+    reason : str
+    """
+
+    chosen: Measured | None
+    best: Measured
+    reason: str
+
+
+def choose(measured: list[Measured]) -> Choice:
+    """Apply the rule to figures that include those of the majority class."""
+    (majority,) = [m for m in measured if m.method.name == MAJORITY]
+    methods = [m for m in measured if m.failure is None and m.method.name != MAJORITY]
+    if not methods:
+        return Choice(None, majority, "No method could be fitted.")
+    best = max(methods, key=lambda m: m.mean_accuracy)
+    gain = best.mean_accuracy - majority.mean_accuracy
+    if gain <= _least_gain(best, majority):
+        return Choice(None, best, _no_better(best, majority))
+    close = [
+        m
+        for m in methods
+        if best.mean_accuracy - m.mean_accuracy <= _standard_error(best, m)
+    ]
+    fastest = min(m.query_microseconds for m in close)
+    as_fast = [m for m in close if m.query_microseconds <= _AS_FAST * fastest]
+    chosen = max(as_fast, key=lambda m: m.mean_accuracy)
+    return Choice(chosen, best, _why(chosen, best, close, as_fast))
+
+
+def _standard_error(one: Measured, other: Measured) -> float:
+    """Of the mean difference of two methods on the same folds."""
+    differences = np.subtract(one.accuracy, other.accuracy)
+    return float(np.std(differences, ddof=1) / np.sqrt(len(differences)))
+
+
+def _least_gain(one: Measured, other: Measured) -> float:
+    """What a mean difference must exceed, by the t distribution of the folds."""
+    quantile = t.ppf(_CONFIDENCE, len(one.accuracy) - 1)
+    return float(quantile) * _standard_error(one, other)
+
+
+def _why(
+    chosen: Measured, best: Measured, close: list[Measured], as_fast: list[Measured]
+) -> str:
+    accuracy = f"{100 * chosen.mean_accuracy:.1f} % right"
+    speed = f"{format_microseconds(chosen.query_microseconds)} microseconds a query"
+    if len(close) == 1:
+        return f"{accuracy}, {speed}; every other method is behind by more than noise."
+    if chosen is best:
+        how = "none of them faster" if len(as_fast) == 1 else "none of them much faster"
+        others = "1 other method comes" if len(close) == 2 else (
+            f"{len(close) - 1} other methods come"
+        )  # fmt: skip
+        return (
+            f"{accuracy}, the best here, {speed}; {others} within one standard "
+            f"error, {how}."
+        )
+    ratio = best.query_microseconds / chosen.query_microseconds
+    behind = 100 * (best.mean_accuracy - chosen.mean_accuracy)
+    return (
+        f"{accuracy}, within one standard error of the best ({best.method.name}, "
+        f"{behind:.1f} points more) and {ratio:.1f} times as fast: {speed}."
+    )
+
+
+def _no_better(best: Measured, majority: Measured) -> str:
+    text = (
+        "No method is better than always saying the most frequent class "
+        f"({100 * majority.mean_accuracy:.1f} % right) by more than the folds differ "
+        f"by chance; the best, {best.method.name}, has "
+        f"{100 * best.mean_accuracy:.1f} %. "
+    )
+    gain = np.subtract(best.balanced_accuracy, majority.balanced_accuracy)
+    error = np.std(gain, ddof=1) / np.sqrt(len(gain))
+    if gain.mean() > max(2 * error, 0.02):
+        return text + (
+            "It does tell the rare classes apart: its balanced accuracy is "
+            f"{100 * np.mean(best.balanced_accuracy):.1f} % against "
+            f"{100 * np.mean(majority.balanced_accuracy):.1f} %."
+        )
+    return text + "These columns do not tell the classes apart for any of them."
+
+
+def format_microseconds(value: float) -> str:
+    """Three digits at most below a thousand.
+
+    Examples
+    --------
+    >>> from knngraph.compare.comparison import format_microseconds
+    >>> format_microseconds(3.21), format_microseconds(45.6), format_microseconds(1234)
+    ('3.2', '46', '1,234')
+    """
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -56,51 +179,38 @@ class Comparison:
         """Rows that were compared on."""
         return int(self.class_counts.sum())
 
+    @property
+    def chosen_name(self) -> str | None:
+        """Name of the method to take, None where nothing is recommended."""
+        chosen = self.choice.chosen
+        return None if chosen is None else chosen.method.name
 
-@dataclass(frozen=True)
-class TableLine:
-    """The figures of one method as text.
-
-    Parameters
-    ----------
-    name, accuracy, spread, balanced, log_loss, fit, query : str
-    """
-
-    name: str
-    accuracy: str
-    spread: str
-    balanced: str
-    log_loss: str
-    fit: str
-    query: str
+    @property
+    def fitted(self) -> list[Measured]:
+        """The methods that could be fitted, in their order."""
+        return [entry for entry in self.measured if entry.failure is None]
 
 
-def table_lines(comparison: Comparison) -> list[TableLine]:
-    """Figures of every method that could be fitted, in their order."""
-    lines = []
-    for entry in comparison.measured:
-        if entry.failure is not None:
-            continue
-        fit = f"{np.mean(entry.fit_seconds):.2f}" if entry.fit_seconds else "same"
-        lines.append(
-            TableLine(
-                entry.reading.name,
-                f"{100 * entry.mean_accuracy:.2f}",
-                f"{100 * entry.spread:.2f}",
-                f"{100 * np.mean(entry.balanced_accuracy):.2f}",
-                f"{np.mean(entry.log_loss):.3f}",
-                fit,
-                f"{entry.query_microseconds:,.1f}",
-            )
-        )
-    return lines
+def figures(comparison: Comparison) -> list[list[str]]:
+    """Name and figures of every fitted method as text, under `HEADS`."""
+    return [
+        [
+            entry.method.name,
+            f"{100 * entry.mean_accuracy:.2f} ± {100 * entry.spread:.2f}",
+            f"{100 * np.mean(entry.balanced_accuracy):.2f}",
+            f"{np.mean(entry.log_loss):.3f}",
+            f"{np.mean(entry.fit_seconds):.2f}" if entry.fit_seconds else "same",
+            f"{entry.query_microseconds:,.1f}",
+        ]
+        for entry in comparison.fitted
+    ]
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What the methods said that could not be fitted, and what others warned of."""
+    """Errors of methods that could not be fitted, first warnings of the others."""
     lines = []
     for entry in comparison.measured:
-        name = entry.reading.name
+        name = entry.method.name
         if entry.failure is not None:
             lines.append(f"{name} could not be fitted: {entry.failure}")
         elif entry.warned:
@@ -114,9 +224,8 @@ def remarks(comparison: Comparison) -> list[str]:
 def wrong_in_hundred(comparison: Comparison) -> list[tuple[str, float, float]]:
     """Name, mean and spread of the share of wrong answers, in percent."""
     return [
-        (entry.reading.name, 100 - 100 * entry.mean_accuracy, 100 * entry.spread)
-        for entry in comparison.measured
-        if entry.failure is None
+        (entry.method.name, 100 - 100 * entry.mean_accuracy, 100 * entry.spread)
+        for entry in comparison.fitted
     ]
 
 
@@ -125,3 +234,104 @@ def largest_bar(comparison: Comparison) -> float:
     shares = [wrong for _, wrong, _ in wrong_in_hundred(comparison)]
     # The first is the majority class, of which all others are far ahead mostly.
     return max([*shares[1:], 1e-9]) if len(shares) > 1 else max(shares[0], 1e-9)
+
+
+def headline(comparison: Comparison) -> str:
+    """File, rows, columns, classes and folds in one sentence."""
+    threads = "one thread" if comparison.n_jobs == 1 else f"{comparison.n_jobs} threads"
+    return (
+        f"{comparison.path.name}: {counted(comparison.n_rows, 'row')}, "
+        f"{counted(comparison.n_columns, 'column')}, "
+        f"{counted(len(comparison.class_names), 'class')} in {comparison.target!r}; "
+        f"{comparison.n_folds} stratified folds, seed {comparison.seed}, {threads}."
+    )
+
+
+def choice_lines(comparison: Comparison) -> list[str]:
+    """The method to take, why, and by which rule."""
+    choice = comparison.choice
+    if choice.chosen is None:
+        return [choice.reason]
+    method = choice.chosen.method
+    return [
+        f"Choose: {method.name}. {choice.reason}",
+        f"In Python: {method.code}",
+        f"Rule: {RULE}",
+    ]
+
+
+def write_text(comparison: Comparison, stream: TextIO) -> None:
+    """Print what was compared, the table, the picture and the choice.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    stream : text file
+        Letters that its encoding lacks are replaced by plain ones.
+    """
+    plain = not _can_write("±µ█▌", stream)
+    paragraphs = [
+        _wrap(headline(comparison)),
+        *(_wrap(notice, "- ") for notice in comparison.notices),
+        *(_wrap(line, "- ") for line in comparison.preparation),
+        "",
+        format_table(comparison, plain=plain),
+        *(_wrap(remark) for remark in remarks(comparison)),
+        _wrap(NOTE),
+        "",
+        format_bars(comparison, plain=plain),
+        "",
+        *(_wrap(line) for line in choice_lines(comparison)),
+    ]
+    stream.write("\n".join(paragraphs) + "\n")
+    stream.flush()
+
+
+def format_table(comparison: Comparison, *, plain: bool = False) -> str:
+    """Aligned columns with a head; a star marks the choice."""
+    rows = [["", *HEADS], *figures(comparison)]
+    if plain:
+        rows = [[c.replace("±", "+-").replace("µ", "u") for c in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for name, *cells in rows:
+        mark = "* " if name == comparison.chosen_name else "  "
+        right = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:])]
+        lines.append(mark + "  ".join([f"{name:{widths[0]}}", *right]))
+    return "\n".join(lines)
+
+
+def format_bars(comparison: Comparison, *, plain: bool = False) -> str:
+    """Bars of the wrong answers in a hundred, from zero."""
+    full, half, cut = ("#", "", ">") if plain else ("█", "▌", "»")
+    shares = wrong_in_hundred(comparison)
+    end = largest_bar(comparison)
+    width = max(len(name) for name, _, _ in shares) + 2
+    texts = ["Wrong answers in a hundred (shorter is better)"]
+    for name, wrong, _ in shares:
+        if wrong > end * (1 + 1e-12):
+            bar = full * (_BAR - 1) + cut
+        else:
+            halves = round(2 * _BAR * wrong / end)
+            bar = full * (halves // 2) + half * (halves % 2)
+        texts.append(f"  {name:{width - 2}}{wrong:7.2f}  {bar}".rstrip())
+    return "\n".join(texts)
+
+
+def _wrap(text: str, bullet: str = "") -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=bullet,
+        subsequent_indent=" " * len(bullet),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _can_write(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.compare.problem import TableProblem, counted, quoted
+from knngraph.compare.table import TableProblem, counted, quoted
 
 # A number with more distinct values than this may be a quantity.
 _MANY_VALUES = 20
@@ -111,21 +111,7 @@ def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
 def check_folds(
     codes: np.ndarray, classes: np.ndarray, name: str, n_folds: int
 ) -> list[str]:
-    """Refuse folds that no class fills; say which classes do not fill them.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows,)
-    classes : ndarray of shape (n_classes,)
-    name : str
-        Of the target.
-    n_folds : int
-
-    Returns
-    -------
-    list of str
-        Notices.
-    """
+    """Refuse folds that no class fills; notices name the classes that do not."""
     counts = np.bincount(codes, minlength=len(classes))
     largest = int(counts.max())
     if largest < n_folds:

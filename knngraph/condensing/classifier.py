@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.index.build import LOOKUP_BEAMS
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.build import LOOKUP_EF
+from knngraph.index.medoids import MedoidSearch
 from knngraph.inference.answer import (
     PredictOptions,
     answer_codes,
@@ -147,8 +147,8 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     >>> from knngraph import KNNGraphClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
-    >>> small = classifier.condense(tolerance=0.02)
+    >>> classifier = KNNGraphClassifier(metric="euclidean", ef=16, random_state=0)
+    >>> small = classifier.fit(X, y).condense(tolerance=0.02)
     >>> small.report_.n_kept < 50
     True
     >>> small.predict(X[[0, 70, 140]])
@@ -252,8 +252,8 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     def ef_(self) -> int:
         """`ef` of the search that the parameters ask for."""
         if self.ef is None:
-            from_medoids = isinstance(self._state.model.index, MedoidWalk)
-            return LOOKUP_BEAMS["medoids" if from_medoids else "hnsw"]
+            from_medoids = isinstance(self._state.model.index, MedoidSearch)
+            return LOOKUP_EF["medoids" if from_medoids else "hnsw"]
         if isinstance(self.ef, Integral) and self.ef > 0:
             return int(self.ef)
         if self.ef == "auto":

@@ -13,12 +13,12 @@ from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import (
     HELD_OUT,
-    WalkProbe,
+    SearchRecall,
     build_index,
-    probe_walks,
-    walked_by,
+    index_for_walk,
+    measure_recall,
 )
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.answer import QueryModel
 from knngraph.inference.stored import StoredAnswers
@@ -142,10 +142,12 @@ def _state_of_nodes(
     assert model.stored is not None
     points = model.training.points[kept]
     codes = model.stored.codes[kept]
-    walk = "medoids" if isinstance(model.index, MedoidWalk) else "hnsw"
-    graph, probe = build_index(points, M=M, ef_construction=ef_construction, walk=walk)
-    index = walked_by(walk, graph, points)
-    probe = _with_dropped(probe, index, model, kept, points, n_threads)
+    walk = "medoids" if isinstance(model.index, MedoidSearch) else "hnsw"
+    graph, search_recall = build_index(
+        points, M=M, ef_construction=ef_construction, walk=walk
+    )
+    index = index_for_walk(walk, graph, points)
+    search_recall = _with_dropped(search_recall, index, model, kept, points, n_threads)
     empty = np.empty(0, dtype=np.intp)
     training = TrainingSet(
         points=points,
@@ -157,7 +159,7 @@ def _state_of_nodes(
         pair_code=codes,
         pair_count=np.ones(len(kept), dtype=np.intp),
     )
-    label_ef = probe.smallest_beam(codes, ENOUGH_SAME_LABELS)
+    label_ef = search_recall.smallest_ef(codes, ENOUGH_SAME_LABELS)
     small = replace(
         model,
         training=training,
@@ -169,13 +171,13 @@ def _state_of_nodes(
 
 
 def _with_dropped(
-    probe: WalkProbe,
+    search_recall: SearchRecall,
     index: SearchIndex,
     model: QueryModel,
     kept: np.ndarray,
     points: np.ndarray,
     n_threads: int,
-) -> WalkProbe:
+) -> SearchRecall:
     """Measure the search on dropped rows too, in the proportion that queries have.
 
     The held-out rows of the index are kept rows, which lie where classes meet. Most
@@ -184,16 +186,18 @@ def _with_dropped(
     dropped = np.ones(model.training.n_nodes, dtype=bool)
     dropped[kept] = False
     candidates = np.flatnonzero(dropped)
-    wanted = round(len(probe.nearest) * len(candidates) / len(kept))
+    wanted = round(len(search_recall.nearest) * len(candidates) / len(kept))
     sample = candidates[: min(max(wanted, _FEWEST_PROBES), HELD_OUT)]
     if len(sample) < wanted:
         # Fewer kept rows, then, so that the proportion stays.
         n_kept = max(1, round(len(sample) * len(kept) / len(candidates)))
-        probe = WalkProbe(probe.reached[:, :n_kept], probe.nearest[:n_kept])
-    of_dropped = probe_walks(index, points, model.training.points[sample], n_threads)
-    return WalkProbe(
-        np.concatenate([probe.reached, of_dropped.reached], axis=1),
-        np.concatenate([probe.nearest, of_dropped.nearest]),
+        search_recall = SearchRecall(
+            search_recall.reached[:, :n_kept], search_recall.nearest[:n_kept]
+        )
+    of_dropped = measure_recall(index, points, model.training.points[sample], n_threads)
+    return SearchRecall(
+        np.concatenate([search_recall.reached, of_dropped.reached], axis=1),
+        np.concatenate([search_recall.nearest, of_dropped.nearest]),
     )
 
 

@@ -7,7 +7,7 @@ data", IEEE Transactions on Systems, Man, and Cybernetics 2 (3), 408-421.
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.protocol import SearchIndex, beam_for
+from knngraph.index.protocol import SearchIndex, ef_for
 
 # Nearest others that vote on a row.
 N_VOTERS = 8
@@ -32,7 +32,7 @@ def nearest_nodes(
         Nearest first; -1 in the place of the node itself.
     """
     k = min(_SEARCHED + 1, len(points))
-    ids, _ = index.nearest(points, k, ef=beam_for(k), n_threads=n_threads)
+    ids, _ = index.nearest(points, k, ef=ef_for(k), n_threads=n_threads)
     return np.where(ids == np.arange(len(points))[:, None], -1, ids)
 
 

@@ -1,7 +1,6 @@
 """The sets on which the method was published."""
 
-from knngraph.datasets.catalog import CATALOG
-from knngraph.datasets.download import DownloadError
+from knngraph.datasets.deposit import CATALOG, DownloadError
 from knngraph.datasets.loading import MissingSetError, cache_folder, load
 
 NAMES = tuple(CATALOG)

@@ -13,7 +13,7 @@ from knngraph.distributed.partition import Layout, Nodes, join_nodes
 from knngraph.distributed.pilot import Shared
 from knngraph.distributed.search import Lists, SearchOptions, nearest_over
 from knngraph.distributed.tasks import constant, task
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import LabelReliability
 from knngraph.inference.answer import (
     PredictOptions,
@@ -92,7 +92,7 @@ def answers_of(
     """
     lookup = options.inference == "lookup"
     k = 1 if lookup else model.shared.problem.n_neighbors
-    ef = options.ef if lookup else max(options.ef, beam_for(k))
+    ef = options.ef if lookup else max(options.ef, ef_for(k))
     search = SearchOptions(ef, walk=model.walk, n_threads=options.n_threads)
     space = constant(model.shared.space, name="space")
     to_queries = partial(_map_queries, n_features=model.layout.n_features)

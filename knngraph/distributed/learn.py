@@ -32,7 +32,7 @@ from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import learn_pairs, problem_with, same_class_quota
 from knngraph.graph.neighbors import Neighbors, all_but_self
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 from knngraph.inference.leave_one_out import leave_one_out
 from knngraph.inference.reliability import label_probability
 from knngraph.inference.stored import StoredAnswers
@@ -101,7 +101,7 @@ def list_neighbors(
     """Neighbor lists of all nodes, one persisted `Lists` a partition."""
     k = shared.n_listed + 1
     exact = int(layout.n_rows.sum()) <= shared.exact_up_to
-    options = SearchOptions(beam_for(k), exact, n_threads=n_threads)
+    options = SearchOptions(ef_for(k), exact, n_threads=n_threads)
     at_once = blocks_at_once(len(partitions))
     rows = max(64, _SEARCHED_BYTES // (4 * layout.n_features + 400))
     listed = []
@@ -381,7 +381,7 @@ def measure_routing(
     n_partitions = len(partitions)
     if layout.n_probes is None or layout.n_probes >= n_partitions:
         return 1.0
-    options = SearchOptions(beam_for(k), n_threads=n_threads)
+    options = SearchOptions(ef_for(k), n_threads=n_threads)
     shares = []
     for own, size in zip(partitions, layout.n_nodes):
         stop = min(int(size), max(1, n_rows // n_partitions))

@@ -54,7 +54,7 @@ def local_classifier(
         )
     training = _gathered(compute(*parts), len(classes), shared.seed)
     n_threads = count_threads(classifier.n_jobs)
-    index, probe = build_index(
+    index, search_recall = build_index(
         training.points,
         M=shared.M,
         ef_construction=shared.ef_construction,
@@ -75,7 +75,15 @@ def local_classifier(
         list(shared.settings.density_scales), shared.space, neighbors, m, shared.seed
     )
     rows = IndexedRows(
-        shared.space, training, None, index, probe, neighbors, exact, solved=None
+        shared.space,
+        training,
+        None,
+        index,
+        search_recall,
+        neighbors,
+        exact,
+        out_of_fold=None,
+        solved=None,
     )
     classifier.classes_, classifier.n_features_in_ = classes, layout.n_features
     model = FittedModel(rows, settings, n_threads, classifier.verbose)

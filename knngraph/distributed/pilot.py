@@ -13,8 +13,8 @@ from knngraph.distributed.collections import given_labels, numeric_rows
 from knngraph.distributed.tasks import Held, compute, homes_of, own_threads, task
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.training_set import row_hashes
-from knngraph.index.build import LOOKUP_BEAMS
-from knngraph.index.protocol import beam_for
+from knngraph.index.build import LOOKUP_EF
+from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
@@ -95,13 +95,13 @@ class Shared(Held):
     def ef(self, inference: str, ef: int | str | None, walk: str) -> int:
         """`ef` of the search that the parameters ask for."""
         if inference == "adaptive":
-            least = beam_for(self.problem.n_neighbors)
+            least = ef_for(self.problem.n_neighbors)
             return max(least, int(ef)) if isinstance(ef, Integral) else least
         if isinstance(ef, Integral):
             return int(ef)
         if inference == "cascade":
             return self.node_ef
-        return self.label_ef if ef == "auto" else LOOKUP_BEAMS[walk]
+        return self.label_ef if ef == "auto" else LOOKUP_EF[walk]
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,8 @@ def read_pilot(fitted: Any) -> Shared:
     reliability, exponent = model.reliability, 1.0
     if reliability is not None and reliability.noise > 0.0:
         # Of the plain votes, which the reliability of the labels is found with.
-        sample = calibration_sample(training)
-        neighbors = model.rows.neighbors
+        sample = calibration_sample(training, model.honest_pairs)
+        neighbors = model.left_out_neighbors
         exponent = leave_one_out(
             training, neighbors, model.problem, pairs=sample
         ).exponent

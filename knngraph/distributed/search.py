@@ -8,7 +8,7 @@ import numpy as np
 
 from knngraph.distributed.partition import Layout, Partition, Router
 from knngraph.distributed.tasks import Held, items, task
-from knngraph.index.build import walked_by
+from knngraph.index.build import index_for_walk
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex
 
@@ -140,7 +140,7 @@ def search_partition(
         return Lists(ids, ids.astype(np.float32), None, which)
     index: SearchIndex = ExactIndex(training.points)
     if not options.exact:
-        index = walked_by(options.walk, partition.index, training.points)
+        index = index_for_walk(options.walk, partition.index, training.points)
     ids, squared = index.nearest(queries, k, ef=options.ef, n_threads=options.n_threads)
     counts = None
     if training.n_nodes < training.n_rows:

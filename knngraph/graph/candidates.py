@@ -8,7 +8,7 @@ from knngraph.graph.neighbors import Neighbors, all_but_self
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.protocol import beam_for
+from knngraph.index.protocol import ef_for
 
 # Brute force within a class up to this many multiplications, a graph above.
 _BRUTE_FORCE_LIMIT = 5e10
@@ -243,4 +243,4 @@ def search_within(
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)
         index.add(points, n_threads=n_threads)
-    return index.nearest(queries, k, ef=beam_for(k), n_threads=n_threads)
+    return index.nearest(queries, k, ef=ef_for(k), n_threads=n_threads)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.index.protocol import SearchIndex, beam_for
+from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.parallel import chunk_bounds
 
 # Fixed, so that progress has steps and memory has a bound.
@@ -176,7 +176,7 @@ def others_of(
         some = asking[start : start + _QUERIES_PER_CALL]
         stop = start + len(some)
         found, distance = index.nearest(
-            points[some], k + 1, ef=beam_for(k + 1), n_threads=n_threads
+            points[some], k + 1, ef=ef_for(k + 1), n_threads=n_threads
         )
         others = all_but_self(found, some)
         ids[start:stop] = found[others].reshape(len(some), k)

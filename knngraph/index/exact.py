@@ -8,7 +8,7 @@ from knngraph.parallel import chunk_bounds, map_chunks
 _QUERIES_PER_BLOCK = 256
 # So that the distances of a block stay in the caches: 8 MiB a thread.
 _POINTS_PER_BLOCK = 4096
-# More than asked, so that rounding in the product cannot push a true neighbor
+# More than `k`, so that rounding in the product cannot push a true neighbor
 # off the list.
 _SPARE = 8
 

@@ -9,9 +9,8 @@ import numpy as np
 class FaissIndex:
     """Approximate nearest points by the HNSW graph of faiss.
 
-    Here to be compared with, not to answer: faiss stops a walk when the beam is
-    spent, and a beam narrower than `k` leaves the end of the list empty. Empty
-    places have the id -1 and an infinite distance.
+    For comparisons only: faiss keeps `ef` points, and an `ef` below `k` leaves the
+    end of the list empty. Empty places have the id -1 and an infinite distance.
 
     Parameters
     ----------
@@ -19,7 +18,7 @@ class FaissIndex:
     M : int, default=16
         Links a point keeps on the upper layers (twice as many on the lowest).
     ef_construction : int, default=200
-        Beam width while inserting.
+        Search width while inserting.
     seed : int, default=0
         Seed of the random layer heights.
     """
@@ -51,10 +50,10 @@ class FaissIndex:
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find up to `k` nearest stored points; see the class for short lists."""
-        beam = _faiss().SearchParametersHNSW(efSearch=ef)
+        parameters = _faiss().SearchParametersHNSW(efSearch=ef)
         with _threads(n_threads):
             squared, ids = self._graph.search(
-                np.ascontiguousarray(queries), min(k, self.n_points), params=beam
+                np.ascontiguousarray(queries), min(k, self.n_points), params=parameters
             )
         return ids.astype(np.intp), np.where(ids < 0, np.inf, squared)
 

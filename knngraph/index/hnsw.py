@@ -10,7 +10,7 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
 
 if TYPE_CHECKING:
-    from knngraph.index.medoids import MedoidWalk
+    from knngraph.index.medoids import MedoidSearch
 
 # Of the pickle; format 1 held hnswlib's own, which is not checked on load.
 STATE_VERSION = 2
@@ -23,11 +23,10 @@ _FIRST_REMOVED = 2**48
 class HNSWIndex:
     """Approximate nearest points by a hierarchical navigable small world graph.
 
-    hnswlib checks nothing it is given, keeps the beam width as a field that
-    threads share, and fails where fewer than `k` points can be reached. This
-    class closes the three gaps: rows must be distinct and validated before they
-    come here, the beam is a matter of the call, and what the graph cannot
-    answer is answered by brute force.
+    hnswlib checks no argument, keeps `ef` as a field that threads share, and fails
+    where fewer than `k` points can be reached. This class closes the three gaps:
+    rows must be distinct and validated before they come here, `ef` belongs to the
+    call, and brute force answers what the graph cannot.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class HNSWIndex:
     M : int, default=16
         Links a point keeps on the upper layers (twice as many on the lowest).
     ef_construction : int, default=200
-        Beam width while inserting.
+        Search width while inserting.
     seed : int, default=0
         Seed of the random layer heights.
 
@@ -81,11 +80,11 @@ class HNSWIndex:
         self._settle()
 
     def _settle(self) -> None:
-        # hnswlib searches with max(ef, k): with ef fixed at 1 a wider beam is
-        # had by asking for more neighbors, and no call changes shared state.
+        # hnswlib searches with max(ef, k): with ef fixed at 1 a wider
+        # search requests more neighbors, and no call changes shared state.
         self._graph.set_ef(1)
         self._graph.set_num_threads(1)
-        self._medoid_walk: MedoidWalk | None = None
+        self._medoid_search: MedoidSearch | None = None
 
     @property
     def n_points(self) -> int:
@@ -132,15 +131,15 @@ class HNSWIndex:
         if wanted > self._graph.get_max_elements():
             self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
         self._graph.add_items(points, numbers, num_threads=n_threads)
-        self._medoid_walk = None
+        self._medoid_search = None
         self._numbers = np.sort(np.concatenate([self._numbers, numbers]))
 
     def renumbered(self, number_now: np.ndarray) -> "HNSWIndex":
         """A copy in which points have other numbers, or are gone.
 
-        A point that is gone is found by no search, but stays a station of the
-        walk, so that nothing behind it is cut off; its memory comes back with a
-        new index only.
+        No search finds a point that is gone, but searches still pass through it, so
+        that nothing behind it is cut off. Its memory comes back with a new index
+        only.
 
         Parameters
         ----------
@@ -200,16 +199,16 @@ class HNSWIndex:
         """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
         n_points = self.n_points
         k = min(k, n_points)
-        beam = min(max(ef, k), n_points)
+        ef = min(max(ef, k), n_points)
         try:
-            ids, squared = self._graph.knn_query(queries, k=beam, num_threads=n_threads)
+            ids, squared = self._graph.knn_query(queries, k=ef, num_threads=n_threads)
         except RuntimeError:
-            # Fewer than `beam` points are reachable for some query.
-            return self._nearest_one_by_one(queries, k, beam)
+            # Fewer than `ef` points are reachable for some query.
+            return self._nearest_one_by_one(queries, k, ef)
         return ids[:, :k].astype(np.intp), squared[:, :k]
 
     def _nearest_one_by_one(
-        self, queries: np.ndarray, k: int, beam: int
+        self, queries: np.ndarray, k: int, ef: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Answer by brute force just the queries that the graph cannot answer.
 
@@ -221,7 +220,7 @@ class HNSWIndex:
         for i in range(len(queries)):
             query = queries[i : i + 1]
             try:
-                found, distances = self._graph.knn_query(query, k=beam, num_threads=1)
+                found, distances = self._graph.knn_query(query, k=ef, num_threads=1)
             except RuntimeError:
                 found, distances = exact.nearest(query, k)
                 found = self._numbers[found]
@@ -234,8 +233,8 @@ class HNSWIndex:
         rows = self._graph.get_items(self._numbers, return_type="numpy")
         return np.asarray(rows, dtype=np.float32)
 
-    def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
-        """A function that walks from one row, for those who count microseconds.
+    def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
+        """A function that finds the node nearest to one row, in few microseconds.
 
         Parameters
         ----------
@@ -245,21 +244,21 @@ class HNSWIndex:
         -------
         callable
             From a row of shape (n_features,), float32, to the node that `nearest`
-            finds with this beam, and the squared distance to it.
+            finds with this `ef`, and the squared distance to it.
         """
-        query, beam = self._graph.knn_query, min(ef, self.n_points)
+        query, n_kept = self._graph.knn_query, min(ef, self.n_points)
 
-        def walk(row: np.ndarray) -> tuple[int, float]:
+        def search(row: np.ndarray) -> tuple[int, float]:
             try:
-                ids, squared = query(row, beam, 1)
+                ids, squared = query(row, n_kept, 1)
             except RuntimeError:
                 ids, squared = self.nearest(row[None], 1, ef=ef)
             return ids.item(0), squared.item(0)
 
-        return walk
+        return search
 
-    def from_medoids(self, points: np.ndarray) -> "MedoidWalk":
-        """Another walk over the same links; made when it is first asked for.
+    def from_medoids(self, points: np.ndarray) -> "MedoidSearch":
+        """Another search over the same links, made on first use.
 
         Parameters
         ----------
@@ -268,14 +267,14 @@ class HNSWIndex:
 
         Returns
         -------
-        MedoidWalk
+        MedoidSearch
             Names points by their place in `points`; does not follow a later `add`.
         """
-        from knngraph.index.medoids import MedoidWalk
+        from knngraph.index.medoids import MedoidSearch
 
-        if self._medoid_walk is None:
-            self._medoid_walk = MedoidWalk.of_graph(self.parts(), points)
-        return self._medoid_walk
+        if self._medoid_search is None:
+            self._medoid_search = MedoidSearch.of_graph(self.parts(), points)
+        return self._medoid_search
 
     def parts(self) -> HNSWParts:
         """The graph as arrays; rows must not be added meanwhile."""

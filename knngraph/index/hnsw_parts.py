@@ -21,7 +21,7 @@ _COUNT_BYTES = 2
 
 @dataclass(frozen=True)
 class HNSWParts:
-    """What an HNSW graph is made of.
+    """The arrays of an HNSW graph.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class HNSWParts:
 
     @property
     def removed(self) -> np.ndarray:
-        """Whether a point is a mere station of the walk that no search finds."""
+        """Whether a point is deleted: no search finds it, all pass through it."""
         return (self.links[:, _COUNT_BYTES] & 1).astype(bool)
 
     def linked(self) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +138,7 @@ class HNSWParts:
             _require(0 <= settings[name] < end, f"has {name}={settings[name]}")
         M = settings["M"]
         _require(2 <= M <= 10_000, f"has M={M}")
-        _require(settings["ef_construction"] >= M, "has too narrow a beam")
+        _require(settings["ef_construction"] >= M, "has too small an ef_construction")
         _require(n_points <= settings["max_elements"] < 2**32, "holds too many points")
         for array, dtype, shape in (
             (self.links, np.uint8, (n_points, _LINK_BYTES * (2 * M + 1))),

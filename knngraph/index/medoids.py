@@ -1,4 +1,4 @@
-"""Walks that start at the nearest of a few medoids of the stored points."""
+"""Searches that start at the nearest of a few medoids of the stored points."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
 from knngraph.parallel import map_chunks, one_blas_thread
 
-# More entries take longer to measure than they shorten the walk, up to a hundred
+# More entries take longer to measure than they shorten the search, up to a hundred
 # thousand points at least (`benchmarks/walks.py`).
 N_ENTRIES = 64
 _QUERIES_PER_CHUNK = 256
 # Sampled points that entries are chosen from, and numbers that these may be.
 _SAMPLE, _SAMPLE_NUMBERS = 4096, 2**22
 _ROUNDS = 5
-# Stations are kept in mind up to so many times the beam.
-_SPARE_BEAMS = 4
-# A walk may end early after as many steps as this times the points that must agree.
+# Deleted points are kept up to so many times `ef`.
+_SPARE_DELETED = 4
+# A search may end early after as many steps as this times the points that must agree.
 EARLY = 2
 _NOTHING_STORED = np.empty(0, dtype=np.intp)
 _NOTHING_STORED.flags.writeable = False
@@ -29,23 +29,23 @@ _TO_THE_END = 0, 0, 0, _NOTHING_STORED, _NOTHING_STORED
 
 
 @dataclass(frozen=True, eq=False)
-class MedoidWalk:
-    """Approximate nearest points by a compiled walk over the links of an HNSW graph.
+class MedoidSearch:
+    """Approximate nearest points by a compiled search over the links of an HNSW graph.
 
-    A walk of hnswlib comes down through thinner and thinner layers. This one knows
-    the lowest layer only and starts at the nearest of 64 medoids. Both then go the
-    same way: the beam is as wide, and the walk ends when nothing in it leads on.
+    A search of hnswlib descends through thinner and thinner layers. This one reads
+    the lowest layer only and starts at the nearest of 64 medoids. From there both
+    keep the same `ef` nearest points, and end when all of them are expanded.
 
     Parameters
     ----------
     points : ndarray of shape (n_points, n_features), float32
-    stations : ndarray of shape (n_stations, n_features), float32
-        Points that were removed: a walk may step on them and does not find them.
-    links : ndarray of shape (n_points + n_stations, 2 * M), int32
-        Where the points and then the stations lead to, on the lowest layer; -1
+    deleted : ndarray of shape (n_deleted, n_features), float32
+        Deleted points: a search passes through them and does not find them.
+    links : ndarray of shape (n_points + n_deleted, 2 * M), int32
+        Where the points and then the deleted points lead to, on the lowest layer; -1
         ends a row early.
     entries : ndarray of shape (n_entries,), int32
-        Points that a walk may start at.
+        Points that a search may start at.
 
     Examples
     --------
@@ -54,20 +54,20 @@ class MedoidWalk:
     >>> points = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
     >>> index = HNSWIndex(n_features=1, capacity=3)
     >>> index.add(points)
-    >>> walk = index.from_medoids(points)
-    >>> ids, squared = walk.nearest(np.array([[4.0]], dtype=np.float32), k=2)
+    >>> search = index.from_medoids(points)
+    >>> ids, squared = search.nearest(np.array([[4.0]], dtype=np.float32), k=2)
     >>> ids.tolist(), squared.tolist()
     ([[2, 1]], [[1.0, 9.0]])
     """
 
     points: np.ndarray
-    stations: np.ndarray
+    deleted: np.ndarray
     links: np.ndarray
     entries: np.ndarray
 
     @classmethod
-    def of_graph(cls, parts: HNSWParts, points: np.ndarray) -> "MedoidWalk":
-        """The walk over a graph of hnswlib.
+    def of_graph(cls, parts: HNSWParts, points: np.ndarray) -> "MedoidSearch":
+        """The search over a graph of hnswlib.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class MedoidWalk:
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
-        return self._walk(queries, k, ef, _TO_THE_END, n_threads)[:2]
+        return self._search(queries, k, ef, _TO_THE_END, n_threads)[:2]
 
     def nearest_unless_agreed(
         self,
@@ -110,8 +110,8 @@ class MedoidWalk:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find the `k` nearest stored points, or fewer where these agree.
 
-        A search ends once it went on from twice as many points as have to agree, if
-        they do. Until then it is as wide as `early_ef`, afterwards as `ef`.
+        A search ends once twice as many points are expanded as have to agree, if they
+        do. Until then it keeps `early_ef` points, afterwards `ef`.
 
         Parameters
         ----------
@@ -132,32 +132,27 @@ class MedoidWalk:
         Returns
         -------
         ids, squared : ndarray of shape (n_queries, k)
-            As from `nearest`; where the walk has ended early only the first counts.
+            As from `nearest`; where the search has ended early only the first counts.
         agreed : ndarray of shape (n_queries,), bool
             Whether it has.
         """
         early = min(EARLY * n_agree, k)
-        rule = (
-            max(early_ef, early),
-            early,
-            n_agree,
-            _read_only(stored),
-            _read_only(node_classes),
-        )
-        return self._walk(queries, k, ef, rule, n_threads)
+        n_early = max(early_ef, early)
+        rule = n_early, early, n_agree, _read_only(stored), _read_only(node_classes)
+        return self._search(queries, k, ef, rule, n_threads)
 
-    def walker(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
-        """A function that walks from one row; see `HNSWIndex.walker`."""
-        from knngraph.index import _walk
+    def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
+        """A function that searches for one row; see `HNSWIndex.row_searcher`."""
+        from knngraph.index import _graph_search
 
-        beam, spare = self._beam(ef, 1)
+        n_kept, n_spare = self._kept(ef, 1)
         graph = self._graph
 
-        def walk(row: np.ndarray) -> tuple[int, float]:
+        def search(row: np.ndarray) -> tuple[int, float]:
             ids, squared = np.empty((1, 1), np.intp), np.empty((1, 1), np.float32)
             query, agreed = _read_only(row[None]), np.empty(1, dtype=bool)
-            _walk.walk_queries(
-                *graph, query, beam, spare, *_TO_THE_END, ids, squared, agreed
+            _graph_search.search_queries(
+                *graph, query, n_kept, n_spare, *_TO_THE_END, ids, squared, agreed
             )
             node = ids.item(0)
             if node < 0:
@@ -165,7 +160,7 @@ class MedoidWalk:
                 node = ids.item(0)
             return node, squared.item(0)
 
-        return walk
+        return search
 
     @cached_property
     def _graph(self) -> tuple[np.ndarray, ...]:
@@ -174,44 +169,46 @@ class MedoidWalk:
             self.links,
             self.entries,
             self.points[self.entries],
-            self.stations,
+            self.deleted,
         )
         return tuple(_read_only(array) for array in arrays)
 
-    def _beam(self, ef: int, k: int) -> tuple[int, int]:
-        """Width of the beam, and how many stations are kept in mind beside it."""
-        beam = min(max(ef, k), self.n_points)
-        return beam, min(_SPARE_BEAMS * beam, len(self.stations))
+    def _kept(self, ef: int, k: int) -> tuple[int, int]:
+        """Number of points that are kept, and of deleted points beside them."""
+        n_kept = min(max(ef, k), self.n_points)
+        return n_kept, min(_SPARE_DELETED * n_kept, len(self.deleted))
 
-    def _walk(
+    def _search(
         self, queries: np.ndarray, k: int, ef: int, rule: Any, n_threads: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        from knngraph.index import _walk
+        from knngraph.index import _graph_search
 
         k = min(k, self.n_points)
-        beam, spare = self._beam(ef, k)
+        n_kept, n_spare = self._kept(ef, k)
         readable = _read_only(queries)
         ids = np.empty((len(queries), k), dtype=np.intp)
         squared = np.empty((len(queries), k), dtype=np.float32)
         agreed = np.empty(len(queries), dtype=bool)
 
-        def walk(start: int, stop: int) -> None:
+        def search(start: int, stop: int) -> None:
             chunk = slice(start, stop)
-            _walk.walk_queries(
+            _graph_search.search_queries(
                 *self._graph,
                 readable[chunk],
-                beam,
-                spare,
+                n_kept,
+                n_spare,
                 *rule,
                 ids[chunk],
                 squared[chunk],
                 agreed[chunk],
             )
 
-        map_chunks(walk, len(queries), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
+        map_chunks(
+            search, len(queries), _QUERIES_PER_CHUNK, n_threads, limit_blas=False
+        )
         lost = ids[:, 0] < 0
         if lost.any():
-            # Fewer than `beam` points are reachable: brute force, just for these.
+            # Fewer than `ef` points are reachable: brute force, just for these.
             exact = ExactIndex(self.points)
             ids[lost], squared[lost] = exact.nearest(queries[lost], k)
         return ids, squared, agreed
@@ -251,8 +248,10 @@ def choose_entries(points: np.ndarray) -> np.ndarray:
     centers = rows[np.arange(n_entries) * len(rows) // n_entries].astype(np.float64)
     with one_blas_thread():
         for _ in range(_ROUNDS):
-            home = squared_distances(rows, centers).argmin(axis=1)
-            belongs = (home == np.arange(n_entries)[:, None]).astype(np.float64)
+            nearest_center = squared_distances(rows, centers).argmin(axis=1)
+            belongs = (nearest_center == np.arange(n_entries)[:, None]).astype(
+                np.float64
+            )
             size = belongs.sum(axis=1)[:, None]
             # An empty cluster stays where it is.
             means = belongs @ rows.astype(np.float64) / np.maximum(size, 1.0)

@@ -1,12 +1,12 @@
-"""What the rest of the library asks of a search engine."""
+"""The interface of a search engine."""
 
 from typing import Protocol
 
 import numpy as np
 
 
-def beam_for(k: int) -> int:
-    """Beam that finds `k` neighbors with next to no loss: twice their number.
+def ef_for(k: int) -> int:
+    """Search width that finds `k` neighbors with next to no loss: twice their number.
 
     At the default of 32 neighbors and on image-like data, mean distances,
     overlap, barycenter and local dimension then stay within a few percent of
@@ -14,8 +14,8 @@ def beam_for(k: int) -> int:
 
     Examples
     --------
-    >>> from knngraph.index.protocol import beam_for
-    >>> beam_for(32)
+    >>> from knngraph.index.protocol import ef_for
+    >>> ef_for(32)
     64
     """
     return 2 * k
@@ -44,7 +44,7 @@ class SearchIndex(Protocol):
         k : int
             Number of neighbors, at most `n_points`.
         ef : int, default=1
-            Width of the beam for approximate engines; at least `k` is used.
+            Search width of approximate engines; at least `k` is used.
         n_threads : int, default=1
 
         Returns

@@ -10,7 +10,7 @@ import numpy as np
 
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.protocol import SearchIndex, beam_for
+from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.parallel import map_chunks
 
 _QUERIES_PER_CHUNK = 256
@@ -102,7 +102,7 @@ def search_candidates(
         Nearest first.
     """
     m = problem.n_neighbors
-    return index.nearest(queries, m, ef=max(beam_for(m), ef), n_threads=n_threads)
+    return index.nearest(queries, m, ef=max(ef_for(m), ef), n_threads=n_threads)
 
 
 def leave_one_out_candidates(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.medoids import MedoidWalk
-from knngraph.index.protocol import SearchIndex, beam_for
+from knngraph.index.medoids import MedoidSearch
+from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.inference.adaptive import QueryProblem, in_one_layout, left_out_of
 
 
@@ -71,14 +71,14 @@ def search_and_resolve(
     resolved : ndarray of shape (n_queries,), bool
     """
     m = problem.n_neighbors
-    wide = max(beam_for(m), ef)
+    wide = max(ef_for(m), ef)
     k = n_margin_nodes(m)
     resolved = np.zeros(len(queries), dtype=bool)
     if rule.threshold > 1.0:
         ids, squared = index.nearest(queries, m, ef=wide, n_threads=n_threads)
         return ids, squared, resolved
     # An `ef` above k was measured to be needed, or asked for: no early end then.
-    if isinstance(index, MedoidWalk) and ef <= k:
+    if isinstance(index, MedoidSearch) and ef <= k:
         ids, squared, resolved = index.nearest_unless_agreed(
             queries,
             m,

@@ -67,6 +67,7 @@ def learn_rule(
     left_out: LeaveOneOut,
     stored_codes: np.ndarray,
     votes: StoredVotes,
+    sample: np.ndarray,
     tolerance: float,
 ) -> tuple[CascadeRule, np.ndarray]:
     """Find the margin from which stored answers cost next to nothing.
@@ -85,7 +86,8 @@ def learn_rule(
     left_out : LeaveOneOut
     stored_codes : ndarray of shape (n_nodes,)
     votes : StoredVotes
-        What the first pairs, left out, are answered by stored labels.
+        Answers by stored labels to the pairs of `sample`, left out.
+    sample : ndarray of shape (n_sample,)
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
 
@@ -99,9 +101,9 @@ def learn_rule(
     ids, _ = leave_one_out_candidates(training, neighbors, all_pairs, 1)
     if ids.shape[1] == 0:
         return ALL_RESOLVED, np.ones(training.n_pairs, dtype=bool)
-    sample = all_pairs[: min(RULE_ROWS, len(votes.codes))]
+    sample, found = sample[:RULE_ROWS], votes.codes[:RULE_ROWS]
     now = stored_codes[ids[:, 0]]
-    reached = np.where(votes.codes[sample] < 0, now[sample], votes.codes[sample])
+    reached = np.where(found < 0, now[sample], found)
     right = reached == training.pair_code[sample]
     rule = choose_rule(
         evaluate_stored(training, neighbors, problem, sample, reached),

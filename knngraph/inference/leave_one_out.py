@@ -130,6 +130,7 @@ def leave_one_out(
     problem: QueryProblem,
     *,
     pairs: np.ndarray | None = None,
+    honest: np.ndarray | None = None,
     cache: VoteWeightCache | None = None,
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
@@ -143,6 +144,9 @@ def leave_one_out(
     problem : QueryProblem
     pairs : ndarray of shape (n,) or None, default=None
         Pairs to answer, the results in their order; None for all.
+    honest : ndarray of shape (n_honest,) or None, default=None
+        Places among `pairs` whose answers are those of new rows, ascending: the
+        exponent and the score are found on them. None for all.
     cache : VoteWeightCache or None
         Receives the vote weights of its pairs, where all are answered.
     n_threads : int, default=1
@@ -158,7 +162,9 @@ def leave_one_out(
     own_share = np.empty(n_pairs)
     rival_code = np.empty(n_pairs, dtype=np.int32)
     rival_share = np.empty(n_pairs)
-    sample = calibration_sample(training)[:n_pairs]
+    honest = np.arange(n_pairs) if honest is None else honest
+    sample = calibration_sample(training, honest)
+    of_sample = []
     step = queries_per_block(training.n_classes)
     for start in range(0, n_pairs, step):
         block = slice(start, start + step)
@@ -167,15 +173,18 @@ def leave_one_out(
         given = training.pair_code[some]
         right[block] = votes.argmax(axis=1) == given
         own_share[block] = votes[np.arange(len(some)), given]
-        if start == 0:
-            # The sample fits into one block.
-            exponent = fit_exponent(
-                votes[sample], given[sample], training.pair_count[some[sample]]
-            )
+        here = sample[slice(*np.searchsorted(sample, [start, start + step]))]
+        of_sample.append(votes[here - start])
         rival_code[block], rival_share[block] = take_rivals(votes, given)
         if advance is not None:
             advance(len(some))
-    score = float(np.average(right, weights=training.pair_count[left_out]))
+    exponent = fit_exponent(
+        np.concatenate(of_sample),
+        training.pair_code[left_out[sample]],
+        training.pair_count[left_out[sample]],
+    )
+    counts = training.pair_count[left_out[honest]]
+    score = float(np.average(right[honest], weights=counts))
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
 
@@ -238,16 +247,27 @@ def take_rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.where(shares > 0.0, codes, given), shares
 
 
-def calibration_sample(training: TrainingSet) -> np.ndarray:
-    """Pairs to learn a few numbers on: a random sample of bounded memory."""
+def calibration_sample(training: TrainingSet, honest: np.ndarray) -> np.ndarray:
+    """Pairs to learn a few numbers on: a random sample of bounded memory.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    honest : ndarray of shape (n_honest,)
+        Pairs whose leave-one-out answers are those of new rows, ascending.
+
+    Returns
+    -------
+    ndarray of shape (at most 5000,)
+    """
     # The first pairs lie on the first nodes, which are a random sample.
-    limit = min(CALIBRATION_ROWS, queries_per_block(training.n_classes))
-    return np.arange(min(limit, training.n_pairs))
+    return honest[: min(CALIBRATION_ROWS, queries_per_block(training.n_classes))]
 
 
 def calibrate_stored(
     training: TrainingSet,
     votes: StoredVotes,
+    sample: np.ndarray,
     resolved: np.ndarray,
     adaptive_exponent: float,
 ) -> Calibration:
@@ -257,7 +277,8 @@ def calibrate_stored(
     ----------
     training : TrainingSet
     votes : StoredVotes
-        Of the first pairs, left out.
+        Of the pairs of `sample`, left out.
+    sample : ndarray of shape (n_sample,)
     resolved : ndarray of shape (n_sample,), bool
         Which of them a cascade answers by the stored label.
     adaptive_exponent : float
@@ -270,8 +291,8 @@ def calibrate_stored(
     if not reached.any():
         return Calibration(adaptive_exponent, 1.0, 1.0)
     shares = votes.shares.toarray()[reached]
-    codes = training.pair_code[: len(reached)][reached]
-    counts = training.pair_count[: len(reached)][reached]
+    codes = training.pair_code[sample[reached]]
+    counts = training.pair_count[sample[reached]]
     exponent = fit_exponent(shares, codes, counts)
     sure = resolved[reached]
     if sure.sum() < _FEWEST_RESOLVED:

@@ -23,7 +23,6 @@ from knngraph.inference.calibration import FLOOR, fit_exponent
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     VoteWeightCache,
-    calibration_sample,
 )
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain
@@ -251,6 +250,7 @@ def estimate_reliability(
     problem: QueryProblem,
     left_out: LeaveOneOut,
     cache: VoteWeightCache,
+    sample: np.ndarray,
     *,
     n_threads: int = 1,
 ) -> tuple[LabelReliability | None, LeaveOneOut]:
@@ -265,6 +265,8 @@ def estimate_reliability(
         Answers of votes over the given labels.
     cache : VoteWeightCache
         Vote weights of the pairs of `voting_pairs`.
+    sample : ndarray of shape (n_sample,)
+        Pairs that are answered, left out.
     n_threads : int, default=1
 
     Returns
@@ -275,7 +277,6 @@ def estimate_reliability(
         With the answers, the exponent and the score of votes by this reliability,
         on a sample of the rows.
     """
-    sample = calibration_sample(training)
     given, counts = training.pair_code[sample], training.pair_count[sample]
     weights = VoteWeights.of_shares(training, cache.pairs, *cache.of(cache.pairs))
     by_nugget = votes_by_nugget(
@@ -308,7 +309,10 @@ def estimate_reliability(
 
 
 def voting_pairs(
-    training: TrainingSet, neighbors: Neighbors, problem: QueryProblem
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    sample: np.ndarray,
 ) -> np.ndarray:
     """Pairs whose labels vote at the left-out rows of the sample.
 
@@ -317,7 +321,6 @@ def voting_pairs(
     ndarray, ascending
         All pairs that are candidates of the sample.
     """
-    sample = calibration_sample(training)
     ids, _ = leave_one_out_candidates(training, neighbors, sample, problem.n_neighbors)
     votes = np.zeros(training.n_nodes, dtype=bool)
     votes[ids[ids >= 0]] = True

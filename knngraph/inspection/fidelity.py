@@ -9,18 +9,10 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from knngraph.distances import squared_distances_to
 from knngraph.graph.training_set import distinct_rows
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.inspection.compare import (
-    NeighborLists,
-    barycenter_shift,
-    distance_ratio,
-    found_share,
-    intrinsic_dimension,
-    measured_lists,
-    overlap,
-)
 from knngraph.parallel import count_threads
 from knngraph.progress import stage
 from knngraph.space import fit_space
@@ -28,16 +20,16 @@ from knngraph.space import fit_space
 
 @dataclass(frozen=True)
 class NeighborhoodFidelity:
-    """Approximate against exact neighborhoods over a grid of beams and sizes.
+    """Approximate against exact neighborhoods over a grid of `ef` and sizes.
 
     Parameters
     ----------
     k : ndarray of shape (n_k,), int
         Sizes of the neighborhoods, ascending.
     ef : ndarray of shape (n_ef,), int
-        Beams, ascending.
+        Search widths, ascending.
     found : ndarray of shape (n_ef, n_k)
-        Share of the neighbors asked for that came back at all.
+        Share of the k neighbors that came back at all.
     overlap : ndarray of shape (n_ef, n_k)
         Share of the exact neighbors that were found.
     distance_ratio : ndarray of shape (n_ef, n_k)
@@ -155,7 +147,7 @@ def neighborhood_fidelity(
     """Compare approximate neighborhoods with exact ones.
 
     A random sample of the rows is held out and searched for in a navigable graph
-    of the others, with every beam and every number of neighbors, and by brute
+    of the others, with every `ef` and every number of neighbors, and by brute
     force. Copies count once.
 
     Parameters
@@ -164,14 +156,14 @@ def neighborhood_fidelity(
     k : int or sequence of int, default=(5, 10, 20, 50, 100)
         Sizes of the neighborhoods.
     ef : int or sequence of int, default=(10, 20, 50, 100, 200)
-        Beams of the search.
+        Search widths.
     n_queries : int, default=500
         Rows that are held out; at most a fifth of the distinct ones are.
     metric : {"euclidean", "cosine"}, default="euclidean"
         With "cosine" the rows are compared at unit length.
     backend : {"hnswlib", "faiss"}, default="hnswlib"
-        Library whose search is measured. hnswlib widens a beam narrower than k
-        to k; faiss does not.
+        Library whose search is measured. hnswlib raises an ef below k to k;
+        faiss does not.
     tolerance : float, default=0.05
         Largest share of neighbors that may be missed, and largest deviation of
         the distance ratio from 1, of the barycenter shift from 0, and of the
@@ -179,7 +171,7 @@ def neighborhood_fidelity(
     M : int, default=16
         Links of a point in the graph.
     ef_construction : int, default=200
-        Beam while the graph is built.
+        Search width while the graph is built.
     n_jobs : int or None, default=None
         Number of threads of the searches. The graph is built by one.
     random_state : int, RandomState instance or None, default=0
@@ -211,7 +203,7 @@ def neighborhood_fidelity(
     ((2, 2), 20)
     """
     X = check_array(X, accept_sparse="csr", dtype="numeric")
-    sizes, beams = _grid("k", k), _grid("ef", ef)
+    sizes, widths = _grid("k", k), _grid("ef", ef)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     n_threads = count_threads(n_jobs)
     rows = fit_space(X, metric).map_rows(X)
@@ -229,19 +221,27 @@ def neighborhood_fidelity(
         exact = measured_lists(queries, points, ids)
         searching.advance(n_held_out)
     measures = []
-    with stage("searching by beams", len(beams), verbose) as searching:
-        for beam in beams:
+    with stage("searching", len(widths), verbose) as searching:
+        for width in widths:
             for size in sizes:
                 ids, _ = index.nearest(
-                    queries, int(size), ef=int(beam), n_threads=n_threads
+                    queries, int(size), ef=int(width), n_threads=n_threads
                 )
-                found = measured_lists(queries, points, ids)
-                measures.append(_measure(found, exact.first(size), points))
+                found, near = measured_lists(queries, points, ids), exact.first(size)
+                measures.append(
+                    (
+                        found_share(found),
+                        overlap(found, near),
+                        distance_ratio(found, near),
+                        barycenter_shift(found, near, points),
+                        intrinsic_dimension(found),
+                    )
+                )
             searching.advance(1)
-    table = np.array(measures).reshape(len(beams), len(sizes), 5)
+    table = np.array(measures).reshape(len(widths), len(sizes), 5)
     return NeighborhoodFidelity(
         k=sizes,
-        ef=beams,
+        ef=widths,
         found=table[:, :, 0],
         overlap=table[:, :, 1],
         distance_ratio=table[:, :, 2],
@@ -252,19 +252,6 @@ def neighborhood_fidelity(
         backend=backend,
         n_points=len(points),
         n_queries=n_held_out,
-    )
-
-
-def _measure(
-    lists: NeighborLists, exact: NeighborLists, points: np.ndarray
-) -> tuple[float, float, float, float, float]:
-    """Found share, overlap, distance ratio, barycenter shift, dimension."""
-    return (
-        found_share(lists),
-        overlap(lists, exact),
-        distance_ratio(lists, exact),
-        barycenter_shift(lists, exact, points),
-        intrinsic_dimension(lists),
     )
 
 
@@ -302,7 +289,138 @@ def _grid(name: str, values: Any) -> np.ndarray:
 def _check_size(largest: int, n_points: int, n_queries: int) -> None:
     if n_queries < 1 or largest > n_points:
         raise ValueError(
-            f"k={largest} neighbors were asked for, but X has {n_points + n_queries} "
+            f"k={largest} neighbors are too many: X has {n_points + n_queries} "
             f"distinct rows, of which {n_queries} are held out as queries and "
             f"{n_points} are searched. Give more rows, or a smaller k."
         )
+
+
+@dataclass(frozen=True)
+class NeighborLists:
+    """Neighbors of some queries, nearest first.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_queries, k)
+        Positions among the points; -1 ends a list that came back short.
+    distances : ndarray of shape (n_queries, k), float64
+        Any number where the id is -1.
+    """
+
+    ids: np.ndarray
+    distances: np.ndarray
+
+    def first(self, k: int) -> "NeighborLists":
+        """The lists cut off after `k` neighbors."""
+        return NeighborLists(self.ids[:, :k], self.distances[:, :k])
+
+    @property
+    def found(self) -> np.ndarray:
+        """Which places hold a neighbor."""
+        return self.ids >= 0
+
+    def mean_distances(self) -> np.ndarray:
+        """Mean distance of every query to the neighbors it got, 0 without any."""
+        total = np.where(self.found, self.distances, 0.0).sum(axis=1)
+        return total / np.maximum(self.found.sum(axis=1), 1)
+
+
+def measured_lists(
+    queries: np.ndarray, points: np.ndarray, ids: np.ndarray
+) -> NeighborLists:
+    """Lists with distances from coordinate differences, in double precision."""
+    squared = squared_distances_to(queries, points, np.maximum(ids, 0))
+    return NeighborLists(ids, np.sqrt(squared))
+
+
+def found_share(lists: NeighborLists) -> float:
+    """Share of the k neighbors that came back at all."""
+    return float(lists.found.mean())
+
+
+def overlap(lists: NeighborLists, exact: NeighborLists) -> float:
+    """Share of the exact neighbors that were found, over all queries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inspection.fidelity import NeighborLists, overlap
+    >>> exact = NeighborLists(np.array([[1, 2], [3, 4]]), np.ones((2, 2)))
+    >>> found = NeighborLists(np.array([[2, 1], [3, -1]]), np.ones((2, 2)))
+    >>> overlap(found, exact)
+    0.75
+    """
+    shared = [
+        len(np.intersect1d(mine, other))
+        for mine, other in zip(lists.ids, exact.ids)
+        # -1 is never among the exact ones
+    ]
+    return float(np.sum(shared) / exact.ids.size)
+
+
+def distance_ratio(lists: NeighborLists, exact: NeighborLists) -> float:
+    """Mean distance to the neighbors found over that to the exact ones.
+
+    1 where every exact neighbor lies at distance zero.
+    """
+    mine, other = lists.mean_distances(), exact.mean_distances()
+    measured = (other > 0) & lists.found.any(axis=1)
+    if not measured.any():
+        return 1.0
+    return float((mine[measured] / other[measured]).mean())
+
+
+def barycenter_shift(
+    lists: NeighborLists, exact: NeighborLists, points: np.ndarray
+) -> float:
+    """Way between the centers of both neighborhoods, in mean exact distances.
+
+    0 where every exact neighbor lies at distance zero.
+    """
+    scale = exact.mean_distances()
+    shifts = [
+        np.linalg.norm(_center(points, mine) - _center(points, other)) / size
+        for mine, other, size in zip(lists.ids, exact.ids, scale)
+        if size > 0 and mine[0] >= 0
+    ]
+    return float(np.mean(shifts)) if shifts else 0.0
+
+
+def _center(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    return points[ids[ids >= 0]].astype(np.float64).mean(axis=0)
+
+
+def intrinsic_dimension(lists: NeighborLists) -> float:
+    """Local intrinsic dimensionality by maximum likelihood, mean over queries.
+
+    Parameters
+    ----------
+    lists : NeighborLists
+
+    Returns
+    -------
+    float
+        NaN where no query has two neighbors at different positive distances.
+
+    Notes
+    -----
+    For a query with distances r_1 <= ... <= r_k: the inverse of the mean of
+    log(r_k / r_i) over i < k (Levina and Bickel 2005). Distances of zero carry
+    no scale and are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inspection.fidelity import NeighborLists, intrinsic_dimension
+    >>> along_a_line = np.array([[1.0, np.e]])
+    >>> round(intrinsic_dimension(NeighborLists(np.array([[0, 1]]), along_a_line)), 6)
+    1.0
+    """
+    estimates = []
+    for ids, distances in zip(lists.ids, lists.distances):
+        positive = distances[(ids >= 0) & (distances > 0)]
+        if len(positive) > 1:
+            logs = np.log(positive[-1] / positive[:-1])
+            if logs.sum() > 0:
+                estimates.append(len(logs) / logs.sum())
+    return float(np.mean(estimates)) if estimates else float("nan")

@@ -8,7 +8,7 @@ import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.leave_one_out import LeaveOneOut
-from knngraph.inspection._frames import as_frame
+from knngraph.inspection._optional import as_frame
 
 _ROWS_IN_TEXT = 10
 _DIGITS = 6

@@ -1,130 +1,164 @@
-"""Judge maps on rows they were not fitted on."""
+"""The choice of a map, on rows that it has not seen."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
-from knngraph.graph.kernel import neighbors_bandwidth
-from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.training_set import TrainingSet, build_training_set
-from knngraph.index.exact import ExactIndex
-from knngraph.inference.adaptive import QueryProblem, candidate_votes
-from knngraph.metric.gradient_map import gradient_maps
+from knngraph.metric.gradient_map import N_MAPS, gradient_maps
 
 # Rows that a choice is made on; above, a sample of so many.
 MAX_ROWS = 2000
-N_ROUNDS = 3
 _N_FOLDS = 3
+# Nearest rows that vote on a held-out one.
+_N_VOTING = 5
+# Folds are held out in turn until so many rows have been answered.
+_ENOUGH_ROWS = 600
+# By so many standard errors, and so many rows besides, a map must lead: few rows ask
+# for a clearer lead than many.
+_LEAD = 0.5
+_LEAD_ROWS = 2
+# Standard errors by which a map may fall behind in the first fold before it and all
+# that follow are given up.
+_GIVE_UP = 2.0
+# Below so many rows those that are held out are too few to tell.
+_FEWEST_ROWS = 30
 
 
-def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and classes of a random sample of the training pairs.
-
-    Returns
-    -------
-    rows : ndarray of shape (at most `limit`, n_features), float32
-    codes : ndarray
-    """
-    # The first pairs lie on the first nodes, which are a random sample.
-    nodes = training.pair_node[:limit]
-    return training.points[nodes], training.pair_code[:limit]
-
-
-def held_out_answers(
-    rows: np.ndarray,
-    codes: np.ndarray,
-    n_classes: int,
-    problem: QueryProblem,
-    *,
-    seed: int = 0,
-    n_threads: int = 1,
-) -> np.ndarray:
-    """Whether adaptive inference is right on held-out rows, map by map.
-
-    The map is fitted on the other folds only: one that has seen the label of a
-    row looks better on that row than it is.
+def choose_map(
+    rows: np.ndarray, codes: np.ndarray, n_classes: int, *, seed: int = 0
+) -> int:
+    """Number of the map that finds labels better than the plain rows, if any.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features), float32
+        In random order.
     codes : ndarray of shape (n_rows,)
     n_classes : int
-    problem : QueryProblem
-        Its sigma is measured on every fold.
     seed : int, default=0
-    n_threads : int, default=1
-
-    Returns
-    -------
-    ndarray of shape (1 + N_ROUNDS, n_rows), bool
-        First without a map, then after every round.
-    """
-    right = np.zeros((1 + N_ROUNDS, len(rows)), dtype=bool)
-    if len(rows) < _N_FOLDS:
-        return right  # too few to hold any out: nothing speaks for a map
-    # Loaded here: workers of a cluster learn without scikit-learn.
-    from sklearn.model_selection import KFold
-
-    for fitted, held_out in KFold(_N_FOLDS).split(rows):
-        maps = gradient_maps(rows[fitted], codes[fitted], n_classes, N_ROUNDS, seed)
-        for place in range(1 + N_ROUNDS):
-            if place > len(maps):
-                right[place, held_out] = right[0, held_out]
-                continue
-            mapped = rows
-            if place:
-                mapped = (rows.astype(np.float64) @ maps[place - 1]).astype(np.float32)
-            votes = _answer(
-                mapped[fitted],
-                codes[fitted],
-                mapped[held_out],
-                n_classes,
-                problem,
-                n_threads,
-            )
-            right[place, held_out] = votes.argmax(axis=1) == codes[held_out]
-    return right
-
-
-def choose_round(right: np.ndarray) -> int:
-    """Number of rounds whose map wins, 0 for no map.
-
-    Parameters
-    ----------
-    right : ndarray of shape (n_maps, n_rows), bool
-        As `held_out_answers` gives it.
+        Of `gradient_maps`.
 
     Returns
     -------
     int
+        Place among the `gradient_maps`, counted from 1, or 0 for no map.
+
+    Notes
+    -----
+    A held-out row is answered by the label of its nearest row and by the vote of the
+    five nearest, as lookups and votes at the query would; a right answer counts one
+    half. The maps are fitted to the other rows only: a map that has seen the label
+    of a row looks better on that row than it is. Let g be what a row gains by a map,
+    between -1 and 1. By chance alone the sum of all g would have a standard error
+    of the root of the sum of all g^2. A map is chosen only if it leads by more than
+    half of that and two rows besides, which counts where rows are few.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.metric.choose import choose_round
-    >>> choose_round(np.array([[True] * 50, [False] * 50]))
+    >>> from knngraph.metric.choose import choose_map
+    >>> rows = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
+    >>> choose_map(rows, (rows[:, 0] > 0).astype(int), 2) > 0
+    True
+    >>> plane = rows[:, :2]  # no direction is better than another
+    >>> choose_map(plane, (np.linalg.norm(plane, axis=1) > 1.2).astype(int), 2)
     0
-    >>> choose_round(np.array([[False] * 50, [True] * 50]))
-    1
     """
-    # The first of equals: no map rather than one, few rounds rather than many.
-    return int(np.argmax(right.sum(axis=1)))
+    if n_classes < 2 or len(rows) < _FEWEST_ROWS:
+        return 0
+    lead = np.zeros(1 + N_MAPS)
+    differ = np.zeros(1 + N_MAPS)
+    n_maps, n_answered = N_MAPS, 0
+    for fitted, held_out in folds(codes):
+        right = right_by_map(rows, codes, n_classes, fitted, held_out, seed)
+        plain = next(right)
+        number = 0
+        for number, mapped in enumerate(islice(right, n_maps), start=1):
+            gained = mapped - plain
+            lead[number] += gained.sum()
+            differ[number] += (gained**2).sum()
+            behind = lead[number] < -_GIVE_UP * np.sqrt(differ[number])
+            if behind and not n_answered:
+                number -= 1  # further maps go further the same way
+                break
+        n_maps = number
+        if not n_maps:
+            return 0
+        n_answered += len(held_out)
+        if n_answered >= _ENOUGH_ROWS:
+            break
+    best = int(np.argmax(lead[: n_maps + 1]))  # the first of equals: the gentlest
+    needed = _LEAD_ROWS + _LEAD * np.sqrt(differ[best])
+    return best if lead[best] > needed else 0
 
 
-def _answer(
+def folds(codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places to fit to and places to hold out, every class in its proportion.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,)
+
+    Yields
+    ------
+    fitted, held_out : ndarray, sorted
+        Three times; every place is held out once.
+    """
+    by_class = np.argsort(codes, kind="stable")
+    number = np.empty(len(codes), dtype=np.intp)
+    number[by_class] = np.arange(len(codes)) % _N_FOLDS
+    for fold in range(_N_FOLDS):
+        yield np.flatnonzero(number != fold), np.flatnonzero(number == fold)
+
+
+def right_by_map(
+    rows: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    fitted: np.ndarray,
+    held_out: np.ndarray,
+    seed: int = 0,
+) -> Iterator[np.ndarray]:
+    """How well held-out rows are answered, map by map.
+
+    Parameters
+    ----------
+    rows, codes, n_classes, seed
+        As in `choose_map`.
+    fitted, held_out : ndarray
+        Places of the rows that the maps are fitted to and judged on.
+
+    Yields
+    ------
+    ndarray of shape (n_held_out,)
+        1 where the nearest row and the vote of the five nearest are right, 1/2 where
+        one of them is. First without a map, then with one map after the other: none
+        where there is nothing to learn.
+    """
+    # Near the origin, where single precision tells near rows apart.
+    center = np.median(rows[fitted], axis=0).astype(rows.dtype)
+    near, near_codes = rows[fitted] - center, codes[fitted]
+    far, given = rows[held_out] - center, codes[held_out]
+    yield _right(near, near_codes, far, given, n_classes)
+    for factor in gradient_maps(near, near_codes, n_classes, seed):
+        yield _right(near @ factor, near_codes, far @ factor, given, n_classes)
+
+
+def _right(
     rows: np.ndarray,
     codes: np.ndarray,
     queries: np.ndarray,
+    given: np.ndarray,
     n_classes: int,
-    problem: QueryProblem,
-    n_threads: int,
 ) -> np.ndarray:
-    training = build_training_set(rows, codes, n_classes)
-    index = ExactIndex(training.points)
-    m = problem.n_neighbors
-    neighbors = nearest_others(
-        index, training.points, training.node_counts(), m, n_threads=n_threads
-    )
-    ids, squared = index.nearest(queries, m, n_threads=n_threads)
-    measured = replace(problem, sigma=neighbors_bandwidth(neighbors, m))
-    return candidate_votes(training, ids, squared, measured, n_threads=n_threads)
+    """Mean of the two answers of every query that are right; see `right_by_map`."""
+    # One product in the precision of the rows; larger is nearer.
+    closeness = queries @ rows.T
+    closeness -= 0.5 * np.einsum("ij,ij->i", rows, rows)
+    nearest = closeness.argmax(axis=1)
+    n_voting = min(_N_VOTING, len(rows))
+    voting = np.argpartition(closeness, -n_voting, axis=1)[:, -n_voting:]
+    votes = np.eye(n_classes)[codes[voting]].sum(axis=1)
+    votes[np.arange(len(queries)), codes[nearest]] += 0.5  # decides between equals
+    return 0.5 * (codes[nearest] == given) + 0.5 * (votes.argmax(axis=1) == given)

@@ -1,50 +1,61 @@
 """A linear map from the gradients of a smooth fit to the labels."""
 
 from collections.abc import Iterator
-from itertools import islice
 
 import numpy as np
 from scipy.linalg import solve
 
-from knngraph.distances import squared_distances
-
 # Rows the fit is made on, label columns it is made for, and rows at which its
-# gradients are looked at.
+# gradients are taken.
 MAX_ROWS = 1500
 MAX_TARGETS = 12
-_GRADIENT_ROWS = 400
+_GRADIENT_ROWS = 200
+# Rows whose distances set the width of the kernel.
+_WIDTH_ROWS = 400
 _RIDGE = 0.1
 # Directions in which the labels do not change keep this share of the mean.
 FLOOR = 0.02
+# Powers of the outer product of the gradients: a gentle map and a full one.
+POWERS = (0.25, 0.5)
+# Rounds of the fit, and maps that they give.
+N_ROUNDS = 2
+N_MAPS = N_ROUNDS * len(POWERS)
 
 
 def gradient_maps(
-    rows: np.ndarray, codes: np.ndarray, n_classes: int, n_rounds: int, seed: int = 0
-) -> list[np.ndarray]:
+    rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int = 0
+) -> Iterator[np.ndarray]:
     """Maps that stretch the directions in which the labels change.
+
+    A map is given by a factor of it, which is cheaper: rows have the same distances
+    under both. `symmetric_map` makes the map of the factor.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_features)
-        In random order; the first 1500 are used.
+    rows : ndarray of shape (n_rows, n_features), float32 or float64
+        In random order; the first 1500 are used. The work is done in the precision
+        of the rows: single precision takes half the time.
     codes : ndarray of shape (n_rows,)
     n_classes : int
-    n_rounds : int
-        How often the fit is repeated on the mapped rows.
     seed : int, default=0
         Of the random combinations of classes, where there are more than 12.
 
-    Returns
-    -------
-    list of ndarray of shape (n_features, n_features)
-        The map L after every round; rows are mapped as `rows @ L`.
+    Yields
+    ------
+    ndarray of shape (n_features, n_features)
+        Factors of four maps, found as they are asked for: the gentle map and the
+        full one of the first round, then of the second. Their columns are
+        directions, the longest last. None follows where there is nothing to learn:
+        one class, or rows that are all the same.
 
     Notes
     -----
     A kernel ridge regression (Gaussian, sigma^2 half the median squared distance,
     ridge 0.1) is fitted to the centered class indicators. M is the mean outer
-    product of its gradients at the first 400 rows, scaled to mean diagonal one, and
-    L = (M + 0.02 I)^(1/2). The next round works on the mapped rows.
+    product of its gradients at the first 200 rows, scaled to mean diagonal one. The
+    full map is L = (M + 0.02 I)^(1/2), the gentle one the square root of that. With
+    the eigenvectors V of M and the eigenvalues s of L, the factor of L is V diag(s).
+    The second round is fitted to the rows under the full map of the first.
 
     References
     ----------
@@ -55,58 +66,44 @@ def gradient_maps(
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.metric.gradient_map import gradient_maps
+    >>> from knngraph.metric.gradient_map import gradient_maps, symmetric_map
     >>> rows = np.random.default_rng(0).normal(size=(200, 2))
-    >>> (L,) = gradient_maps(rows, (rows[:, 0] > 0).astype(int), 2, n_rounds=1)
-    >>> bool(L[0, 0] > 3 * L[1, 1])
+    >>> factors = gradient_maps(rows, (rows[:, 0] > 0).astype(int), 2)
+    >>> gentle, full, *_ = map(symmetric_map, factors)
+    >>> bool(full[0, 0] > 3 * full[1, 1])
+    True
+    >>> np.allclose(gentle @ gentle, full)
     True
     """
-    rounds = gradient_rounds(rows, codes, n_classes, seed)
-    return [as_map(*found) for found in islice(rounds, n_rounds)]
-
-
-def gradient_rounds(
-    rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int = 0
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Directions in which the labels change, round by round without end.
-
-    Parameters
-    ----------
-    rows, codes, n_classes, seed
-        As in `gradient_maps`.
-
-    Yields
-    ------
-    values : ndarray of shape (n_features,)
-        Eigenvalues of M, the largest first; their mean is one.
-    vectors : ndarray of shape (n_features, n_features)
-        Its eigenvectors, a column each.
-    """
-    rows = rows[:MAX_ROWS].astype(np.float64)
-    targets = _targets(codes[:MAX_ROWS], n_classes, seed)
-    n_features = rows.shape[1]
-    linear = np.eye(n_features)
-    while True:
-        outer = _gradient_outer_product(rows @ linear, targets)
-        outer = linear @ outer @ linear.T
-        trace = np.trace(outer)
+    rows = rows[:MAX_ROWS]
+    # Near the origin, where single precision tells near rows apart.
+    rows = rows - np.median(rows, axis=0).astype(rows.dtype)
+    targets = _targets(codes[:MAX_ROWS], n_classes, seed).astype(rows.dtype)
+    factor = np.eye(rows.shape[1], dtype=rows.dtype)
+    for _ in range(N_ROUNDS):
+        outer = factor @ _gradient_outer_product(rows @ factor, targets) @ factor.T
+        trace = float(np.trace(outer))
         if not trace > 0.0:
-            return  # one class, or rows that are all the same
-        outer *= n_features / trace
+            return
+        outer *= len(outer) / trace
         values, vectors = np.linalg.eigh(0.5 * (outer + outer.T))
-        values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-        yield values, vectors
-        linear = as_map(values, vectors)
+        for power in POWERS:
+            factor = vectors * (np.maximum(values, 0.0) + FLOOR) ** power
+            yield factor
 
 
-def as_map(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The map L = (M + 0.02 I)^(1/2) by the eigenvalues and eigenvectors of M."""
-    return (vectors * np.sqrt(values + FLOOR)) @ vectors.T
+def symmetric_map(factor: np.ndarray) -> np.ndarray:
+    """The map V diag(s) V' of a factor V diag(s), in double precision."""
+    factor = factor.astype(np.float64)
+    return factor @ (factor / np.linalg.norm(factor, axis=0)).T
 
 
 def _targets(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    """Columns that the fit is made for: centered indicators, or mixtures of them."""
     indicators = np.eye(n_classes)[codes]
     indicators -= indicators.mean(axis=0)
+    if n_classes == 2:
+        return indicators[:, :1]  # the other column is its negative
     if n_classes <= MAX_TARGETS:
         return indicators
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n_classes, MAX_TARGETS))
@@ -114,19 +111,34 @@ def _targets(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
 
 
 def _gradient_outer_product(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Mean outer product of the gradients of the fit, in the space of `rows`."""
-    squared = squared_distances(rows, rows)
-    few = slice(0, _GRADIENT_ROWS)
+    """Sum of outer products of the gradients of the fit, in the space of `rows`.
+
+    Up to a factor, which is of no account: the caller scales it.
+    """
+    squared = _squared_distances(rows)
+    few = slice(0, _WIDTH_ROWS)
     twice_variance = float(np.median(squared[few, few]))
+    outer = np.zeros((rows.shape[1], rows.shape[1]), dtype=rows.dtype)
     if twice_variance == 0.0:
-        return np.zeros((rows.shape[1], rows.shape[1]))
-    kernel = np.exp(squared / -twice_variance)
-    there, pulls = rows[few], kernel[few].copy()
-    kernel[np.diag_indices(len(rows))] += _RIDGE
-    dual = solve(kernel, targets, assume_a="pos", check_finite=False)
-    outer = np.zeros((rows.shape[1], rows.shape[1]))
+        return outer
+    kernel = np.exp(squared / rows.dtype.type(-twice_variance))
+    # In units of the width the gradients stay in range.
+    rows = rows / rows.dtype.type(np.sqrt(twice_variance))
+    there, pulls = rows[:_GRADIENT_ROWS], kernel[:_GRADIENT_ROWS].copy()
+    kernel[np.diag_indices(len(rows))] += rows.dtype.type(_RIDGE)
+    dual = solve(kernel, targets, assume_a="pos", overwrite_a=True, check_finite=False)
     for column in dual.T:
         pull = pulls * column
         gradients = pull @ rows - pull.sum(axis=1)[:, None] * there
         outer += gradients.T @ gradients
-    return outer / (len(there) * (0.5 * twice_variance) ** 2)
+    return outer
+
+
+def _squared_distances(rows: np.ndarray) -> np.ndarray:
+    """Squared distances among rows, in their own precision, by one product."""
+    squared = rows @ rows.T
+    norms = np.diag(squared).copy()
+    squared *= -2.0
+    squared += norms[:, None]
+    squared += norms[None, :]
+    return np.maximum(squared, 0.0, out=squared)

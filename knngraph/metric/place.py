@@ -1,20 +1,16 @@
 """Place the training rows in the space they are compared in."""
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet, build_training_set
-from knngraph.inference.adaptive import QueryProblem
-from knngraph.metric.choose import (
-    MAX_ROWS,
-    N_ROUNDS,
-    choose_round,
-    held_out_answers,
-    sample_pairs,
-)
-from knngraph.metric.gradient_map import gradient_maps
+from knngraph.metric.choose import MAX_ROWS, choose_map, folds
+from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
+from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
+from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space, fit_space
 
@@ -28,12 +24,10 @@ def place_training_rows(
     codes: np.ndarray,
     n_classes: int,
     metric: str,
-    problem: QueryProblem,
     *,
     seed: int = 0,
-    n_threads: int = 1,
-) -> tuple[Space, TrainingSet]:
-    """Map the training rows by the metric asked for.
+) -> tuple[Space, TrainingSet, OutOfFold | None]:
+    """Map the training rows by a metric.
 
     Parameters
     ----------
@@ -41,72 +35,105 @@ def place_training_rows(
     codes : ndarray of shape (n_rows,)
     n_classes : int
     metric : {"euclidean", "cosine", "learned", "auto"}
-        "learned" maps the rows by the linear map of three rounds of
-        `gradient_maps`; "auto" by as many rounds as answer held-out rows best,
-        or by none.
-    problem : QueryProblem
-        With which "auto" answers the held-out rows.
+        "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
+        that `choose_map` chooses, or by none.
     seed : int, default=0
-    n_threads : int, default=1
 
     Returns
     -------
     space : Space
     training : TrainingSet
+    out_of_fold : OutOfFold or None
+        None where no map is kept.
     """
-    if metric not in ("learned", "auto"):
-        space = fit_space(X, metric)
-        return space, _training_set(space, X, codes, n_classes, seed)
     check_width(X.shape[1], metric)
-    plain = fit_space(X, "euclidean")
-    training = _training_set(plain, X, codes, n_classes, seed)
-    if X.shape[1] > MAX_FEATURES or n_classes < 2:
-        return plain, training
-    sample = sample_pairs(training, MAX_ROWS)
-    space = learned_space(
-        plain, *sample, n_classes, metric, problem, seed=seed, n_threads=n_threads
+    learned = metric in ("learned", "auto")
+    space = fit_space(X, "euclidean" if learned else metric)
+    training = _training_set(space, X, codes, n_classes, seed)
+    if not learned or X.shape[1] > MAX_FEATURES:
+        return space, training, None
+    rows, row_codes = sample_pairs(training, MAX_ROWS)
+    number, linear = learn_map(rows, row_codes, n_classes, metric, seed=seed)
+    if linear is None:
+        return space, training, None
+    space = replace(space, metric="learned", linear=linear)
+    mapped = _training_set(space, X, codes, n_classes, seed)
+    row_of_pair, _ = training.rows_of_pairs()
+    pair_of_place = mapped.pair_of_row[row_of_pair[: len(rows)]]
+    out_of_fold = _out_of_fold(
+        linear, number, rows, row_codes, mapped, pair_of_place, seed
     )
-    if space is plain:
-        return plain, training
-    return space, _training_set(space, X, codes, n_classes, seed)
+    return space, mapped, out_of_fold
 
 
-def learned_space(
-    plain: Space,
+def _out_of_fold(
+    linear: np.ndarray,
+    number: int,
     rows: np.ndarray,
-    row_codes: np.ndarray,
-    n_classes: int,
-    metric: str,
-    problem: QueryProblem,
-    *,
-    seed: int = 0,
-    n_threads: int = 1,
-) -> Space:
-    """The space with the map that a sample of the training rows asks for.
+    codes: np.ndarray,
+    training: TrainingSet,
+    pair_of_place: np.ndarray,
+    seed: int,
+) -> OutOfFold:
+    """Maps of folds that stand in for a map, where it has seen most of the pairs."""
+    if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
+        seen = pair_of_place[:ROWS_OF_A_MAP]
+        return OutOfFold.of_sample(linear, [], training.n_pairs, seen, [])
+    factors, held_out = [], []
+    with one_blas_thread():
+        for fitted, places in folds(codes):
+            maps = gradient_maps(rows[fitted], codes[fitted], training.n_classes, seed)
+            factor = next(islice(maps, number - 1, None), None)
+            if factor is not None:
+                factors.append(factor)
+                held_out.append(places)
+    return OutOfFold.of_sample(
+        linear, factors, training.n_pairs, pair_of_place, held_out
+    )
+
+
+def learn_map(
+    rows: np.ndarray, codes: np.ndarray, n_classes: int, metric: str, *, seed: int = 0
+) -> tuple[int, np.ndarray | None]:
+    """The map that a sample of the training rows leads to.
 
     Parameters
     ----------
-    plain : Space
-        Without a map.
-    rows, row_codes : ndarray
+    rows, codes : ndarray
         As `sample_pairs` gives them.
-    n_classes, metric, problem, seed, n_threads
+    n_classes, metric, seed
         As in `place_training_rows`.
 
     Returns
     -------
-    Space
-        `plain` itself where no map is kept.
+    number : int
+        Of the map among the `gradient_maps`, 0 for none.
+    linear : ndarray of shape (n_features, n_features) or None
+        None where no map is kept, or where there is nothing to learn.
     """
     with one_blas_thread():
-        n_rounds = N_ROUNDS
+        number = N_MAPS
         if metric == "auto":
-            right = held_out_answers(
-                rows, row_codes, n_classes, problem, seed=seed, n_threads=n_threads
-            )
-            n_rounds = choose_round(right)
-        maps = gradient_maps(rows, row_codes, n_classes, n_rounds, seed)
-    return replace(plain, metric="learned", linear=maps[-1]) if maps else plain
+            number = choose_map(rows, codes, n_classes, seed=seed)
+        if not number:
+            return 0, None
+        factors = gradient_maps(rows, codes, n_classes, seed)
+        factor = next(islice(factors, number - 1, None), None)
+        return number, None if factor is None else symmetric_map(factor)
+
+
+def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and classes of a random sample of the training pairs.
+
+    Returns
+    -------
+    rows : ndarray of shape (at most `limit`, n_features), float32
+    codes : ndarray
+    """
+    # The first pairs lie on the first nodes, which are a random sample whatever
+    # the order of the rows.
+    nodes = training.pair_node[:limit]
+    return training.points[nodes], training.pair_code[:limit]
 
 
 def _training_set(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from knngraph._version import __version__
 from knngraph.exceptions import SavedModelError
 from knngraph.serving.container import ESTIMATOR, pack, read, write
 
@@ -80,8 +81,6 @@ def load(path: Any) -> Any:
 
 
 def _releases() -> dict[str, str]:
-    from knngraph import __version__
-
     names = ("numpy", "scipy", "sklearn", "hnswlib")
     loaded = {
         name: getattr(sys.modules.get(name), "__version__", None) for name in names

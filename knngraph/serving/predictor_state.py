@@ -12,7 +12,7 @@ import numpy as np
 
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
@@ -104,7 +104,7 @@ def checked_state(state: Any) -> PredictorState:
         _check_rule(model.rule)
     _require(isinstance(model.calibration, Calibration), "it is not calibrated")
     n_nodes = model.training.n_nodes
-    if isinstance(model.index, MedoidWalk):
+    if isinstance(model.index, MedoidSearch):
         _check_graph(model.index, model.training)
     found = getattr(model.index, "numbers", np.arange(model.index.n_points))
     same = np.array_equal(found, np.arange(n_nodes))
@@ -150,16 +150,16 @@ def _check_stored(stored: Any, training: TrainingSet) -> None:
         _check_array(stored.shares, "shares", "f", (n_nodes, n_classes))
 
 
-def _check_graph(walk: MedoidWalk, training: TrainingSet) -> None:
+def _check_graph(walk: MedoidSearch, training: TrainingSet) -> None:
     n_points, n_features = training.points.shape
     _require(walk.points is training.points, "its graph is over other rows")
-    n_stations, width = _length(walk.stations), _length(walk.links.T)
-    _require(walk.stations.dtype == np.float32, "its stations are not float32")
-    _check_array(walk.stations, "stations", "f", (n_stations, n_features))
+    n_deleted, width = _length(walk.deleted), _length(walk.links.T)
+    _require(walk.deleted.dtype == np.float32, "its deleted are not float32")
+    _check_array(walk.deleted, "deleted", "f", (n_deleted, n_features))
     _require(walk.links.dtype == np.int32, "its links are not int32")
-    _check_array(walk.links, "links", "i", (n_points + n_stations, width))
+    _check_array(walk.links, "links", "i", (n_points + n_deleted, width))
     _require(width > 0 and walk.links.min() >= -1, "a link is wild")
-    _require(walk.links.max() < n_points + n_stations, "a link is wild")
+    _require(walk.links.max() < n_points + n_deleted, "a link is wild")
     _require(walk.entries.dtype == np.int32, "its entries are not int32")
     _check_array(walk.entries, "entries", "i", (_length(walk.entries),))
     _check_codes(walk.entries, n_points)

@@ -172,16 +172,16 @@ def row_answer(state: PredictorState, rules: RowRules) -> Callable[[Any], Any]:
                 return labels[codes.item(0)]
         return any_row(x)
 
-    walker = getattr(model.index, "walker", None)
-    if options.inference != "lookup" or walker is None:
+    searcher = getattr(model.index, "row_searcher", None)
+    if options.inference != "lookup" or searcher is None:
         return vote
     assert model.stored is not None
-    walk, code_of = walker(options.ef), model.stored.codes.item
+    search, code_of = searcher(options.ef), model.stored.codes.item
     nearby = _surely_allowed(model.training.points)
 
     def lookup(x: Any) -> Any:
         if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
-            node, squared = walk(subtract(x, center))
+            node, squared = search(subtract(x, center))
             # The distance bounds the row, which need not be read again.
             if squared < nearby:
                 return labels[code_of(node)]

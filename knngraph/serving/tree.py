@@ -15,7 +15,7 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.hnsw_parts import HNSWParts
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
@@ -31,7 +31,7 @@ _CLASSES = {
         CascadeRule,
         HNSWParts,
         LabelReliability,
-        MedoidWalk,
+        MedoidSearch,
         PredictOptions,
         PredictorState,
         QueryModel,

@@ -11,10 +11,10 @@ from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.training_set import row_hashes
 from knngraph.index.build import (
     HELD_OUT,
-    WalkProbe,
+    SearchRecall,
     build_index,
-    probe_walks,
-    walked_by,
+    index_for_walk,
+    measure_recall,
 )
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
@@ -197,7 +197,7 @@ def search_changes(
     if hashes is None:
         hashes = row_hashes(training.points, settings.seed)
     change = change_rows(training, hashes, pending, settings.seed)
-    index, probe = _change_index(before, change, settings, n_threads)
+    index, search_recall = _change_index(before, change, settings, n_threads)
     exact = change.training.n_rows <= settings.exact_up_to
     searched: SearchIndex = ExactIndex(change.training.points) if exact else index
     many = len(change.new_nodes) > _SEARCH_ALL_SHARE * change.training.n_nodes
@@ -209,24 +209,27 @@ def search_changes(
         anew=exact != before.exact or (many and not exact),
         n_threads=n_threads,
     )
-    solved = before.solved
+    solved, folds = before.solved, before.out_of_fold
+    if folds is not None:
+        folds = folds.after(change.pair_now, change.training.n_pairs)
     return IndexedRows(
         before.space,
         change.training,
         change.hashes,
         index,
-        probe,
+        search_recall,
         neighbors,
         exact,
+        folds,
         None if solved is None or exact else solved.after(change, moved),
     )
 
 
 def _change_index(
     before: IndexedRows, change: ChangedRows, settings: FitSettings, n_threads: int
-) -> tuple[HNSWIndex, WalkProbe]:
+) -> tuple[HNSWIndex, SearchRecall]:
     if change.same_nodes:
-        return before.index, before.probe
+        return before.index, before.search_recall
     build_threads = settings.build_threads(n_threads)
     index, new = before.index, change.new_nodes
     grown = len(new) > change.training.n_nodes // 2
@@ -240,15 +243,21 @@ def _change_index(
             n_threads=build_threads,
         )
     index = index.renumbered(change.node_now)
-    probe = renumber_probe(before.probe, change.node_now)
+    search_recall = renumber_recall(before.search_recall, change.node_now)
     if len(new):
         points = change.training.points
         old = np.flatnonzero(change.old_node >= 0)
-        probe = extend_probe(
-            probe, index, points[old], old, points[new], settings.walk, n_threads
+        search_recall = extend_recall(
+            search_recall,
+            index,
+            points[old],
+            old,
+            points[new],
+            settings.walk,
+            n_threads,
         )
         index.add(points[new], new, n_threads=build_threads)
-    return index, probe
+    return index, search_recall
 
 
 def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
@@ -257,29 +266,29 @@ def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
     return 1.0 - n_left / index.n_places
 
 
-def renumber_probe(probe: WalkProbe, node_now: np.ndarray) -> WalkProbe:
+def renumber_recall(search_recall: SearchRecall, node_now: np.ndarray) -> SearchRecall:
     """Without the searches that ended, or should have ended, at a node that is gone."""
-    if not len(probe.nearest):
-        return probe
-    reached, nearest = node_now[probe.reached], node_now[probe.nearest]
+    if not len(search_recall.nearest):
+        return search_recall
+    reached, nearest = node_now[search_recall.reached], node_now[search_recall.nearest]
     there = (nearest >= 0) & (reached >= 0).all(axis=0)
-    return WalkProbe(reached[:, there], nearest[there])
+    return SearchRecall(reached[:, there], nearest[there])
 
 
-def extend_probe(
-    probe: WalkProbe,
+def extend_recall(
+    search_recall: SearchRecall,
     index: HNSWIndex,
     stored: np.ndarray,
     nodes: np.ndarray,
     rows: np.ndarray,
     walk: str,
     n_threads: int,
-) -> WalkProbe:
+) -> SearchRecall:
     """Search for rows before they are inserted, as fit does for its held-out rows.
 
     Parameters
     ----------
-    probe : WalkProbe
+    search_recall : SearchRecall
     index : HNSWIndex
         Without the rows.
     stored : ndarray of shape (n_stored, n_features), float32
@@ -295,16 +304,16 @@ def extend_probe(
 
     Returns
     -------
-    WalkProbe
+    SearchRecall
         Of the last 500 searches.
     """
-    walked = probe_walks(
-        walked_by(walk, index, stored),
+    walked = measure_recall(
+        index_for_walk(walk, index, stored),
         stored,
         rows[:: max(1, -(-len(rows) // HELD_OUT))],
         n_threads,
     )
     ends = nodes[walked.reached] if walk == "medoids" else walked.reached
-    reached = np.concatenate([probe.reached, ends], axis=1)
-    nearest = np.concatenate([probe.nearest, nodes[walked.nearest]])
-    return WalkProbe(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])
+    reached = np.concatenate([search_recall.reached, ends], axis=1)
+    nearest = np.concatenate([search_recall.nearest, nodes[walked.nearest]])
+    return SearchRecall(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])

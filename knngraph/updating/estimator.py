@@ -53,9 +53,9 @@ class UpdatableMixin:
 
         Notes
         -----
-        Answers are those of a fit on all rows there are: the same with an exact
-        search, as accurate with the index. Center, scale and learned map stay
-        those of the first call.
+        Center, scale and learned map stay those of the last `fit` (or of the first
+        call). Otherwise answers are those of a fit on all rows there are: the same
+        with an exact search, as accurate with the index.
 
         Examples
         --------

@@ -23,13 +23,12 @@ from knngraph import (
     SubNNClassifier,
     XHMAKNNClassifier,
 )
-from knngraph.baselines._fuzzy_means import fuzzy_memberships
+from knngraph.baselines._base import make_folds
+from knngraph.baselines._neighbors import nearest, nearest_in_blocks, nearest_others
 from knngraph.baselines._ordered_kernel import average_distances
-from knngraph.baselines._reconstruction import feature_laplacian, reconstruct
-from knngraph.baselines._search import nearest, nearest_in_blocks, nearest_others
-from knngraph.baselines._tuning import make_folds
 from knngraph.baselines.k_star import optimal_weights
-from knngraph.baselines.one_step import solve_projection
+from knngraph.baselines.k_tree import feature_laplacian, reconstruct
+from knngraph.baselines.one_step import fuzzy_memberships, solve_projection
 from knngraph.baselines.ordered_weights import weight_table
 
 

@@ -5,7 +5,10 @@ import pytest
 from benchmarks import accuracy, accuracy_report, excerpts, machine
 from benchmarks.rows import append_rows
 
-METHODS = {"1-NN": -0.02, "CV-kNN": 0.0, "adaptive": 0.03}
+METHODS = {
+    "1-NN": -0.02, "5-NN": -0.01, "CV-kNN": 0.0, "lookup (ef=1)": 0.01,
+    "adaptive": 0.03,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -14,7 +17,7 @@ def results(tmp_path, monkeypatch):
     path = tmp_path / "accuracy.csv"
     for module in (accuracy, accuracy_report):
         monkeypatch.setattr(module, "RESULTS", path)
-    monkeypatch.setattr(accuracy_report, "DOCS", tmp_path / "measured.md")
+    monkeypatch.setattr(accuracy_report, "PAGE", tmp_path / "measured.md")
     monkeypatch.setattr(excerpts, "MEASURED", tmp_path / "measured.md")
     readme = tmp_path / "README.md"
     readme.write_text(
@@ -45,10 +48,11 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
     write(results, 6, machine.conditions())
     accuracy_report.write_report(write_docs=True)
     page = (results.parent / "measured.md").read_text()
-    # All signs agree on six sets, in two comparisons: 2 x 2 / 64.
-    assert "| adaptive | 73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.06 |" in page
-    assert "| 1-NN | 55.50 | 3.00 | -7.00 | 0 / 0 / 6 | 0.06 |" in page
-    assert "| set 0 | 48.0 ± 1.0 | 50.0 ± 1.0 | 53.0 ± 1.0 |" in page
+    # All signs agree on six sets, in four comparisons: 4 x 2 / 64.
+    assert "| adaptive | 73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.1 |" in page
+    assert "| 1-NN | 55.50 | 5.00 | -7.00 | 0 / 0 / 6 | 0.1 |" in page
+    shown = " | ".join(f"{mean}.0 ± 1.0" for mean in (48, 49, 50, 51, 53))
+    assert f"| set 0 | {shown} |" in page
     assert f"{machine.conditions()['cpu']}, " in page
     assert f"knngraph {machine.conditions()['knngraph']}" in page
     assert "**" not in page
@@ -56,6 +60,7 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
     assert readme.startswith("before\n")
     assert readme.endswith("after\n")
     assert "| adaptive | 73.0 |" in readme
+    assert "6 wins, 0 ties, 0 losses over 6 sets, +7.0 points" in readme
     accuracy_report.write_report(write_docs=True)
     assert (results.parent / "measured.md").read_text() == page
     assert (results.parent / "README.md").read_text() == readme
@@ -63,13 +68,14 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
 
 def test_few_sets_are_not_tested(results):
     write(results, 4, machine.conditions())
-    assert "4 / 0 / 0 | no test |" in accuracy_report.report()
+    assert "4 / 0 / 0 | no test |" in accuracy_report.report(accuracy_report.PAGE)
 
 
 def test_rows_of_two_machines_are_told(results):
     write(results, 5, machine.conditions())
     write(results, 1, machine.conditions() | {"cpu": "another one"})
-    assert accuracy_report.report().count("Measured on: ") == 2
+    page = accuracy_report.report(accuracy_report.PAGE)
+    assert page.count("Measured on: ") == 2
 
 
 def test_columns_of_an_older_version_are_refused(results):
@@ -78,8 +84,22 @@ def test_columns_of_an_older_version_are_refused(results):
     with pytest.raises(SystemExit, match="columns of an older version"):
         accuracy.measured_before()
     # What they say can be told all the same.
-    assert "Measured on" not in accuracy_report.report()
+    assert "Measured on" not in accuracy_report.report(accuracy_report.PAGE)
 
 
 def test_conditions_are_those_columns():
     assert tuple(machine.conditions()) == machine.COLUMNS
+
+
+def test_two_files_are_compared_set_by_set(results, monkeypatch, capsys):
+    write(results, 6, machine.conditions())
+    after = results.with_name("after.csv")
+    monkeypatch.setitem(METHODS, "adaptive", 0.04)
+    write(after, 5, machine.conditions())
+    monkeypatch.setattr("sys.argv", ["accuracy", "compare", str(results), str(after)])
+    accuracy.main()
+    said = capsys.readouterr().out
+    # The sixth set is in one file alone.
+    losses = "1.000 | 1.000 | +0.000"
+    assert f"| adaptive | 5 | 69.00 | 72.00 | +3.00 | {losses} | 5 | 0 |" in said
+    assert f"| 1-NN | 5 | 54.00 | 54.00 | +0.00 | {losses} | 0 | 0 |" in said

@@ -5,18 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.metrics import QUALITY
-from benchmarks.paper.comparison import comparison_blocks, losing_lines
+from benchmarks.pages import read_table
 from benchmarks.paper.methods import OURS, REFERENCE, Entry, entries
-from benchmarks.paper.report import make_report
-from benchmarks.paper.results import Results, read_published
-from benchmarks.report.markdown import as_markdown
-from benchmarks.report.page import as_page
+from benchmarks.paper.paper_report import add_comparison, losing_lines, make_report
+from benchmarks.paper.results import PUBLISHED, Results, read_published
+from benchmarks.report import Report
 from benchmarks.rows import read_rows
 from benchmarks.run import main
 from knngraph.datasets import NAMES
@@ -79,7 +80,7 @@ def test_a_killed_run_goes_on_where_it_was(folder):
     assert process.returncode == -signal.SIGKILL
     kept = path.read_bytes()
     kept = kept[: kept.rfind(b"\n") + 1]
-    units = {(r["method"], r["fold"]) for r in rows_of(folder, "killed")}
+    units = rows_of(folder, "killed")[["method", "fold"]].drop_duplicates()
     assert 0 < len(units) < 3 * 15
 
     assert main(arguments(folder, "killed", folds=15)) == 0
@@ -95,10 +96,10 @@ def test_a_method_is_measured_anew_when_asked_for(folder):
     before = rows_of(folder, "out")
     assert main([*arguments(folder, "out", "PLkNN"), "--again"]) == 0
     after = rows_of(folder, "out")
-    nearest = [row for row in before if row["method"] == "1-NN"]
-    assert after[: len(nearest)] == nearest
+    nearest = before[before["method"] == "1-NN"]
+    assert after[: len(nearest)].equals(nearest.reset_index(drop=True))
     assert len(after) == len(before)
-    assert after != before
+    assert not after.equals(before)
 
 
 def test_a_missing_set_is_told_and_the_others_are_measured(folder, capsys):
@@ -110,7 +111,7 @@ def test_a_missing_set_is_told_and_the_others_are_measured(folder, capsys):
         assert "<code>corel</code>: was not asked for" in text or (
             "`corel`: was not asked for" in text
         )
-    assert {row["set"] for row in rows_of(folder, "out")} == {"caltech"}
+    assert set(rows_of(folder, "out")["set"]) == {"caltech"}
 
 
 class Failing(KNeighborsClassifier):
@@ -124,10 +125,10 @@ class Failing(KNeighborsClassifier):
 
 def test_a_method_that_fails_is_told_and_the_others_are_measured(folder, monkeypatch):
     good, bad = Entry(KNeighborsClassifier(), {"1-NN": {}}), Entry(Failing(), {"x": {}})
-    monkeypatch.setattr("benchmarks.paper.command.entries", lambda: [bad, good])
+    monkeypatch.setattr("benchmarks.paper.run_paper.entries", lambda: [bad, good])
     assert main(arguments(folder, "out", "x", "1-NN")) == 0
-    assert len({row["fold"] for row in rows_of(folder, "out")}) == 3
-    assert {row["method"] for row in rows_of(folder, "out")} == {"1-NN"}
+    assert rows_of(folder, "out")["fold"].nunique() == 3
+    assert set(rows_of(folder, "out")["method"]) == {"1-NN"}
     text = (folder / "out" / "report.md").read_text()
     assert text.count("- `caltech, x`: MemoryError: too many rows") == 1
 
@@ -139,7 +140,7 @@ def test_a_run_without_any_set_says_so(tmp_path, capsys):
 
 def test_rows_name_versions_and_machine(folder):
     main(arguments(folder, "out", "1-NN"))
-    row = rows_of(folder, "out")[0]
+    row = rows_of(folder, "out").iloc[0]
     for column in ("knngraph", "numpy", "scikit-learn", "cpu", "cores", "folds"):
         assert row[column]
 
@@ -147,19 +148,20 @@ def test_rows_name_versions_and_machine(folder):
 def test_printed_figures_are_those_of_the_publication():
     printed = read_published()
     assert len(printed) == 3 * 9 * 6 + 6 + 3
-    assert printed["accuracy", "kNN-Graph", "binalpha"].printed == "69.65"
-    assert printed["macro_precision", "KD-Tree", "corel"].printed == "35.92"
-    assert printed["predict_seconds", "CV-kNN", "news"].value == 3409.1249
-    assert printed["fit_seconds", "kNN-Graph", "palm"].printed == "98.50"
-    assert printed["macro_f1", "OkNN", "caltech"].source.startswith("Section 2.4")
+    assert printed["accuracy", "kNN-Graph", "binalpha"] == "69.65"
+    assert printed["macro_precision", "KD-Tree", "corel"] == "35.92"
+    assert printed["predict_seconds", "CV-kNN", "news"] == "3409.1249"
+    assert printed["fit_seconds", "kNN-Graph", "palm"] == "98.50"
+    source = read_rows(PUBLISHED).set_index(["metric", "method", "set"])["source"]
+    assert source["macro_f1", "OkNN", "caltech"].startswith("Section 2.4")
     # The means that the publication prints beside them.
     for metric, mean in (("accuracy", 73.76), ("macro_precision", 73.98)):
-        own = [printed[metric, "kNN-Graph", name].value for name in NAMES]
+        own = [float(printed[metric, "kNN-Graph", name]) for name in NAMES]
         assert np.mean(own) == pytest.approx(mean, abs=0.006)
 
 
 def test_every_published_method_is_measured():
-    published = {method for _, method, _ in read_published()}
+    published = {method for _, method, _ in read_published().index}
     measured = {entry.published_as for entry in entries()}
     assert published <= measured
     ours = entries()[-1]
@@ -184,13 +186,13 @@ def results_of(scores, n_folds=2):
         ("cpu", "system", "python", "knngraph", "numpy", "scipy", "scikit-learn"), "x"
     )
     conditions |= {"hnswlib": "", "numba": ""}
-    return Results.from_rows([row | conditions for row in rows])
+    return Results.of(pd.DataFrame([row | conditions for row in rows]))
 
 
 def test_a_table_puts_the_published_figure_beside_the_measured():
     results = results_of({REFERENCE: {"binalpha": 0.7}, "CV-kNN": {"binalpha": 0.5}})
     report = make_report(results, entries(), {"palm": "not there"}, read_published())
-    text = as_markdown(report)
+    text = report.markdown()
     row = next(x for x in text.splitlines() if x.startswith(f"| {REFERENCE} |"))
     assert row.startswith(f"| {REFERENCE} | 69.00 ± 1.41 (published 69.65) | - (pub")
     assert "| CV-kNN | 49.00 ± 1.41 (published 66.74) |" in text
@@ -201,16 +203,19 @@ def test_a_table_puts_the_published_figure_beside_the_measured():
 def test_a_picture_speaks_of_published_figures_where_there_are_some():
     results = results_of({"OkNN": {"palm": 0.9}})
     report = make_report(results, entries(), {}, read_published())
-    pictures = {b.name: b for b in report.blocks if hasattr(b, "svgs")}
+    text = report.markdown()
     for name, has_some in (("paper-accuracy", True), ("paper-macro-recall", False)):
-        assert ("published" in pictures[name].caption) == has_some
-        assert (">published<" in pictures[name].svgs[0]) == has_some
+        caption = next(x for x in text.splitlines() if f"figures/{name}.svg" in x)
+        assert ("published" in caption) == has_some
+        assert (">published<" in report.svgs[f"{name}.svg"]) == has_some
 
 
 def test_folds_that_are_not_there_yet_are_told():
     results = results_of({REFERENCE: {"binalpha": 0.7}})
-    del results.values["accuracy"][REFERENCE]["binalpha"][1]
-    text = as_markdown(make_report(results, entries(), {}, read_published()))
+    values = results.values
+    later = (values["metric"] == "accuracy") & (values["fold"] == 1)
+    results = replace(results, values=values[~later])
+    text = make_report(results, entries(), {}, read_published()).markdown()
     assert "70.00 ± nan (1 of 2 folds, published 69.65)" in text
 
 
@@ -220,10 +225,15 @@ def test_a_method_that_loses_is_shown_losing():
     assert "has 89.00; above it are 1 of 1: OkNN 94.00" in line
 
 
-def bold_rows(scores):
-    blocks = comparison_blocks(results_of(scores), read_published(), list(scores))
-    (table,) = (b for b in blocks if getattr(b, "caption", "").startswith("Measured"))
-    return [row[0] for row in table.rows if row[0].startswith("**")], table
+def comparisons(scores):
+    """The two tables, measured and published, and the methods that are bold."""
+    report = Report("Comparison")
+    add_comparison(report, results_of(scores), read_published(), list(scores))
+    tables = [
+        read_table(block.splitlines()) for block in report.blocks if block[0] == "|"
+    ]
+    bold = [[name for name in t["method"] if name.startswith("**")] for t in tables]
+    return tables, bold
 
 
 def test_nothing_is_bold_without_a_test_that_says_so():
@@ -232,33 +242,31 @@ def test_nothing_is_bold_without_a_test_that_says_so():
     better = {
         name: value + 0.01 * (i + 1) for i, (name, value) in enumerate(base.items())
     }
-    bold, table = bold_rows({REFERENCE: base, "OkNN": better})
-    assert bold == ["**OkNN**"]
-    assert table.rows[0][-1] == "0.031"
+    tables, bold = comparisons({REFERENCE: base, "OkNN": better})
+    assert bold[0] == ["**OkNN**"]
+    assert tables[0]["p"][0] == "0.031"
     few = {
         m: {n: v[n] for n in names[:4]}
         for m, v in ((REFERENCE, base), ("OkNN", better))
     }
-    bold, table = bold_rows(few)
-    assert bold == []
-    assert table.rows[0][-1] == "no test"
-    assert table.rows[0][4] == "4 / 0 / 0"
+    tables, bold = comparisons(few)
+    assert bold[0] == []
+    assert tables[0]["p"][0] == "no test"
+    assert tables[0]["wins / ties / losses"][0] == "4 / 0 / 0"
 
 
 def test_published_figures_are_too_few_sets_for_any_claim():
-    results = results_of({REFERENCE: {"palm": 0.9}})
-    blocks = comparison_blocks(results, read_published(), [REFERENCE])
-    (table,) = (b for b in blocks if getattr(b, "caption", "").startswith("Published"))
-    first = table.rows[0]
+    tables, bold = comparisons({REFERENCE: {"palm": 0.9}})
+    first = tables[1].iloc[0].tolist()
     assert first[:3] == ["kNN-Graph", "73.76", "1.00"]
     # Six sets, eight comparisons: 2/64 times 8 is the least p that can be.
-    assert {row[-1] for row in table.rows[1:]} == {"0.25"}
-    assert not any(row[0].startswith("**") for row in table.rows)
+    assert set(tables[1]["p"][1:]) == {"0.25"}
+    assert bold[1] == []
 
 
 def test_the_page_needs_nothing_else():
     results = results_of({REFERENCE: {"binalpha": 0.7}, "CV-kNN": {"binalpha": 0.5}})
-    page = as_page(make_report(results, entries(), {}, read_published()))
+    page = make_report(results, entries(), {}, read_published()).html()
     assert not re.search(
         r'(src|href)="(?!#)', re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
     )

@@ -1,23 +1,14 @@
-"""Blocks of a report in Markdown and in HTML."""
+"""A report in Markdown and in HTML."""
 
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from benchmarks.figures import as_svg, drawing, on_white
 from benchmarks.machine import PACKAGES
-from benchmarks.report.blocks import (
-    Bullets,
-    Cell,
-    Heading,
-    Paragraph,
-    Picture,
-    Report,
-    Table,
-)
-from benchmarks.report.figures import as_svg, drawing, on_white
-from benchmarks.report.markdown import as_markdown, list_page, write_markdown
-from benchmarks.report.page import as_page
+from benchmarks.report import Report, list_page
 
 MACHINE = ("cpu", "cores", "system", "python", *PACKAGES)
 
@@ -32,15 +23,23 @@ def svg():
 
 
 def test_markdown():
-    report = Report(
-        [Heading("Title", 1), Paragraph("Some `code`."), Bullets(["k*tree", "**b**"])]
-    )
-    report.add(Table(["x", "y"], [["a|b", Cell("1", "two")]], "Numbers"))
-    assert as_markdown(report) == (
+    report = Report("Title")
+    report.add("Some `code`.")
+    report.add_list(["k*tree", "**b**"])
+    report.add_table(["x", "y"], [["a|b", "1 (two)"]], "Numbers")
+    assert report.markdown() == (
         "# Title\n\nSome `code`.\n\n- k\\*tree\n- **b**\n\n"
-        "Numbers\n\n| x | y |\n|---|---|\n"
+        "Numbers\n\n| x | y |\n| --- | --- |\n"
         "| a\\|b | 1 (two) |\n"
     )
+
+
+def test_a_table_is_a_table_in_html_too():
+    report = Report("T")
+    report.add_table(["x", "k*tree"], [["a|b", "1 (two)"]], "Numbers")
+    page = report.html()
+    assert "<th>k*tree</th>" in page
+    assert "<td>a|b</td>" in page
 
 
 def test_a_copied_page_is_listed_once(tmp_path):
@@ -54,18 +53,23 @@ def test_a_copied_page_is_listed_once(tmp_path):
 
 
 def test_html_escapes_what_is_not_markup():
-    text = "`x<y` and **k*tree** & co"
-    page = as_page(Report([Heading("a < b", 1), Paragraph(text)]))
+    report = Report("a < b")
+    report.add("`x<y` and **k*tree** & co", "<script>no</script>")
+    page = report.html()
     assert "<h1>a &lt; b</h1>" in page
     assert "<code>x&lt;y</code> and <strong>k*tree</strong> &amp; co" in page
     assert "<title>a &lt; b</title>" in page
+    assert "<script" not in page
 
 
 def test_pictures_beside_markdown(tmp_path, svg):
-    report = Report([Heading("T", 1), Picture("two", [svg, svg], "Both")])
-    write_markdown(report, tmp_path / "page.md")
+    report = Report("T")
+    report.add_pictures("two", [svg, svg], "Both")
+    assert report.write(tmp_path / "page.md")[1].exists()
     text = (tmp_path / "page.md").read_text()
-    for name in re.findall(r"\]\(([^)]+)\)", text):
+    names = re.findall(r"\]\(([^)]+)\)", text)
+    assert names == ["figures/two-1.svg", "figures/two-2.svg"]
+    for name in names:
         content = (tmp_path / name).read_text()
         assert content.startswith("<?xml")
         assert 'fill="#ffffff"' in content
@@ -74,10 +78,12 @@ def test_pictures_beside_markdown(tmp_path, svg):
 
 
 def test_names_in_two_drawings_do_not_meet(svg):
-    page = as_page(Report([Heading("T", 1), Picture("two", [svg, svg], "Both")]))
+    report = Report("T")
+    report.add_pictures("two", [svg, svg], "Both")
+    page = report.html()
     names = re.findall(r'\bid="([^"]+)"', page)
-    assert "url(#two-0-" in page
     assert "url(#two-1-" in page
+    assert "url(#two-2-" in page
     assert len(names) == len(set(names))
     assert "line &amp; &lt;mark&gt;" in page
 
@@ -92,7 +98,7 @@ def test_a_drawing_is_always_the_same(svg):
 
 
 def test_scale_report_fits_exponents():
-    from benchmarks.scale.report import COSTS, SCORES, make_report
+    from benchmarks.scale import COSTS, SCORES, make_report
 
     conditions = dict.fromkeys(MACHINE, "x") | {"n_features": "2", "n_classes": "2"}
     conditions |= {"n_queries": "9", "n_jobs": "1"}
@@ -104,16 +110,17 @@ def test_scale_report_fits_exponents():
             *((m, 0.5) for m in SCORES),
         ]
     ]
-    text = as_markdown(make_report(rows, {1_000_000: "not done within 5 s"}))
+    frame = pd.DataFrame(rows)
+    text = make_report(frame, {1_000_000: "not done within 5 s"}).markdown()
     assert "| exponent |" + " 1.50 ± 0.00 |" * len(COSTS) in text
     assert "- 1000000 rows: not done within 5 s" in text
     assert "| 10 000 | 1000 |" in text
-    two = as_markdown(make_report(rows[: 2 * (len(COSTS) + len(SCORES))], {}))
+    two = make_report(frame[: 2 * (len(COSTS) + len(SCORES))], {}).markdown()
     assert "| exponent | 1.50 | 1.50 |" in two
 
 
 def test_peers_report_ranks_and_lists_who_is_missing():
-    from benchmarks.peers.report import make_report
+    from benchmarks.peers.peers_report import make_report
 
     conditions = dict.fromkeys(MACHINE, "x") | {"n_features": "2", "scaled": "True"}
     conditions |= {"n_train": "90", "n_test": "30"}
@@ -130,7 +137,8 @@ def test_peers_report_ranks_and_lists_who_is_missing():
             *((m, "1500" if m == "batch_us" else "2") for m in metrics),
         ]
     ]
-    text = as_markdown(make_report("own", rows, {"annoy": "the package is missing"}))
+    frame = pd.DataFrame(rows)
+    text = make_report("own", frame, {"annoy": "the package is missing"}).markdown()
     assert text.index("| ours: lookup | 75.00 |") < text.index("| slow | 50.00 |")
     assert "| slow | 50.00 | 200.00 | 1 500 |" in text
     assert "| slow | defaults | - | k=3 |" in text
@@ -139,10 +147,10 @@ def test_peers_report_ranks_and_lists_who_is_missing():
 
 def test_peers_report_states_what_was_fixed_and_what_was_chosen_among():
     from benchmarks.peers.catalog import peers
-    from benchmarks.peers.report import _settings
+    from benchmarks.peers.peers_report import settings_lines
 
-    table = _settings({peer.name: {"settings": {"k": 5}} for peer in peers()})
-    rows = {row[0]: row[1:] for row in table.rows}
+    lines = settings_lines({peer.name: {"k": 5} for peer in peers()})
+    rows = {row[0]: row[1:] for row in lines}
     votes = "k 1, 3, 5, 10, 20; weights uniform, distance"
     assert rows["sklearn brute"] == ["defaults", votes, "k=5"]
     assert rows["hnswlib + vote"][:2] == [
@@ -154,12 +162,12 @@ def test_peers_report_states_what_was_fixed_and_what_was_chosen_among():
     assert rows["ours: CV"][0] == "defaults"
 
 
-def test_mixture_rows_do_not_depend_on_how_many_are_drawn():
-    from benchmarks.scale.data import mixture
+def test_made_rows_do_not_depend_on_how_many_are_drawn():
+    from benchmarks.made_rows import curved_sheet
 
-    X, y = mixture(60_000, 4, 3, seed=0)
-    few, labels = mixture(51_000, 4, 3, seed=0)
+    X, y = curved_sheet(60_000, 4, 3, seed=0)
+    few, labels = curved_sheet(51_000, 4, 3, seed=0)
     np.testing.assert_array_equal(X[:51_000], few)
     np.testing.assert_array_equal(y[:51_000], labels)
-    other, _ = mixture(100, 4, 3, seed=1)
+    other, _ = curved_sheet(100, 4, 3, seed=1)
     assert not np.array_equal(X[:100], other)

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from benchmarks.fit_scale import exponent
 from benchmarks.made_rows import mixture
 from benchmarks.walks import voted, walks
 from knngraph.index.exact import ExactIndex
@@ -22,11 +21,6 @@ def test_walks_of_a_benchmark_answer_for_every_query(random):
     alike = {name: (way() == codes[exact[:, 0]]).mean() for name, way in ways.items()}
     assert alike['walk="medoids", ef=16'] > 0.95
     assert min(alike.values()) > 0.5
-
-
-def test_exponent_of_a_power():
-    sizes = [10, 100, 1000]
-    assert round(exponent(sizes, [n**1.25 for n in sizes]), 6) == 1.25
 
 
 def test_made_rows_follow_the_seed_alone():

@@ -6,13 +6,13 @@ import numpy as np
 import pandas
 import pytest
 
-from knngraph.compare.columns import sort_columns
-from knngraph.compare.prepare import (
+from knngraph.compare.columns import (
     describe_preparation,
     make_preparation,
     prepared_input,
+    sort_columns,
 )
-from knngraph.compare.problem import TableProblem
+from knngraph.compare.table import TableProblem
 
 N = 30
 RANDOM = np.random.default_rng(0)

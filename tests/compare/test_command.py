@@ -90,7 +90,7 @@ def test_a_run_from_file_to_report(wine, tmp_path):
         assert notice in out
     lines = figures(out)
     assert [line[0] for line in lines][:2] == ["majority class", "1-NN"]
-    assert len(lines) == 12
+    assert len(lines) == 14
     assert float(lines[0][1]) == pytest.approx(40.1, abs=0.2)
     assert all(90 < float(line[1]) <= 100 for line in lines[1:])
     assert "Choose: " in out
@@ -103,10 +103,13 @@ def test_a_run_from_file_to_report(wine, tmp_path):
     assert page.open == []
     assert page.references == []
     assert "@import" not in html
-    assert "url(" not in html
+    assert not re.search(r"url\((?!#)", html)
     assert "<three>" not in html
     assert "&lt;three&gt;" in html
-    assert page.tags.count("circle") == 11
+    assert page.tags.count("svg") == 1
+    picture = html[html.index("<svg") : html.index("</svg>")]
+    assert "majority class" not in picture
+    assert all(f">{line[0]}<" in picture.replace("★ ", "") for line in lines[1:])
     for _, accuracy, spread, _, loss in lines:
         assert f"{accuracy} ± {spread}" in html
         assert f"<td>{loss}</td>" in html

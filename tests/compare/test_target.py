@@ -4,7 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
-from knngraph.compare.problem import TableProblem
+from knngraph.compare.table import TableProblem
 from knngraph.compare.target import check_folds, find_column, take_target
 
 

@@ -28,7 +28,7 @@ class Deposit:
         self.ranges = ranges
         self.claims = claims or {}
         self.failures = []
-        self.asked = []
+        self.requests = []
         self.record_code = 200
 
     def __enter__(self):
@@ -72,7 +72,7 @@ class Deposit:
             return
         span = request.headers.get("Range")
         name = request.path.split("/")[-2]
-        self.asked.append((name, span))
+        self.requests.append((name, span))
         if self.failures:
             self.send(request, self.failures.pop(0), b"")
             return

@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 from scipy.io import savemat
 
-from knngraph.datasets.catalog import CATALOG
-from knngraph.datasets.files import read_set
+from knngraph.datasets.deposit import CATALOG
+from knngraph.datasets.loading import read_set
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array([1, 2, 2, 1])

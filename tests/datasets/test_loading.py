@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.io import savemat
 
 from knngraph import datasets
-from knngraph.datasets.catalog import CATALOG
+from knngraph.datasets.deposit import CATALOG
 from tests.datasets.server import Deposit
 
 X = np.random.default_rng(0).normal(size=(6, 5))
@@ -57,7 +57,7 @@ def test_a_set_that_a_named_folder_lacks(tmp_path):
     with Deposit({"palm.mat": as_mat()}) as deposit:
         with pytest.raises(datasets.MissingSetError) as caught:
             datasets.load("palm", tmp_path, record_url=deposit.url)
-        assert deposit.asked == []
+        assert deposit.requests == []
     message = str(caught.value)
     assert str(tmp_path) in message
     assert "put palm.mat (X, Y) or palm.npz (X, y) there" in message
@@ -98,7 +98,7 @@ def test_a_downloaded_set_is_kept(cache, capsys):
             rows, y = datasets.load("caltech", record_url=deposit.url)
             np.testing.assert_array_equal(rows, X)
             np.testing.assert_array_equal(y, Y)
-        assert deposit.asked == [("caltech101_uni.mat", None)]
+        assert deposit.requests == [("caltech101_uni.mat", None)]
     assert [path.name for path in cache.iterdir()] == ["caltech101_uni.mat"]
     assert "fetching caltech101_uni.mat" in capsys.readouterr().err
 
@@ -165,7 +165,7 @@ def test_a_download_that_is_cut_goes_on_and_a_damaged_one_is_not_kept(cache):
     with Deposit({"caltech.mat": content}, cut_after=len(content) - 9) as deposit:
         rows, _ = datasets.load("caltech", record_url=deposit.url, verbose=0)
         np.testing.assert_array_equal(rows, X)
-        spans = [span for _, span in deposit.asked]
+        spans = [span for _, span in deposit.requests]
     assert spans == [None, f"bytes={len(content) - 9}-"]
     claims = {"corel.mat": {"checksum": "md5:" + 32 * "0"}}
     with (

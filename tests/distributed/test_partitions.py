@@ -9,7 +9,7 @@ from sklearn.base import clone
 from knngraph import KNNGraphClassifier
 from knngraph.distributed import DaskKNNGraphClassifier
 from knngraph.graph.density import extremes, inverse_distances
-from knngraph.index.medoids import MedoidWalk
+from knngraph.index.medoids import MedoidSearch
 from tests.distributed.data import (
     queries,
     rows_with_copies,
@@ -194,7 +194,7 @@ def test_every_partition_is_searched_from_medoids_of_its_own():
     codes, away = [], []
     for part in dask.compute(*far._parts):
         points = part.training.points
-        ids, squared = MedoidWalk.of_graph(part.index.parts(), points).nearest(
+        ids, squared = MedoidSearch.of_graph(part.index.parts(), points).nearest(
             mapped, 1
         )
         codes.append(part.stored.codes[ids[:, 0]])

@@ -1,9 +1,9 @@
-"""Building the index, and the walks that are measured on the way."""
+"""Building the index, and the search recall that is measured on the way."""
 
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from knngraph.index.build import BEAMS, HELD_OUT, WalkProbe, build_index
+from knngraph.index.build import EF_GRID, HELD_OUT, SearchRecall, build_index
 from knngraph.index.exact import ExactIndex
 
 
@@ -15,49 +15,49 @@ def test_every_point_is_in_the_index(random):
 
 def test_held_out_points_are_searched_among_the_others(random):
     points = random.normal(size=(200, 3)).astype(np.float32)
-    _, probe = build_index(points)
-    assert len(probe.nearest) == 40  # a fifth, up to HELD_OUT
+    _, search_recall = build_index(points)
+    assert len(search_recall.nearest) == 40  # a fifth, up to HELD_OUT
     expected, _ = ExactIndex(points[:160]).nearest(points[160:], 1)
-    assert_array_equal(probe.nearest, expected[:, 0])
-    assert probe.reached.shape == (len(BEAMS), 40)
-    assert probe.reached.max() < 160
+    assert_array_equal(search_recall.nearest, expected[:, 0])
+    assert search_recall.reached.shape == (len(EF_GRID), 40)
+    assert search_recall.reached.max() < 160
     # The largest `ef` holds all 160 points.
-    assert_array_equal(probe.reached[-1], probe.nearest)
+    assert_array_equal(search_recall.reached[-1], search_recall.nearest)
 
 
 def test_no_more_are_held_out_than_it_takes(random):
     points = random.normal(size=(5 * HELD_OUT + 100, 2)).astype(np.float32)
-    _, probe = build_index(points, ef_construction=20)
-    assert len(probe.nearest) == HELD_OUT
+    _, search_recall = build_index(points, ef_construction=20)
+    assert len(search_recall.nearest) == HELD_OUT
 
 
 def test_too_few_points_to_hold_any_out():
-    index, probe = build_index(np.eye(3, dtype=np.float32))
+    index, search_recall = build_index(np.eye(3, dtype=np.float32))
     assert index.n_points == 3
-    assert len(probe.nearest) == 0
-    assert probe.agreement(np.arange(3), ef=1) == 1.0
-    assert probe.smallest_beam(np.arange(3), share=0.99) == 1
+    assert len(search_recall.nearest) == 0
+    assert search_recall.agreement(np.arange(3), ef=1) == 1.0
+    assert search_recall.smallest_ef(np.arange(3), share=0.99) == 1
 
 
 def worked_probe():
     """Four held-out rows: `ef` 1 ends right twice, 2 thrice, larger ones always."""
-    reached = np.tile([0, 1, 2, 3], (len(BEAMS), 1))
+    reached = np.tile([0, 1, 2, 3], (len(EF_GRID), 1))
     reached[0] = [0, 1, 4, 5]
     reached[1] = [0, 1, 2, 5]
-    return WalkProbe(reached, np.array([0, 1, 2, 3]))
+    return SearchRecall(reached, np.array([0, 1, 2, 3]))
 
 
 def test_agreement_of_nodes():
     own_number = np.arange(6)
-    probe = worked_probe()
-    assert probe.agreement(own_number, ef=1) == 0.5
-    assert probe.agreement(own_number, ef=2) == 0.75
-    assert probe.agreement(own_number, ef=BEAMS[2]) == 1.0
+    search_recall = worked_probe()
+    assert search_recall.agreement(own_number, ef=1) == 0.5
+    assert search_recall.agreement(own_number, ef=2) == 0.75
+    assert search_recall.agreement(own_number, ef=EF_GRID[2]) == 1.0
     # Between two measured ones the smaller counts.
-    assert probe.agreement(own_number, ef=10**6) == 1.0
-    assert BEAMS[3] + 1 < BEAMS[4]
-    probe.reached[3] = [0, 5, 5, 5]
-    assert probe.agreement(own_number, ef=BEAMS[3] + 1) == 0.25
+    assert search_recall.agreement(own_number, ef=10**6) == 1.0
+    assert EF_GRID[3] + 1 < EF_GRID[4]
+    search_recall.reached[3] = [0, 5, 5, 5]
+    assert search_recall.agreement(own_number, ef=EF_GRID[3] + 1) == 0.25
 
 
 def test_agreement_of_answers():
@@ -68,9 +68,9 @@ def test_agreement_of_answers():
 
 def test_smallest_beam():
     own_number = np.arange(6)
-    probe = worked_probe()
-    assert probe.smallest_beam(own_number, share=0.5) == 1
-    assert probe.smallest_beam(own_number, share=0.7) == 2
-    assert probe.smallest_beam(own_number, share=0.99) == BEAMS[2]
-    probe.reached[:] = 5
-    assert probe.smallest_beam(own_number, share=0.5) == BEAMS[-1]
+    search_recall = worked_probe()
+    assert search_recall.smallest_ef(own_number, share=0.5) == 1
+    assert search_recall.smallest_ef(own_number, share=0.7) == 2
+    assert search_recall.smallest_ef(own_number, share=0.99) == EF_GRID[2]
+    search_recall.reached[:] = 5
+    assert search_recall.smallest_ef(own_number, share=0.5) == EF_GRID[-1]

@@ -1,4 +1,4 @@
-"""The walk from medoids: its answers, its stations, and what it must not depend on."""
+"""The search from medoids: its answers, deleted points, and what must not matter."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.medoids import N_ENTRIES, MedoidWalk, choose_entries
+from knngraph.index.medoids import N_ENTRIES, MedoidSearch, choose_entries
 
 
 def graph_of(points, M=16):
@@ -17,7 +17,7 @@ def graph_of(points, M=16):
 
 @pytest.fixture(scope="module")
 def points():
-    """Points without copies, near a sheet: a walk has to go around."""
+    """Points without copies, near a sheet: a search has to go around."""
     random = np.random.default_rng(3)
     sheet = np.tanh(random.normal(size=(3000, 4)) @ random.normal(size=(4, 12)))
     return (sheet + 0.05 * random.normal(size=sheet.shape)).astype(np.float32)
@@ -56,14 +56,14 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
 ):
     frozen = points.copy()
     frozen.flags.writeable = False
-    walk, another = graph.from_medoids(points), graph_of(points).from_medoids(frozen)
-    together = walk.nearest(queries, 3, ef=ef)
-    assert_array_equal(walk.nearest(queries, 3, ef=ef, n_threads=2), together)
+    search, another = graph.from_medoids(points), graph_of(points).from_medoids(frozen)
+    together = search.nearest(queries, 3, ef=ef)
+    assert_array_equal(search.nearest(queries, 3, ef=ef, n_threads=2), together)
     assert_array_equal(another.nearest(queries, 3, ef=ef), together)
-    alone = [walk.nearest(query[None], 3, ef=ef) for query in queries[:60]]
+    alone = [search.nearest(query[None], 3, ef=ef) for query in queries[:60]]
     assert_array_equal(np.concatenate([ids for ids, _ in alone]), together[0][:60])
-    step = walk.walker(max(ef, 3))
-    wide = walk.nearest(queries, 1, ef=max(ef, 3))
+    step = search.row_searcher(max(ef, 3))
+    wide = search.nearest(queries, 1, ef=max(ef, 3))
     assert_array_equal([step(query)[0] for query in queries], wide[0][:, 0])
     assert_array_equal([step(query)[1] for query in queries], wide[1][:, 0])
 
@@ -72,16 +72,16 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
 def test_a_search_on_a_line_stops_where_it_goes_up_again(ef, end):
     points = np.array([[0.0], [1.0], [3.0], [2.6]], dtype=np.float32)
     links = np.array([[1, -1], [0, 2], [1, 3], [2, -1]], dtype=np.int32)
-    walk = MedoidWalk(points, points[:0], links, np.array([0], dtype=np.int32))
+    search = MedoidSearch(points, points[:0], links, np.array([0], dtype=np.int32))
     # From 0 over 1: row 2 is farther than row 1, so that an `ef` of 1 does not meet 3.
-    ids, _ = walk.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=ef)
+    ids, _ = search.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=ef)
     assert ids.item() == end
 
 
 def test_equal_distances_are_ordered_by_number():
     corners = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1).T.astype(np.float32)
-    walk = graph_of(corners).from_medoids(corners)
-    ids, _ = walk.nearest(np.zeros((1, 6), np.float32), 64, ef=64)
+    search = graph_of(corners).from_medoids(corners)
+    ids, _ = search.nearest(np.zeros((1, 6), np.float32), 64, ef=64)
     assert_array_equal(ids[0], np.arange(64))
 
 
@@ -89,13 +89,13 @@ def test_removed_points_are_walked_through_and_never_found(graph, points, querie
     gone = np.arange(len(points)) % 4 == 0
     number_now = np.where(gone, -1, np.cumsum(~gone) - 1)
     left = points[~gone]
-    walk = graph.renumbered(number_now).from_medoids(left)
-    assert walk.n_points == len(left)
-    assert_array_equal(walk.stations, points[gone])
+    search = graph.renumbered(number_now).from_medoids(left)
+    assert search.n_points == len(left)
+    assert_array_equal(search.deleted, points[gone])
     exact, _ = ExactIndex(left).nearest(queries, 5)
-    assert_array_equal(walk.nearest(queries, 5, ef=500)[0], exact)
-    # With so small an `ef` the stations have to hold the search together.
-    found, _ = walk.nearest(queries, 1, ef=8)
+    assert_array_equal(search.nearest(queries, 5, ef=500)[0], exact)
+    # With so small an `ef` the deleted have to hold the search together.
+    found, _ = search.nearest(queries, 1, ef=8)
     assert (found[:, 0] == exact[:, 0]).mean() > 0.95
 
 
@@ -110,17 +110,17 @@ def test_points_are_named_by_place_whatever_their_numbers(points, queries):
 
 def test_what_cannot_be_reached_is_found_by_brute_force(graph, points, queries):
     whole = graph.from_medoids(points)
-    torn = MedoidWalk(
-        points, whole.stations, np.full_like(whole.links, -1), whole.entries
+    torn = MedoidSearch(
+        points, whole.deleted, np.full_like(whole.links, -1), whole.entries
     )
     exact, _ = ExactIndex(points).nearest(queries, 3)
     assert_array_equal(torn.nearest(queries, 3)[0], exact)
-    assert torn.walker(2)(queries[0])[0] == exact[0, 0]
+    assert torn.row_searcher(2)(queries[0])[0] == exact[0, 0]
 
 
 def test_many_links_and_few_points(points, queries):
-    walk = graph_of(points[:5], M=700).from_medoids(points[:5])
-    ids, _ = walk.nearest(queries, 9, ef=50)
+    search = graph_of(points[:5], M=700).from_medoids(points[:5])
+    ids, _ = search.nearest(queries, 9, ef=50)
     assert_array_equal(ids, ExactIndex(points[:5]).nearest(queries, 9)[0])
     one = graph_of(points[:1]).from_medoids(points[:1])
     assert one.nearest(queries[:2], 3)[0].tolist() == [[0], [0]]
@@ -128,9 +128,9 @@ def test_many_links_and_few_points(points, queries):
 
 def test_it_is_made_once_and_anew_after_a_change(points):
     index = graph_of(points[:200])
-    walk = index.from_medoids(points[:200])
-    assert index.from_medoids(points[:200]) is walk
-    assert walk.points.base is points or walk.points is points
+    search = index.from_medoids(points[:200])
+    assert index.from_medoids(points[:200]) is search
+    assert search.points.base is points or search.points is points
     index.add(points[200:201])
     ids, _ = index.from_medoids(points[:201]).nearest(points[200:201], 1, ef=50)
     assert ids.item() == 200
@@ -151,7 +151,7 @@ def test_entries_are_in_the_middle_of_clusters(points):
 def test_a_search_that_may_end_early_finds_as_much(early_ef, random):
     points = random.normal(size=(600, 6)).astype(np.float32)
     queries = random.normal(size=(300, 6)).astype(np.float32)
-    walk = graph_of(points).from_medoids(points)
+    search = graph_of(points).from_medoids(points)
     node_classes = (points[:, 0] > 0).astype(np.intp)
     node_classes[::7] = -1
     stored = np.where(node_classes < 0, 0, node_classes)
@@ -161,8 +161,8 @@ def test_a_search_that_may_end_early_finds_as_much(early_ef, random):
         "node_classes": node_classes,
         "early_ef": early_ef,
     }
-    ids, squared, agreed = walk.nearest_unless_agreed(queries, 16, **settings)
-    whole, distances = walk.nearest(queries, 16)
+    ids, squared, agreed = search.nearest_unless_agreed(queries, 16, **settings)
+    whole, distances = search.nearest(queries, 16)
     assert 0.2 < agreed.mean() < 0.8
     if early_ef == 16:
         # As wide before the early end as after it: the same steps.
@@ -180,12 +180,12 @@ def test_a_search_that_may_end_early_finds_as_much(early_ef, random):
     # An early end need not have met all points.
     assert (ids[agreed] != whole[agreed]).any()
     alone = [
-        walk.nearest_unless_agreed(query[None], 16, **settings)
+        search.nearest_unless_agreed(query[None], 16, **settings)
         for query in queries[:50]
     ]
     assert_array_equal(np.concatenate([a[2] for a in alone]), agreed[:50])
     assert_array_equal(np.concatenate([a[0] for a in alone]), ids[:50])
-    threads = walk.nearest_unless_agreed(queries, 16, n_threads=2, **settings)
+    threads = search.nearest_unless_agreed(queries, 16, n_threads=2, **settings)
     assert_array_equal(threads[0], ids)
 
 
@@ -195,16 +195,16 @@ def test_stations_have_no_class(random):
     number_now = np.arange(400)
     number_now[::2] = -1
     number_now[1::2] = np.arange(200)
-    walk = graph_of(points).renumbered(number_now).from_medoids(points[1::2])
-    assert len(walk.stations) == 200
+    search = graph_of(points).renumbered(number_now).from_medoids(points[1::2])
+    assert len(search.deleted) == 200
     one_class = np.zeros(200, dtype=np.intp)
-    ids, _, agreed = walk.nearest_unless_agreed(
+    ids, _, agreed = search.nearest_unless_agreed(
         queries, 16, n_agree=4, stored=one_class, node_classes=one_class
     )
     assert agreed.mean() > 0.5
     assert (ids[:, :4] < 200).all()
     mixed = np.full(200, -1, dtype=np.intp)
-    *_, agreed = walk.nearest_unless_agreed(
+    *_, agreed = search.nearest_unless_agreed(
         queries, 16, n_agree=4, stored=one_class, node_classes=mixed
     )
     assert not agreed.any()

@@ -15,7 +15,7 @@ from knngraph.inference.adaptive import (
     leave_one_out_candidates,
     search_candidates,
 )
-from tests.inference.reference import neighbors_sigma, query_votes
+from tests.reference import neighbors_sigma, query_votes
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
-from knngraph.index.build import BEAMS
+from knngraph.index.build import EF_GRID
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.calibration import sharpen
 
@@ -67,11 +67,11 @@ def test_no_warning_for_easy_data(digits):
 
 def test_agreement_follows_ef(lost):
     model, _ = lost
-    probe, codes = model._model.rows.probe, model._model.stored.codes
+    search_recall, codes = model._model.rows.search_recall, model._model.stored.codes
     agreements = []
-    for place, ef in enumerate(BEAMS):
+    for place, ef in enumerate(EF_GRID):
         model.set_params(ef=ef)
-        alike = codes[probe.reached[place]] == codes[probe.nearest]
+        alike = codes[search_recall.reached[place]] == codes[search_recall.nearest]
         assert model.lookup_agreement_ == alike.mean()
         assert model.ef_ == ef
         agreements.append(model.lookup_agreement_)
@@ -84,9 +84,9 @@ def test_an_automatic_ef_reaches_its_agreement(lost):
     model, _ = lost
     model.set_params(ef="auto")
     chosen = model.ef_
-    assert model.lookup_agreement_ >= 0.99 or chosen == BEAMS[-1]
+    assert model.lookup_agreement_ >= 0.99 or chosen == EF_GRID[-1]
     assert chosen > 1
-    narrower = BEAMS[BEAMS.index(chosen) - 1]
+    narrower = EF_GRID[EF_GRID.index(chosen) - 1]
     assert model.set_params(ef=narrower).lookup_agreement_ < 0.99
     model.set_params(ef=None)
 
@@ -122,7 +122,9 @@ def test_the_ef_of_a_cascade(lost):
     model, _ = lost
     model.set_params(inference="cascade")
     numbers = np.arange(1500)
-    assert model.ef_ == max(4, model._model.rows.probe.smallest_beam(numbers, 0.95))
+    assert model.ef_ == max(
+        4, model._model.rows.search_recall.smallest_ef(numbers, 0.95)
+    )
     assert model.set_params(ef="auto").ef_ == model.set_params(ef=None).ef_
     assert model.set_params(ef=5).ef_ == 5
     assert model.set_params(inference="adaptive").ef_ == 16

@@ -28,7 +28,7 @@ from knngraph.inference.reliability import (
     votes_per_neighbor,
     voting_pairs,
 )
-from tests.inference.reference import reliable_leave_one_out, votes_by_reliability
+from tests.reference import reliable_leave_one_out, votes_by_reliability
 
 PROBLEM = QueryProblem(12, 2.0, 0.3, 0.02)
 

@@ -66,9 +66,9 @@ def test_voters_add_up_to_the_scores(inference, model, queries):
     for explanation in model.explain(queries):
         scores = dict.fromkeys(model.classes_.tolist(), 0.0)
         for voter in explanation.voters:
-            scores[voter.label] += voter.weight * voter.belief
+            scores[voter.label] += voter.weight * voter.reliability
             if voter.rival is not None:
-                scores[voter.rival] += voter.weight * (1.0 - voter.belief)
+                scores[voter.rival] += voter.weight * (1.0 - voter.reliability)
         assert_allclose(list(scores.values()), explanation.scores, atol=1e-9)
         largest = np.sort(explanation.scores)
         assert_allclose(explanation.margin, largest[-1] - largest[-2])
@@ -151,9 +151,9 @@ def test_other_votes(settings, digits):
     for explanation in model.fit(X, y).explain(digits[0][200:260]):
         scores = np.zeros(10)
         for voter in explanation.voters:
-            scores[voter.label] += voter.weight * voter.belief
+            scores[voter.label] += voter.weight * voter.reliability
             if voter.rival is not None:
-                scores[voter.rival] += voter.weight * (1.0 - voter.belief)
+                scores[voter.rival] += voter.weight * (1.0 - voter.reliability)
         assert_allclose(scores, explanation.scores, atol=1e-9)
 
 
@@ -202,7 +202,7 @@ def test_as_text(model, queries):
 def test_as_table(model, queries, monkeypatch):
     explanation = model.explain(queries[:1])[0]
     table = explanation.to_frame()
-    columns = ["query", "row", "label", "weight", "distance", "belief", "rival"]
+    columns = ["query", "row", "label", "weight", "distance", "reliability", "rival"]
     assert list(table) == columns
     assert_array_equal(table["row"], [n.row for n in explanation.neighbors])
     assert_allclose(table["weight"].sum(), 1.0)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from knngraph.inspection import NeighborhoodFidelity, neighborhood_fidelity
-from knngraph.inspection.compare import (
+from knngraph.inspection.fidelity import (
     NeighborLists,
     barycenter_shift,
     distance_ratio,

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
-from tests.inference.reference import query_votes
+from tests.reference import query_votes
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,9 @@ def noisy(digits):
 @pytest.fixture(scope="module")
 def model(noisy):
     X, y, _ = noisy
-    return KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
+    return KNNGraphClassifier(
+        inference="adaptive", metric="euclidean", random_state=0
+    ).fit(X, y)
 
 
 def test_the_first_rows_are_wrong_ones(model, noisy):
@@ -70,7 +73,7 @@ def test_looking_changes_nothing_and_threads_change_nothing(model, noisy):
     before = model.relabeled_.copy()
     found = model.suspect_labels()
     assert_array_equal(model.relabeled_, before)
-    other = KNNGraphClassifier(inference="cascade", random_state=0, n_jobs=2)
+    other = clone(model).set_params(inference="cascade", n_jobs=2)
     again = other.fit(noisy[0], noisy[1]).suspect_labels()
     assert_array_equal(again.rows, found.rows)
     assert_array_equal(again.share, found.share)
@@ -79,7 +82,7 @@ def test_looking_changes_nothing_and_threads_change_nothing(model, noisy):
 def test_permuted_rows_are_permuted_suspects(model, noisy, random):
     order = random.permutation(600)
     found = model.suspect_labels()
-    permuted = KNNGraphClassifier(inference="adaptive", random_state=0)
+    permuted = clone(model)
     again = permuted.fit(noisy[0][order], noisy[1][order]).suspect_labels()
     shares, shares_again = np.empty(600), np.empty(600)
     shares[found.rows] = found.share

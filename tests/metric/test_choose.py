@@ -1,26 +1,17 @@
 """Maps are judged on rows they were not fitted on."""
 
-from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.model_selection import KFold
+from scipy.spatial.distance import cdist
+from sklearn.datasets import load_iris
 
-import knngraph.inference.adaptive as adaptive
 import knngraph.metric.choose as choose
-from knngraph.graph.training_set import build_training_set
-from knngraph.inference.adaptive import QueryProblem
-from knngraph.metric.choose import (
-    N_ROUNDS,
-    choose_round,
-    held_out_answers,
-    sample_pairs,
-)
+from knngraph.metric.choose import choose_map, folds, right_by_map
+from knngraph.metric.gradient_map import N_MAPS, gradient_maps
 from knngraph.parallel import one_blas_thread
-from tests.inference.reference import neighbors_sigma, query_votes
-
-PROBLEM = QueryProblem(16, 0.0, 0.3, 0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -39,109 +30,212 @@ def rows(random):
     return rows, np.where(wrong, 1 - codes, codes)
 
 
-def maps_fitted(rows, codes, monkeypatch):
-    """Maps of every fold, in order, and the answers."""
+def maps_and_answers(rows, codes, monkeypatch):
+    """Maps of every fold, in order, and which held-out rows are right."""
     fitted = []
 
     def keep(*arguments):
-        maps = original(*arguments)
-        fitted.append([m.copy() for m in maps])
-        return maps
+        maps = list(gradient_maps(*arguments))
+        fitted.append(maps)
+        return iter(maps)
 
-    original = choose.gradient_maps
-    monkeypatch.setattr(choose, "gradient_maps", keep)
-    right = held_out_answers(rows, codes, 2, PROBLEM)
-    monkeypatch.setattr(choose, "gradient_maps", original)
+    with monkeypatch.context() as patch:
+        patch.setattr(choose, "gradient_maps", keep)
+        right = [
+            list(right_by_map(rows, codes, 2, *fold))
+            for fold in folds(np.arange(len(rows)) % 2)
+        ]
     return fitted, right
 
 
-def test_held_out_labels_are_never_seen(rows, random, monkeypatch):
+def test_held_out_labels_are_never_seen(rows, monkeypatch):
     X, codes = rows
-    maps, right = maps_fitted(X, codes, monkeypatch)
-    for fold, (_, held_out) in enumerate(KFold(3).split(X)):
+    maps, right = maps_and_answers(X, codes, monkeypatch)
+    for fold, (_, held_out) in enumerate(folds(np.arange(240) % 2)):
         flipped = codes.copy()
         flipped[held_out] = 1 - flipped[held_out]
-        other_maps, other_right = maps_fitted(X, flipped, monkeypatch)
-        assert len(maps[fold]) == N_ROUNDS
+        other_maps, other_right = maps_and_answers(X, flipped, monkeypatch)
+        assert len(maps[fold]) == N_MAPS
         assert_array_equal(other_maps[fold], maps[fold])
         # The answers stay, so that every right one is a wrong one now.
-        assert_array_equal(other_right[:, held_out], ~right[:, held_out])
+        assert_array_equal(other_right[fold], 1.0 - np.array(right[fold]))
         elsewhere = [m for i, m in enumerate(maps) if i != fold]
         changed = [m for i, m in enumerate(other_maps) if i != fold]
         assert not np.array_equal(elsewhere, changed)
 
 
-def test_answers_recomputed(rows, monkeypatch):
+def test_answers_recomputed(rows):
     X, codes = rows
-    maps, right = maps_fitted(X, codes, monkeypatch)
-    for fold, (fitted, held_out) in enumerate(KFold(3).split(X)):
-        for place, linear in enumerate([np.eye(12), *maps[fold]]):
+    for fitted, held_out in folds(codes):
+        right = list(right_by_map(X, codes, 2, fitted, held_out))
+        maps = gradient_maps(X[fitted], codes[fitted], 2)
+        for found, linear in zip(right, [np.eye(12), *maps], strict=True):
             mapped = X.astype(float) @ linear
-            sigma = neighbors_sigma(mapped[fitted], 16)
-            votes = np.array(
-                [
-                    query_votes(mapped[fitted], codes[fitted], [0, 1], q, 16, sigma)
-                    for q in mapped[held_out]
-                ]
-            )
-            clear = np.abs(votes[:, 0] - votes[:, 1]) > 0.02
-            assert clear.mean() > 0.8
-            expected = votes.argmax(axis=1) == codes[held_out]
-            assert_array_equal(right[place, held_out][clear], expected[clear])
+            distances = cdist(mapped[held_out], mapped[fitted])
+            labels = codes[fitted][distances.argsort(axis=1)[:, :5]]
+            # Of two classes the one that three of five have; the nearest comes first.
+            answers = np.array([labels[:, 0], labels.mean(axis=1) > 0.5])
+            assert_array_equal(found, (answers == codes[held_out]).mean(axis=0))
+
+
+def test_the_nearest_decides_between_equals():
+    # Two votes against two; the fifth row is of a third class.
+    rows = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [0.0]], dtype=np.float32)
+    codes = np.array([1, 0, 0, 1, 2, 1])
+    right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
+    assert_array_equal(next(right), [1.0])
+    codes[0], codes[3] = 2, 0  # the nearest is outvoted
+    right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
+    assert_array_equal(next(right), [0.0])
+    codes[5] = 0
+    right = right_by_map(rows, codes, 3, np.arange(5), np.array([5]))
+    assert_array_equal(next(right), [0.5])
+
+
+def test_folds_hold_every_row_out_once(random):
+    codes = random.permutation(np.repeat([0, 1, 2], [50, 7, 3]))
+    seen = []
+    for fitted, held_out in folds(codes):
+        assert_array_equal(np.union1d(fitted, held_out), np.arange(60))
+        assert len(fitted) + len(held_out) == 60
+        # Every class in its proportion.
+        counts = np.bincount(codes[held_out], minlength=3)
+        assert (np.abs(counts - np.array([50, 7, 3]) / 3) < 1).all()
+        seen.append(held_out)
+    assert_array_equal(np.sort(np.concatenate(seen)), np.arange(60))
+
+
+def answers(*by_map):
+    """A stand-in for `right_by_map`: as many held-out rows are right as it says."""
+
+    def right_by_map(rows, codes, n_classes, fitted, held_out, seed):
+        for share in by_map:
+            right_by_map.n_fitted += 1
+            right = np.arange(len(held_out)) < round(share * len(held_out))
+            yield right.astype(float)
+        right_by_map.n_ended += 1
+
+    right_by_map.n_fitted = right_by_map.n_ended = 0
+    return right_by_map
+
+
+def chosen(monkeypatch, judged, n_rows=300):
+    monkeypatch.setattr(choose, "right_by_map", judged)
+    rows = np.zeros((n_rows, 1), dtype=np.float32)
+    return choose_map(rows, np.arange(n_rows) % 2, 2)
 
 
 def test_a_map_is_chosen_where_it_helps(rows):
-    right = held_out_answers(*rows, 2, PROBLEM)
-    accuracy = right.mean(axis=1)
-    chosen = choose_round(right)
-    assert chosen > 0
-    assert accuracy[chosen] > accuracy[0] + 0.1
+    X, codes = rows
+    number = choose_map(X, codes, 2)
+    assert number > 0
+    right = [np.array(list(right_by_map(X, codes, 2, *fold))) for fold in folds(codes)]
+    accuracy = np.concatenate(right, axis=1).mean(axis=1)
+    assert accuracy[number] == accuracy.max() > accuracy[0] + 0.1
 
 
-def test_maps_of_nothing_answer_as_no_map_does(random):
-    rows = np.zeros((30, 2), dtype=np.float32)
-    right = held_out_answers(rows, random.integers(2, size=30), 2, PROBLEM)
-    assert right.any()
-    for place in range(1, 1 + N_ROUNDS):
-        assert_array_equal(right[place], right[0])
-    assert choose_round(right) == 0
+def test_no_map_where_none_helps():
+    # Every direction is as good as any other: the class is told by the radius.
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 2)).astype(np.float32)
+    assert choose_map(rows, (np.linalg.norm(rows, axis=1) > 1.2).astype(int), 2) == 0
 
 
-def test_equals_go_to_the_fewest_rounds():
-    right = np.zeros((4, 10), dtype=bool)
-    right[1, :6] = right[3, :6] = True
-    right[2, 4:10] = True
-    assert choose_round(right) == 1
-    right[0, 3:9] = True
-    assert choose_round(right) == 0
+def test_labels_by_chance_rarely_choose_a_map(random):
+    maps = [
+        choose_map(
+            random.normal(size=(60, 5)).astype(np.float32),
+            random.permutation(60) % 2,
+            2,
+        )
+        for _ in range(60)
+    ]
+    # The best of four maps is in front by half a standard error most of the time.
+    assert np.mean(np.array(maps) > 0) < 0.5
 
 
-@pytest.mark.parametrize("n_rows", [1, 2])
-def test_too_few_rows_to_hold_any_out(n_rows):
-    rows = np.arange(2.0 * n_rows, dtype=np.float32).reshape(n_rows, 2)
-    assert choose_round(held_out_answers(rows, np.arange(n_rows), 2, PROBLEM)) == 0
+def test_equals_go_to_the_gentlest(monkeypatch):
+    assert chosen(monkeypatch, answers(0.5, 0.7, 0.8, 0.6, 0.8)) == 2
+    assert chosen(monkeypatch, answers(0.8, 0.7, 0.8, 0.7, 0.8)) == 0
+    assert chosen(monkeypatch, answers(0.8, 0.8, 0.8, 0.8, 0.8)) == 0
 
 
-def test_threads_change_nothing(rows, monkeypatch):
-    monkeypatch.setattr(adaptive, "_QUERIES_PER_CHUNK", 16)
-    one = held_out_answers(*rows, 2, PROBLEM)
-    assert_array_equal(held_out_answers(*rows, 2, PROBLEM, n_threads=3), one)
+@pytest.mark.parametrize(("n_rows", "number"), [(60, 0), (600, 1)])
+def test_few_rows_ask_for_a_clearer_lead(n_rows, number, monkeypatch):
+    def right_by_map(rows, codes, n_classes, fitted, held_out, seed):
+        # A map wins two rows in twenty, and loses one.
+        place = np.arange(len(held_out)) / len(held_out)
+        yield (place < 0.5).astype(float)
+        yield ((place > 0.045) & (place < 0.6)).astype(float)
+
+    assert chosen(monkeypatch, right_by_map, n_rows) == number
 
 
-def test_the_bandwidth_is_measured_on_the_fold(rows):
-    given = held_out_answers(*rows, 2, replace(PROBLEM, sigma=1e-3))
-    assert_array_equal(held_out_answers(*rows, 2, PROBLEM), given)
+def test_maps_that_fall_behind_are_given_up(monkeypatch):
+    judged = answers(0.9, 0.5, 0.99, 0.99, 0.99)
+    assert chosen(monkeypatch, judged) == 0
+    # Nothing but the first map, and no other fold.
+    assert judged.n_fitted == 2
+    judged = answers(0.7, 0.9, 0.5, 0.99, 0.99)
+    assert chosen(monkeypatch, judged) == 1
+    # The second map of the first fold is the last that is tried.
+    assert judged.n_fitted == 3 + 2 + 2
 
 
-def test_a_sample_of_pairs(random):
-    points = np.repeat(random.normal(size=(20, 2)), 2, axis=0).astype(np.float32)
-    codes = np.tile([0, 0, 0, 1], 10)
-    training = build_training_set(points, codes, 2)
-    rows, sampled = sample_pairs(training, 12)
-    assert len(rows) == len(sampled) == 12
-    given = {(tuple(row), code) for row, code in zip(points.tolist(), codes.tolist())}
-    taken = {(tuple(row), code) for row, code in zip(rows.tolist(), sampled.tolist())}
-    assert taken <= given
-    assert len(taken) == 12
-    rows, sampled = sample_pairs(training, 10**6)
-    assert len(rows) == training.n_pairs == 30
+def test_no_more_folds_than_the_choice_needs(monkeypatch):
+    for n_rows, n_folds in ((300, 3), (1000, 2), (2000, 1)):
+        judged = answers(0.5, 0.6, 0.7, 0.8, 0.9)
+        assert chosen(monkeypatch, judged, n_rows) == 4
+        assert judged.n_fitted == n_folds * (1 + N_MAPS)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 29])
+def test_too_few_rows_to_hold_any_out(n_rows, monkeypatch):
+    judged = answers(0.0, 1.0, 1.0, 1.0, 1.0)
+    assert chosen(monkeypatch, judged, n_rows) == 0
+    assert judged.n_fitted == 0
+
+
+def test_nothing_to_learn(random):
+    rows = random.normal(size=(60, 3)).astype(np.float32)
+    assert choose_map(rows, np.zeros(60, dtype=int), 1) == 0
+    assert choose_map(rows, np.zeros(60, dtype=int), 2) == 0
+    assert choose_map(np.ones_like(rows), np.arange(60) % 2, 2) == 0
+    # Rows of one class but one: not every fold has something to learn.
+    alone = np.zeros(60, dtype=int)
+    alone[7] = 1
+    assert choose_map(rows, alone, 2) == 0
+
+
+def test_constant_columns_change_nothing(rows):
+    X, codes = rows
+    wide = np.column_stack([np.full(240, 7.0, dtype=np.float32), X])
+    fold = next(folds(codes))
+    plain, *_ = right_by_map(X, codes, 2, *fold)
+    also, *_ = right_by_map(wide, codes, 2, *fold)
+    assert_array_equal(also, plain)
+    assert choose_map(wide, codes, 2) > 0
+
+
+def test_rows_far_from_the_origin_are_told_apart(rows):
+    X, codes = rows
+    far = X + np.float32(1000.0)
+    for fold in folds(codes):
+        near = np.array(list(islice(right_by_map(X, codes, 2, *fold), 2)))
+        same = near == np.array(list(islice(right_by_map(far, codes, 2, *fold), 2)))
+        assert same.mean() > 0.98
+
+
+def test_75_rows_of_iris_do_not_lose(random):
+    # Any map is as good as none here: one that leads by a row or two is no better.
+    X, y = load_iris(return_X_y=True)
+    lost = []
+    for _ in range(20):
+        order = random.permutation(150)
+        rows, codes = X[order].astype(np.float32), y[order]
+        number = choose_map(rows[:75], codes[:75], 3)
+        right = right_by_map(rows, codes, 3, np.arange(75), np.arange(75, 150))
+        accuracy = [found.mean() for found in right]
+        lost.append(accuracy[0] - accuracy[number])
+    assert np.mean(lost) < 0.005
+    assert np.mean(np.array(lost) > 0) < 0.15

@@ -10,15 +10,14 @@ from sklearn.datasets import load_iris
 
 import knngraph.metric.place as place
 from knngraph import KNNGraphClassifier
-from knngraph.inference.adaptive import QueryProblem
-from knngraph.metric.place import place_training_rows
+from knngraph.graph.training_set import build_training_set
+from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
+from knngraph.metric.place import place_training_rows, sample_pairs
 
 # How well greedy walks do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::knngraph.exceptions.LookupAgreementWarning"
 )
-
-PROBLEM = QueryProblem(16, 0.0, 0.3, 0.02)
 
 
 def needle(random, n, n_features=15):
@@ -33,12 +32,11 @@ def test_a_map_finds_the_needle(inference, random):
     X_test, y_test = needle(random, 400)
     scores = {}
     for metric in ("euclidean", "learned", "auto"):
-        # The plain vote and no lens: what is compared is the metric alone.
+        # The plain vote: what is compared is the metric alone.
         model = KNNGraphClassifier(
             inference=inference,
             metric=metric,
             vote="labels",
-            query_metric="same",
             ef=32,
             random_state=0,
         ).fit(X, y)
@@ -53,32 +51,59 @@ def test_no_map_where_none_helps():
     random = np.random.default_rng(0)
     X = random.normal(size=(300, 2))
     y = (np.linalg.norm(X, axis=1) > 1.2).astype(int)
-    space, _ = place_training_rows(X, y, 2, "auto", PROBLEM)
+    space, _ = place_training_rows(X, y, 2, "auto")
     assert (space.metric, space.linear) == ("euclidean", None)
 
 
 def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
     X, y = digits[0][:300], digits[1][:300]
     plain = KNNGraphClassifier(random_state=0).fit(X, y)
-    monkeypatch.setattr(place, "choose_round", lambda right: 0)
+    monkeypatch.setattr(place, "choose_map", lambda *rows, seed: 0)
     model = KNNGraphClassifier(metric="auto", random_state=0).fit(X, y)
     assert model.metric_ == "euclidean"
     assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
 
 
-def test_automatic_rounds_give_their_map(random, monkeypatch):
+def test_the_map_that_was_chosen_is_learned_from_all_rows(random, monkeypatch):
     X, y = needle(random, 200)
-    learned, _ = place_training_rows(X, y, 2, "learned", PROBLEM)
-    for n_rounds in (1, 3):
-        monkeypatch.setattr(place, "choose_round", lambda right, n=n_rounds: n)
-        space, _ = place_training_rows(X, y, 2, "auto", PROBLEM)
-        assert np.array_equal(space.linear, learned.linear) == (n_rounds == 3)
+    plain, training = place_training_rows(X, y, 2, "euclidean")
+    factors = gradient_maps(training.points, training.pair_code, 2)
+    maps = [symmetric_map(factor) for factor in factors]
+    assert len(maps) == N_MAPS
+    for number, linear in enumerate(maps, start=1):
+        monkeypatch.setattr(place, "choose_map", lambda *rows, seed, n=number: n)
+        space, _ = place_training_rows(X, y, 2, "auto")
+        assert_array_equal(space.linear, linear)
+    learned, _ = place_training_rows(X, y, 2, "learned")
+    assert_array_equal(learned.linear, maps[-1])
+    assert_array_equal(learned.center, plain.center)
+
+
+def test_the_order_of_the_rows_changes_no_map(random):
+    X, y = needle(random, 300)
+    space, training = place_training_rows(X, y, 2, "auto", seed=3)
+    order = random.permutation(300)
+    other, moved = place_training_rows(X[order], y[order], 2, "auto", seed=3)
+    assert_array_equal(other.linear, space.linear)
+    assert_array_equal(moved.points, training.points)
+    assert_array_equal(moved.node_of_row, training.node_of_row[order])
+
+
+def test_threads_change_no_bytes(random):
+    X, y = needle(random, 400)
+    one, two = (
+        KNNGraphClassifier(metric="auto", random_state=0, n_jobs=n).fit(X, y)
+        for n in (1, 3)
+    )
+    assert one.metric_ == "learned"
+    assert one._model.space.linear.tobytes() == two._model.space.linear.tobytes()
+    assert_array_equal(one._model.training.points, two._model.training.points)
 
 
 def test_rows_are_centered_scaled_and_mapped(random):
     X, y = needle(random, 100)
     for scale in (1.0, 1e-20, 1e20):
-        space, training = place_training_rows(X * scale, y, 2, "learned", PROBLEM)
+        space, training = place_training_rows(X * scale, y, 2, "learned")
         expected = ((X * scale - space.center) / space.scale) @ space.linear
         assert_allclose(space.map_rows(X * scale), expected, rtol=1e-5, atol=1e-5)
         assert_array_equal(
@@ -88,7 +113,7 @@ def test_rows_are_centered_scaled_and_mapped(random):
 
 def test_a_row_is_mapped_alike_in_any_block(random):
     X, y = needle(random, 300, n_features=40)
-    space, _ = place_training_rows(X, y, 2, "learned", PROBLEM)
+    space, _ = place_training_rows(X, y, 2, "learned")
     together = space.map_rows(X)
     alone = np.concatenate([space.map_rows(row[None]) for row in X])
     assert_array_equal(together, alone)
@@ -157,3 +182,35 @@ def test_bandwidths_are_in_mapped_units(random):
     mapped = model._model.space.map_rows(X) * model._model.space.scale
     plain = KNNGraphClassifier(inference="adaptive", random_state=0).fit(mapped, y)
     assert_allclose(model.query_bandwidth_, plain.query_bandwidth_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["learned", "auto"])
+def test_constant_columns_and_rows_that_are_all_the_same(metric, random):
+    X, y = needle(random, 200)
+    X[:, 5] = -3.0
+    model = KNNGraphClassifier(metric=metric, ef=32, random_state=0).fit(X, y)
+    assert model.metric_ == "learned"
+    assert model.score(X, y) > 0.9
+    same = KNNGraphClassifier(metric=metric).fit(np.ones((60, 3)), np.arange(60) % 2)
+    assert same.metric_ == "euclidean"
+
+
+def test_sparse_rows_choose_as_dense_ones_do(digits):
+    X, y = digits[0][:300], digits[1][:300] % 3
+    dense, _ = place_training_rows(X, y, 3, "auto")
+    thin, _ = place_training_rows(sparse.csr_array(X), y, 3, "auto")
+    assert dense.metric == thin.metric
+
+
+def test_a_sample_of_pairs(random):
+    points = np.repeat(random.normal(size=(20, 2)), 2, axis=0).astype(np.float32)
+    codes = np.tile([0, 0, 0, 1], 10)
+    training = build_training_set(points, codes, 2)
+    rows, sampled = sample_pairs(training, 12)
+    assert len(rows) == len(sampled) == 12
+    given = {(tuple(row), code) for row, code in zip(points.tolist(), codes.tolist())}
+    taken = {(tuple(row), code) for row, code in zip(rows.tolist(), sampled.tolist())}
+    assert taken <= given
+    assert len(taken) == 12
+    rows, sampled = sample_pairs(training, 10**6)
+    assert len(rows) == training.n_pairs == 30

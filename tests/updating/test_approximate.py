@@ -8,8 +8,8 @@ import numpy as np
 import psutil
 from sklearn.datasets import make_classification
 
-from benchmarks.soak import GROWTH_LIMIT, Findings
 from knngraph import KNNGraphClassifier
+from tests.soak import GROWTH_LIMIT, Findings
 from tests.updating.fresh import INFERENCES
 
 N_SEEDS = 2

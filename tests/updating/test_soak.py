@@ -1,10 +1,10 @@
-"""The short form of `python -m benchmarks.soak`, and that it would tell."""
+"""The short form of `python -m tests.soak`, and that it would tell."""
 
 import numpy as np
 import pytest
 
-from benchmarks.soak import OPERATIONS, Findings, Soak, report, soak
 from knngraph.updating.change import Change
+from tests.soak import OPERATIONS, Findings, Soak, report, soak
 
 
 def test_mixed_operations_are_answered_right_and_memory_stays(tried):

@@ -1,1 +1,0 @@
-"""Pictures in scikit-learn's shape: arrays in, axes out, matplotlib inside `plot`."""
