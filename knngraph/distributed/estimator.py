@@ -72,6 +72,7 @@ from knngraph.distributed.whole import (
     free_parameters,
     shown_attributes,
 )
+from knngraph.exceptions import warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.index.build import walk_for
 from knngraph.inference.answer import PredictOptions
@@ -545,7 +546,7 @@ def _place_block(X: Any, y: Any, space: Any, *, first: int, **how: Any) -> Any:
 def _warn_again(messages: list[Any]) -> None:
     """Warnings of the tasks that fit, from the call of fit."""
     for message in messages:
-        warnings.warn(message, stacklevel=5)
+        warn_once(str(message), type(message))
 
 
 def _warn_of_unsolved(n_unsolved: int, gap: float) -> None:

@@ -43,9 +43,9 @@ from knngraph.space import Space
 # the number of tasks stays within what a scheduler can handle.
 _SEARCHED_BYTES, _SEARCHES = 2 * 2**20, 64
 # Bytes that a patch fetches at most, or an eighth of a large partition.
-_FETCHED_BYTES, _PATCHES = 16 * 2**20, 8
+_FETCHED_BYTES, _PATCHES = 8 * 2**20, 8
 # Coordinates of the class samples, which every worker holds.
-_CLASS_SAMPLE_BYTES = 8 * 2**20
+_CLASS_SAMPLE_BYTES = 4 * 2**20
 # Nodes whose lists say how wide the bandwidths are.
 _BANDWIDTH_NODES = 20_000
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.distributed.collections import given_labels, numeric_rows
-from knngraph.distributed.tasks import Held
+from knngraph.distributed.tasks import Held, give_back_freed
 from knngraph.graph.training_set import (
     TrainingSet,
     build_training_set,
@@ -243,6 +243,7 @@ def with_index(
     partition: Partition, M: int, ef_construction: int, seed: int, n_threads: int
 ) -> Partition:
     """Build the index of a partition."""
+    give_back_freed()  # of the pilot, and of blocks that have become pieces
     points = partition.training.points
     if not len(points):
         return partition

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from knngraph.distributed.collections import given_labels, numeric_rows
-from knngraph.distributed.tasks import Held, compute, own_threads, task
+from knngraph.distributed.tasks import Held, compute, homes_of, own_threads, task
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.training_set import row_hashes
 from knngraph.index.build import LOOKUP_EF
@@ -148,7 +148,9 @@ def fit_pilot(
     sample = partial(_sample, share=share, limit=limit)
     parts = [task(sample, X, y, name="sample") for X, y in blocks]
     fit = partial(_fit, estimator=estimator, limit=limit, n_centroids=n_centroids)
-    ((shared, shown, warned),) = compute(task(fit, parts, name="pilot"))
+    # Always on the same worker: what it loads for this, others do not.
+    pilot = task(fit, parts, name="pilot", home=homes_of(1)[0])
+    ((shared, shown, warned),) = compute(pilot)
     return shared, shown, warned
 
 

@@ -1,6 +1,6 @@
 """Nearest nodes over all partitions: search each of them, keep the best."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -92,6 +92,7 @@ def nearest_over(
         `Lists` of numbers among all nodes; equal distances in their order.
     """
     asked: list[Any] = [(queries, None)] * len(partitions)
+    share, options = _share_of_partition(k, layout, options)
     if layout.n_probes is not None and layout.n_probes < len(partitions):
         route = partial(
             _routes,
@@ -102,7 +103,7 @@ def nearest_over(
         )
         routed = task(route, queries, name="route", home=home)
         asked = items(routed, len(partitions), name="route", home=home)
-    search = partial(search_partition, k=k, options=options)
+    search = partial(search_partition, k=share, options=options)
     found = [
         task(search, part, some, name="search", home=there)
         for part, some, there in zip(partitions, asked, layout.homes)
@@ -185,6 +186,24 @@ def merge_lists(
     if counts is not None:
         counts = np.take_along_axis(counts, nearest, axis=1)
     return Lists(ids, squared, counts)
+
+
+def _share_of_partition(
+    k: int, layout: Layout, options: SearchOptions
+) -> tuple[int, SearchOptions]:
+    """Nodes that one partition is searched for, and how wide.
+
+    Rows go to partitions by their hash, so that of the `k` nearest each holds about
+    k / P, with a variance below that. Four standard deviations more miss one in some
+    hundred thousand; the search narrows in proportion, but not below 32.
+    """
+    n_partitions = layout.router.n_partitions
+    if options.exact or layout.router.centroids is not None or k == 1:
+        return k, options
+    mean = k / n_partitions
+    share = min(k, int(np.ceil(mean + 4.0 * np.sqrt(mean))) + 1)
+    ef = max(share, min(options.ef, 32), int(np.ceil(options.ef * share / k)))
+    return share, replace(options, ef=ef)
 
 
 def _routes(
