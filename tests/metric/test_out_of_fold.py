@@ -8,7 +8,6 @@ from sklearn.datasets import make_classification
 from knngraph import KNNGraphClassifier
 from knngraph.metric.choose import folds
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps
-from knngraph.metric.out_of_fold import OutOfFold
 from knngraph.metric.place import place_training_rows, sample_pairs
 
 
@@ -96,8 +95,3 @@ def test_folds_follow_the_rows_through_changes():
     assert_array_equal(fold_now[:130], fold_of_row[20:])
     assert (fold_now[130:] == -1).all()
     assert np.isfinite(model.predict_proba(X)).all()
-
-
-def test_rows_that_lead_to_no_map_of_a_fold_are_all_used():
-    none = OutOfFold(np.empty((0, 2, 2), np.float32), np.full(3, -2, np.int8))
-    assert none.honest_pairs().tolist() == [0, 1, 2]
