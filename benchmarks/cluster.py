@@ -98,7 +98,7 @@ def answers_of(fitted: Any, X: np.ndarray) -> dict[str, np.ndarray]:
     """Labels by every inference, lookups by a search that misses next to nothing."""
     prefix, answers = "estimator__" if hasattr(fitted, "estimator") else "", {}
     for inference in INFERENCES:
-        ef = 64 if inference == "lookup" else None
+        ef = 512 if inference == "lookup" else None
         fitted.set_params(**{f"{prefix}inference": inference, f"{prefix}ef": ef})
         answers[inference] = fitted.predict(X)
     return answers

@@ -24,11 +24,14 @@ from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     VoteWeightCache,
 )
+from knngraph.parallel import chunk_bounds
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain
 # vote comes first: it wins among equals.
 NUGGET_FACTORS = (1.0, 1.0 / 3.0, 10.0 / 3.0)
 NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
+# Votes whose weights are looked up at once: bounds the memory.
+_VOTES_PER_BLOCK = 16384
 
 
 def label_probability(
@@ -114,10 +117,12 @@ class VoteWeights:
 
     def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Share that one row on each of some nodes had in the vote on a pair."""
-        place = self.place[pairs]
-        return np.where(self.ids[place] == nodes[:, None], self.per_row[place], 0).sum(
-            axis=1
-        )
+        share = np.empty(len(pairs))
+        for start, stop in chunk_bounds(len(pairs), _VOTES_PER_BLOCK):
+            place = self.place[pairs[start:stop]]
+            there = self.ids[place] == nodes[start:stop, None]
+            share[start:stop] = np.where(there, self.per_row[place], 0).sum(axis=1)
+        return share
 
 
 def share_of_every_row(
