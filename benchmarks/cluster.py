@@ -303,7 +303,7 @@ def main() -> None:
     parser.add_argument(
         "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA")
     )
-    parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--only", nargs="*", default=["scale", "sets", "faults"])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
