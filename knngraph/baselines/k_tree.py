@@ -208,7 +208,8 @@ class KTreeClassifier(BaselineClassifier):
                 stacklevel=5,
             )
         self.n_iter_ = int(min(n_steps.max(), self.max_iter))
-        return np.clip(np.diff(self.reconstruction_.indptr), 1, max(1, X.shape[0] - 1))
+        lengths = np.diff(self.reconstruction_.indptr).astype(np.intp)
+        return np.clip(lengths, 1, max(1, X.shape[0] - 1))
 
     def _grow_tree(self, X: np.ndarray) -> DecisionTreeClassifier:
         tree = DecisionTreeClassifier(
