@@ -245,15 +245,12 @@ class _Rows:
         points = self.training.points[nodes].astype(np.float64)
         return np.sqrt(((points - mapped) ** 2).sum(axis=1)) * self.scale
 
-    def own_share(self, pair: int) -> float:
-        """Share of its vote that the label of a pair gets."""
-        return 1.0 if self.reliability is None else float(self.reliability.own[pair])
-
-    def rival(self, pair: int) -> Any:
-        """Class that gets the rest, where labels may be wrong."""
+    def doubt(self, pair: int) -> dict[str, Any]:
+        """Reliability and rival of the label of a pair, where labels may be wrong."""
         if self.reliability is None:
-            return None
-        return self.labels[int(self.reliability.rival[pair])]
+            return {}
+        rival = self.labels[int(self.reliability.rival[pair])]
+        return {"reliability": float(self.reliability.own[pair]), "rival": rival}
 
     def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
         """Pairs of a node, and the share of its rows that each stands for."""
@@ -308,8 +305,7 @@ def _adaptive_answers(
                 label=rows.labels[int(model.training.pair_code[pair])],
                 weight=float(weight * part),
                 distance=float(distance),
-                reliability=rows.own_share(pair),
-                rival=rows.rival(pair),
+                **rows.doubt(pair),
             )
             for node, weight, distance in zip(
                 nodes, weights, rows.distances(query, nodes)
