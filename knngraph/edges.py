@@ -40,7 +40,6 @@ class RowLists:
         nodes : ndarray of shape (n, n_listed)
             Nearest first; they hold at least `k` rows, or all.
         squared : ndarray of shape (n, n_listed)
-        k : int
 
         Returns
         -------

@@ -119,8 +119,6 @@ def map_chunks(
     function : callable
         Works on rows `start` to `stop`; must release the interpreter lock for
         the threads to pay.
-    n_rows, rows_per_chunk : int
-    n_threads : int
     advance : callable or None
         Called with the number of rows done as chunks finish (progress).
     limit_blas : bool, default=True

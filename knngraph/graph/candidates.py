@@ -40,8 +40,6 @@ def nearest_pairs(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     pairs : ndarray of shape (n,)
     limit : int
         Largest number of candidates a pair.
@@ -130,20 +128,12 @@ def nearest_of_same_class(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     limit : int
         Nearest neighbors that are candidates anyway.
     quota : int
         Candidates of the same class that a pair needs.
     pairs : ndarray of shape (n,) or None, default=None
         Pairs to search for; None for all.
-    seed : int, default=0
-    n_threads : int, default=1
-
-    Returns
-    -------
-    SameClass
     """
     random = np.random.default_rng(seed)
     place = np.full(training.n_pairs, -1, dtype=np.intp)
@@ -198,8 +188,6 @@ def pairs_short_of_own_class(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     wanted : ndarray of shape (n_classes,)
         Candidates of the same class that a pair of every class needs.
     limit : int

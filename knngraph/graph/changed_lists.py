@@ -37,14 +37,12 @@ def change_neighbors(
     ----------
     neighbors : Neighbors
         Before the change.
-    change : ChangedRows
     index : SearchIndex
         Over the nodes there are now.
     n_listed : int
         Number of neighbors wanted.
     anew : bool, default=False
         Search all nodes.
-    n_threads : int, default=1
 
     Returns
     -------

@@ -47,19 +47,10 @@ def represent_fully(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    same_class : SameClass
-    problem : Problem
     max_neighbors : int
         Nearest neighbors to begin with.
-    n_threads : int, default=1
     advance : callable or None
         Called with the number of pairs that are certified.
-
-    Returns
-    -------
-    Representation
     """
     n = training.n_pairs
     # Half the tolerance for the solver leaves room for rounding in the check.
@@ -159,13 +150,10 @@ def find_violators(
 
     Parameters
     ----------
-    training : TrainingSet
-    problem : Problem
     active : ndarray of shape (n,)
     weights : CSR array of shape (n, n_pairs)
         Solutions of the active pairs.
     lambda_max : ndarray of shape (n,)
-    n_threads : int
     scanned : tuple of int or None
         First pair, and the one behind the last, to check against; None for all.
 

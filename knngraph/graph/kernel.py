@@ -50,10 +50,6 @@ def median_bandwidth(points: np.ndarray) -> float:
     points : ndarray of shape (n_nodes, n_features), float32
         In random order: above `MEDIAN_SAMPLE` rows only the first are used.
 
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> import numpy as np
@@ -72,17 +68,7 @@ def median_bandwidth(points: np.ndarray) -> float:
 
 
 def neighbors_bandwidth(neighbors: Neighbors, k: int) -> float:
-    """Root of the median squared distance to the `k`-th nearest other row.
-
-    Parameters
-    ----------
-    neighbors : Neighbors
-    k : int
-
-    Returns
-    -------
-    float
-    """
+    """Root of the median squared distance to the `k`-th nearest other row."""
     squared = np.repeat(neighbors.squared_distance_to(k), neighbors.counts)
     return _positive_root(float(np.median(squared)), neighbors.squared)
 

@@ -79,22 +79,13 @@ def learn_graph(
 
     Parameters
     ----------
-    training : TrainingSet
     neighbors : Neighbors
         At least `max_neighbors` and the largest density scale, where there are
         as many.
-    settings : GraphSettings
     exact : bool
         Whether the representation is certified against all rows.
     represent : callable or None
         Takes the place of `represent_fully` and `represent_locally`.
-    seed : int, default=0
-    n_threads : int, default=1
-    verbose : int, default=0
-
-    Returns
-    -------
-    LearnedGraph
     """
     problem = graph_problem(training, neighbors, settings)
     same_class = nearest_of_same_class(
@@ -144,11 +135,7 @@ def learn_pairs(
         Holds the candidates of the pairs.
     neighbors : Neighbors
         Of the nodes of the pairs at least.
-    settings : GraphSettings
-    problem : Problem
     pairs : ndarray of shape (n,)
-    seed : int, default=0
-    n_threads : int, default=1
 
     Returns
     -------
@@ -231,7 +218,6 @@ def graph_over_rows(training: TrainingSet, weights: Any) -> Any:
 
     Parameters
     ----------
-    training : TrainingSet
     weights : CSR array of shape (n_pairs, n_pairs)
 
     Returns

@@ -43,7 +43,6 @@ class Neighbors:
 
         Parameters
         ----------
-        k : int
         nodes : slice, default=all
 
         Returns
@@ -129,12 +128,6 @@ def nearest_others(
         Number of rows on every node.
     k : int
         Number of other nodes wanted; fewer where there are fewer.
-    n_threads : int, default=1
-    advance : callable or None
-
-    Returns
-    -------
-    Neighbors
 
     Examples
     --------

@@ -42,10 +42,8 @@ def check_precision(
 
     Parameters
     ----------
-    space : Space
     X : ndarray or CSR of shape (n_rows, n_features)
         The rows as the user gave them.
-    training : TrainingSet
     neighbors : Neighbors
         Of the first nodes at least.
     labeled : bool, default=True
@@ -94,7 +92,6 @@ def nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndarr
 
     Parameters
     ----------
-    training : TrainingSet
     ids : ndarray of shape (n, k)
         Nodes around others, nearest first.
 
@@ -118,7 +115,6 @@ def may_be_blurred(
 
     Parameters
     ----------
-    training : TrainingSet
     nodes : ndarray of shape (n,)
     ids : ndarray of shape (n, k)
         Nodes around them, nearest first.

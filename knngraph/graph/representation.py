@@ -95,8 +95,6 @@ def solve(
 
     Parameters
     ----------
-    training : TrainingSet
-    problem : Problem
     pairs : ndarray of shape (n,)
     candidates : ndarray of shape (n, width)
         Packed to the left, padded with -1.
@@ -106,10 +104,6 @@ def solve(
         lambda* where it is known, else 0.
     n_iter : ndarray of shape (n,)
         Iterations spent on a pair before.
-
-    Returns
-    -------
-    Solution
     """
     from knngraph.graph import _fista
 
@@ -164,18 +158,8 @@ def represent_locally(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    same_class : SameClass
-    problem : Problem
     max_neighbors : int
         Nearest neighbors that are candidates.
-    n_threads : int, default=1
-    advance : callable or None
-
-    Returns
-    -------
-    Representation
     """
     all_pairs = np.arange(training.n_pairs)
     representation = represent_pairs(
@@ -303,7 +287,6 @@ def represent_new_rows(
 
     Parameters
     ----------
-    training : TrainingSet
     problem : Problem
         As fit has learned it.
     rows : ndarray of shape (n_rows, n_features), float32

@@ -128,7 +128,6 @@ def represent_again(
 
     Parameters
     ----------
-    solved : Solved
     training, neighbors, same_class, problem, max_neighbors
         As in `represent_locally`, of the rows there are now.
     **how

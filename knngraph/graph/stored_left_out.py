@@ -52,15 +52,9 @@ def stored_votes_left_out(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    same_class : SameClass
-    problem : Problem
-    max_neighbors : int
     self_weights : sequence of float
         Several values cost no more than one.
     pairs : ndarray of shape (n,)
-    n_threads : int, default=1
 
     Returns
     -------

@@ -124,16 +124,11 @@ def build_training_set(
     rows : ndarray of shape (n_rows, n_features), float32
         Mapped rows (see `knngraph.space`).
     codes : ndarray of shape (n_rows,)
-    n_classes : int
     seed : int, default=0
         Seed of the hash that orders the nodes.
     place_of_row : ndarray of shape (n_training_rows,) or None
         Where copies were put together before: which of `rows` every training row
         is. `codes` then are those of the training rows.
-
-    Returns
-    -------
-    TrainingSet
 
     Examples
     --------
@@ -176,7 +171,6 @@ def random_pairs(training: TrainingSet, limit: int) -> np.ndarray:
 
     Parameters
     ----------
-    training : TrainingSet
     limit : int
         Largest number of pairs.
 
@@ -205,7 +199,6 @@ def training_set_of_pairs(
         Distinct rows.
     pair_node, pair_code, pair_count : ndarray of shape (n_pairs,)
         Sorted by node, then class.
-    n_classes : int
 
     Returns
     -------

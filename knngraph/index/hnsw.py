@@ -120,7 +120,6 @@ class HNSWIndex:
         points : ndarray of shape (n, n_features), float32
         numbers : ndarray of shape (n,) or None
             By which a search names them, none of them taken; None numbers on.
-        n_threads : int, default=1
         """
         if not len(points):
             return
@@ -235,10 +234,6 @@ class HNSWIndex:
 
     def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
         """A function that finds the node nearest to one row, in few microseconds.
-
-        Parameters
-        ----------
-        ef : int
 
         Returns
         -------

@@ -59,7 +59,6 @@ def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any
 
     Parameters
     ----------
-    model : FittedModel
     classes : ndarray of shape (n_classes,)
 
     Returns
@@ -185,13 +184,6 @@ def search_changes(
     ----------
     before : IndexedRows
         Stays as it is, its index included.
-    pending : PendingRows
-    settings : FitSettings
-    n_threads : int
-
-    Returns
-    -------
-    IndexedRows
     """
     training, hashes = before.training, before.hashes
     if hashes is None:
@@ -288,7 +280,6 @@ def extend_recall(
 
     Parameters
     ----------
-    search_recall : SearchRecall
     index : HNSWIndex
         Without the rows.
     stored : ndarray of shape (n_stored, n_features), float32
@@ -300,7 +291,6 @@ def extend_recall(
         in space.
     walk : {"hnsw", "medoids"}
         The search that is measured.
-    n_threads : int
 
     Returns
     -------
