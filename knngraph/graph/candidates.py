@@ -58,11 +58,8 @@ def nearest_pairs(
     starts = training.node_starts()
     n_on_node = np.diff(starts)[around]
     owner = np.repeat(np.arange(len(pairs)), n_on_node.sum(axis=1))
-    first = np.repeat(starts[around].ravel(), n_on_node.ravel())
-    begin = np.repeat(
-        np.cumsum(n_on_node.ravel()) - n_on_node.ravel(), n_on_node.ravel()
-    )
-    pair = first + np.arange(len(first)) - begin
+    pair = np.repeat(starts[around].ravel(), n_on_node.ravel())
+    pair += ranks(n_on_node.ravel())
     own = pair == pairs[owner]
     keep = ~own | (training.pair_count[pair] > 1)
     owner, pair, own = owner[keep], pair[keep], own[keep]
@@ -72,12 +69,17 @@ def nearest_pairs(
     return pack(owner, pair, len(pairs), limit)
 
 
+def ranks(sizes: np.ndarray) -> np.ndarray:
+    """Number the members of consecutive groups of these sizes, each from 0."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
 def pack(
     owner: np.ndarray, pair: np.ndarray, n_owners: int, limit: int | None = None
 ) -> np.ndarray:
     """Lay out (owner, pair) lists, sorted by owner, as rows padded with -1."""
     counts = np.bincount(owner, minlength=n_owners)
-    rank = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank = ranks(counts)
     width = int(counts.max(initial=0))
     width = width if limit is None else min(width, limit)
     packed = np.full((n_owners, width), -1, dtype=np.intp)

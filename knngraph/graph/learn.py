@@ -21,7 +21,6 @@ from knngraph.graph.representation import (
     Problem,
     Representation,
     represent_locally,
-    represent_pairs,
 )
 from knngraph.graph.training_set import TrainingSet
 from knngraph.progress import stage
@@ -152,7 +151,7 @@ def learn_pairs(
         seed=seed,
         n_threads=n_threads,
     )
-    representation = represent_pairs(
+    representation = represent_locally(
         training, neighbors, same_class, problem, m, pairs, n_threads=n_threads
     )
     consensus = vote(
