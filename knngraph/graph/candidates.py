@@ -89,17 +89,7 @@ def pack(
 
 
 def union(candidates: np.ndarray, extra: np.ndarray) -> np.ndarray:
-    """Rows of both, without repeats, packed to the left.
-
-    Parameters
-    ----------
-    candidates, extra : ndarray of shape (n, any)
-        Padded with -1.
-
-    Returns
-    -------
-    ndarray of shape (n, widest row)
-    """
+    """Rows of both, which -1 pads, without repeats and packed to the left."""
     both = np.concatenate([candidates, extra], axis=1)
     order = np.argsort(both, axis=1, kind="stable")
     ordered = np.take_along_axis(both, order, axis=1)
@@ -165,12 +155,12 @@ def nearest_of_same_class(
             members = np.sort(sample)
         if len(members) > 1:
             asking = short[asking_of_class]
-            found, _ = search_within(
+            found = search_within(
                 training.points[training.pair_node[members]],
                 training.points[training.pair_node[asking]],
                 min(quota + 1, len(members)),
-                seed=seed,
-                n_threads=n_threads,
+                seed,
+                n_threads,
             )
             listed = members[found]
             others = all_but_self(listed, asking)
@@ -186,21 +176,10 @@ def pairs_short_of_own_class(
     limit: int,
     asking: np.ndarray,
 ) -> np.ndarray:
-    """Pairs whose nearest neighbors hold too few of the same class.
+    """Those of the asking pairs whose nearest neighbors hold too few of the class.
 
-    Parameters
-    ----------
-    wanted : ndarray of shape (n_classes,)
-        Candidates of the same class that a pair of every class needs.
-    limit : int
-        Nearest neighbors that are candidates anyway.
-    asking : ndarray of shape (n,)
-        The pairs in question.
-
-    Returns
-    -------
-    ndarray
-        Some of `asking`.
+    `wanted`, of shape (n_classes,), is what a pair of every class needs; `limit`
+    neighbors are candidates anyway.
     """
     short = [asking[:0]]
     step = 65536
@@ -217,20 +196,15 @@ def search_within(
     points: np.ndarray,
     queries: np.ndarray,
     k: int,
-    *,
-    seed: int = 0,
-    n_threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest points of one class, by brute force where that is soon done.
-
-    Returns
-    -------
-    ids, squared : ndarray of shape (n_queries, k)
-    """
+    seed: int,
+    n_threads: int,
+) -> np.ndarray:
+    """Nearest points of one class, by brute force where that is soon done."""
     index: ExactIndex | HNSWIndex
     if len(queries) * float(points.size) <= _BRUTE_FORCE_LIMIT:
         index = ExactIndex(points)
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)
         index.add(points, n_threads=n_threads)
-    return index.nearest(queries, k, ef=ef_for(k), n_threads=n_threads)
+    found, _ = index.nearest(queries, k, ef=ef_for(k), n_threads=n_threads)
+    return found

@@ -136,11 +136,8 @@ def find_violators(
     from knngraph.graph import _violators
 
     gamma, feature_weight, label_weight, discount = problem.kernel.as_tuple()
-    used = np.unique(
-        np.concatenate(
-            [training.pair_node[active], training.pair_node[weights.indices]]
-        )
-    )
+    nodes = training.pair_node
+    used = np.union1d(nodes[active], nodes[weights.indices])
     place = np.full(training.n_nodes, -1, dtype=np.intp)
     place[used] = np.arange(len(used))
     used_points = training.points[used].astype(np.float64)
@@ -151,7 +148,7 @@ def find_violators(
     bounds[lambda_max == 0.0] = np.inf
 
     def scan(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        block = training.points[training.pair_node[start:stop]]
+        block = training.points[nodes[start:stop]]
         features = squared_distances(used_points, block)
         features *= -gamma
         np.exp(features, out=features)
@@ -193,9 +190,6 @@ def find_violators(
 
     rows_per_block = max(16, _BLOCK_BYTES // (8 * len(used)))
     parts = map_chunks(scan, training.n_pairs, rows_per_block, n_threads)
-    if not parts:
-        empty = np.empty(0, dtype=np.int32)
-        return empty, empty, np.empty(0)
     owner, violator, excess = (np.concatenate(column) for column in zip(*parts))
     return owner, violator, excess
 

@@ -45,10 +45,7 @@ class CompositeKernel:
 def median_bandwidth(points: np.ndarray) -> float:
     """Median distance over all pairs of distinct rows.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_nodes, n_features), float32
-        In random order: above `MEDIAN_SAMPLE` rows only the first are used.
+    Rows are in random order: above `MEDIAN_SAMPLE` only the first are used.
 
     Examples
     --------

@@ -69,6 +69,7 @@ class HNSWIndex:
         import hnswlib
 
         self.n_features = n_features
+        # By which a search names its points, ascending.
         self._numbers = np.empty(0, dtype=np.intp)
         self._graph = hnswlib.Index(space="l2", dim=n_features)
         self._graph.init_index(
@@ -90,11 +91,6 @@ class HNSWIndex:
     def n_points(self) -> int:
         """Number of points that a search can find."""
         return len(self._numbers)
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """Numbers by which a search names its points, ascending."""
-        return self._numbers
 
     @property
     def n_places(self) -> int:
