@@ -18,8 +18,9 @@ PRECISION_SAMPLE = 2000
 # Share of rows, determined by rounding, above which `fit` refuses the data.
 TOLERATED_SHARE = 0.01
 _ROUNDING = 2.0**-24
-# What double precision cannot tell apart either is a tie, or a copy.
-_TIE = 2.0**-46
+# What double precision cannot tell apart either is a tie, or a copy. A learned map is
+# good to single precision only: its further digits tell no rows apart.
+_TIE, _TIE_IN_A_MAP = 2.0**-46, 2.0**-20
 # Share of the distance to two rows below which they are one place seen from there.
 _NEXT_TO = 2.0**-13
 
@@ -125,7 +126,8 @@ def _is_blurred(space: Space, X: Any, *rows: np.ndarray) -> np.ndarray:
     # Two that are next to each other are copies with other labels: no precision
     # would add information about the row.
     two = _lengths(first - rival) > _NEXT_TO * to_first
-    return (gap < 2.0 * moved[0] + moved[1] + moved[2]) & (gap > _TIE * size) & two
+    tie = _TIE if space.linear is None else _TIE_IN_A_MAP
+    return (gap < 2.0 * moved[0] + moved[1] + moved[2]) & (gap > tie * size) & two
 
 
 def _rows_differ(
