@@ -530,7 +530,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         """
         check_is_fitted(self)
         model = self._present_model
-        return rank_suspects(model.training, model.left_out.answers, self.classes_, k=k)
+        return rank_suspects(model.training, model.left_out, self.classes_, k=k)
 
     def kneighbors_graph(self) -> Any:
         """Learned neighbors of the training rows.
