@@ -38,9 +38,7 @@ def nearest_nodes(
 
 def rows_on_nodes(training: TrainingSet) -> np.ndarray:
     """Number of rows on every node, also where it is not known which they are."""
-    counts = np.zeros(training.n_nodes, dtype=np.intp)
-    np.add.at(counts, training.pair_node, training.pair_count)
-    return counts
+    return np.bincount(training.pair_node, training.pair_count).astype(np.intp)
 
 
 def find_edited(
