@@ -370,14 +370,9 @@ class FittedModel:
 
         Parameters
         ----------
-        options : PredictOptions
         walk : {"hnsw", "medoids"}
         probabilities : bool, default=False
             Whether probabilities are computed, not only classes.
-
-        Returns
-        -------
-        QueryModel
         """
         lookup = options.inference == "lookup"
         return QueryModel(

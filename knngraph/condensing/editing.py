@@ -24,7 +24,6 @@ def nearest_nodes(
     ----------
     index : SearchIndex over `points`
     points : ndarray of shape (n_nodes, n_features), float32
-    n_threads : int, default=1
 
     Returns
     -------

@@ -71,11 +71,6 @@ def make_plan(
         For the loss plus its standard error.
     choices : sequence of bool
         Whether to drop edited rows: one value, or both to choose from.
-    n_threads : int, default=1
-
-    Returns
-    -------
-    Plan
     """
     n_nodes = training.n_nodes
     n_folds = min(FOLDS, n_nodes)

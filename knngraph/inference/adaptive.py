@@ -89,12 +89,9 @@ def search_candidates(
 
     Parameters
     ----------
-    index : SearchIndex
     queries : ndarray of shape (n_queries, n_features), float32
-    problem : QueryProblem
     ef : int, default=1
         `ef` of the search; at least twice the number of candidates is used.
-    n_threads : int, default=1
 
     Returns
     -------
@@ -115,10 +112,7 @@ def leave_one_out_candidates(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     pairs : ndarray of shape (n,)
-    n_neighbors : int
 
     Returns
     -------

@@ -117,8 +117,6 @@ def answer_codes(model: QueryModel, options: PredictOptions, X: Any) -> np.ndarr
 
     Parameters
     ----------
-    model : QueryModel
-    options : PredictOptions
     X : ndarray or CSR of shape (n_queries, n_features)
 
     Returns
@@ -154,8 +152,6 @@ def answer_probabilities(
 
     Parameters
     ----------
-    model : QueryModel
-    options : PredictOptions
     X : ndarray or CSR of shape (n_queries, n_features)
 
     Returns

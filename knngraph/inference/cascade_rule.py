@@ -229,7 +229,6 @@ def lowest_margin(
         1 where only the stored answer is right, -1 where only the adaptive is.
     counts : ndarray of shape (n,)
         Rows that each stands for.
-    tolerance : float
 
     Returns
     -------

@@ -125,9 +125,6 @@ def leave_one_out(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
     pairs : ndarray of shape (n,) or None, default=None
         Pairs to answer, the results in their order; None for all.
     honest : ndarray of shape (n_honest,) or None, default=None
@@ -135,12 +132,6 @@ def leave_one_out(
         exponent and the score are found on them. None for all.
     weights : VoteWeights or None
         Receives those of its pairs, where all are answered.
-    n_threads : int, default=1
-    advance : callable or None
-
-    Returns
-    -------
-    LeaveOneOut
     """
     left_out = np.arange(training.n_pairs) if pairs is None else pairs
     n_pairs = len(left_out)
@@ -202,7 +193,6 @@ def calibration_sample(training: TrainingSet, honest: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    training : TrainingSet
     honest : ndarray of shape (n_honest,)
         Pairs whose leave-one-out answers are those of new rows, ascending.
 
@@ -225,17 +215,11 @@ def calibrate_stored(
 
     Parameters
     ----------
-    training : TrainingSet
     votes : StoredVotes
         Of the pairs of `sample`, left out.
     sample : ndarray of shape (n_sample,)
     agreed : ndarray of shape (n_sample,), bool
         Whether the nearest nodes of them agree, by the rule of a cascade.
-    adaptive_exponent : float
-
-    Returns
-    -------
-    Calibration
     """
     reached = votes.codes >= 0
     if not reached.any():
@@ -267,13 +251,10 @@ def leave_one_out_grid(
 
     Parameters
     ----------
-    training : TrainingSet
     neighbors : Neighbors
         As many as the largest setting needs.
     problems : sequence of QueryProblem
     pairs : ndarray of shape (n,)
-    n_threads : int, default=1
-    advance : callable or None
 
     Returns
     -------

@@ -45,7 +45,6 @@ def label_probability(
         Share of wrong labels; a wrong label is any other class as often.
     exponent : float
         Of the calibration of such votes.
-    n_classes : int
 
     Returns
     -------
@@ -123,7 +122,6 @@ def votes_per_neighbor(
 
     Parameters
     ----------
-    training : TrainingSet
     left_out : LeaveOneOut
         Answers at every pair.
     weights : VoteWeights
@@ -132,10 +130,6 @@ def votes_per_neighbor(
         Of which one row is left out.
     ids, shares : ndarray of shape (n, m)
         Candidate nodes of these, and their shares of the vote.
-
-    Returns
-    -------
-    NeighborVotes
     """
     row, place = np.nonzero(shares > 0.0)
     nodes = ids[row, place]

@@ -55,7 +55,6 @@ class OutOfFold:
         fold_maps : sequence of (ndarray, ndarray)
             Factor of the map of every fold, and the places in the sample that it was
             learned without; empty where enough pairs are unseen.
-        n_pairs : int
         pair_of_place : ndarray of shape (n_sampled,)
             Pairs of the sample.
         """
@@ -81,7 +80,6 @@ class OutOfFold:
         ----------
         pair_now : ndarray of shape (n_old_pairs,)
             New number of every old pair, -1 where it is gone.
-        n_pairs : int
         """
         fold_of_pair = np.full(n_pairs, _UNSEEN, dtype=np.int8)
         there = pair_now >= 0
@@ -95,10 +93,8 @@ class OutOfFold:
 
         Parameters
         ----------
-        training : TrainingSet
         neighbors : Neighbors
             Under the map of the space; kept for unseen pairs.
-        n_threads : int, default=1
 
         Returns
         -------

@@ -33,11 +33,9 @@ def place_training_rows(
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     codes : ndarray of shape (n_rows,)
-    n_classes : int
     metric : {"euclidean", "cosine", "learned", "auto"}
         "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
         that `choose_map` chooses, or by none.
-    seed : int, default=0
 
     Returns
     -------

@@ -256,7 +256,6 @@ def write(path: Any, buffers: list[Any]) -> None:
     ----------
     path : path-like
         A symbolic link stays one: the file it leads to is replaced.
-    buffers : list of bytes-like
     """
     target = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(target)
