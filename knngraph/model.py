@@ -16,7 +16,6 @@ from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import SearchRecall
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
@@ -356,13 +355,6 @@ class FittedModel:
         ef = self.rows.search_recall.smallest_ef(own_number, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
-    def search_index(self, walk: str) -> SearchIndex:
-        """The index, or the search of its graph from medoids."""
-        index = self.rows.index
-        if walk == "hnsw":
-            return index
-        return index.from_medoids(self.training.points)
-
     def query_model(
         self, options: PredictOptions, walk: str, *, probabilities: bool = False
     ) -> QueryModel:
@@ -374,11 +366,11 @@ class FittedModel:
         probabilities : bool, default=False
             Whether probabilities are computed, not only classes.
         """
-        lookup = options.inference == "lookup"
+        lookup, index = options.inference == "lookup", self.rows.index
         return QueryModel(
             space=self.space,
             training=self.training,
-            index=self.search_index(walk),
+            index=index if walk == "hnsw" else index.from_medoids(self.training.points),
             problem=self.settings.problem if lookup else self.problem,
             stored=None if options.inference == "adaptive" else self.stored,
             reliability=None if lookup else self.reliability,
