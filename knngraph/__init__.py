@@ -38,32 +38,21 @@ if TYPE_CHECKING:
     from knngraph.serving.predictor import Predictor, load_predictor
     from knngraph.transformer import KNNGraphTransformer
 
+# Homes of the public names but the baselines.
 _HOME_OF_NAME = {
     "KNNGraphClassifier": "knngraph.classifier",
     "KNNGraphClassifierCV": "knngraph.selection",
     "KNNGraphTransformer": "knngraph.transformer",
     "KNNGraphWarning": "knngraph.exceptions",
+    "LookupAgreementWarning": "knngraph.exceptions",
+    "Predictor": "knngraph.serving.predictor",
+    "RefitWarning": "knngraph.exceptions",
+    "SavedModelError": "knngraph.exceptions",
     "condense": "knngraph.condensing.condense",
     "knn_adjacency": "knngraph.adjacency",
     "load": "knngraph.serving.estimator_file",
     "load_predictor": "knngraph.serving.predictor",
     "save": "knngraph.serving.estimator_file",
-    "LookupAgreementWarning": "knngraph.exceptions",
-    "CVKNNClassifier": "knngraph.baselines",
-    "ENNClassifier": "knngraph.baselines",
-    "HNSWKNNClassifier": "knngraph.baselines",
-    "KDTreeKNNClassifier": "knngraph.baselines",
-    "KStarNNClassifier": "knngraph.baselines",
-    "KStarTreeClassifier": "knngraph.baselines",
-    "KTreeClassifier": "knngraph.baselines",
-    "OWAKNNClassifier": "knngraph.baselines",
-    "OneStepKNNClassifier": "knngraph.baselines",
-    "PLKNNClassifier": "knngraph.baselines",
-    "RefitWarning": "knngraph.exceptions",
-    "Predictor": "knngraph.serving.predictor",
-    "SavedModelError": "knngraph.exceptions",
-    "SubNNClassifier": "knngraph.baselines",
-    "XHMAKNNClassifier": "knngraph.baselines",
 }
 
 __all__ = [
@@ -97,9 +86,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF_NAME:
+    if name not in __all__:
         raise AttributeError(f"module 'knngraph' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF_NAME[name]), name)
+    home = _HOME_OF_NAME.get(name, "knngraph.baselines")
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

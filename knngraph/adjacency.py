@@ -34,20 +34,23 @@ _TOO_LITTLE_RECALL = 0.95
 _M = 16
 # Half of what a classifier builds with: the search raises its own `ef`.
 _EF_CONSTRUCTION = 100
+# What `knn_adjacency` and `KNNGraphTransformer` share.
+GRAPH_CONSTRAINTS: dict[str, list[Any]] = {
+    "metric": [StrOptions({"euclidean", "cosine"})],
+    "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
+    "include_self": ["boolean"],
+    "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
 
 
 @dataclass(frozen=True)
 class Searched:
     """Rows in their space, the index over them, and their nearest others.
 
-    Parameters
-    ----------
-    space : Space
-    training : TrainingSet
-    index : SearchIndex
-    neighbors : Neighbors
-    recall : float
-        Share of exact neighbors the search finds, from a sample; 1 where exact.
+    `recall` is the share of exact neighbors that the search finds, from a sample.
     """
 
     space: Space
@@ -96,7 +99,15 @@ def search_rows(
             graph, points, min(k + 1, len(points)), n_threads=n_threads
         )
         index, recall = wide, wide.recall
-        _warn_of_low_recall(wide.recall, wide.ef)
+        if recall < _TOO_LITTLE_RECALL:
+            warnings.warn(
+                f"The search finds {recall:.0%} of the nearest neighbors with its "
+                f'largest ef, {wide.ef}. algorithm="exact" finds all, in time '
+                "quadratic in the number of rows; fewer features (PCA) make the "
+                "search easier.",
+                KNNGraphWarning,
+                stacklevel=4,
+            )
     with stage("searching neighbors", len(points), verbose) as searching:
         neighbors = nearest_others(
             index,
@@ -109,26 +120,10 @@ def search_rows(
     return Searched(space, training, index, neighbors, recall)
 
 
-def _warn_of_low_recall(recall: float, ef: int) -> None:
-    if recall < _TOO_LITTLE_RECALL:
-        warnings.warn(
-            f"The search finds {recall:.0%} of the nearest neighbors with its largest "
-            f'ef, {ef}. algorithm="exact" finds all, in time quadratic in the '
-            "number of rows; fewer features (PCA) make the search easier.",
-            KNNGraphWarning,
-            stacklevel=5,
-        )
-
-
 def neighbor_graph(searched: Searched, k: int, include_self: bool) -> Any:
     """Squared distances, in mapped units, to the `k` nearest rows of every row.
 
-    Parameters
-    ----------
-    searched : Searched
-    k : int
-    include_self : bool
-        Whether a row is the first of its own k neighbors.
+    With `include_self` a row is the first of its own k neighbors.
 
     Returns
     -------
@@ -153,13 +148,7 @@ def user_distances(squared: np.ndarray, space: Space) -> np.ndarray:
         "X": ["array-like", "sparse matrix"],
         "k": [Interval(Integral, 1, None, closed="left")],
         "mode": [StrOptions({"distance", "connectivity"})],
-        "metric": [StrOptions({"euclidean", "cosine"})],
-        "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
-        "include_self": ["boolean"],
-        "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
+        **GRAPH_CONSTRAINTS,
     },
     prefer_skip_nested_validation=True,
 )
@@ -246,11 +235,10 @@ def knn_adjacency(
     )
     graph = neighbor_graph(searched, int(k), include_self)
     distance = mode == "distance"
-    graph.data = (
-        user_distances(graph.data, searched.space)
-        if distance
-        else np.ones_like(graph.data)
-    )
+    if distance:
+        graph.data = user_distances(graph.data, searched.space)
+    else:
+        graph.data = np.ones_like(graph.data)
     if symmetrize is not None:
         graph = symmetrized(graph, symmetrize, absent_is_zero=not distance)
     return in_order(graph, nearest_first=distance)

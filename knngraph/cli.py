@@ -104,29 +104,19 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument(
         "--target", required=True, metavar="COLUMN", help="the column to predict"
     )
-    compare.add_argument(
-        "--folds",
-        type=_at_least(2),
-        default=5,
-        metavar="N",
-        help="number of stratified folds (default: %(default)s)",
-    )
+
+    def add_number(option: str, least: int, default: int | None, text: str) -> None:
+        compare.add_argument(
+            option, type=_at_least(least), default=default, metavar="N", help=text
+        )
+
+    add_number("--folds", 2, 5, "number of stratified folds (default: %(default)s)")
     compare.add_argument(
         "--report", type=Path, metavar="FILE", help="write an HTML page as well"
     )
-    compare.add_argument(
-        "--sample",
-        type=_at_least(0),
-        metavar="N",
-        help="compare on N random rows, 0 for all (default: at most 20000)",
-    )
-    compare.add_argument(
-        "--seed",
-        type=_at_least(0),
-        default=0,
-        metavar="N",
-        help="of sample, folds and methods (default: %(default)s)",
-    )
+    rows = "compare on N random rows, 0 for all (default: at most 20000)"
+    add_number("--sample", 0, None, rows)
+    add_number("--seed", 0, 0, "of sample, folds and methods (default: %(default)s)")
     compare.add_argument(
         "--sep", type=_one_character, metavar="C", help="separator; found out else"
     )
@@ -149,13 +139,7 @@ def _add_compare(commands: Any) -> None:
         action="store_true",
         help="leave out what learns a metric or its own settings",
     )
-    compare.add_argument(
-        "--jobs",
-        type=_at_least(1),
-        default=1,
-        metavar="N",
-        help="threads of every method (default: %(default)s)",
-    )
+    add_number("--jobs", 1, 1, "threads of every method (default: %(default)s)")
     compare.add_argument("--quiet", action="store_true", help="show no progress")
 
 

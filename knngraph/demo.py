@@ -45,12 +45,7 @@ class Row:
 
 
 def run_demo(output: Path) -> int:
-    """Print the table, then draw the picture.
-
-    Parameters
-    ----------
-    output : Path
-        File of the picture; its ending sets the format.
+    """Print the table, then draw the picture; its ending sets the format.
 
     Returns
     -------
@@ -81,13 +76,7 @@ def run_demo(output: Path) -> int:
 
 
 def compile_solvers(X: np.ndarray, y: np.ndarray) -> float:
-    """Run everything once on a few rows, so that no time below is compile time.
-
-    Returns
-    -------
-    float
-        Seconds it took.
-    """
+    """Seconds of running everything once, so that no time below is compile time."""
     start = time.perf_counter()
     model = _unfitted().fit(X, y)
     for _, settings in INFERENCES:
@@ -98,14 +87,7 @@ def compile_solvers(X: np.ndarray, y: np.ndarray) -> float:
 def measure(
     X_train: np.ndarray, y_train: np.ndarray, X_test: np.ndarray, y_test: np.ndarray
 ) -> tuple[KNNGraphClassifier, list[Row]]:
-    """Fit and time all methods with one thread.
-
-    Returns
-    -------
-    model : KNNGraphClassifier
-        The one model that all inferences share.
-    rows : list of Row
-    """
+    """Fit and time all methods with one thread; all inferences share one model."""
     rows = []
     with threadpool_limits(limits=1):
         model = _unfitted()

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.candidates import ranks
+from knngraph.graph.neighbors import Neighbors, all_but_self
 from knngraph.graph.training_set import TrainingSet
 
 _ROWS_PER_BLOCK = 16384
@@ -40,7 +41,6 @@ class RowLists:
         nodes : ndarray of shape (n, n_listed)
             Nearest first; they hold at least `k` rows, or all.
         squared : ndarray of shape (n, n_listed)
-        k : int
 
         Returns
         -------
@@ -49,9 +49,8 @@ class RowLists:
         k = min(k, len(self.node_of_row))
         reached = np.minimum(np.cumsum(self.counts[nodes], axis=1), k)
         taken = np.diff(reached, axis=1, prepend=0).ravel()
-        begin = np.cumsum(taken) - taken
-        offset = np.arange(taken.sum()) - np.repeat(begin, taken)
-        rows = self.by_node[np.repeat(self.starts[nodes.ravel()], taken) + offset]
+        first = np.repeat(self.starts[nodes.ravel()], taken)
+        rows = self.by_node[first + ranks(taken)]
         distances = np.repeat(squared.ravel(), taken)
         return rows.reshape(-1, k), distances.reshape(-1, k)
 
@@ -74,11 +73,10 @@ class RowLists:
             listed = np.concatenate([node[:, None], neighbors.ids[node]], axis=1)
             away = np.pad(neighbors.squared[node].astype(np.float64), ((0, 0), (1, 0)))
             found, distance = self.unfold(listed, away, k + 1)
-            myself = found == own[:, None]
             # A row with more than k copies is not on its own list.
-            myself[~myself.any(axis=1), -1] = True
-            rows[own] = found[~myself].reshape(len(own), k)
-            squared[own] = distance[~myself].reshape(len(own), k)
+            others = all_but_self(found, own)
+            rows[own] = found[others].reshape(len(own), k)
+            squared[own] = distance[others].reshape(len(own), k)
         return rows, squared
 
 

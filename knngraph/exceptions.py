@@ -2,17 +2,9 @@
 
 import sys
 import warnings
-from types import FrameType
 
 # Code between a call of the user and a warning of this library.
-_BETWEEN = {
-    "concurrent",
-    "joblib",
-    "knngraph",
-    "multiprocessing",
-    "sklearn",
-    "threading",
-}
+_BETWEEN = "concurrent", "joblib", "knngraph", "multiprocessing", "sklearn", "threading"
 # Places of this process that have shown a warning: category, file and line.
 _SHOWN: set[tuple[type[Warning], str, int]] = set()
 
@@ -53,27 +45,21 @@ def warn_once(message: str, category: type[Warning]) -> None:
     The place is the nearest line outside of this library, scikit-learn and joblib. In
     a worker process it is the line that the process was started by.
     """
-    frame = _calling_frame()
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    module = frame.f_globals.get("__name__") or "<unknown>"
-    place = category, file, line
-    action = _filter_action(message, category, module, line)
-    if action not in ("error", "always", "all", "ignore"):
-        if place in _SHOWN:
-            return
-        _SHOWN.add(place)
-    warnings.warn_explicit(message, category, file, line, module)
-
-
-def _calling_frame() -> FrameType:
-    """The nearest frame of the user's code, else the outermost one."""
+    # The nearest frame of the user's code, else the outermost one.
     frame = sys._getframe(1)
     while frame.f_back is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package not in _BETWEEN:
             break
         frame = frame.f_back
-    return frame
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    module = frame.f_globals.get("__name__") or "<unknown>"
+    if _filter_action(message, category, module, line) in ("default", "module", "once"):
+        place = category, file, line
+        if place in _SHOWN:
+            return
+        _SHOWN.add(place)
+    warnings.warn_explicit(message, category, file, line, module)
 
 
 def _filter_action(
@@ -81,18 +67,13 @@ def _filter_action(
 ) -> str:
     """The action of the first filter that matches, as Python chooses it."""
     for action, text, kind, where, at in warnings.filters:
+        # Patterns are compiled, but for those of Python's own filters, which are for
+        # other categories.
         if (
             issubclass(category, kind)
             and at in (0, line)
-            and _matches(text, message)
-            and _matches(where, module)
+            and (text is None or text.match(message))
+            and (where is None or where.match(module))
         ):
             return action
     return "default"
-
-
-def _matches(pattern: object, text: str) -> bool:
-    # Python's own filters hold strings, those of the user compiled patterns.
-    if pattern is None or isinstance(pattern, str):
-        return pattern is None or pattern == text
-    return pattern.match(text) is not None  # type: ignore[attr-defined]

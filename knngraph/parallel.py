@@ -32,8 +32,8 @@ def count_threads(n_jobs: int | None) -> int:
     return wanted
 
 
-class _OneBlasThread:
-    """A limit that threads share: it holds until the last of them leaves.
+class one_blas_thread:
+    """Keep BLAS to one thread within a `with` block, until the last thread leaves.
 
     If each thread restored what it found, one that entered under the limit of
     another would leave that limit behind for good, and one that leaves would end
@@ -44,11 +44,11 @@ class _OneBlasThread:
     _lock: ClassVar[Any] = RLock()
     # Blocks that are open. Weak, so that an interrupt, which may skip the end of a
     # block, leaves none behind: the next one that ends restores the limits.
-    _inside: ClassVar[WeakSet["_OneBlasThread"]] = WeakSet()
+    _inside: ClassVar[WeakSet["one_blas_thread"]] = WeakSet()
     _limit: ClassVar[Any] = None
 
     def __enter__(self) -> None:
-        shared = _OneBlasThread
+        shared = one_blas_thread
         with shared._lock:
             limit = _libraries().limit(limits=1, user_api="blas")
             _let_others_set_limits()
@@ -57,7 +57,7 @@ class _OneBlasThread:
             shared._inside.add(self)
 
     def __exit__(self, *_: Any) -> None:
-        shared = _OneBlasThread
+        shared = one_blas_thread
         with shared._lock:
             shared._inside.discard(self)
             if not shared._inside and shared._limit is not None:
@@ -72,7 +72,7 @@ class _OneBlasThread:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_OneBlasThread.forget)
+    os.register_at_fork(after_in_child=one_blas_thread.forget)
 
 
 def _let_others_set_limits() -> None:
@@ -81,11 +81,6 @@ def _let_others_set_limits() -> None:
     clear = getattr(OpenBLASController, "clear_controlling_thread", None)
     if clear is not None:
         clear()
-
-
-def one_blas_thread() -> Any:
-    """Keep BLAS to one thread within a `with` block."""
-    return _OneBlasThread()
 
 
 @cache
@@ -119,8 +114,6 @@ def map_chunks(
     function : callable
         Works on rows `start` to `stop`; must release the interpreter lock for
         the threads to pay.
-    n_rows, rows_per_chunk : int
-    n_threads : int
     advance : callable or None
         Called with the number of rows done as chunks finish (progress).
     limit_blas : bool, default=True

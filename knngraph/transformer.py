@@ -1,5 +1,6 @@
 """The graph of the rows as a sparse matrix, for other estimators to work on."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -14,7 +15,13 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.adjacency import Searched, neighbor_graph, search_rows, user_distances
+from knngraph.adjacency import (
+    GRAPH_CONSTRAINTS,
+    Searched,
+    neighbor_graph,
+    search_rows,
+    user_distances,
+)
 from knngraph.edges import (
     RowLists,
     graph_of_lists,
@@ -43,6 +50,7 @@ _DENSITY_SCALES = (3, 7, 15)
 _ROWS_PER_CHUNK = 2048
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class KNNGraphTransformer(
     CheckedPickle, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
@@ -146,58 +154,29 @@ class KNNGraphTransformer(
         "mode": [StrOptions({"weights", "connectivity", "distance"})],
         "method": [StrOptions({"learned", "knn"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions({"euclidean", "cosine"})],
-        "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
-        "include_self": ["boolean"],
-        "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
-    } | {
-        name: PARAMETER_CONSTRAINTS[name]
-        for name in (
-            "bandwidth",
-            "penalty_min",
-            "penalty_max",
-            "label_weight",
-            "label_discount",
-            "n_jobs",
-            "random_state",
-            "verbose",
-        )
+        "bandwidth": PARAMETER_CONSTRAINTS["bandwidth"],
+        "penalty_min": PARAMETER_CONSTRAINTS["penalty_min"],
+        "penalty_max": PARAMETER_CONSTRAINTS["penalty_max"],
+        "label_weight": PARAMETER_CONSTRAINTS["label_weight"],
+        "label_discount": PARAMETER_CONSTRAINTS["label_discount"],
+        **GRAPH_CONSTRAINTS,
     }
 
-    def __init__(
-        self,
-        *,
-        mode: str = "weights",
-        method: str = "learned",
-        n_neighbors: int = 15,
-        metric: str = "euclidean",
-        symmetrize: str | None = None,
-        include_self: bool = False,
-        algorithm: str = "auto",
-        bandwidth: float | str = "neighbors",
-        penalty_min: float = 0.1,
-        penalty_max: float = 0.5,
-        label_weight: float = 0.0,
-        label_discount: float = 0.1,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.mode = mode
-        self.method = method
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.symmetrize = symmetrize
-        self.include_self = include_self
-        self.algorithm = algorithm
-        self.bandwidth = bandwidth
-        self.penalty_min = penalty_min
-        self.penalty_max = penalty_max
-        self.label_weight = label_weight
-        self.label_discount = label_discount
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+    mode: str = "weights"
+    method: str = "learned"
+    n_neighbors: int = 15
+    metric: str = "euclidean"
+    symmetrize: str | None = None
+    include_self: bool = False
+    algorithm: str = "auto"
+    bandwidth: float | str = "neighbors"
+    penalty_min: float = 0.1
+    penalty_max: float = 0.5
+    label_weight: float = 0.0
+    label_discount: float = 0.1
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int = 0
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -59,9 +59,10 @@ class BaselineClassifier(
 ):
     """Base of the baselines; a subclass says how it learns and how it scores.
 
-    A subclass writes `_learn`, called once with validated rows and integer
-    labels, and `_class_scores`, called with blocks of validated queries. The
-    answer for a query may depend on that query alone, never on its block.
+    A subclass is a dataclass of its parameters. It writes `_learn`, called once
+    with validated rows and integer labels, and `_class_scores`, called with blocks
+    of validated queries. The answer for a query may depend on that query alone,
+    never on its block.
 
     In its docstring `%(cv)s`, `%(n_jobs)s`, `%(random_state)s`, `%(weights)s` and
     `%(fitted)s` stand for entries that several baselines have.
@@ -234,9 +235,8 @@ def make_folds(
     ----------
     X : ndarray of shape (n_samples, n_features)
     codes : ndarray of shape (n_samples,)
-    cv : int, "loo", splitter, iterable of splits or None
-        None means 5 folds.
-    random_state : int, RandomState instance or None
+    cv, random_state
+        As in `CVKNNClassifier`.
 
     Returns
     -------
@@ -274,8 +274,8 @@ def tune(
         The parameters that may say "cv" and the values to try, the preferred
         one first: it is kept where one row leaves nothing to compare, and
         where accuracies are equal.
-    X : ndarray of shape (n_samples, n_features)
-    codes : ndarray of shape (n_samples,)
+    X, codes
+        As in `make_folds`.
 
     Returns
     -------
@@ -284,7 +284,7 @@ def tune(
     """
     settings = {name: getattr(estimator, name) for name in grids}
     undecided = {
-        name: list(grid) for name, grid in grids.items() if _says_cv(settings[name])
+        name: list(grid) for name, grid in grids.items() if settings[name] == "cv"
     }
     if not undecided:
         return settings
@@ -300,7 +300,3 @@ def tune(
         error_score="raise",
     )
     return settings | search.fit(X, codes).best_params_
-
-
-def _says_cv(value: Any) -> bool:
-    return isinstance(value, str) and value == "cv"

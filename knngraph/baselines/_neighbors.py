@@ -151,6 +151,18 @@ def neighbor_weights(distances: np.ndarray, weights: str) -> np.ndarray:
     return np.where(first == 0.0, distances == 0.0, relative)
 
 
+def inverse_shares(distances: np.ndarray, exponent: float) -> np.ndarray:
+    """Shares in proportion to one over a power of the distances, row by row.
+
+    Distances of zero, if any, share all of it equally.
+    """
+    smallest = distances.min(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        closeness = (smallest / distances) ** exponent
+    closeness = np.where(smallest == 0.0, distances == 0.0, closeness)
+    return closeness / closeness.sum(axis=1, keepdims=True)
+
+
 def count_votes(codes: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
     """Sum the weights of each class.
 

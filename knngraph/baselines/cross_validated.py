@@ -1,5 +1,6 @@
 """CV-kNN: one number of neighbors for all queries, chosen by cross-validation."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from knngraph.parallel import chunk_bounds
 _LARGEST_DEFAULT = 30
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class CVKNNClassifier(BaselineClassifier):
     """k nearest neighbors with the k of the best cross-validated accuracy.
 
@@ -96,24 +98,12 @@ class CVKNNClassifier(BaselineClassifier):
         **TUNED,
     }
 
-    best_k_: int
-
-    def __init__(
-        self,
-        *,
-        k_candidates: Any = None,
-        cv: Any = 5,
-        weights: str = "uniform",
-        metric: str = "euclidean",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.k_candidates = k_candidates
-        self.cv = cv
-        self.weights = weights
-        self.metric = metric
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    k_candidates: Any = None
+    cv: Any = 5
+    weights: str = "uniform"
+    metric: str = "euclidean"
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         candidates = self._checked_candidates(X.shape[0])
@@ -140,8 +130,7 @@ class CVKNNClassifier(BaselineClassifier):
         if self.k_candidates is None:
             most = max(1, min(_LARGEST_DEFAULT, int(np.sqrt(n_samples))))
             return np.arange(1, most + 1)
-        given = [self.k_candidates] if np.isscalar(self.k_candidates) else None
-        candidates = list(self.k_candidates) if given is None else given
+        candidates = list(self.k_candidates)
         for k in candidates:
             if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
                 raise ValueError(

@@ -1,6 +1,7 @@
 """ENN: nearest neighbors on training rows that their own neighbors agree with."""
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from knngraph.baselines._neighbors import (
 from knngraph.exceptions import KNNGraphWarning
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ENNClassifier(BaselineClassifier):
     """Wilson editing, then the nearest neighbor among the rows that are left.
 
@@ -111,24 +113,13 @@ class ENNClassifier(BaselineClassifier):
         "metric": [StrOptions(set(METRICS))],
     }
 
-    def __init__(
-        self,
-        *,
-        n_neighbors: int = 1,
-        n_neighbors_edit: int = 3,
-        kind: str = "mode",
-        tie: str = "keep",
-        max_iter: int = 1,
-        metric: str = "euclidean",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.n_neighbors_edit = n_neighbors_edit
-        self.kind = kind
-        self.tie = tie
-        self.max_iter = max_iter
-        self.metric = metric
-        self.n_jobs = n_jobs
+    n_neighbors: int = 1
+    n_neighbors_edit: int = 3
+    kind: str = "mode"
+    tie: str = "keep"
+    max_iter: int = 1
+    metric: str = "euclidean"
+    n_jobs: int | None = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         kept = np.arange(X.shape[0])

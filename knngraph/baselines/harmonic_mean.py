@@ -1,5 +1,6 @@
 """XHMAkNN: neighbors grow until one class leads in harmonic mean distance."""
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ _GRIDS = {"threshold": (1.0, 0.01, 0.1, 5.0, 10.0), "weight": (0.5, 0.1, 0.3, 0.
 _EPS = np.finfo(np.float64).eps
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class XHMAKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Harmonic mean adaptive k nearest neighbors, as published or scaled.
 
@@ -111,28 +113,15 @@ class XHMAKNNClassifier(NeighborCountMixin, BaselineClassifier):
         **TUNED,
     }
 
-    def __init__(
-        self,
-        *,
-        n_neighbors: int = 3,
-        max_extra: int = 25,
-        threshold: Any = 1.0,
-        weight: Any = 0.5,
-        rescale: str | None = None,
-        metric: str = "euclidean",
-        cv: Any = 5,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.max_extra = max_extra
-        self.threshold = threshold
-        self.weight = weight
-        self.rescale = rescale
-        self.metric = metric
-        self.cv = cv
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    n_neighbors: int = 3
+    max_extra: int = 25
+    threshold: Any = 1.0
+    weight: Any = 0.5
+    rescale: str | None = None
+    metric: str = "euclidean"
+    cv: Any = 5
+    n_jobs: int | None = None
+    random_state: Any = None
 
     @property
     def _numbers_per_query(self) -> int:

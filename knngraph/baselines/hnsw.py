@@ -1,5 +1,6 @@
 """Plain HNSW: the vote of k approximate neighbors, nothing learned."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from knngraph.graph.training_set import build_training_set
 from knngraph.space import fit_space
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class HNSWKNNClassifier(BaselineClassifier):
     """k nearest neighbors by a search of a hierarchical small world graph.
 
@@ -91,24 +93,13 @@ class HNSWKNNClassifier(BaselineClassifier):
     _largest_number: ClassVar[float] = np.inf
     _smallest_number: ClassVar[float] = 0.0
 
-    def __init__(
-        self,
-        *,
-        n_neighbors: int = 5,
-        M: int = 16,
-        ef_construction: int = 200,
-        ef: int = 64,
-        metric: str = "euclidean",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.M = M
-        self.ef_construction = ef_construction
-        self.ef = ef
-        self.metric = metric
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    n_neighbors: int = 5
+    M: int = 16
+    ef_construction: int = 200
+    ef: int = 64
+    metric: str = "euclidean"
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         # Imported here: only a fit needs hnswlib.

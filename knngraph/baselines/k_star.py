@@ -1,5 +1,6 @@
 """k*-NN: the best number and weights of neighbors for each query."""
 
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from knngraph.baselines._neighbors import METRICS, nearest, vote_shares
 _GRIDS = {"smoothness": (1.0, 0.1, 0.5, 5.0, 10.0, 20.0)}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class KStarNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Locally optimal number of neighbors, with weights, for each query.
 
@@ -77,20 +79,11 @@ class KStarNNClassifier(NeighborCountMixin, BaselineClassifier):
         **TUNED,
     }
 
-    def __init__(
-        self,
-        *,
-        smoothness: Any = 1.0,
-        metric: str = "euclidean",
-        cv: Any = 5,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.smoothness = smoothness
-        self.metric = metric
-        self.cv = cv
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    smoothness: Any = 1.0
+    metric: str = "euclidean"
+    cv: Any = 5
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.smoothness_ = float(tune(self, _GRIDS, X, codes)["smoothness"])

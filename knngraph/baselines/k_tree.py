@@ -1,11 +1,12 @@
 """kTree and k*Tree: the number of neighbors of a query, read off a decision tree."""
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, hstack
 from scipy.spatial.distance import cdist
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -61,6 +62,7 @@ _ENTRIES = {
 }
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class KTreeClassifier(BaselineClassifier):
     """k nearest neighbors with the k of the query's leaf in a decision tree.
 
@@ -145,34 +147,18 @@ class KTreeClassifier(BaselineClassifier):
     # The tree holds single precision.
     _largest_number: ClassVar[float] = float(np.finfo(np.float32).max)
 
-    def __init__(
-        self,
-        *,
-        rho1: Any = "auto",
-        rho2: Any = 0.0,
-        n_feature_neighbors: int = 5,
-        sigma: float = 1.0,
-        exclude_self: bool = True,
-        criterion: str = "entropy",
-        min_samples_leaf: int = 1,
-        max_iter: int = 1000,
-        tol: float = 1e-6,
-        cv: Any = 5,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.rho1 = rho1
-        self.rho2 = rho2
-        self.n_feature_neighbors = n_feature_neighbors
-        self.sigma = sigma
-        self.exclude_self = exclude_self
-        self.criterion = criterion
-        self.min_samples_leaf = min_samples_leaf
-        self.max_iter = max_iter
-        self.tol = tol
-        self.cv = cv
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    rho1: Any = "auto"
+    rho2: Any = 0.0
+    n_feature_neighbors: int = 5
+    sigma: float = 1.0
+    exclude_self: bool = True
+    criterion: str = "entropy"
+    min_samples_leaf: int = 1
+    max_iter: int = 1000
+    tol: float = 1e-6
+    cv: Any = 5
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def predict_k(self, X: Any) -> np.ndarray:
         """Number of neighbors that the tree gives each row.
@@ -222,7 +208,8 @@ class KTreeClassifier(BaselineClassifier):
                 stacklevel=5,
             )
         self.n_iter_ = int(min(n_steps.max(), self.max_iter))
-        return np.clip(np.diff(self.reconstruction_.indptr), 1, max(1, X.shape[0] - 1))
+        lengths = np.diff(self.reconstruction_.indptr).astype(np.intp)
+        return np.clip(lengths, 1, max(1, X.shape[0] - 1))
 
     def _grow_tree(self, X: np.ndarray) -> DecisionTreeClassifier:
         tree = DecisionTreeClassifier(
@@ -410,13 +397,4 @@ def reconstruct(
         return csc_array(mixes.T)
 
     columns = map_chunks(solve, n_samples, _COLUMNS_PER_CHUNK, n_threads)
-    indptr = np.concatenate([[0]] + [np.diff(part.indptr) for part in columns])
-    joined = csc_array(
-        (
-            np.concatenate([part.data for part in columns]),
-            np.concatenate([part.indices for part in columns]),
-            np.cumsum(indptr),
-        ),
-        shape=(n_samples, n_samples),
-    )
-    return joined, n_steps
+    return hstack(columns, format="csc"), n_steps

@@ -1,5 +1,6 @@
 """Exact k nearest neighbors found with a k-d tree."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from knngraph.baselines._neighbors import METRICS, neighbor_weights, vote_shares
 _SLACK = 1.0 + 1e-12
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class KDTreeKNNClassifier(BaselineClassifier):
     """k nearest neighbors by branch and bound over a k-d tree.
 
@@ -76,20 +78,11 @@ class KDTreeKNNClassifier(BaselineClassifier):
         "metric": [StrOptions(set(METRICS))],
     }
 
-    def __init__(
-        self,
-        *,
-        n_neighbors: int = 5,
-        leaf_size: int = 30,
-        weights: str = "uniform",
-        metric: str = "euclidean",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.leaf_size = leaf_size
-        self.weights = weights
-        self.metric = metric
-        self.n_jobs = n_jobs
+    n_neighbors: int = 5
+    leaf_size: int = 30
+    weights: str = "uniform"
+    metric: str = "euclidean"
+    n_jobs: int | None = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.tree_ = KDTree(X, leaf_size=self.leaf_size, metric=self.metric)

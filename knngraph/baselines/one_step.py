@@ -1,6 +1,7 @@
 """One-step kNN: a group lasso weighs all training rows for a query in one solve."""
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -15,17 +16,19 @@ from knngraph.baselines._base import (
     NeighborCountMixin,
     tune,
 )
-from knngraph.baselines._neighbors import count_votes, distances
+from knngraph.baselines._neighbors import count_votes, distances, inverse_shares
 from knngraph.exceptions import KNNGraphWarning
 
 _POWERS = (1.0, 0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)
 _GRIDS = {"alpha": _POWERS, "beta": _POWERS}
 _LEAST_MEMBERSHIP = 0.01
+_MOST_ROUNDS = 100  # of fuzzy c-means
 # Rounding of a weight, as a share of the largest: rows that are equal must not
 # end on different sides of their mean.
 _ROUNDING = 1e-12
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class OneStepKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """One-step k nearest neighbors by reweighted group lasso.
 
@@ -134,22 +137,12 @@ class OneStepKNNClassifier(NeighborCountMixin, BaselineClassifier):
         **TUNED,
     }
 
-    def __init__(
-        self,
-        *,
-        alpha: Any = 1.0,
-        beta: Any = 1.0,
-        n_groups: int = 2,
-        cv: Any = 5,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.alpha = alpha
-        self.beta = beta
-        self.n_groups = n_groups
-        self.cv = cv
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    alpha: Any = 1.0
+    beta: Any = 1.0
+    n_groups: int = 2
+    cv: Any = 5
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         settings = tune(self, _GRIDS, X, codes)
@@ -161,11 +154,9 @@ class OneStepKNNClassifier(NeighborCountMixin, BaselineClassifier):
                 "positive."
             )
         self.class_prior_ = np.bincount(codes) / codes.size
-        self.memberships_ = fuzzy_memberships(
-            X,
-            min(self.n_groups, X.shape[0]),
-            check_random_state(self.random_state),
-        )
+        generator = check_random_state(self.random_state)
+        n_groups = min(self.n_groups, X.shape[0])
+        self.memberships_ = fuzzy_memberships(X, n_groups, generator)
         belongs = self.memberships_ > _LEAST_MEMBERSHIP
         self.group_sizes_ = belongs.sum(axis=0)
         penalties = self.alpha_ * np.sqrt(X.shape[0]) + self.beta_ * (
@@ -239,17 +230,12 @@ def solve_projection(X: np.ndarray, penalties: np.ndarray) -> np.ndarray:
 
 
 def fuzzy_memberships(
-    X: np.ndarray,
-    n_groups: int,
-    generator: np.random.RandomState,
-    *,
-    max_iter: int = 100,
-    tol: float = 1e-5,
+    X: np.ndarray, n_groups: int, generator: np.random.RandomState
 ) -> np.ndarray:
     """Memberships of rows in groups, by fuzzy c-means with fuzzifier 2.
 
     The generator draws the memberships to start from. The rounds end when no
-    membership moves by more than `tol`.
+    membership moves by more than 1e-5.
 
     Returns
     -------
@@ -259,23 +245,13 @@ def fuzzy_memberships(
     memberships = generator.uniform(size=(X.shape[0], n_groups))
     memberships /= memberships.sum(axis=1, keepdims=True)
     centers = np.zeros((n_groups, X.shape[1]))
-    for _ in range(max_iter):
+    for _ in range(_MOST_ROUNDS):
         previous = memberships
         strengths = previous**2
         totals = strengths.sum(axis=0)[:, None]
         # A group that lost all its rows, as copies can bring about, stays put.
         np.divide(strengths.T @ X, totals, out=centers, where=totals > 0.0)
-        memberships = _memberships(distances(X, centers))
-        if np.abs(memberships - previous).max() <= tol:
+        memberships = inverse_shares(distances(X, centers), 2)
+        if np.abs(memberships - previous).max() <= 1e-5:
             break
     return memberships
-
-
-def _memberships(gaps: np.ndarray) -> np.ndarray:
-    smallest = gaps.min(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        closeness = (smallest / gaps) ** 2
-    # A row that lies on a center belongs to that center alone, or in equal
-    # parts to those that share the place.
-    closeness = np.where(smallest == 0.0, gaps == 0.0, closeness)
-    return closeness / closeness.sum(axis=1, keepdims=True)

@@ -1,5 +1,6 @@
 """OWARIM-FKNN: fuzzy neighbors around ordered weighted averages of each class."""
 
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -7,11 +8,12 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.baselines._base import TUNED, BaselineClassifier, tune
-from knngraph.baselines._neighbors import nearest
+from knngraph.baselines._neighbors import inverse_shares, nearest
 
 _GRIDS = {"n_neighbors": (10, 1, 3, 5, 15, 20), "alpha": (0.5, 0.25, 1.0, 2.0)}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class OWAKNNClassifier(BaselineClassifier):
     """Fuzzy k nearest neighbors with ordered weighted averaging.
 
@@ -97,22 +99,12 @@ class OWAKNNClassifier(BaselineClassifier):
         **TUNED,
     }
 
-    def __init__(
-        self,
-        *,
-        n_neighbors: Any = 10,
-        alpha: Any = 0.5,
-        m: float = 2.0,
-        cv: Any = 5,
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.alpha = alpha
-        self.m = m
-        self.cv = cv
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    n_neighbors: Any = 10
+    alpha: Any = 0.5
+    m: float = 2.0
+    cv: Any = 5
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def decision_distances(self, X: Any) -> np.ndarray:
         """Weighted squared distance D of each query to each class.
@@ -135,17 +127,11 @@ class OWAKNNClassifier(BaselineClassifier):
         self.class_counts_ = np.bincount(codes, minlength=self._n_classes)
         self.n_neighbors_per_class_ = np.minimum(self.n_neighbors_, self.class_counts_)
         self._rows_of_class = [X[codes == c] for c in range(self._n_classes)]
-        self._weights = weight_table(
-            int(self.n_neighbors_per_class_.max()), self.alpha_
-        )
+        longest = int(self.n_neighbors_per_class_.max())
+        self._weights = weight_table(longest, self.alpha_)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
-        squared = self._class_distances(queries)
-        smallest = squared.min(axis=1, keepdims=True)
-        with np.errstate(invalid="ignore"):
-            closeness = (smallest / squared) ** (1.0 / (self.m - 1.0))
-        closeness = np.where(smallest == 0.0, squared == 0.0, closeness)
-        return closeness / closeness.sum(axis=1, keepdims=True)
+        return inverse_shares(self._class_distances(queries), 1.0 / (self.m - 1.0))
 
     def _class_distances(self, queries: np.ndarray) -> np.ndarray:
         # Imported here: only a prediction needs numba.

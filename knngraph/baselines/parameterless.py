@@ -1,5 +1,6 @@
 """PL-kNN: the vote of the rows between a query and the nearest class center."""
 
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from knngraph.baselines._base import BaselineClassifier, NeighborCountMixin
 from knngraph.baselines._neighbors import distances
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PLKNNClassifier(NeighborCountMixin, BaselineClassifier):
     """Parameterless k nearest neighbors.
 
@@ -79,16 +81,9 @@ class PLKNNClassifier(NeighborCountMixin, BaselineClassifier):
         "eps": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(
-        self,
-        *,
-        metric: str = "manhattan",
-        eps: float = 1e-4,
-        n_jobs: int | None = None,
-    ) -> None:
-        self.metric = metric
-        self.eps = eps
-        self.n_jobs = n_jobs
+    metric: str = "manhattan"
+    eps: float = 1e-4
+    n_jobs: int | None = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.centers_ = np.stack(

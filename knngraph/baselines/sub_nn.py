@@ -1,5 +1,6 @@
 """SubNN: nearest neighbors in subsamples whose labels were averaged at fit."""
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from knngraph.baselines._neighbors import (
 )
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SubNNClassifier(BaselineClassifier):
     """Average of one-nearest-neighbor answers over denoised subsamples.
 
@@ -91,24 +93,13 @@ class SubNNClassifier(BaselineClassifier):
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self,
-        *,
-        n_estimators: int = 10,
-        max_samples: Any = 0.5,
-        n_neighbors: int = 5,
-        voting: str = "soft",
-        metric: str = "euclidean",
-        n_jobs: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.n_estimators = n_estimators
-        self.max_samples = max_samples
-        self.n_neighbors = n_neighbors
-        self.voting = voting
-        self.metric = metric
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+    n_estimators: int = 10
+    max_samples: Any = 0.5
+    n_neighbors: int = 5
+    voting: str = "soft"
+    metric: str = "euclidean"
+    n_jobs: int | None = None
+    random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         generator = check_random_state(self.random_state)

@@ -66,20 +66,14 @@ def sort_columns(
     keep: Collection[str] = (),
     as_categories: Collection[str] = (),
 ) -> Columns:
-    """Find the kind of every column.
+    """Find the kind of every column of a data frame without the target.
 
     Parameters
     ----------
-    frame : pandas.DataFrame of shape (n_rows, n_columns)
-        Without the target.
     keep : collection of str
         Columns that stay although they look like names of the rows.
     as_categories : collection of str
         Numbers that are codes of categories.
-
-    Returns
-    -------
-    Columns
 
     Raises
     ------
@@ -220,31 +214,26 @@ def make_preparation(columns: Columns) -> Any:
     """The `ColumnTransformer` before every method, for rows of `prepared_input`."""
     n_numbers = len(columns.number_names)
     n_columns = n_numbers + len(columns.category_names)
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+
+    def filled(strategy: str, encoder: Any) -> Any:
+        imputer = SimpleImputer(strategy=strategy, keep_empty_features=True)
+        return make_pipeline(imputer, encoder)
+
+    encoder = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=MOST_CATEGORIES,
+        sparse_output=False,
     )
-    categories = make_pipeline(
-        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
-        OneHotEncoder(
-            handle_unknown="infrequent_if_exist",
-            max_categories=MOST_CATEGORIES,
-            sparse_output=False,
-        ),
-    )
+    numbers, categories = range(n_numbers), range(n_numbers, n_columns)
     parts = [
-        ("numbers", numbers, list(range(n_numbers))),
-        ("categories", categories, list(range(n_numbers, n_columns))),
+        ("numbers", filled("median", StandardScaler()), list(numbers)),
+        ("categories", filled("most_frequent", encoder), list(categories)),
     ]
     return ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
 
 
 def prepared_input(columns: Columns) -> np.ndarray:
-    """All columns side by side, numbers first.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns), float64 or object
-    """
+    """All columns side by side, numbers first, shape (n_rows, n_columns)."""
     if not columns.category_names:
         return columns.numbers
     return np.hstack([columns.numbers.astype(object), columns.categories])

@@ -43,13 +43,11 @@ def compare_table(options: argparse.Namespace) -> Any:
     frame, notices = table.frame, list(table.notices)
     names = list(frame.columns)
     target_name = find_column(names, options.target, "--target")
-    groups = {"--drop": options.drop, "--keep": options.keep}
-    groups["--category"] = options.category
-    for option, wanted in groups.items():
-        for name in wanted:
-            find_column(names, name, option)
+    for option in ("drop", "keep", "category"):
+        for name in getattr(options, option):
+            find_column(names, name, f"--{option}")
             if name == target_name:
-                raise TableProblem(f"{option}: {name!r} is the target.")
+                raise TableProblem(f"--{option}: {name!r} is the target.")
     target = take_target(frame, target_name, as_classes=options.as_classes)
     frame = frame.iloc[target.rows].drop(columns=[target_name, *set(options.drop)])
     codes, classes = target.codes, target.classes
@@ -138,14 +136,8 @@ def _copies(columns: Any, codes: np.ndarray) -> list[str]:
     """A notice of rows that repeat another one: they favor the nearest neighbor."""
     import pandas
 
-    together = pandas.concat(
-        [
-            pandas.DataFrame(columns.numbers),
-            pandas.DataFrame(columns.categories),
-            pandas.Series(codes),
-        ],
-        axis=1,
-    )
+    parts = (columns.numbers, columns.categories, codes)
+    together = pandas.concat([pandas.DataFrame(part) for part in parts], axis=1)
     repeated = int(together.duplicated().sum())
     if not repeated:
         return []

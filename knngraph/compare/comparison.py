@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import sem, t
 
 from knngraph.compare.cross_validation import MAJORITY, Measured
 from knngraph.compare.table import counted
@@ -38,15 +38,9 @@ HEADS = ["accuracy, %", "balanced, %", "log loss", "fit, s", "µs a query"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The method to take, and why.
+    """The method to take, None where nothing beats the majority class, and why.
 
-    Parameters
-    ----------
-    chosen : Measured or None
-        None where nothing beats the majority class.
-    best : Measured
-        Of the highest mean accuracy.
-    reason : str
+    `best` has the highest mean accuracy.
     """
 
     chosen: Measured | None
@@ -62,7 +56,9 @@ def choose(measured: list[Measured]) -> Choice:
         return Choice(None, majority, "No method could be fitted.")
     best = max(methods, key=lambda m: m.mean_accuracy)
     gain = best.mean_accuracy - majority.mean_accuracy
-    if gain <= _least_gain(best, majority):
+    # What a mean difference must exceed, by the t distribution of the folds.
+    quantile = float(t.ppf(_CONFIDENCE, len(best.accuracy) - 1))
+    if gain <= quantile * _standard_error(best, majority):
         return Choice(None, best, _no_better(best, majority))
     close = [
         m
@@ -77,14 +73,7 @@ def choose(measured: list[Measured]) -> Choice:
 
 def _standard_error(one: Measured, other: Measured) -> float:
     """Of the mean difference of two methods on the same folds."""
-    differences = np.subtract(one.accuracy, other.accuracy)
-    return float(np.std(differences, ddof=1) / np.sqrt(len(differences)))
-
-
-def _least_gain(one: Measured, other: Measured) -> float:
-    """What a mean difference must exceed, by the t distribution of the folds."""
-    quantile = t.ppf(_CONFIDENCE, len(one.accuracy) - 1)
-    return float(quantile) * _standard_error(one, other)
+    return float(sem(np.subtract(one.accuracy, other.accuracy)))
 
 
 def _why(
@@ -96,11 +85,10 @@ def _why(
         return f"{accuracy}, {speed}; every other method is behind by more than noise."
     if chosen is best:
         how = "none of them faster" if len(as_fast) == 1 else "none of them much faster"
-        others = "1 other method comes" if len(close) == 2 else (
-            f"{len(close) - 1} other methods come"
-        )  # fmt: skip
+        comes = "comes" if len(close) == 2 else "come"
         return (
-            f"{accuracy}, the best here, {speed}; {others} within one standard "
+            f"{accuracy}, the best here, {speed}; "
+            f"{counted(len(close) - 1, 'other method')} {comes} within one standard "
             f"error, {how}."
         )
     ratio = best.query_microseconds / chosen.query_microseconds
@@ -119,8 +107,7 @@ def _no_better(best: Measured, majority: Measured) -> str:
         f"{100 * best.mean_accuracy:.1f} %. "
     )
     gain = np.subtract(best.balanced_accuracy, majority.balanced_accuracy)
-    error = np.std(gain, ddof=1) / np.sqrt(len(gain))
-    if gain.mean() > max(2 * error, 0.02):
+    if gain.mean() > max(2 * sem(gain), 0.02):
         return text + (
             "It does tell the rare classes apart: its balanced accuracy is "
             f"{100 * np.mean(best.balanced_accuracy):.1f} % against "
@@ -147,18 +134,11 @@ class Comparison:
 
     Parameters
     ----------
-    path : Path
-    target : str
-    class_names : ndarray of shape (n_classes,)
-    class_counts : ndarray of shape (n_classes,)
+    class_names, class_counts : ndarray of shape (n_classes,)
     n_columns : int
         Columns that are learned from.
-    n_folds, seed, n_jobs : int
     notices : list of str
         What was left out or changed.
-    preparation : list of str
-    measured : list of Measured
-    choice : Choice
     """
 
     path: Path
@@ -263,11 +243,7 @@ def choice_lines(comparison: Comparison) -> list[str]:
 def write_text(comparison: Comparison, stream: TextIO) -> None:
     """Print what was compared, the table, the picture and the choice.
 
-    Parameters
-    ----------
-    comparison : Comparison
-    stream : text file
-        Letters that its encoding lacks are replaced by plain ones.
+    Letters that the encoding of the stream lacks are replaced by plain ones.
     """
     plain = not _can_write("±µ█▌", stream)
     paragraphs = [

@@ -32,14 +32,8 @@ _SECONDS_OF_CALLS = 0.2
 class Method:
     """One line of the table.
 
-    Parameters
-    ----------
-    name : str
-    code : str
-        How to make it in Python.
-    parameters : dict
-        Set after the fit, which the methods of one `Fit` share.
-    ours : bool
+    `code` makes it in Python; `parameters` are set after the fit, which the methods
+    of one `Fit` share.
     """
 
     name: str
@@ -52,11 +46,7 @@ class Method:
 class Fit:
     """One estimator, fitted once a fold, and the methods that answer from that fit.
 
-    Parameters
-    ----------
-    make : callable
-        (seed, n_jobs) -> unfitted classifier.
-    methods : list of Method
+    `make` takes a seed and a number of threads.
     """
 
     make: Callable[[int, int], Any]
@@ -200,18 +190,10 @@ def cross_validate(
     codes : ndarray of shape (n_rows,)
     make_preparation : callable
         () -> unfitted transformer; fitted on the training rows of every fold.
-    fits : list of Fit
-    n_folds : int
     seed : int
         Of the folds and of every method.
-    n_jobs : int, default=1
     advance : callable or None
         Called with 1 after every fit and its methods.
-
-    Returns
-    -------
-    list of Measured
-        In the order of the methods.
     """
     measured = [[Measured(method) for method in fit.methods] for fit in fits]
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
@@ -307,17 +289,11 @@ def _measure_method(
         seconds.append(time.perf_counter() - start)
     entry.microseconds.append(1e6 * min(seconds) / len(X))
     entry.accuracy.append(float((predicted == codes).mean()))
-    entry.balanced_accuracy.append(
-        float(
-            recall_score(
-                codes,
-                predicted,
-                labels=np.unique(codes),
-                average="macro",
-                zero_division=0.0,
-            )
-        )
+    present = np.unique(codes)
+    recall = recall_score(
+        codes, predicted, labels=present, average="macro", zero_division=0.0
     )
+    entry.balanced_accuracy.append(float(recall))
     entry.log_loss.append(log_loss(codes, model.predict_proba(X), model.classes_))
 
 
@@ -326,18 +302,8 @@ def log_loss(
 ) -> float:
     """Mean of -log of the probability of the right class, cut at 1e-15.
 
-    A class that the training rows do not hold has probability zero.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n,)
-    probabilities : ndarray of shape (n, n_known)
-    classes : ndarray of shape (n_known,)
-        Codes of the columns, in order.
-
-    Returns
-    -------
-    float
+    `classes` are the codes of the columns of `probabilities`, in order. A class that
+    the training rows do not hold has probability zero.
 
     Examples
     --------

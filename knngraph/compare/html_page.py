@@ -38,15 +38,7 @@ _DRAWING = {
 def html_page(title: str, blocks: Iterable[str]) -> str:
     """The whole page in UTF-8, its style inside.
 
-    Parameters
-    ----------
-    title : str
-    blocks : iterable of str
-        HTML: from the functions below, or rendered from Markdown.
-
-    Returns
-    -------
-    str
+    The blocks are HTML: from the functions below, or rendered from Markdown.
 
     Examples
     --------
@@ -85,13 +77,7 @@ def table(
 ) -> str:
     """A table that scrolls by itself where the screen is narrow.
 
-    Parameters
-    ----------
-    heads : sequence of str
-    rows : iterable of sequence of str
-        The first cell of a row names it.
-    chosen : str or None, default=None
-        Name of the row that gets a star.
+    The first cell of a row names it; the `chosen` one gets a star.
     """
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
     lines = []

@@ -18,7 +18,6 @@ _HEAD_BYTES = 256 * 1024
 _HEAD_LINES = 50
 _DECIMAL_COMMA = re.compile(r"(?:^|;)\s*-?\d+,\d+\s*(?=;|$)", re.MULTILINE)
 _DECIMAL_POINT = re.compile(r"(?:^|;)\s*-?\d+\.\d+\s*(?=;|$)", re.MULTILINE)
-_COMPRESSED = {".gz": "gzip"}
 
 
 class TableProblem(Exception):
@@ -59,15 +58,7 @@ def counted(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file that was read.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        As it was read, one column a name.
-    notices : list of str
-        What was found out about the file, for the user.
-    """
+    """A data frame as it was read, one column a name, and what was found out."""
 
     frame: Any
     notices: list[str]
@@ -87,10 +78,6 @@ def read_table(
         One character; None finds out between comma, semicolon, tab and bar.
     encoding : str or None, default=None
         None means UTF-8, else UTF-16 where the file says so, else Windows-1252.
-
-    Returns
-    -------
-    TableFile
 
     Raises
     ------
@@ -153,7 +140,7 @@ def _read_parquet(path: Path, pandas: Any) -> TableFile:
 def _read_text(
     path: Path, separator: str | None, encoding: str | None, pandas: Any
 ) -> TableFile:
-    compression = _COMPRESSED.get(path.suffix.lower())
+    compression = "gzip" if path.suffix.lower() == ".gz" else None
     with gzip.open(path) if compression else path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     notices: list[str] = []
@@ -205,22 +192,13 @@ def _parse_text(
     if separator is None:
         separator = _find_separator(text)
     notices = []
-    decimal = "."
-    if (
-        separator == ";"
-        and _DECIMAL_COMMA.search(text)
-        and not _DECIMAL_POINT.search(text)
-    ):
-        decimal = ","
+    commas = _DECIMAL_COMMA.search(text) and not _DECIMAL_POINT.search(text)
+    decimal = "," if separator == ";" and commas else "."
+    if decimal == ",":
         notices.append("Decimal commas were found and read as such.")
-    names = next(
-        line
-        for line in csv.reader(
-            io.StringIO(text), delimiter=separator, skipinitialspace=True
-        )
-        if any(cell.strip() for cell in line)
-    )
-    names = [name.strip() for name in names]
+    lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    stripped = ([cell.strip() for cell in line] for line in lines)
+    names = next(line for line in stripped if any(line))
     _refuse_duplicates(path, [name for name in names if name])
     try:
         with warnings.catch_warnings():
@@ -253,9 +231,7 @@ def _find_separator(text: str) -> str:
     lines = text.splitlines()[:_HEAD_LINES]
     best, best_score = ",", (0, 0)
     for candidate in _SEPARATORS:
-        fields = [
-            len(row) for row in csv.reader(lines, delimiter=candidate) if len(row)
-        ]
+        fields = [len(row) for row in csv.reader(lines, delimiter=candidate) if row]
         common, times = Counter(fields).most_common(1)[0]
         if common > 1 and (times, common) > best_score:
             best, best_score = candidate, (times, common)

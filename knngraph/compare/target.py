@@ -19,11 +19,9 @@ class Target:
 
     Parameters
     ----------
-    rows : ndarray of shape (n,), intp
-        Rows of the table with a class.
-    codes : ndarray of shape (n,), intp
+    rows, codes : ndarray of shape (n,), intp
+        Rows of the table with a class, and that class.
     classes : ndarray of shape (n_classes,), str
-    notices : list of str
     """
 
     rows: np.ndarray
@@ -48,19 +46,9 @@ def find_column(names: list[str], wanted: str, option: str) -> str:
 
 
 def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
-    """Bring the target to class codes.
+    """Bring the column of a name to class codes.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    name : str
-        Of a column that exists.
-    as_classes : bool, default=False
-        Take every value of a number for a class, however many there are.
-
-    Returns
-    -------
-    Target
+    With `as_classes` every value of a number is a class, however many there are.
 
     Raises
     ------
@@ -89,9 +77,15 @@ def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
         classes = np.array([f"{v:.0f}" if whole else f"{v:g}" for v in kinds])
         if len(set(classes)) < len(classes):
             classes = np.array([repr(float(v)) for v in kinds])
-        if not as_classes:
-            _refuse_quantity(name, kinds, whole, len(values))
-        if len(classes) > _MANY_VALUES:
+        many = len(kinds) > _MANY_VALUES
+        if many and not as_classes and (not whole or 2 * len(kinds) > len(values)):
+            raise TableProblem(
+                f"the target {name!r} is a number with {len(kinds):,} distinct values "
+                f"({kinds[0]:g} to {kinds[-1]:g}): that is regression, and this "
+                "compares classifiers. Cut it into ranges first (pandas.qcut), or say "
+                "--as-classes if every value is a class."
+            )
+        if many:
             notices.append(
                 f"The {counted(len(classes), 'distinct number')} of the target "
                 f"{name!r} are taken as classes."
@@ -137,17 +131,6 @@ def check_folds(
     if counts[rare[0]] == 1:
         text += " A class of one row is never learned when it is tested."
     return [text]
-
-
-def _refuse_quantity(name: str, kinds: np.ndarray, whole: bool, n_rows: int) -> None:
-    many = len(kinds) > _MANY_VALUES
-    if many and (not whole or 2 * len(kinds) > n_rows):
-        raise TableProblem(
-            f"the target {name!r} is a number with {len(kinds):,} distinct values "
-            f"({kinds[0]:g} to {kinds[-1]:g}): that is regression, and this compares "
-            "classifiers. Cut it into ranges first (pandas.qcut), or say "
-            "--as-classes if every value is a class."
-        )
 
 
 def _is_number(text: str) -> bool:

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import urljoin
@@ -34,16 +35,9 @@ _WORTH_ANOTHER_ATTEMPT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """One set as the publication describes it.
+    """One set as the publication describes it; None where it does not state a number.
 
-    Parameters
-    ----------
-    name : str
-    content : str
-    n_features, n_classes : int or None
-        None where the publication does not state it.
-    is_text : bool
-        Whether the columns count words.
+    The columns of a text count words.
     """
 
     name: str
@@ -97,15 +91,9 @@ class DownloadError(OSError):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a deposit.
+    """A file of a deposit: size in bytes, checksum as in "md5:d41d8c...".
 
-    Parameters
-    ----------
-    name, url : str
-    size : int
-        Bytes.
-    checksum : str
-        Algorithm and hexadecimal digest, as in "md5:d41d8c...".
+    The checksum is an algorithm and a hexadecimal digest.
     """
 
     name: str
@@ -117,15 +105,8 @@ class RemoteFile:
 def list_files(record_url: str) -> list[RemoteFile]:
     """Files of a record, with the sizes and checksums that the record gives.
 
-    Parameters
-    ----------
-    record_url : str
-        Address of the record in the interface for programs,
-        `https://zenodo.org/api/records/<number>`.
-
-    Returns
-    -------
-    list of RemoteFile
+    The address of a record in the interface for programs is
+    `https://zenodo.org/api/records/<number>`.
     """
     try:
         with closing(open_url(record_url, {"Accept": "application/json"})) as answer:
@@ -162,18 +143,6 @@ def fetch_set(
 
     A file of the record that is named for the set is taken as it is; else the
     archives of the record are fetched and searched, smallest first.
-
-    Parameters
-    ----------
-    described : PublishedSet
-    record_url : str
-    folder : Path
-    verbose : int
-
-    Returns
-    -------
-    Path
-        The file in the folder.
     """
     files = {remote.name: remote for remote in list_files(record_url)}
     name = described.best_of(files)
@@ -224,28 +193,12 @@ def fetch(
     verbose: int = 0,
     first_pause: float = _FIRST_PAUSE_SECONDS,
 ) -> Path:
-    """Fetch a file unless it is there.
+    """Fetch a file unless it is there, and return the `target`.
 
     What has arrived is kept in `<target>.part` and a later call goes on behind
     it. Only a file of the promised size and checksum takes the name `target`.
-
-    Parameters
-    ----------
-    remote : RemoteFile
-    target : Path
-    verbose : int, default=0
-        Whether to show progress.
-    first_pause : float, default=1.0
-        Seconds before the second of four attempts; doubled before each further.
-
-    Returns
-    -------
-    Path
-        `target`.
-
-    Raises
-    ------
-    DownloadError
+    The second of four attempts comes `first_pause` seconds after the first; every
+    further pause is twice as long.
     """
     if target.exists():
         return target
@@ -280,7 +233,8 @@ def _receive(remote: RemoteFile, part: Path, shown: Any) -> str:
     try:
         headers = {"Range": f"bytes={have}-"} if have else {}
         with closing(open_url(remote.url, headers)) as answer:
-            goes_on = answer.status == 206 and _starts_at(answer, have)
+            span = answer.headers.get("Content-Range", "")
+            goes_on = answer.status == 206 and span.startswith(f"bytes {have}-")
             _append(answer, part, have if goes_on else 0, remote, shown)
     except urllib.error.HTTPError as error:
         error.close()
@@ -298,10 +252,6 @@ def _receive(remote: RemoteFile, part: Path, shown: Any) -> str:
     if _length(part) < remote.size:
         return f"the connection ended at {_length(part)} of {remote.size} bytes"
     return ""
-
-
-def _starts_at(answer: Any, offset: int) -> bool:
-    return bool(answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-"))
 
 
 def _append(
@@ -333,10 +283,9 @@ def _check(remote: RemoteFile, part: Path) -> None:
     if algorithm not in hashlib.algorithms_available or not expected:
         raise DownloadError(f"{remote.name}: cannot check {remote.checksum!r}.")
     # Against accidents, not attackers: the deposit chooses the algorithm.
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+    empty = partial(hashlib.new, algorithm, usedforsecurity=False)
     with part.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+        digest = hashlib.file_digest(file, empty)
     if digest.hexdigest() != expected.lower():
         part.unlink()
         raise DownloadError(

@@ -104,20 +104,22 @@ def load(
     named = data_dir if data_dir is not None else os.environ.get("KNNGRAPH_DATA")
     folder = Path(named) if named else cache_folder()
     path = _find(described, folder)
-    if path is None and named:
-        raise MissingSetError(_where_to_put(described, folder))
-    if path is None and not download:
-        raise MissingSetError(
-            f"{_where_to_put(described, folder)} With download=True it is fetched "
-            f"from {record_url}."
-        )
     if path is None:
+        advice = (
+            f"{folder} has no file of the set {name}: put {name}.mat (X, Y) or "
+            f"{name}.npz (X, y) there, or name the folder that has it by data_dir or "
+            "by the variable KNNGRAPH_DATA."
+        )
+        if named:
+            raise MissingSetError(advice)
+        if not download:
+            raise MissingSetError(
+                f"{advice} With download=True it is fetched from {record_url}."
+            )
         try:
             path = fetch_set(described, record_url, folder, verbose=verbose)
         except DownloadError as error:
-            raise MissingSetError(
-                f"{error} {_where_to_put(described, folder)}"
-            ) from error
+            raise MissingSetError(f"{error} {advice}") from error
     X, y = read_set(path)
     _check_against_publication(described, X, y, path)
     return X, y
@@ -128,15 +130,6 @@ def _find(described: PublishedSet, folder: Path) -> Path | None:
         return None
     name = described.best_of(path.name for path in folder.iterdir())
     return None if name is None else folder / name
-
-
-def _where_to_put(described: PublishedSet, folder: Path) -> str:
-    name = described.name
-    return (
-        f"{folder} has no file of the set {name}: put {name}.mat (X, Y) or "
-        f"{name}.npz (X, y) there, or name the folder that has it by data_dir or by "
-        "the variable KNNGRAPH_DATA."
-    )
 
 
 def _check_against_publication(
@@ -154,13 +147,7 @@ def _check_against_publication(
 
 
 def read_set(path: Path) -> tuple[Any, np.ndarray]:
-    """Read one labeled set.
-
-    Parameters
-    ----------
-    path : Path
-        `.mat` with X and Y, `.npz` with X and y, or `<name>_X.npz` of
-        `scipy.sparse.save_npz` beside `<name>_y.npy`.
+    """Read one labeled set, in one of the formats that `load` takes.
 
     Returns
     -------

@@ -40,8 +40,6 @@ def nearest_pairs(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     pairs : ndarray of shape (n,)
     limit : int
         Largest number of candidates a pair.
@@ -60,11 +58,8 @@ def nearest_pairs(
     starts = training.node_starts()
     n_on_node = np.diff(starts)[around]
     owner = np.repeat(np.arange(len(pairs)), n_on_node.sum(axis=1))
-    first = np.repeat(starts[around].ravel(), n_on_node.ravel())
-    begin = np.repeat(
-        np.cumsum(n_on_node.ravel()) - n_on_node.ravel(), n_on_node.ravel()
-    )
-    pair = first + np.arange(len(first)) - begin
+    pair = np.repeat(starts[around].ravel(), n_on_node.ravel())
+    pair += ranks(n_on_node.ravel())
     own = pair == pairs[owner]
     keep = ~own | (training.pair_count[pair] > 1)
     owner, pair, own = owner[keep], pair[keep], own[keep]
@@ -74,12 +69,17 @@ def nearest_pairs(
     return pack(owner, pair, len(pairs), limit)
 
 
+def ranks(sizes: np.ndarray) -> np.ndarray:
+    """Number the members of consecutive groups of these sizes, each from 0."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
 def pack(
     owner: np.ndarray, pair: np.ndarray, n_owners: int, limit: int | None = None
 ) -> np.ndarray:
     """Lay out (owner, pair) lists, sorted by owner, as rows padded with -1."""
     counts = np.bincount(owner, minlength=n_owners)
-    rank = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank = ranks(counts)
     width = int(counts.max(initial=0))
     width = width if limit is None else min(width, limit)
     packed = np.full((n_owners, width), -1, dtype=np.intp)
@@ -89,17 +89,7 @@ def pack(
 
 
 def union(candidates: np.ndarray, extra: np.ndarray) -> np.ndarray:
-    """Rows of both, without repeats, packed to the left.
-
-    Parameters
-    ----------
-    candidates, extra : ndarray of shape (n, any)
-        Padded with -1.
-
-    Returns
-    -------
-    ndarray of shape (n, widest row)
-    """
+    """Rows of both, which -1 pads, without repeats and packed to the left."""
     both = np.concatenate([candidates, extra], axis=1)
     order = np.argsort(both, axis=1, kind="stable")
     ordered = np.take_along_axis(both, order, axis=1)
@@ -130,20 +120,12 @@ def nearest_of_same_class(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     limit : int
         Nearest neighbors that are candidates anyway.
     quota : int
         Candidates of the same class that a pair needs.
     pairs : ndarray of shape (n,) or None, default=None
         Pairs to search for; None for all.
-    seed : int, default=0
-    n_threads : int, default=1
-
-    Returns
-    -------
-    SameClass
     """
     random = np.random.default_rng(seed)
     place = np.full(training.n_pairs, -1, dtype=np.intp)
@@ -173,12 +155,12 @@ def nearest_of_same_class(
             members = np.sort(sample)
         if len(members) > 1:
             asking = short[asking_of_class]
-            found, _ = search_within(
+            found = search_within(
                 training.points[training.pair_node[members]],
                 training.points[training.pair_node[asking]],
                 min(quota + 1, len(members)),
-                seed=seed,
-                n_threads=n_threads,
+                seed,
+                n_threads,
             )
             listed = members[found]
             others = all_but_self(listed, asking)
@@ -194,23 +176,10 @@ def pairs_short_of_own_class(
     limit: int,
     asking: np.ndarray,
 ) -> np.ndarray:
-    """Pairs whose nearest neighbors hold too few of the same class.
+    """Those of the asking pairs whose nearest neighbors hold too few of the class.
 
-    Parameters
-    ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    wanted : ndarray of shape (n_classes,)
-        Candidates of the same class that a pair of every class needs.
-    limit : int
-        Nearest neighbors that are candidates anyway.
-    asking : ndarray of shape (n,)
-        The pairs in question.
-
-    Returns
-    -------
-    ndarray
-        Some of `asking`.
+    `wanted`, of shape (n_classes,), is what a pair of every class needs; `limit`
+    neighbors are candidates anyway.
     """
     short = [asking[:0]]
     step = 65536
@@ -227,20 +196,15 @@ def search_within(
     points: np.ndarray,
     queries: np.ndarray,
     k: int,
-    *,
-    seed: int = 0,
-    n_threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest points of one class, by brute force where that is soon done.
-
-    Returns
-    -------
-    ids, squared : ndarray of shape (n_queries, k)
-    """
+    seed: int,
+    n_threads: int,
+) -> np.ndarray:
+    """Nearest points of one class, by brute force where that is soon done."""
     index: ExactIndex | HNSWIndex
     if len(queries) * float(points.size) <= _BRUTE_FORCE_LIMIT:
         index = ExactIndex(points)
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)
         index.add(points, n_threads=n_threads)
-    return index.nearest(queries, k, ef=ef_for(k), n_threads=n_threads)
+    found, _ = index.nearest(queries, k, ef=ef_for(k), n_threads=n_threads)
+    return found

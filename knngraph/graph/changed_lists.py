@@ -37,14 +37,10 @@ def change_neighbors(
     ----------
     neighbors : Neighbors
         Before the change.
-    change : ChangedRows
     index : SearchIndex
         Over the nodes there are now.
-    n_listed : int
-        Number of neighbors wanted.
     anew : bool, default=False
         Search all nodes.
-    n_threads : int, default=1
 
     Returns
     -------
@@ -102,9 +98,7 @@ def _nearer_newcomers(
         owners, newcomers = [], []
         for number, rows in enumerate(new_blocks):
             rough = squared_distances(block, rows)
-            largest = max(
-                norms.max(), float((rows.astype(np.float64) ** 2).sum(1).max())
-            )
+            largest = max(norms.max(), (rows.astype(np.float64) ** 2).sum(1).max())
             limit = farthest[start:stop] * (1 + _SLACK) + _PRODUCT_SLACK * largest
             owner, place = np.nonzero(rough <= limit[:, None])
             owners.append(old[start + owner])

@@ -110,13 +110,8 @@ def change_rows(
     training : TrainingSet
         Of the rows that there were; stays as it is.
     hashes : ndarray of shape (n_nodes,), uint64
-    pending : PendingRows
     seed : int
         Of the hashes.
-
-    Returns
-    -------
-    ChangedRows
     """
     kept_node = training.node_of_row[pending.kept]
     there = np.zeros(training.n_nodes, dtype=bool)

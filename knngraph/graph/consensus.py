@@ -47,15 +47,10 @@ def vote(
         Row j holds the weights of the neighbors of j. Negative weights, which
         only a problem without `positive` has, do not vote.
     own_codes : ndarray of shape (n_rows,)
-    n_classes : int
     self_weight : float
         Weight of a row's own label, in units of its largest neighbor weight.
     neighbor_codes : ndarray of shape (n_neighbors,) or None
         Classes of the neighbors; None where they are the rows themselves.
-
-    Returns
-    -------
-    Consensus
 
     Notes
     -----

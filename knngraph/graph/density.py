@@ -16,7 +16,6 @@ def local_density(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray:
 
     Parameters
     ----------
-    neighbors : Neighbors
     scales : sequence of int
         Numbers of neighbors k.
 
@@ -110,7 +109,6 @@ def penalty_fractions(
     ----------
     density : ndarray of shape (n_nodes,)
         Between 0 and 1.
-    penalty_min, penalty_max : float
 
     Returns
     -------

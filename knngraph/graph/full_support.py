@@ -8,13 +8,13 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.distances import squared_distances
-from knngraph.graph.candidates import SameClass, pack
+from knngraph.graph.candidates import SameClass, pack, ranks
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import (
     Problem,
     Representation,
+    Solution,
     candidates_of,
-    finish,
     solve,
     warn_of_unsolved,
 )
@@ -47,19 +47,10 @@ def represent_fully(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    same_class : SameClass
-    problem : Problem
     max_neighbors : int
         Nearest neighbors to begin with.
-    n_threads : int, default=1
     advance : callable or None
         Called with the number of pairs that are certified.
-
-    Returns
-    -------
-    Representation
     """
     n = training.n_pairs
     # Half the tolerance for the solver leaves room for rounding in the check.
@@ -71,25 +62,24 @@ def represent_fully(
     active = np.arange(n)
     candidates = candidates_of(training, neighbors, same_class, active, max_neighbors)
     start = np.zeros(candidates.shape)
+
+    def solve_chunk(first: int, stop: int) -> Solution:
+        """Solve some of the pairs that are active now."""
+        chunk = slice(first, stop)
+        pairs = active[chunk]
+        before = start[chunk], lambda_max[pairs], n_iter[pairs]
+        return solve(training, strict, pairs, candidates[chunk], before)
+
     for _ in range(_MAX_ROUNDS):
-        solved = _solve_active(
-            training,
-            strict,
-            active,
-            candidates,
-            start,
-            lambda_max[active],
-            n_iter[active],
-            n_threads,
-        )
-        weights_active = sparse.vstack([s.weights for s in solved], format="csr")
-        weights = replace_rows(weights, active, weights_active)
-        gaps[active] = np.concatenate([s.gaps for s in solved])
-        lambda_max[active] = np.concatenate([s.lambda_max for s in solved])
-        n_iter[active] = np.concatenate([s.n_iter for s in solved])
-        drops += sum(s.drops for s in solved)
+        parts = map_chunks(solve_chunk, len(active), _ROWS_PER_CHUNK, n_threads)
+        solved = Solution.of_chunks(parts)
+        weights = replace_rows(weights, active, solved.weights)
+        gaps[active] = solved.gaps
+        lambda_max[active] = solved.lambda_max
+        n_iter[active] = solved.n_iter
+        drops += solved.drops
         owner, violator, excess = find_violators(
-            training, problem, active, weights_active, lambda_max[active], n_threads
+            training, problem, active, solved.weights, solved.lambda_max, n_threads
         )
         np.maximum.at(gaps, active[owner], excess / lambda_max[active[owner]])
         unfinished = np.unique(owner)
@@ -98,36 +88,11 @@ def represent_fully(
         if not len(unfinished):
             break
         candidates, start = support_and_newcomers(
-            weights_active, unfinished, owner, violator, excess
+            solved.weights, unfinished, owner, violator, excess
         )
         active = active[unfinished]
     warn_of_unsolved(gaps, problem)
-    return finish(weights, gaps, lambda_max, n_iter, drops, problem)
-
-
-def _solve_active(
-    training: TrainingSet,
-    problem: Problem,
-    active: np.ndarray,
-    candidates: np.ndarray,
-    start: np.ndarray,
-    lambda_max: np.ndarray,
-    n_iter: np.ndarray,
-    n_threads: int,
-) -> list[Any]:
-    def solve_chunk(first: int, stop: int) -> Any:
-        chunk = slice(first, stop)
-        return solve(
-            training,
-            problem,
-            active[chunk],
-            candidates[chunk],
-            start[chunk],
-            lambda_max[chunk],
-            n_iter[chunk],
-        )
-
-    return map_chunks(solve_chunk, len(active), _ROWS_PER_CHUNK, n_threads)
+    return Solution(weights, gaps, lambda_max, n_iter, drops).finished()
 
 
 def replace_rows(weights: Any, rows: np.ndarray, new_rows: Any) -> Any:
@@ -153,21 +118,15 @@ def find_violators(
     weights: Any,
     lambda_max: np.ndarray,
     n_threads: int,
-    scanned: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Check the conditions of the active pairs against all pairs.
 
     Parameters
     ----------
-    training : TrainingSet
-    problem : Problem
     active : ndarray of shape (n,)
     weights : CSR array of shape (n, n_pairs)
         Solutions of the active pairs.
     lambda_max : ndarray of shape (n,)
-    n_threads : int
-    scanned : tuple of int or None
-        First pair, and the one behind the last, to check against; None for all.
 
     Returns
     -------
@@ -177,11 +136,8 @@ def find_violators(
     from knngraph.graph import _violators
 
     gamma, feature_weight, label_weight, discount = problem.kernel.as_tuple()
-    used = np.unique(
-        np.concatenate(
-            [training.pair_node[active], training.pair_node[weights.indices]]
-        )
-    )
+    nodes = training.pair_node
+    used = np.union1d(nodes[active], nodes[weights.indices])
     place = np.full(training.n_nodes, -1, dtype=np.intp)
     place[used] = np.arange(len(used))
     used_points = training.points[used].astype(np.float64)
@@ -191,11 +147,8 @@ def find_violators(
     # A pair without candidates has no condition to check.
     bounds[lambda_max == 0.0] = np.inf
 
-    first, last = scanned or (0, training.n_pairs)
-
     def scan(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        start, stop = start + first, stop + first
-        block = training.points[training.pair_node[start:stop]]
+        block = training.points[nodes[start:stop]]
         features = squared_distances(used_points, block)
         features *= -gamma
         np.exp(features, out=features)
@@ -236,10 +189,7 @@ def find_violators(
         return _worst(owner[:n_found], violator[:n_found], excess[:n_found])
 
     rows_per_block = max(16, _BLOCK_BYTES // (8 * len(used)))
-    parts = map_chunks(scan, last - first, rows_per_block, n_threads)
-    if not parts:
-        empty = np.empty(0, dtype=np.int32)
-        return empty, empty, np.empty(0)
+    parts = map_chunks(scan, training.n_pairs, rows_per_block, n_threads)
     owner, violator, excess = (np.concatenate(column) for column in zip(*parts))
     return owner, violator, excess
 
@@ -250,9 +200,7 @@ def _worst(
     """Keep the few largest violations of every owner."""
     order = np.lexsort((-excess, owner))
     owner, violator, excess = owner[order], violator[order], excess[order]
-    counts = np.bincount(owner) if len(owner) else np.zeros(0, dtype=np.intp)
-    rank = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = rank < _NEWCOMERS
+    kept = ranks(np.bincount(owner)) < _NEWCOMERS
     return owner[kept], violator[kept], excess[kept]
 
 

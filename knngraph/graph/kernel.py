@@ -45,14 +45,7 @@ class CompositeKernel:
 def median_bandwidth(points: np.ndarray) -> float:
     """Median distance over all pairs of distinct rows.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_nodes, n_features), float32
-        In random order: above `MEDIAN_SAMPLE` rows only the first are used.
-
-    Returns
-    -------
-    float
+    Rows are in random order: above `MEDIAN_SAMPLE` only the first are used.
 
     Examples
     --------
@@ -72,17 +65,7 @@ def median_bandwidth(points: np.ndarray) -> float:
 
 
 def neighbors_bandwidth(neighbors: Neighbors, k: int) -> float:
-    """Root of the median squared distance to the `k`-th nearest other row.
-
-    Parameters
-    ----------
-    neighbors : Neighbors
-    k : int
-
-    Returns
-    -------
-    float
-    """
+    """Root of the median squared distance to the `k`-th nearest other row."""
     squared = np.repeat(neighbors.squared_distance_to(k), neighbors.counts)
     return _positive_root(float(np.median(squared)), neighbors.squared)
 

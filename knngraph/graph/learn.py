@@ -21,7 +21,6 @@ from knngraph.graph.representation import (
     Problem,
     Representation,
     represent_locally,
-    represent_pairs,
 )
 from knngraph.graph.training_set import TrainingSet
 from knngraph.progress import stage
@@ -79,22 +78,13 @@ def learn_graph(
 
     Parameters
     ----------
-    training : TrainingSet
     neighbors : Neighbors
         At least `max_neighbors` and the largest density scale, where there are
         as many.
-    settings : GraphSettings
     exact : bool
         Whether the representation is certified against all rows.
     represent : callable or None
         Takes the place of `represent_fully` and `represent_locally`.
-    seed : int, default=0
-    n_threads : int, default=1
-    verbose : int, default=0
-
-    Returns
-    -------
-    LearnedGraph
     """
     problem = graph_problem(training, neighbors, settings)
     same_class = nearest_of_same_class(
@@ -144,11 +134,7 @@ def learn_pairs(
         Holds the candidates of the pairs.
     neighbors : Neighbors
         Of the nodes of the pairs at least.
-    settings : GraphSettings
-    problem : Problem
     pairs : ndarray of shape (n,)
-    seed : int, default=0
-    n_threads : int, default=1
 
     Returns
     -------
@@ -165,7 +151,7 @@ def learn_pairs(
         seed=seed,
         n_threads=n_threads,
     )
-    representation = represent_pairs(
+    representation = represent_locally(
         training, neighbors, same_class, problem, m, pairs, n_threads=n_threads
     )
     consensus = vote(
@@ -231,7 +217,6 @@ def graph_over_rows(training: TrainingSet, weights: Any) -> Any:
 
     Parameters
     ----------
-    training : TrainingSet
     weights : CSR array of shape (n_pairs, n_pairs)
 
     Returns

@@ -39,16 +39,8 @@ class Neighbors:
     def rows_taken(self, k: int, nodes: slice = _EVERY_NODE) -> np.ndarray:
         """How many rows of each listed node are among the `k` nearest other rows.
 
-        A node's own copies come first, at distance zero; they are not listed.
-
-        Parameters
-        ----------
-        k : int
-        nodes : slice, default=all
-
-        Returns
-        -------
-        ndarray of shape (n_nodes, n_listed)
+        A node's own copies come first, at distance zero; they are not listed. The
+        result has the shape (n_nodes, n_listed).
         """
         left = np.maximum(k - (self.counts[nodes] - 1), 0)[:, None]
         if self.listed_counts is not None:
@@ -82,8 +74,8 @@ class Neighbors:
 def all_but_self(found: np.ndarray, asking: np.ndarray) -> np.ndarray:
     """Mark the found neighbors that are not the asking point itself.
 
-    By its number, never by its place: it may come second, or not at all. Where
-    the search missed it, the farthest neighbor goes in its stead.
+    By its number, never by its place: with an approximate search it may come second,
+    or not at all. Where it was missed, the farthest neighbor goes in its stead.
 
     Parameters
     ----------
@@ -118,9 +110,6 @@ def nearest_others(
 ) -> Neighbors:
     """Search the index for the neighbors of its own points.
 
-    A point is removed from its own list by its number, never by its place: with
-    an approximate search it may come second, or not at all.
-
     Parameters
     ----------
     index : SearchIndex over `points`
@@ -129,12 +118,6 @@ def nearest_others(
         Number of rows on every node.
     k : int
         Number of other nodes wanted; fewer where there are fewer.
-    n_threads : int, default=1
-    advance : callable or None
-
-    Returns
-    -------
-    Neighbors
 
     Examples
     --------

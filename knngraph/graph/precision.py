@@ -42,10 +42,8 @@ def check_precision(
 
     Parameters
     ----------
-    space : Space
     X : ndarray or CSR of shape (n_rows, n_features)
         The rows as the user gave them.
-    training : TrainingSet
     neighbors : Neighbors
         Of the first nodes at least.
     labeled : bool, default=True
@@ -69,7 +67,9 @@ def check_precision(
         rival = ids[:, -1] if ids.shape[1] else np.full(len(nodes), -1)
         mixed = counts > max(1, ids.shape[1])
     close = rival >= 0
-    close[close] = may_be_blurred(training, nodes[close], ids[close], rival[close])
+    if close.any():
+        first = ids[close, 0]
+        close[close] = may_be_blurred(training, nodes[close], first, rival[close])
     limit = TOLERATED_SHARE * counts.sum()
     if counts[close | mixed].sum() <= limit:
         return
@@ -77,12 +77,8 @@ def check_precision(
     row_of_node[training.node_of_row[::-1]] = np.arange(training.n_rows)[::-1]
     blurred = np.zeros(len(nodes), dtype=bool)
     if close.any():
-        blurred[close] = _is_blurred(
-            *(
-                _rows_and_errors(space, X, row_of_node[some])
-                for some in (nodes[close], ids[close, 0], rival[close])
-            )
-        )
+        some = nodes[close], ids[close, 0], rival[close]
+        blurred[close] = _is_blurred(space, X, *(row_of_node[those] for those in some))
     blurred[mixed] |= _rows_differ(space, X, training, nodes[mixed], row_of_node)
     if counts[blurred].sum() > limit:
         share = counts[blurred].sum() / counts.sum()
@@ -90,18 +86,7 @@ def check_precision(
 
 
 def nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndarray:
-    """Nearest listed node with another class than the first listed; -1 without.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    ids : ndarray of shape (n, k)
-        Nodes around others, nearest first.
-
-    Returns
-    -------
-    ndarray of shape (n,), intp
-    """
+    """Nearest listed node with another class than the first listed; -1 without."""
     if ids.shape[1] == 0:
         return np.full(len(ids), -1, dtype=np.intp)
     codes = training.pair_code[training.node_starts()[:-1]][ids]
@@ -112,26 +97,15 @@ def nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndarr
 
 
 def may_be_blurred(
-    training: TrainingSet, nodes: np.ndarray, ids: np.ndarray, rival: np.ndarray
+    training: TrainingSet, nodes: np.ndarray, first: np.ndarray, rival: np.ndarray
 ) -> np.ndarray:
     """Where the nearest node and a rival look alike, a bound without the user's rows.
 
     Parameters
     ----------
-    training : TrainingSet
-    nodes : ndarray of shape (n,)
-    ids : ndarray of shape (n, k)
-        Nodes around them, nearest first.
-    rival : ndarray of shape (n,)
-        The nearest of another class.
-
-    Returns
-    -------
-    ndarray of shape (n,), bool
+    nodes, first, rival : ndarray of shape (n,)
+        Nodes, the nearest to each, and the nearest of another class.
     """
-    if not len(nodes):
-        return np.empty(0, dtype=bool)
-    first = ids[:, 0]
     size = sum(_lengths(training.points[some]) for some in (nodes, first, rival))
     gap = np.abs(
         _lengths(training.points[nodes] - training.points[rival])
@@ -140,18 +114,18 @@ def may_be_blurred(
     return gap <= 4.0 * _ROUNDING * size
 
 
-def _is_blurred(
-    own: tuple[np.ndarray, np.ndarray],
-    first: tuple[np.ndarray, np.ndarray],
-    rival: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    to_rival, to_first = _lengths(own[0] - rival[0]), _lengths(own[0] - first[0])
+def _is_blurred(space: Space, X: Any, *rows: np.ndarray) -> np.ndarray:
+    """Whether rounding chooses between the first row near a row and its rival."""
+    exact = [_in_double(space, X, some) for some in rows]
+    moved = [_lengths(e - space.map_block(X[some])) for e, some in zip(exact, rows)]
+    own, first, rival = exact
+    to_rival, to_first = _lengths(own - rival), _lengths(own - first)
     gap = np.abs(to_rival - to_first)
-    size = _lengths(own[0]) + to_rival
+    size = _lengths(own) + to_rival
     # Two that are next to each other are copies with other labels: no precision
     # would add information about the row.
-    two = _lengths(first[0] - rival[0]) > _NEXT_TO * to_first
-    return (gap < 2.0 * own[1] + first[1] + rival[1]) & (gap > _TIE * size) & two
+    two = _lengths(first - rival) > _NEXT_TO * to_first
+    return (gap < 2.0 * moved[0] + moved[1] + moved[2]) & (gap > _TIE * size) & two
 
 
 def _rows_differ(
@@ -173,14 +147,6 @@ def _rows_differ(
         apart = _lengths(exact - _in_double(space, X, row_of_node[on]))
         differs[on[apart > _TIE * _lengths(exact)]] = True
     return differs[nodes]
-
-
-def _rows_and_errors(
-    space: Space, X: Any, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mapped rows in double precision, and how far rounding moves them."""
-    exact = _in_double(space, X, rows)
-    return exact, _lengths(exact - space.map_block(X[rows]))
 
 
 def _in_double(space: Space, X: Any, rows: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,10 @@ class Representation:
 
 @dataclass(frozen=True)
 class Solution:
-    """Solutions of some pairs over their candidates, as `solve` gives them."""
+    """Solutions of some pairs over their candidates.
+
+    As `Representation`, with the falls of the objective in place of its path.
+    """
 
     weights: Any
     gaps: np.ndarray
@@ -81,43 +84,53 @@ class Solution:
     n_iter: np.ndarray
     drops: np.ndarray
 
+    @classmethod
+    def of_chunks(cls, parts: list["Solution"]) -> "Solution":
+        """Join the solutions of consecutive chunks."""
+        return cls(
+            sparse.csr_array(sparse.vstack([p.weights for p in parts], format="csr")),
+            np.concatenate([part.gaps for part in parts]),
+            np.concatenate([part.lambda_max for part in parts]),
+            np.concatenate([part.n_iter for part in parts]),
+            np.sum([part.drops for part in parts], axis=0),
+        )
+
+    def finished(self) -> Representation:
+        """The same as a representation of all pairs."""
+        n_steps = min(int(self.n_iter.max(initial=0)), len(self.drops))
+        fallen = np.concatenate([[0.0], np.cumsum(self.drops[:n_steps])])
+        # K_jj = 1: the weights of the two terms of the kernel sum to one.
+        path = 1.0 - fallen / len(self.gaps)
+        return Representation(
+            self.weights, self.gaps, self.lambda_max, self.n_iter, path
+        )
+
 
 def solve(
     training: TrainingSet,
     problem: Problem,
     pairs: np.ndarray,
     candidates: np.ndarray,
-    start: np.ndarray,
-    lambda_max: np.ndarray,
-    n_iter: np.ndarray,
+    before: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> Solution:
     """Solve the problems of some pairs over their candidates.
 
     Parameters
     ----------
-    training : TrainingSet
-    problem : Problem
     pairs : ndarray of shape (n,)
     candidates : ndarray of shape (n, width)
         Packed to the left, padded with -1.
-    start : ndarray of shape (n, width)
-        Weights to start from.
-    lambda_max : ndarray of shape (n,)
-        lambda* where it is known, else 0.
-    n_iter : ndarray of shape (n,)
-        Iterations spent on a pair before.
-
-    Returns
-    -------
-    Solution
+    before : tuple of ndarray of shape (n, width), (n,) and (n,), or None
+        Weights to start from, lambda* where it is known, else 0, and iterations
+        spent on a pair before; None for zeros.
     """
     from knngraph.graph import _fista
 
-    weights = start.copy()
-    gaps = np.zeros(len(pairs))
-    lambda_max = lambda_max.copy()
-    n_iter = n_iter.copy()
-    drops = np.zeros(4 * problem.max_iter)
+    n = len(pairs)
+    if before is None:
+        before = np.zeros(candidates.shape), np.zeros(n), np.zeros(n, dtype=np.intp)
+    weights, lambda_max, n_iter = (array.copy() for array in before)
+    gaps, drops = np.zeros(n), np.zeros(4 * problem.max_iter)
     _fista.solve_rows(
         training.points,
         training.pair_node,
@@ -140,9 +153,9 @@ def solve(
         (
             weights[owner, place],
             candidates[owner, place].astype(np.int32),
-            np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(pairs)))]),
+            np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]),
         ),
-        shape=(len(pairs), training.n_pairs),
+        shape=(n, training.n_pairs),
     )
     return Solution(chosen, gaps, lambda_max, n_iter, drops)
 
@@ -153,75 +166,37 @@ def represent_locally(
     same_class: SameClass,
     problem: Problem,
     max_neighbors: int,
+    pairs: np.ndarray | None = None,
     *,
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> Representation:
-    """Represent every pair by its neighbors and the nearest of its class.
+    """Represent pairs by their neighbors and the nearest of their class.
 
     Time is O(n m (d + m)) for n pairs, m candidates and d features; memory is
     the result and one chunk of rows a thread.
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    same_class : SameClass
-    problem : Problem
     max_neighbors : int
         Nearest neighbors that are candidates.
-    n_threads : int, default=1
-    advance : callable or None
-
-    Returns
-    -------
-    Representation
+    pairs : ndarray of shape (n,) or None
+        None for all, with a warning of those that are not solved.
     """
-    all_pairs = np.arange(training.n_pairs)
-    representation = represent_pairs(
-        training,
-        neighbors,
-        same_class,
-        problem,
-        max_neighbors,
-        all_pairs,
-        n_threads=n_threads,
-        advance=advance,
-    )
-    warn_of_unsolved(representation.gaps, problem)
-    return representation
-
-
-def represent_pairs(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    same_class: SameClass,
-    problem: Problem,
-    max_neighbors: int,
-    pairs: np.ndarray,
-    *,
-    n_threads: int = 1,
-    advance: Callable[[int], None] | None = None,
-) -> Representation:
-    """Represent some pairs as `represent_locally` does, without a warning."""
+    wanted = np.arange(training.n_pairs) if pairs is None else pairs
 
     def solve_chunk(start: int, stop: int) -> Solution:
-        chunk = pairs[start:stop]
+        chunk = wanted[start:stop]
         candidates = candidates_of(
             training, neighbors, same_class, chunk, max_neighbors
         )
-        return solve(
-            training,
-            problem,
-            chunk,
-            candidates,
-            np.zeros(candidates.shape),
-            np.zeros(len(chunk)),
-            np.zeros(len(chunk), dtype=np.intp),
-        )
+        return solve(training, problem, chunk, candidates)
 
-    parts = map_chunks(solve_chunk, len(pairs), _ROWS_PER_CHUNK, n_threads, advance)
-    return collect(parts, problem)
+    parts = map_chunks(solve_chunk, len(wanted), _ROWS_PER_CHUNK, n_threads, advance)
+    representation = Solution.of_chunks(parts).finished()
+    if pairs is None:
+        warn_of_unsolved(representation.gaps, problem)
+    return representation
 
 
 def candidates_of(
@@ -244,37 +219,6 @@ def candidates_of(
     candidates[short] = -1
     candidates[short, : wider.shape[1]] = wider
     return candidates
-
-
-def collect(parts: list[Solution], problem: Problem) -> Representation:
-    """Join the solutions of consecutive chunks of all pairs."""
-    weights = sparse.vstack([part.weights for part in parts], format="csr")
-    weights = sparse.csr_array(weights)
-    n_iter = np.concatenate([part.n_iter for part in parts])
-    drops = sum((part.drops for part in parts), np.zeros(4 * problem.max_iter))
-    return finish(
-        weights,
-        np.concatenate([part.gaps for part in parts]),
-        np.concatenate([part.lambda_max for part in parts]),
-        n_iter,
-        drops,
-        problem,
-    )
-
-
-def finish(
-    weights: Any,
-    gaps: np.ndarray,
-    lambda_max: np.ndarray,
-    n_iter: np.ndarray,
-    drops: np.ndarray,
-    problem: Problem,
-) -> Representation:
-    """Turn falls of the objective into its path."""
-    n_steps = min(int(n_iter.max(initial=0)), len(drops))
-    # K_jj = 1: the weights of the two terms of the kernel sum to one.
-    path = 1.0 - np.concatenate([[0.0], np.cumsum(drops[:n_steps])]) / len(gaps)
-    return Representation(weights, gaps, lambda_max, n_iter, path)
 
 
 def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
@@ -303,7 +247,6 @@ def represent_new_rows(
 
     Parameters
     ----------
-    training : TrainingSet
     problem : Problem
         As fit has learned it.
     rows : ndarray of shape (n_rows, n_features), float32
@@ -330,25 +273,15 @@ def represent_new_rows(
     )
     nearest_pair = training.node_starts()[candidates[:, 0]]
     fractions = np.concatenate([np.zeros(n_used), problem.fractions[nearest_pair]])
-    kernel = CompositeKernel(problem.kernel.sigma, 0.0, problem.kernel.label_discount)
-    solution = solve(
-        together,
-        Problem(
-            kernel,
-            np.zeros(n_pairs),
-            fractions,
-            problem.nugget,
-            problem.positive,
-            problem.max_iter,
-            problem.tol,
-        ),
-        own_number[n_used:],
-        places.reshape(candidates.shape),
-        np.zeros(candidates.shape),
-        np.zeros(n_rows),
-        np.zeros(n_rows, dtype=np.intp),
+    sigma, discount = problem.kernel.sigma, problem.kernel.label_discount
+    unlabeled = replace(
+        problem,
+        kernel=CompositeKernel(sigma, 0.0, discount),
+        density=np.zeros(n_pairs),
+        fractions=fractions,
     )
-    weights = solution.weights
+    chosen = places.reshape(candidates.shape)
+    weights = solve(together, unlabeled, own_number[n_used:], chosen).weights
     return sparse.csr_array(
         (weights.data, used[weights.indices], weights.indptr),
         shape=(n_rows, training.n_nodes),

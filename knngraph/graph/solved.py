@@ -1,6 +1,7 @@
 """Which learned weights still hold after rows have come and gone."""
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import (
     Problem,
     Representation,
-    represent_pairs,
+    represent_locally,
     warn_of_unsolved,
 )
 from knngraph.graph.training_set import TrainingSet
+
+# What a problem shares among all pairs.
+_common = attrgetter("kernel", "nugget", "positive", "max_iter", "tol")
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,6 @@ def represent_again(
 
     Parameters
     ----------
-    solved : Solved
     training, neighbors, same_class, problem, max_neighbors
         As in `represent_locally`, of the rows there are now.
     **how
@@ -141,44 +144,31 @@ def represent_again(
     """
     source = solved.source(training, neighbors, same_class, problem)
     to_solve, kept = np.flatnonzero(source < 0), np.flatnonzero(source >= 0)
-    before = solved.representation
-    old = source[kept]
-    weights = [_renumbered(before.weights[old], solved.pair_now, training.n_pairs)]
-    gaps, lambda_max = [before.gaps[old]], [before.lambda_max[old]]
-    n_iter, path = [before.n_iter[old]], before.objective_path
+    before, old = solved.representation, source[kept]
+    weights = before.weights[old]
+    columns = solved.pair_now[weights.indices].astype(np.int32)
+    shape = len(kept), training.n_pairs
+    parts = [
+        replace(
+            before,
+            weights=sparse.csr_array((weights.data, columns, weights.indptr), shape),
+            gaps=before.gaps[old],
+            lambda_max=before.lambda_max[old],
+            n_iter=before.n_iter[old],
+        )
+    ]
     if len(to_solve):
-        fresh = represent_pairs(
+        fresh = represent_locally(
             training, neighbors, same_class, problem, max_neighbors, to_solve, **how
         )
         warn_of_unsolved(fresh.gaps, problem)
-        path = fresh.objective_path
-        weights.append(fresh.weights)
-        gaps.append(fresh.gaps)
-        lambda_max.append(fresh.lambda_max)
-        n_iter.append(fresh.n_iter)
+        parts.append(fresh)
     order = np.argsort(np.concatenate([kept, to_solve]))
+    weights = sparse.vstack([part.weights for part in parts], format="csr")
     return Representation(
-        sparse.csr_array(sparse.vstack(weights, format="csr")[order]),
-        np.concatenate(gaps)[order],
-        np.concatenate(lambda_max)[order],
-        np.concatenate(n_iter)[order],
-        path,
-    )
-
-
-def _renumbered(weights: Any, pair_now: np.ndarray, n_pairs: int) -> Any:
-    columns = pair_now[weights.indices].astype(np.int32)
-    return sparse.csr_array(
-        (weights.data, columns, weights.indptr), shape=(weights.shape[0], n_pairs)
-    )
-
-
-def _common(problem: Problem) -> tuple[Any, ...]:
-    """What a problem shares among all pairs."""
-    return (
-        problem.kernel,
-        problem.nugget,
-        problem.positive,
-        problem.max_iter,
-        problem.tol,
+        sparse.csr_array(weights[order]),
+        np.concatenate([part.gaps for part in parts])[order],
+        np.concatenate([part.lambda_max for part in parts])[order],
+        np.concatenate([part.n_iter for part in parts])[order],
+        parts[-1].objective_path,
     )

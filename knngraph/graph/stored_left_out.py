@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from knngraph.graph.candidates import SameClass, pack
+from knngraph.graph.candidates import SameClass, pack, ranks
 from knngraph.graph.consensus import Consensus, vote
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Problem, candidates_of, solve
@@ -52,15 +52,9 @@ def stored_votes_left_out(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    same_class : SameClass
-    problem : Problem
-    max_neighbors : int
     self_weights : sequence of float
         Several values cost no more than one.
     pairs : ndarray of shape (n,)
-    n_threads : int, default=1
 
     Returns
     -------
@@ -83,15 +77,7 @@ def stored_votes_left_out(
         usable = (candidates != gone[:, None]) | (n_candidates > 0)[:, None]
         problem_of, place = np.nonzero((candidates >= 0) & usable)
         candidates = pack(problem_of, candidates[problem_of, place], len(reached))
-        solution = solve(
-            training,
-            problem,
-            reached,
-            candidates,
-            np.zeros(candidates.shape),
-            np.zeros(len(reached)),
-            np.zeros(len(reached), dtype=np.intp),
-        )
+        solution = solve(training, problem, reached, candidates)
         return [
             _votes_of_nodes(
                 vote(
@@ -140,10 +126,7 @@ def _reached_pairs(
     starts = training.node_starts()
     n_on_node = starts[nodes + 1] - starts[nodes]
     owner = np.repeat(np.arange(len(nodes)), n_on_node)
-    rank = np.arange(len(owner)) - np.repeat(
-        np.cumsum(n_on_node) - n_on_node, n_on_node
-    )
-    reached = starts[nodes][owner] + rank
+    reached = starts[nodes][owner] + ranks(n_on_node)
     n_rows = training.pair_count[reached] - (reached == left_out[owner])
     there = n_rows > 0
     return owner[there], reached[there], n_rows[there]

@@ -124,16 +124,11 @@ def build_training_set(
     rows : ndarray of shape (n_rows, n_features), float32
         Mapped rows (see `knngraph.space`).
     codes : ndarray of shape (n_rows,)
-    n_classes : int
     seed : int, default=0
         Seed of the hash that orders the nodes.
     place_of_row : ndarray of shape (n_training_rows,) or None
         Where copies were put together before: which of `rows` every training row
         is. `codes` then are those of the training rows.
-
-    Returns
-    -------
-    TrainingSet
 
     Examples
     --------
@@ -172,18 +167,7 @@ def rows_on_nodes(
 
 
 def random_pairs(training: TrainingSet, limit: int) -> np.ndarray:
-    """A random sample of the pairs, the same at every call.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    limit : int
-        Largest number of pairs.
-
-    Returns
-    -------
-    ndarray of shape (at most `limit`,), intp, sorted
-    """
+    """A random sample of at most `limit` pairs, sorted, the same at every call."""
     if limit <= RANDOM_HEAD or training.n_pairs <= limit:
         return np.arange(min(limit, training.n_pairs))
     random = np.random.default_rng(0)
@@ -197,20 +181,9 @@ def training_set_of_pairs(
     pair_count: np.ndarray,
     n_classes: int,
 ) -> TrainingSet:
-    """Put a training set together from pairs that are known.
+    """Put a training set together from pairs, whose order its rows follow.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_nodes, n_features), float32
-        Distinct rows.
-    pair_node, pair_code, pair_count : ndarray of shape (n_pairs,)
-        Sorted by node, then class.
-    n_classes : int
-
-    Returns
-    -------
-    TrainingSet
-        Its rows follow the order of the pairs.
+    The parameters are as of `TrainingSet`.
     """
     pair_of_row = np.repeat(np.arange(len(pair_node)), pair_count)
     return TrainingSet(

@@ -110,12 +110,10 @@ def build_index(
         held-out rows a random sample.
     M, ef_construction : int
         See `HNSWIndex`.
-    seed : int, default=0
     walk : {"hnsw", "medoids"}, default="hnsw"
         Which search is measured.
     n_threads : int, default=1
         The graph is reproducible with one thread only.
-    verbose : int, default=0
 
     Returns
     -------
@@ -158,7 +156,6 @@ def index_for_walk(walk: str, index: HNSWIndex, points: np.ndarray) -> SearchInd
     Parameters
     ----------
     walk : {"hnsw", "medoids"}
-    index : HNSWIndex
     points : ndarray of shape (n_points, n_features), float32
         The points in the order of their numbers.
     """
@@ -172,11 +169,9 @@ def measure_recall(
 
     Parameters
     ----------
-    index : SearchIndex
     stored : ndarray of shape (n_stored, n_features), float32
         The points it holds.
     held_out : ndarray of shape (n_held_out, n_features), float32
-    n_threads : int
 
     Returns
     -------
@@ -233,7 +228,6 @@ def with_enough_recall(
     points : ndarray of shape (n_points, n_features), float32
     k : int
         Number of neighbors of later searches, the point itself included.
-    n_threads : int, default=1
 
     Returns
     -------

@@ -69,6 +69,7 @@ class HNSWIndex:
         import hnswlib
 
         self.n_features = n_features
+        # By which a search names its points, ascending.
         self._numbers = np.empty(0, dtype=np.intp)
         self._graph = hnswlib.Index(space="l2", dim=n_features)
         self._graph.init_index(
@@ -90,11 +91,6 @@ class HNSWIndex:
     def n_points(self) -> int:
         """Number of points that a search can find."""
         return len(self._numbers)
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """Numbers by which a search names its points, ascending."""
-        return self._numbers
 
     @property
     def n_places(self) -> int:
@@ -120,7 +116,6 @@ class HNSWIndex:
         points : ndarray of shape (n, n_features), float32
         numbers : ndarray of shape (n,) or None
             By which a search names them, none of them taken; None numbers on.
-        n_threads : int, default=1
         """
         if not len(points):
             return
@@ -235,10 +230,6 @@ class HNSWIndex:
 
     def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
         """A function that finds the node nearest to one row, in few microseconds.
-
-        Parameters
-        ----------
-        ef : int
 
         Returns
         -------

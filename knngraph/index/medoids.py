@@ -71,7 +71,6 @@ class MedoidSearch:
 
         Parameters
         ----------
-        parts : HNSWParts
         points : ndarray of shape (n_points, n_features), float32
             The points in the order of their numbers; shared.
         """
@@ -116,7 +115,6 @@ class MedoidSearch:
         Parameters
         ----------
         queries : ndarray of shape (n_queries, n_features), float32
-        k : int
         n_agree : int
             Number of nearest points that agree if all rows on them are of the class
             that is stored on the nearest.
@@ -124,10 +122,8 @@ class MedoidSearch:
             Class that is stored on every point.
         node_classes : ndarray of shape (n_points,), intp
             Class of all rows on every point, -1 where they differ.
-        ef : int, default=1
         early_ef : int, default=1
             At least `2 * n_agree` is used.
-        n_threads : int, default=1
 
         Returns
         -------

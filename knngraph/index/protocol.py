@@ -45,7 +45,6 @@ class SearchIndex(Protocol):
             Number of neighbors, at most `n_points`.
         ef : int, default=1
             Search width of approximate engines; at least `k` is used.
-        n_threads : int, default=1
 
         Returns
         -------

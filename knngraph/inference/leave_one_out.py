@@ -21,14 +21,17 @@ from knngraph.inference.adaptive import (
     votes_by_setting,
 )
 from knngraph.inference.calibration import Calibration, fit_exponent
-from knngraph.parallel import map_chunks
+from knngraph.parallel import chunk_bounds, map_chunks
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
 # Fewer rows than this whose nearest nodes agree are calibrated with the others.
 _FEWEST_AGREED = 50
 _QUERIES_PER_CHUNK = 128
+# Pairs that are answered at once: bounds the memory of their candidates.
 _PAIRS_PER_BLOCK = 65536
+# Votes whose weights are looked up at once: bounds the memory.
+_VOTES_PER_BLOCK = 16384
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,12 @@ class VoteWeights:
 
     def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Share that one row on each of some nodes had in the vote on a pair."""
-        place = np.searchsorted(self.pairs, pairs)
-        here = self.ids[place] == nodes[:, None]
-        return np.where(here, self.per_row[place], 0).sum(axis=1)
+        share = np.empty(len(pairs))
+        for start, stop in chunk_bounds(len(pairs), _VOTES_PER_BLOCK):
+            place = np.searchsorted(self.pairs, pairs[start:stop])
+            there = self.ids[place] == nodes[start:stop, None]
+            share[start:stop] = np.where(there, self.per_row[place], 0).sum(axis=1)
+        return share
 
 
 def leave_one_out(

@@ -76,15 +76,7 @@ def equally_long(**arrays: Any) -> int:
 def as_frame(columns: dict[str, Any], caller: str) -> Any:
     """A data frame of equally long columns.
 
-    Parameters
-    ----------
-    columns : dict of sequence
-    caller : str
-        Name of the caller, for the message where pandas is missing.
-
-    Returns
-    -------
-    pandas.DataFrame
+    Where pandas is missing, the message names the `caller`.
     """
     try:
         import pandas

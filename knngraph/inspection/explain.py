@@ -1,7 +1,7 @@
 """Why a query was answered as it was: the training rows behind the answer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -135,27 +135,18 @@ class Explanation:
             Columns "query", "row", "label", "weight", "distance", "reliability" and
             "rival".
         """
-        columns = {
-            "query": [self.query] * len(self.neighbors),
-            "row": [n.row for n in self.neighbors],
-            "label": [n.label for n in self.neighbors],
-            "weight": [n.weight for n in self.neighbors],
-            "distance": [n.distance for n in self.neighbors],
-            "reliability": [n.reliability for n in self.neighbors],
-            "rival": [n.rival for n in self.neighbors],
-        }
+        columns = {"query": [self.query] * len(self.neighbors)}
+        for field in fields(VotingNeighbor):
+            columns[field.name] = [getattr(n, field.name) for n in self.neighbors]
         return as_frame(columns, "Explanation.to_frame")
 
     def _way_in_words(self) -> str:
         of_cascade = ", cascade" if self.inference == "cascade" else ""
-        n_voters = len(self.voters)
+        n_voters, n_candidates = len(self.voters), len(self.neighbors)
         if self.way == "stored":
             return f"the stored label{of_cascade}; votes behind it: {n_voters}"
-        n_candidates = len(self.neighbors)
-        return (
-            f"a vote at the query{of_cascade}; voters: {n_voters} of {n_candidates} "
-            "candidates"
-        )
+        voters = f"{n_voters} of {n_candidates} candidates"
+        return f"a vote at the query{of_cascade}; voters: {voters}"
 
     def _scores_in_words(self) -> str:
         order = np.argsort(-self.scores, kind="stable")[:_CLASSES_IN_TEXT]
@@ -177,14 +168,8 @@ def _doubt_in_words(voter: VotingNeighbor) -> str:
 class StoredVotes:
     """The vote behind the stored labels.
 
-    Parameters
-    ----------
-    graph : CSR array of shape (n_rows, n_rows)
-        Weights of the learned neighbors.
-    stored : StoredAnswers
-        Labels and shares of the vote, by node.
-    self_weight : float
-        Of the fit.
+    `graph`, CSR of shape (n_rows, n_rows), holds the weights of the learned
+    neighbors; `self_weight` is that of the fit.
     """
 
     graph: Any
@@ -199,20 +184,7 @@ def explain_answers(
     classes: np.ndarray,
     X: Any,
 ) -> list[Explanation]:
-    """Explain the answer to every query.
-
-    Parameters
-    ----------
-    model : QueryModel
-    options : PredictOptions
-    votes : StoredVotes
-    classes : ndarray of shape (n_classes,)
-    X : ndarray or CSR of shape (n_queries, n_features)
-
-    Returns
-    -------
-    list of Explanation, one a query
-    """
+    """Explain the answer to every query, a row of X."""
     probabilities = answer_probabilities(model, options, X)
     rows = _Rows(model, classes)
     explanations = []
@@ -272,15 +244,12 @@ class _Rows:
         points = self.training.points[nodes].astype(np.float64)
         return np.sqrt(((points - mapped) ** 2).sum(axis=1)) * self.scale
 
-    def own_share(self, pair: int) -> float:
-        """Share of its vote that the label of a pair gets."""
-        return 1.0 if self.reliability is None else float(self.reliability.own[pair])
-
-    def rival(self, pair: int) -> Any:
-        """Class that gets the rest, where labels may be wrong."""
+    def doubt(self, pair: int) -> dict[str, Any]:
+        """Reliability and rival of the label of a pair, where labels may be wrong."""
         if self.reliability is None:
-            return None
-        return self.labels[int(self.reliability.rival[pair])]
+            return {}
+        rival = self.labels[int(self.reliability.rival[pair])]
+        return {"reliability": float(self.reliability.own[pair]), "rival": rival}
 
     def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
         """Pairs of a node, and the share of its rows that each stands for."""
@@ -330,8 +299,7 @@ def _adaptive_answers(
                 label=rows.labels[int(model.training.pair_code[pair])],
                 weight=float(weight * part),
                 distance=float(distance),
-                reliability=rows.own_share(pair),
-                rival=rows.rival(pair),
+                **rows.doubt(pair),
             )
             for node, weight, distance in zip(
                 nodes, weights, rows.distances(query, nodes)

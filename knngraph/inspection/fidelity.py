@@ -17,6 +17,8 @@ from knngraph.parallel import count_threads
 from knngraph.progress import stage
 from knngraph.space import fit_space
 
+_MEASURES = ("found", "overlap", "distance_ratio", "barycenter_shift", "lid")
+
 
 @dataclass(frozen=True)
 class NeighborhoodFidelity:
@@ -220,33 +222,24 @@ def neighborhood_fidelity(
         )
         exact = measured_lists(queries, points, ids)
         searching.advance(n_held_out)
-    measures = []
+    table = np.empty((len(_MEASURES), len(widths), len(sizes)))
     with stage("searching", len(widths), verbose) as searching:
-        for width in widths:
-            for size in sizes:
-                ids, _ = index.nearest(
-                    queries, int(size), ef=int(width), n_threads=n_threads
-                )
+        for i, width in enumerate(widths.tolist()):
+            for j, size in enumerate(sizes.tolist()):
+                ids, _ = index.nearest(queries, size, ef=width, n_threads=n_threads)
                 found, near = measured_lists(queries, points, ids), exact.first(size)
-                measures.append(
-                    (
-                        found_share(found),
-                        overlap(found, near),
-                        distance_ratio(found, near),
-                        barycenter_shift(found, near, points),
-                        intrinsic_dimension(found),
-                    )
+                table[:, i, j] = (
+                    found_share(found),
+                    overlap(found, near),
+                    distance_ratio(found, near),
+                    barycenter_shift(found, near, points),
+                    intrinsic_dimension(found),
                 )
             searching.advance(1)
-    table = np.array(measures).reshape(len(widths), len(sizes), 5)
     return NeighborhoodFidelity(
         k=sizes,
         ef=widths,
-        found=table[:, :, 0],
-        overlap=table[:, :, 1],
-        distance_ratio=table[:, :, 2],
-        barycenter_shift=table[:, :, 3],
-        lid=table[:, :, 4],
+        **dict(zip(_MEASURES, table)),
         lid_exact=np.array([intrinsic_dimension(exact.first(s)) for s in sizes]),
         tolerance=float(tolerance),
         backend=backend,
@@ -259,20 +252,13 @@ def _build(
     points: np.ndarray, backend: str, M: int, ef_construction: int, seed: int
 ) -> Any:
     index: Any
+    settings = {"M": M, "ef_construction": ef_construction, "seed": seed}
     if backend == "faiss":
         from knngraph.index.faiss import FaissIndex
 
-        index = FaissIndex(
-            points.shape[1], M=M, ef_construction=ef_construction, seed=seed
-        )
+        index = FaissIndex(points.shape[1], **settings)
     else:
-        index = HNSWIndex(
-            points.shape[1],
-            len(points),
-            M=M,
-            ef_construction=ef_construction,
-            seed=seed,
-        )
+        index = HNSWIndex(points.shape[1], len(points), **settings)
     index.add(points)
     return index
 
@@ -350,11 +336,8 @@ def overlap(lists: NeighborLists, exact: NeighborLists) -> float:
     >>> overlap(found, exact)
     0.75
     """
-    shared = [
-        len(np.intersect1d(mine, other))
-        for mine, other in zip(lists.ids, exact.ids)
-        # -1 is never among the exact ones
-    ]
+    # -1 is never among the exact ones.
+    shared = [len(np.intersect1d(*both)) for both in zip(lists.ids, exact.ids)]
     return float(np.sum(shared) / exact.ids.size)
 
 
@@ -392,10 +375,6 @@ def _center(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 def intrinsic_dimension(lists: NeighborLists) -> float:
     """Local intrinsic dimensionality by maximum likelihood, mean over queries.
-
-    Parameters
-    ----------
-    lists : NeighborLists
 
     Returns
     -------

@@ -6,12 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.inspection._optional import (
-    COLORS,
-    MARKERS,
-    Display,
-    equally_long,
-)
+from knngraph.inspection._optional import COLORS, MARKERS, Display, equally_long
 
 _CLASSES_IN_LEGEND = 12
 _WIDEST_EDGE = 2.0

@@ -1,17 +1,13 @@
 """Pictures of searches: what approximate neighbors miss, and accuracy against time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from knngraph.inspection._optional import (
-    COLORS,
-    MARKERS,
-    Display,
-    equally_long,
-)
+from knngraph.inspection._optional import COLORS, MARKERS, Display, equally_long
 
 # Attribute, title, and what a perfect search has.
 _MEASURES = [
@@ -28,6 +24,7 @@ _HALF_POINT = 5.0
 _HALF_LINE = 1.5
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FidelityDisplay(Display):
     """Measures of approximate neighborhoods over their size, a line an ef.
 
@@ -61,33 +58,27 @@ class FidelityDisplay(Display):
     _n_axes = 4
     _figsize = (14.0, 4.0)
 
-    def __init__(
-        self,
-        *,
-        k: Any,
-        ef: Any,
-        overlap: Any,
-        distance_ratio: Any,
-        barycenter_shift: Any,
-        dimension_ratio: Any,
-        kept: Any,
-        tolerance: float,
-    ) -> None:
-        self.k = np.asarray(k)
-        self.ef = np.asarray(ef)
-        self.overlap = np.asarray(overlap)
-        self.distance_ratio = np.asarray(distance_ratio)
-        self.barycenter_shift = np.asarray(barycenter_shift)
-        self.dimension_ratio = np.asarray(dimension_ratio)
-        self.kept = np.asarray(kept, dtype=bool)
-        self.tolerance = tolerance
+    k: Any
+    ef: Any
+    overlap: Any
+    distance_ratio: Any
+    barycenter_shift: Any
+    dimension_ratio: Any
+    kept: Any
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        self.k, self.ef = np.asarray(self.k), np.asarray(self.ef)
+        self.kept = np.asarray(self.kept, dtype=bool)
         shape = (len(self.ef), len(self.k))
         for name in [*(name for name, _, _ in _MEASURES), "kept"]:
-            if getattr(self, name).shape != shape:
+            table = np.asarray(getattr(self, name))
+            if table.shape != shape:
                 raise ValueError(
                     f"{name} must have shape {shape}, a row an ef and a column a k, "
-                    f"got {getattr(self, name).shape}."
+                    f"got {table.shape}."
                 )
+            setattr(self, name, table)
 
     @classmethod
     def from_fidelity(cls, fidelity: Any) -> "FidelityDisplay":
@@ -101,17 +92,12 @@ class FidelityDisplay(Display):
         -------
         FidelityDisplay
         """
+        taken = {field.name for field in fields(cls)} - {"dimension_ratio"}
         with np.errstate(invalid="ignore", divide="ignore"):
             dimension_ratio = fidelity.lid / fidelity.lid_exact
         return cls(
-            k=fidelity.k,
-            ef=fidelity.ef,
-            overlap=fidelity.overlap,
-            distance_ratio=fidelity.distance_ratio,
-            barycenter_shift=fidelity.barycenter_shift,
             dimension_ratio=dimension_ratio,
-            kept=fidelity.kept,
-            tolerance=fidelity.tolerance,
+            **{name: getattr(fidelity, name) for name in taken},
         )
 
     def _draw(self, *axes: Any) -> None:
@@ -133,18 +119,11 @@ class FidelityDisplay(Display):
         high = perfect if values is self.overlap else perfect + self.tolerance
         ax.axhspan(low, high, color="0.9", zorder=0, label="tolerance")
         for i, ef in enumerate(self.ef):
-            marker = MARKERS[i % len(MARKERS)]
-            ax.plot(self.k, values[i], color=colors[i], marker=marker, label=f"ef={ef}")
+            style = {"marker": MARKERS[i % len(MARKERS)], "color": colors[i]}
+            ax.plot(self.k, values[i], label=f"ef={ef}", **style)
             off = ~self.kept[i]
-            ax.plot(
-                self.k[off],
-                values[i, off],
-                linestyle="none",
-                marker=marker,
-                color=colors[i],
-                markerfacecolor="white",
-                zorder=3,
-            )
+            style |= {"linestyle": "none", "markerfacecolor": "white"}
+            ax.plot(self.k[off], values[i, off], zorder=3, **style)
         ax.set_xscale("log")
         ax.set_xticks(self.k, [str(k) for k in self.k])
         ax.minorticks_off()
@@ -230,19 +209,14 @@ class ParetoDisplay(Display):
         ax.margins(x=0.2, y=0.15)
         ax.plot(*self._corners(front).T, color=COLORS[1], linewidth=1.2, zorder=1)
         on_front = np.isin(np.arange(len(self.names)), front)
-        styles = [(on_front, "o", COLORS[1], "Pareto front")]
-        styles.append((~on_front, "s", COLORS[0], "behind the front"))
-        for chosen, marker, color, label in styles:
+        points = np.column_stack([self.microseconds, self.accuracies])
+        for chosen, marker, color, label in (
+            (on_front, "o", COLORS[1], "Pareto front"),
+            (~on_front, "s", COLORS[0], "behind the front"),
+        ):
             if chosen.any():
-                ax.scatter(
-                    self.microseconds[chosen],
-                    self.accuracies[chosen],
-                    marker=marker,
-                    color=color,
-                    s=40,
-                    zorder=3,
-                    label=label,
-                )
+                style = {"marker": marker, "color": color, "s": 40, "zorder": 3}
+                ax.scatter(*points[chosen].T, label=label, **style)
         ax.grid(color="0.5", alpha=0.2)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
@@ -263,14 +237,8 @@ def label_points(
 ) -> None:
     """Write every name where it covers nothing, with a thin line if far.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        With its final limits.
-    x, y : ndarray of shape (n,)
-    names : sequence of str of length n
-    corners : ndarray of shape (n_corners, 2)
-        Of a line along the axes that shall stay free as well.
+    The axes have their final limits. A line along them, given by its `corners` of
+    shape (n_corners, 2), stays free as well.
     """
     from matplotlib.transforms import Bbox
 
@@ -287,26 +255,14 @@ def label_points(
         taken.append(Bbox.from_extents(*(low - _HALF_LINE), *(high + _HALF_LINE)))
     ways = [(a, b, length) for length in _LENGTHS for a, b in _DIRECTIONS]
     for i, name in enumerate(names):
-        label = ax.annotate(
-            name,
-            (x[i], y[i]),
-            xytext=(0, 0),
-            textcoords="offset points",
-            fontsize="small",
-            zorder=4,
-        )
+        placed = {"xy": (x[i], y[i]), "textcoords": "offset points"}
+        label = ax.annotate(name, xytext=(0, 0), fontsize="small", zorder=4, **placed)
         costs = [_cost(_move(label, *way), taken, inside) for way in ways]
         best = ways[int(np.argmin(costs))]
         taken.append(_move(label, *best))
         if best[2] > _LENGTHS[0]:
             line = {"arrowstyle": "-", "color": "0.5", "lw": 0.6, "shrinkA": 0}
-            ax.annotate(
-                "",
-                (x[i], y[i]),
-                xytext=label.get_position(),
-                textcoords="offset points",
-                arrowprops=line,
-            )
+            ax.annotate("", xytext=label.get_position(), arrowprops=line, **placed)
 
 
 def _move(label: Any, right: int, up: int, length: int) -> Any:

@@ -60,13 +60,8 @@ class SuspectLabels:
         pandas.DataFrame
             Columns "row", "given", "suggested", "share" and "rival_share".
         """
-        columns = {
-            "row": self.rows,
-            "given": self.given,
-            "suggested": self.suggested,
-            "share": self.share,
-            "rival_share": self.rival_share,
-        }
+        others = ("given", "suggested", "share", "rival_share")
+        columns = {"row": self.rows} | {name: getattr(self, name) for name in others}
         return as_frame(columns, "SuspectLabels.to_frame")
 
 
@@ -78,19 +73,11 @@ def rank_suspects(
 ) -> SuspectLabels:
     """Order the rows by how much the vote without them contradicts their label.
 
-    Parameters
-    ----------
-    training : TrainingSet
-    left_out : LeaveOneOut
-    classes : ndarray of shape (n_classes,)
-    k : int or None, default=None
-        Number of rows; None gives all of them.
-
     Returns
     -------
     SuspectLabels
-        Smallest share of the given class first, then the largest share of
-        another class, then the order of the rows.
+        The first `k`, or all: smallest share of the given class first, then the
+        largest share of another class, then the order of the rows.
 
     Examples
     --------

@@ -107,7 +107,6 @@ def warn_of_far_rows(rows: np.ndarray, settings: FitSettings) -> None:
     ----------
     rows : ndarray of shape (n_rows, n_features), float32
         Mapped by the space of the fit.
-    settings : FitSettings
     """
     center = np.asarray(fit_space(rows, "euclidean").center)
     far = float(np.abs(center).max(initial=0.0)) / settings.spacing

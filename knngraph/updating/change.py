@@ -29,7 +29,6 @@ REBUILD_SHARE = 0.25
 # only): that then costs less than comparing all old nodes with all new ones.
 _SEARCH_ALL_SHARE = 0.125
 
-
 # What `learned_attributes` gives, by the names it has on the estimator.
 LEARNED = frozenset(
     {
@@ -59,7 +58,6 @@ def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any
 
     Parameters
     ----------
-    model : FittedModel
     classes : ndarray of shape (n_classes,)
 
     Returns
@@ -68,10 +66,8 @@ def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any
         A value for every name in `LEARNED`.
     """
     training, learned = model.training, model.graph
-    left_out, stored_rule = model.left_out, model.stored_rule
-    pair = training.pair_of_row
-    problem, representation = learned.problem, learned.representation
-    consensus = learned.consensus
+    pair, problem = training.pair_of_row, learned.problem
+    representation, consensus = learned.representation, learned.consensus
     graph = graph_over_rows(training, representation.weights)
     lambda_max = representation.lambda_max[pair]
     return {
@@ -89,8 +85,8 @@ def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any
         "optimality_gap_": representation.gaps[pair],
         "objective_path_": representation.objective_path,
         "n_iter_": max(1, int(representation.n_iter.max())),
-        "loo_score_": left_out.score,
-        "resolved_": stored_rule.resolved[pair],
+        "loo_score_": model.left_out.score,
+        "resolved_": model.stored_rule.resolved[pair],
         "_model": model,
     }
 
@@ -185,13 +181,6 @@ def search_changes(
     ----------
     before : IndexedRows
         Stays as it is, its index included.
-    pending : PendingRows
-    settings : FitSettings
-    n_threads : int
-
-    Returns
-    -------
-    IndexedRows
     """
     training, hashes = before.training, before.hashes
     if hashes is None:
@@ -243,20 +232,12 @@ def _change_index(
             n_threads=build_threads,
         )
     index = index.renumbered(change.node_now)
-    search_recall = renumber_recall(before.search_recall, change.node_now)
+    search_recall = _renumber_recall(before.search_recall, change.node_now)
     if len(new):
-        points = change.training.points
-        old = np.flatnonzero(change.old_node >= 0)
-        search_recall = extend_recall(
-            search_recall,
-            index,
-            points[old],
-            old,
-            points[new],
-            settings.walk,
-            n_threads,
+        search_recall = _extend_recall(
+            search_recall, index, change, settings.walk, n_threads
         )
-        index.add(points[new], new, n_threads=build_threads)
+        index.add(change.training.points[new], new, n_threads=build_threads)
     return index, search_recall
 
 
@@ -266,54 +247,33 @@ def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
     return 1.0 - n_left / index.n_places
 
 
-def renumber_recall(search_recall: SearchRecall, node_now: np.ndarray) -> SearchRecall:
+def _renumber_recall(recall: SearchRecall, node_now: np.ndarray) -> SearchRecall:
     """Without the searches that ended, or should have ended, at a node that is gone."""
-    if not len(search_recall.nearest):
-        return search_recall
-    reached, nearest = node_now[search_recall.reached], node_now[search_recall.nearest]
+    if not len(recall.nearest):
+        return recall
+    reached, nearest = node_now[recall.reached], node_now[recall.nearest]
     there = (nearest >= 0) & (reached >= 0).all(axis=0)
     return SearchRecall(reached[:, there], nearest[there])
 
 
-def extend_recall(
-    search_recall: SearchRecall,
+def _extend_recall(
+    recall: SearchRecall,
     index: HNSWIndex,
-    stored: np.ndarray,
-    nodes: np.ndarray,
-    rows: np.ndarray,
+    change: ChangedRows,
     walk: str,
     n_threads: int,
 ) -> SearchRecall:
-    """Search for rows before they are inserted, as fit does for its held-out rows.
+    """Search for new nodes before they are inserted, as fit does for held-out rows.
 
-    Parameters
-    ----------
-    search_recall : SearchRecall
-    index : HNSWIndex
-        Without the rows.
-    stored : ndarray of shape (n_stored, n_features), float32
-        The points of the index.
-    nodes : ndarray of shape (n_stored,)
-        Their numbers.
-    rows : ndarray of shape (n_rows, n_features), float32
-        Of more than 500, every second, third ... is searched for: nodes are ordered
-        in space.
-    walk : {"hnsw", "medoids"}
-        The search that is measured.
-    n_threads : int
-
-    Returns
-    -------
-    SearchRecall
-        Of the last 500 searches.
+    Of more than 500, every second, third ... is searched for: nodes are ordered in
+    space. The last 500 searches remain.
     """
-    walked = measure_recall(
-        index_for_walk(walk, index, stored),
-        stored,
-        rows[:: max(1, -(-len(rows) // HELD_OUT))],
-        n_threads,
-    )
-    ends = nodes[walked.reached] if walk == "medoids" else walked.reached
-    reached = np.concatenate([search_recall.reached, ends], axis=1)
-    nearest = np.concatenate([search_recall.nearest, nodes[walked.nearest]])
+    points, new = change.training.points, change.new_nodes
+    old = np.flatnonzero(change.old_node >= 0)
+    stored, rows = points[old], points[new[:: max(1, -(-len(new) // HELD_OUT))]]
+    searched = index_for_walk(walk, index, stored)
+    found = measure_recall(searched, stored, rows, n_threads)
+    ends = old[found.reached] if walk == "medoids" else found.reached
+    reached = np.concatenate([recall.reached, ends], axis=1)
+    nearest = np.concatenate([recall.nearest, old[found.nearest]])
     return SearchRecall(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])

@@ -166,13 +166,13 @@ def test_only_problems_that_changed_are_solved(monkeypatch):
     X = random.normal(size=(700, 2))
     y = (X[:, 0] > 0).astype(int)
     solved = []
-    represent = solved_module.represent_pairs
+    represent = solved_module.represent_locally
 
     def count(*arguments, **keywords):
         solved.append(len(arguments[5]))
         return represent(*arguments, **keywords)
 
-    monkeypatch.setattr(solved_module, "represent_pairs", count)
+    monkeypatch.setattr(solved_module, "represent_locally", count)
     # A bandwidth of its own and one penalty: no number is shared by all problems.
     model = classifier(
         support="local", bandwidth=1.0, penalty_min=0.3, penalty_max=0.3
