@@ -1,6 +1,6 @@
 """The adaptive kNN graph classifier."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -360,11 +360,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
 
         with stage("placing rows", X.shape[0], self.verbose) as placing:
             space, training, out_of_fold = place_training_rows(
-                X,
-                codes,
-                len(self.classes_),
-                self.metric,
-                seed=seed,
+                X, codes, len(classes), self.metric, seed=seed
             )
             placing.advance(X.shape[0])
         index, search_recall = build_index(
@@ -388,8 +384,8 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
                 advance=searching.advance,
             )
         check_precision(space, X, training, neighbors)
-        self._select(training, neighbors, space, scales, seed, n_threads)
-        settings = self._fit_settings(scales, space, neighbors, n_listed, seed)
+        self._select(training, neighbors, space, seed, n_threads)
+        settings = self._fit_settings(space, neighbors, n_listed, seed)
         rows = IndexedRows(
             space,
             training,
@@ -530,7 +526,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         """
         check_is_fitted(self)
         model = self._present_model
-        return rank_suspects(model.training, model.left_out.answers, self.classes_, k=k)
+        return rank_suspects(model.training, model.left_out, self.classes_, k=k)
 
     def kneighbors_graph(self) -> Any:
         """Learned neighbors of the training rows.
@@ -562,13 +558,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         0
         """
         from knngraph.serving.predictor import Predictor
-        from knngraph.serving.predictor_state import predictor_state
+        from knngraph.serving.predictor_state import PredictorState, without_rows
 
         check_is_fitted(self)
         options = self._options()
-        state = predictor_state(
-            self._query_model(options, probabilities=True),
-            options,
+        state = PredictorState(
+            without_rows(self._query_model(options, probabilities=True)),
+            replace(options, n_threads=1),  # of the machine that answers
             self.classes_,
             self.n_features_in_,
             getattr(self, "feature_names_in_", None),
@@ -676,7 +672,6 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         training: TrainingSet,
         neighbors: Neighbors,
         space: Space,
-        scales: list[int],
         seed: int,
         n_threads: int,
     ) -> None:
@@ -697,14 +692,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             return EXACT_SUPPORT_LIMIT
         return np.inf if self.support == "exact" else 0
 
-    def _graph_settings(
-        self, scales: list[int], space: Space, **changed: Any
-    ) -> GraphSettings:
+    def _graph_settings(self, space: Space, **changed: Any) -> GraphSettings:
         """Settings of the learning stages, in mapped units."""
         values = {
             field.name: self._setting(field.name) for field in fields(GraphSettings)
         }
-        values |= {"density_scales": scales} | changed
+        values |= changed
+        values["density_scales"] = checked_scales(values["density_scales"])
         values["bandwidth"] = in_mapped_units(values["bandwidth"], space)
         return GraphSettings(**values)
 
@@ -719,14 +713,13 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
 
     def _fit_settings(
         self,
-        scales: list[int],
         space: Space,
         neighbors: Neighbors,
         n_listed: int,
         seed: int,
     ) -> FitSettings:
         return FitSettings(
-            graph=self._graph_settings(scales, space),
+            graph=self._graph_settings(space),
             problem=self._query_problem(),
             query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
             tolerance=self.cascade_tolerance,

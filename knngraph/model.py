@@ -16,7 +16,6 @@ from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import SearchRecall
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.protocol import SearchIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
@@ -24,7 +23,7 @@ from knngraph.inference.cascade import CascadeRule, n_margin_nodes
 from knngraph.inference.cascade_rule import learn_rule
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
-    VoteWeightCache,
+    VoteWeights,
     calibrate_stored,
     calibration_sample,
     leave_one_out,
@@ -164,22 +163,6 @@ class found_once(Generic[_Value]):
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """What left-out rows show of the labels.
-
-    Parameters
-    ----------
-    answers : LeaveOneOut
-        Adaptive answers.
-    reliability : LabelReliability or None
-        None where every label gets its whole vote.
-    """
-
-    answers: LeaveOneOut
-    reliability: LabelReliability | None
-
-
-@dataclass(frozen=True)
 class StoredRule:
     """When a stored label is the answer, and how its vote becomes a probability.
 
@@ -284,37 +267,36 @@ class FittedModel:
         return self.rows.out_of_fold.honest_pairs()
 
     @found_once
-    def left_out(self) -> LeftOut:
+    def left_out(self) -> LeaveOneOut:
         """Leave-one-out answers, and the reliability of the labels."""
         training, neighbors = self.training, self.left_out_neighbors
         honest = self.honest_pairs
         sample = calibration_sample(training, honest)
-        cache = None
+        weights = None
         if self.settings.vote == "reliability":
             pairs = voting_pairs(training, neighbors, self.problem, sample)
-            cache = VoteWeightCache(pairs)
+            weights = VoteWeights(pairs, self.problem.n_neighbors)
         with stage("leaving rows out", training.n_pairs, self.verbose) as leaving:
             answers = leave_one_out(
                 training,
                 neighbors,
                 self.problem,
                 honest=honest,
-                cache=cache,
+                weights=weights,
                 n_threads=self.n_threads,
                 advance=leaving.advance,
             )
-        if cache is None:
-            return LeftOut(answers, None)
-        reliability, answers = estimate_reliability(
+        if weights is None:
+            return answers
+        return estimate_reliability(
             training,
             neighbors,
             self.problem,
             answers,
-            cache,
+            weights,
             sample,
             n_threads=self.n_threads,
         )
-        return LeftOut(answers, reliability)
 
     @property
     def reliability(self) -> LabelReliability | None:
@@ -342,14 +324,14 @@ class FittedModel:
             training,
             self.left_out_neighbors,
             self.problem,
-            left_out.answers,
+            left_out,
             self.stored.codes,
             votes,
             sample,
             self.settings.tolerance,
         )
         calibration = calibrate_stored(
-            training, votes, sample, agreed[sample], left_out.answers.exponent
+            training, votes, sample, agreed[sample], left_out.exponent
         )
         return StoredRule(rule, resolved, calibration)
 
@@ -373,13 +355,6 @@ class FittedModel:
         ef = self.rows.search_recall.smallest_ef(own_number, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
-    def search_index(self, walk: str) -> SearchIndex:
-        """The index, or the search of its graph from medoids."""
-        index = self.rows.index
-        if walk == "hnsw":
-            return index
-        return index.from_medoids(self.training.points)
-
     def query_model(
         self, options: PredictOptions, walk: str, *, probabilities: bool = False
     ) -> QueryModel:
@@ -387,20 +362,15 @@ class FittedModel:
 
         Parameters
         ----------
-        options : PredictOptions
         walk : {"hnsw", "medoids"}
         probabilities : bool, default=False
             Whether probabilities are computed, not only classes.
-
-        Returns
-        -------
-        QueryModel
         """
-        lookup = options.inference == "lookup"
+        lookup, index = options.inference == "lookup", self.rows.index
         return QueryModel(
             space=self.space,
             training=self.training,
-            index=self.search_index(walk),
+            index=index if walk == "hnsw" else index.from_medoids(self.training.points),
             problem=self.settings.problem if lookup else self.problem,
             stored=None if options.inference == "adaptive" else self.stored,
             reliability=None if lookup else self.reliability,

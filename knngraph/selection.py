@@ -38,12 +38,18 @@ _KEPT = (
     "verbose",
 )
 _DEFAULTS = KNNGraphClassifier().get_params()
-# What the values of a grid may be.
 _COUNT = Interval(Integral, 1, None, closed="left")
 _AT_LEAST_ZERO = Interval(Real, 0, np.inf, closed="left")
-_POSITIVE = Interval(Real, 0, np.inf, closed="neither")
 _FRACTION = Interval(Real, 0, 1, closed="left")
-_SHARE = Interval(Real, 0, 1, closed="both")
+# What the values of a grid may be.
+_GRIDS = {
+    "neighbor_counts": _COUNT,
+    "query_nuggets": _AT_LEAST_ZERO,
+    "query_penalties": _FRACTION,
+    "bandwidth_factors": Interval(Real, 0, np.inf, closed="neither"),
+    "label_weights": Interval(Real, 0, 1, closed="both"),
+    "self_weights": _AT_LEAST_ZERO,
+}
 
 
 class KNNGraphClassifierCV(KNNGraphClassifier):
@@ -118,14 +124,8 @@ random_state, verbose
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **{name: PARAMETER_CONSTRAINTS[name] for name in _KEPT},
-        "neighbor_counts": ["array-like"],
-        "query_nuggets": ["array-like"],
-        "query_penalties": ["array-like"],
-        "bandwidth_factors": ["array-like"],
-        "label_weights": ["array-like"],
-        "self_weights": ["array-like"],
-        "penalty_ranges": ["array-like"],
-        "max_rows": [Interval(Integral, 1, None, closed="left")],
+        **{name: ["array-like"] for name in (*_GRIDS, "penalty_ranges")},
+        "max_rows": [_COUNT],
     }
 
     def __init__(
@@ -182,12 +182,8 @@ random_state, verbose
 
     def _check_settings(self) -> None:
         self.__dict__.pop("best_params_", None)  # of an earlier fit
-        _check_values(self.neighbor_counts, "neighbor_counts", _COUNT)
-        _check_values(self.query_nuggets, "query_nuggets", _AT_LEAST_ZERO)
-        _check_values(self.query_penalties, "query_penalties", _FRACTION)
-        _check_values(self.bandwidth_factors, "bandwidth_factors", _POSITIVE)
-        _check_values(self.label_weights, "label_weights", _SHARE)
-        _check_values(self.self_weights, "self_weights", _AT_LEAST_ZERO)
+        for name, allowed in _GRIDS.items():
+            _check_values(getattr(self, name), name, allowed)
         _check_penalty_ranges(self.penalty_ranges)
 
     def _neighbors_needed(self) -> int:
@@ -200,14 +196,13 @@ random_state, verbose
         training: TrainingSet,
         neighbors: Neighbors,
         space: Space,
-        scales: list[int],
         seed: int,
         n_threads: int,
     ) -> None:
         pairs = random_pairs(training, self.max_rows)
         if self.inference == "lookup":
             settings, right = self._stored_grid(
-                training, neighbors, space, scales, seed, n_threads, pairs
+                training, neighbors, space, seed, n_threads, pairs
             )
             own_share = right.astype(np.float64)
         else:
@@ -270,7 +265,6 @@ random_state, verbose
         training: TrainingSet,
         neighbors: Neighbors,
         space: Space,
-        scales: list[int],
         seed: int,
         n_threads: int,
         pairs: np.ndarray,
@@ -294,7 +288,7 @@ random_state, verbose
                     "penalty_max": float(penalty_max),
                 }
                 problem = graph_problem(
-                    training, neighbors, self._graph_settings(scales, space, **changed)
+                    training, neighbors, self._graph_settings(space, **changed)
                 )
                 votes = stored_votes_left_out(
                     training,

@@ -178,10 +178,6 @@ def fit_space(X: Any, metric: str) -> Space:
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     metric : {"euclidean", "cosine"}
-
-    Returns
-    -------
-    Space
     """
     if is_sparse(X):
         _check_dense_size(X)

@@ -16,16 +16,11 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
 
     Parameters
     ----------
-    estimator : estimator
     X : array-like or sparse matrix
     y : array-like
         At most one.
     **options
         Of `sklearn.utils.validation.validate_data`.
-
-    Returns
-    -------
-    What `validate_data` returns.
 
     Examples
     --------

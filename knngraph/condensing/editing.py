@@ -24,7 +24,6 @@ def nearest_nodes(
     ----------
     index : SearchIndex over `points`
     points : ndarray of shape (n_nodes, n_features), float32
-    n_threads : int, default=1
 
     Returns
     -------
@@ -38,9 +37,7 @@ def nearest_nodes(
 
 def rows_on_nodes(training: TrainingSet) -> np.ndarray:
     """Number of rows on every node, also where it is not known which they are."""
-    counts = np.zeros(training.n_nodes, dtype=np.intp)
-    np.add.at(counts, training.pair_node, training.pair_count)
-    return counts
+    return np.bincount(training.pair_node, training.pair_count).astype(np.intp)
 
 
 def find_edited(

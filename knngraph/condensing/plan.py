@@ -71,29 +71,29 @@ def make_plan(
         For the loss plus its standard error.
     choices : sequence of bool
         Whether to drop edited rows: one value, or both to choose from.
-    n_threads : int, default=1
-
-    Returns
-    -------
-    Plan
     """
-    folds = _make_folds(training, codes, n_threads)
-    if not folds:
+    n_nodes = training.n_nodes
+    n_folds = min(FOLDS, n_nodes)
+    if n_folds < 2:
         return Plan(0.0, choices[0], np.nan, np.nan, np.nan, 0)
+    n_runs = min(n_folds, -(-ENOUGH_LEFT_OUT * n_folds // n_nodes))
+    # Nodes are in the order of a hash: every fifth is a random fifth.
+    fold_of_node = np.arange(n_nodes) % n_folds
+    folds = [
+        _Fold(training, codes, fold_of_node == f, n_threads) for f in range(n_runs)
+    ]
     right = np.concatenate([fold.right_before for fold in folds])
     counts = np.concatenate([fold.counts for fold in folds])
     before = float(np.average(right, weights=counts))
     best, smallest = Plan(None, False, before, before, 0.0, int(counts.sum())), 1.0
     for drop in choices:
-        searches = [fold.search(codes, neighbors, drop, n_threads) for fold in folds]
+        searches = [fold.search(neighbors, drop) for fold in folds]
         for margin in MARGINS:
             kept = [search.grow(margin).kept for search in searches]
             share = sum(map(len, kept)) / sum(len(fold.nodes) for fold in folds)
             if share >= smallest:
                 break
-            after = np.concatenate(
-                [fold.right(codes, k, n_threads) for fold, k in zip(folds, kept)]
-            )
+            after = np.concatenate([f.right(f.nodes[k]) for f, k in zip(folds, kept)])
             loss, error = _mean_and_error(right - after, counts)
             # The smallest that passes is partly lucky: hence the error.
             if loss + error <= tolerance:
@@ -105,85 +105,47 @@ def make_plan(
     return best
 
 
-@dataclass(frozen=True)
 class _Fold:
     """Nodes that stay, and the pairs on the nodes that are left out."""
 
-    points: np.ndarray
-    rows_on_node: np.ndarray
-    nodes: np.ndarray
-    left_out: np.ndarray
-    place: np.ndarray  # of a left-out pair's node among the left-out nodes
-    given: np.ndarray
-    counts: np.ndarray
-    right_before: np.ndarray
+    def __init__(
+        self,
+        training: TrainingSet,
+        codes: np.ndarray,
+        is_left_out: np.ndarray,
+        n_threads: int,
+    ) -> None:
+        self._training, self._codes, self._n_threads = training, codes, n_threads
+        self._is_left_out = is_left_out
+        self.nodes = np.flatnonzero(~is_left_out)
+        self._left_out = np.flatnonzero(is_left_out)
+        self._pairs = np.flatnonzero(is_left_out[training.pair_node])
+        self.counts = training.pair_count[self._pairs]
+        self.right_before = self.right(self.nodes)
 
-    def search(
-        self, codes: np.ndarray, neighbors: np.ndarray, drop: bool, n_threads: int
-    ) -> SubsetSearch:
+    def search(self, neighbors: np.ndarray, drop: bool) -> SubsetSearch:
         """A condensation of the nodes that stay."""
         edited = None
         if drop:
-            voting = self.rows_on_node.copy()
-            voting[self.left_out] = 0
-            edited = find_edited(neighbors, codes, voting)[self.nodes]
+            voting = np.where(self._is_left_out, 0, rows_on_nodes(self._training))
+            edited = find_edited(neighbors, self._codes, voting)[self.nodes]
         return SubsetSearch(
-            self.points[self.nodes], codes[self.nodes], edited, n_threads=n_threads
+            self._training.points[self.nodes],
+            self._codes[self.nodes],
+            edited,
+            n_threads=self._n_threads,
         )
 
-    def right(self, codes: np.ndarray, kept: np.ndarray, n_threads: int) -> np.ndarray:
-        """1.0 a left-out pair that the kept nodes answer rightly."""
-        answers = _answers(
-            self.points, codes, self.nodes[kept], self.left_out, n_threads
+    def right(self, stored: np.ndarray) -> np.ndarray:
+        """1.0 a left-out pair that the nearest stored node answers rightly."""
+        training = self._training
+        nearest, _ = ExactIndex(training.points[stored]).nearest(
+            training.points[self._left_out], 1, n_threads=self._n_threads
         )
-        return (answers[self.place] == self.given).astype(np.float64)
-
-
-def _make_folds(
-    training: TrainingSet, codes: np.ndarray, n_threads: int
-) -> list[_Fold]:
-    n_nodes = training.n_nodes
-    n_folds = min(FOLDS, n_nodes)
-    if n_folds < 2:
-        return []
-    n_runs = min(n_folds, -(-ENOUGH_LEFT_OUT * n_folds // n_nodes))
-    return [_make_fold(training, codes, f, n_folds, n_threads) for f in range(n_runs)]
-
-
-def _make_fold(
-    training: TrainingSet, codes: np.ndarray, fold: int, n_folds: int, n_threads: int
-) -> _Fold:
-    # Nodes are in the order of a hash: every fifth is a random fifth.
-    here = np.arange(training.n_nodes) % n_folds == fold
-    nodes, left_out = np.flatnonzero(~here), np.flatnonzero(here)
-    pairs = np.flatnonzero(here[training.pair_node])
-    place = np.searchsorted(left_out, training.pair_node[pairs])
-    given = training.pair_code[pairs]
-    answers = _answers(training.points, codes, nodes, left_out, n_threads)
-    return _Fold(
-        training.points,
-        rows_on_nodes(training),
-        nodes,
-        left_out,
-        place,
-        given,
-        training.pair_count[pairs],
-        (answers[place] == given).astype(np.float64),
-    )
-
-
-def _answers(
-    points: np.ndarray,
-    codes: np.ndarray,
-    stored: np.ndarray,
-    queries: np.ndarray,
-    n_threads: int,
-) -> np.ndarray:
-    """Class of the nearest stored node of every queried one."""
-    nearest, _ = ExactIndex(points[stored]).nearest(
-        points[queries], 1, n_threads=n_threads
-    )
-    return codes[stored][nearest[:, 0]]
+        answers = np.empty(training.n_nodes, dtype=self._codes.dtype)
+        answers[self._left_out] = self._codes[stored][nearest[:, 0]]
+        given = training.pair_code[self._pairs]
+        return (answers[training.pair_node[self._pairs]] == given).astype(np.float64)
 
 
 def _mean_and_error(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:

@@ -104,10 +104,6 @@ class SubsetSearch:
         margin : float
             A row is served where the nearest kept row of another class is more
             than 1 + margin times as far as the nearest of its own.
-
-        Returns
-        -------
-        Subset
         """
         while True:
             unserved = np.flatnonzero(self._unserved(margin) & ~self._dropped)

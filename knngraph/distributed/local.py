@@ -71,9 +71,7 @@ def local_classifier(
         m,
         n_threads=n_threads,
     )
-    settings = classifier._fit_settings(
-        list(shared.settings.density_scales), shared.space, neighbors, m, shared.seed
-    )
+    settings = classifier._fit_settings(shared.space, neighbors, m, shared.seed)
     rows = IndexedRows(
         shared.space,
         training,

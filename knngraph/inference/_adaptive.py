@@ -107,7 +107,6 @@ def minimum_over(size, active, columns, nuggets, slopes, factor, target):
 
     Parameters
     ----------
-    size : int
     active : ndarray of shape (m,), intp
         The candidates that may have any, `size` of them; their columns are known.
     columns : ndarray of shape (m, m)

@@ -89,12 +89,9 @@ def search_candidates(
 
     Parameters
     ----------
-    index : SearchIndex
     queries : ndarray of shape (n_queries, n_features), float32
-    problem : QueryProblem
     ef : int, default=1
         `ef` of the search; at least twice the number of candidates is used.
-    n_threads : int, default=1
 
     Returns
     -------
@@ -115,10 +112,7 @@ def leave_one_out_candidates(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
     pairs : ndarray of shape (n,)
-    n_neighbors : int
 
     Returns
     -------
@@ -166,21 +160,23 @@ def candidate_votes(
     *,
     reliability: LabelReliability | None = None,
     left_out: np.ndarray | None = None,
+    shares: np.ndarray | None = None,
     n_threads: int = 1,
 ) -> np.ndarray:
     """Solve the problem of every query over its candidates and count the votes.
 
     Parameters
     ----------
-    training : TrainingSet
+    training, problem
+        All candidates are used.
     ids, squared : ndarray of shape (n_queries, m)
         Candidate nodes, nearest first, and squared distances; -1 ends a row.
-    problem : QueryProblem
     reliability : LabelReliability or None, default=None
         None gives every label the whole vote of its row.
     left_out : ndarray of shape (n_queries,) or None
         Pair of which one row does not vote.
-    n_threads : int, default=1
+    shares : ndarray of shape (n_queries, m) or None
+        Zeros, into which w_i / sum_i w_i of every candidate is written.
 
     Returns
     -------
@@ -195,84 +191,61 @@ def candidate_votes(
     the vote of row i is divided: its label gets `own`, the likeliest other class the
     rest.
     """
-    no_shares = np.empty((0, ids.shape[1]))
-    return _solve(
-        training, ids, squared, problem, reliability, left_out, no_shares, n_threads
-    )
-
-
-def candidate_shares(
-    training: TrainingSet,
-    ids: np.ndarray,
-    squared: np.ndarray,
-    problem: QueryProblem,
-    *,
-    reliability: LabelReliability | None = None,
-    left_out: np.ndarray | None = None,
-    n_threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Votes as `candidate_votes` counts them, and the share of every candidate.
-
-    Parameters
-    ----------
-    training, ids, squared, problem, reliability, left_out, n_threads
-        As in `candidate_votes`.
-
-    Returns
-    -------
-    votes : ndarray of shape (n_queries, n_classes)
-    shares : ndarray of shape (n_queries, m)
-        w_i / sum_i w_i of every candidate.
-    """
-    shares = np.zeros(ids.shape)
-    votes = _solve(
-        training, ids, squared, problem, reliability, left_out, shares, n_threads
-    )
-    return votes, shares
-
-
-def _solve(
-    training: TrainingSet,
-    ids: np.ndarray,
-    squared: np.ndarray,
-    problem: QueryProblem,
-    reliability: LabelReliability | None,
-    left_out: np.ndarray | None,
-    shares: np.ndarray,
-    n_threads: int,
-) -> np.ndarray:
-    """Votes of every query; the weights behind them into `shares` if it has rows."""
-    from knngraph.inference import _adaptive
-
     left_out = left_out_of(ids, left_out)
-    nugget, (own, rival) = problem.nugget, FULL_VOTES
+    nugget, voters = problem.nugget, FULL_VOTES
     if reliability is not None:
         nugget *= reliability.nugget_factor
         if reliability.noise > 0.0:
-            own, rival = reliability.own, reliability.rival
-    ids, squared = in_one_layout(ids, squared)
-    starts = training.node_starts()
-    settings = np.array(
-        [[ids.shape[1], problem.sigma, nugget, problem.penalty]], dtype=np.float64
-    )
-    votes = np.zeros((len(ids), 1, training.n_classes))
+            voters = reliability.own, reliability.rival
+    setting = [ids.shape[1], problem.sigma, nugget, problem.penalty]
+    settings = np.array([setting], dtype=np.float64)
+    votes = np.empty((len(ids), training.n_classes))
 
     def solve(start: int, stop: int) -> None:
         chunk = slice(start, stop)
-        _adaptive.vote_queries(
-            training.points,
-            starts,
-            training.pair_code,
-            training.pair_count,
-            own,
-            rival,
+        votes[chunk] = votes_by_setting(
+            training,
             ids[chunk],
             squared[chunk],
             left_out[chunk],
             settings,
-            votes[chunk],
-            shares[chunk],
-        )
+            voters,
+            None if shares is None else shares[chunk],
+        )[:, 0]
 
     map_chunks(solve, len(ids), _QUERIES_PER_CHUNK, n_threads, limit_blas=False)
-    return votes[:, 0]
+    return votes
+
+
+def votes_by_setting(
+    training: TrainingSet,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    left_out: np.ndarray,
+    settings: np.ndarray,
+    voters: tuple[np.ndarray, np.ndarray] = FULL_VOTES,
+    shares: np.ndarray | None = None,
+) -> np.ndarray:
+    """Votes of some queries, of shape (n_queries, n_settings, n_classes).
+
+    The arguments are those of the compiled `vote_queries`; `voters` are `own` and
+    `rival`.
+    """
+    from knngraph.inference import _adaptive
+
+    ids, squared = in_one_layout(ids, squared)
+    votes = np.zeros((len(ids), len(settings), training.n_classes))
+    _adaptive.vote_queries(
+        training.points,
+        training.node_starts(),
+        training.pair_code,
+        training.pair_count,
+        *voters,
+        ids,
+        squared,
+        left_out,
+        settings,
+        votes,
+        np.empty((0, ids.shape[1])) if shares is None else shares,
+    )
+    return votes

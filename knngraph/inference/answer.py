@@ -93,14 +93,21 @@ class Found:
     ids: np.ndarray
     squared: np.ndarray
 
-    def votes(self, model: QueryModel, n_threads: int, some: slice | np.ndarray) -> Any:
-        """Votes at some of the open queries, of shape (n, n_classes)."""
+    def votes(
+        self,
+        model: QueryModel,
+        n_threads: int,
+        some: slice | np.ndarray,
+        shares: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Votes at some of the open queries; `shares` as in `candidate_votes`."""
         return candidate_votes(
             model.training,
             self.ids[some],
             self.squared[some],
             model.problem,
             reliability=model.reliability,
+            shares=shares,
             n_threads=n_threads,
         )
 
@@ -110,8 +117,6 @@ def answer_codes(model: QueryModel, options: PredictOptions, X: Any) -> np.ndarr
 
     Parameters
     ----------
-    model : QueryModel
-    options : PredictOptions
     X : ndarray or CSR of shape (n_queries, n_features)
 
     Returns
@@ -147,8 +152,6 @@ def answer_probabilities(
 
     Parameters
     ----------
-    model : QueryModel
-    options : PredictOptions
     X : ndarray or CSR of shape (n_queries, n_features)
 
     Returns

@@ -53,16 +53,11 @@ def search_and_resolve(
 
     Parameters
     ----------
-    index : SearchIndex
-    training : TrainingSet
     stored_codes : ndarray of shape (n_nodes,)
         Stored class of every node.
-    rule : CascadeRule
     queries : ndarray of shape (n_queries, n_features), float32
-    problem : QueryProblem
     ef : int
         `ef` of the search; at least twice the number of candidates is used.
-    n_threads : int, default=1
 
     Returns
     -------
@@ -118,7 +113,6 @@ def all_agree(
 
     Parameters
     ----------
-    training : TrainingSet
     ids : ndarray of shape (n_queries, k)
         Nearest nodes of the queries; -1 ends a row.
     codes : ndarray of shape (n_queries,)
@@ -156,7 +150,6 @@ def stored_margin(
 
     Parameters
     ----------
-    training : TrainingSet
     ids, squared : ndarray of shape (n_queries, k)
         Nearest nodes of the queries; -1 ends a row.
     codes : ndarray of shape (n_queries,)

@@ -1,7 +1,6 @@
 """The rule by which a cascade resolves queries, learned from left-out rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,24 +36,6 @@ SHARPNESSES = (3.0, 8.0, 24.0)
 ALL_RESOLVED = CascadeRule(1, 1.0, SHARPNESSES[0])
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """How clearly the nearest nodes of left-out rows have the stored class.
-
-    Parameters
-    ----------
-    agree : ndarray of shape (n, 3), bool
-        Whether so many nearest nodes are all of the stored class; see
-        `agree_sizes`.
-    margin : ndarray of shape (n, 3)
-        See `stored_margin`, for every sharpness; 1 where all nodes of the margin
-        are of the stored class.
-    """
-
-    agree: np.ndarray
-    margin: np.ndarray
-
-
 def agree_sizes(n_neighbors: int) -> list[int]:
     """Numbers of nearest nodes that may have to agree."""
     return [max(1, n_neighbors // part) for part in _AGREE_PARTS]
@@ -80,10 +61,8 @@ def learn_rule(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
-    left_out : LeaveOneOut
+    training, neighbors, problem, left_out
+        The rows, and their adaptive answers.
     stored_codes : ndarray of shape (n_nodes,)
     votes : StoredVotes
         Answers by stored labels to the pairs of `sample`, left out.
@@ -108,54 +87,85 @@ def learn_rule(
     now = stored_codes[ids[:, 0]]
     reached = np.where(found < 0, now[sample], found)
     right = reached == training.pair_code[sample]
+    agree, margin = evaluate_left_out(
+        training,
+        neighbors,
+        problem,
+        sample,
+        reached,
+        agree_sizes(problem.n_neighbors),
+        SHARPNESSES,
+    )
     rule = choose_rule(
-        evaluate_stored(training, neighbors, problem, sample, reached),
+        agree,
+        margin,
         right.astype(np.intp) - left_out.right[sample].astype(np.intp),
         training.pair_count[sample],
         problem.n_neighbors,
         tolerance,
     )
-    return rule, *resolved_left_out(training, neighbors, problem, now, rule)
+    resolved = np.empty(training.n_pairs, dtype=bool)
+    agreed = np.empty(training.n_pairs, dtype=bool)
+    for start, stop in chunk_bounds(training.n_pairs, _PAIRS_PER_BLOCK):
+        agree, margin = evaluate_left_out(
+            training,
+            neighbors,
+            problem,
+            all_pairs[start:stop],
+            now[start:stop],
+            [rule.n_agree],
+            [rule.sharpness],
+        )
+        agreed[start:stop] = agree[:, 0]
+        resolved[start:stop] = margin[:, 0] >= rule.threshold
+    return rule, resolved, agreed
 
 
-def evaluate_stored(
+def evaluate_left_out(
     training: TrainingSet,
     neighbors: Neighbors,
     problem: QueryProblem,
     pairs: np.ndarray,
     reached: np.ndarray,
-) -> Evaluated:
+    sizes: Sequence[int],
+    sharpnesses: Sequence[float],
+) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate stored labels at pairs of each of which one row is left out.
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
-    pairs : ndarray of shape (n,)
-    reached : ndarray of shape (n,)
-        Class that is stored on the node reached once the row is left out.
+    pairs, reached : ndarray of shape (n,)
+        Pairs, and the class that is stored on the node reached without the row.
+    sizes : sequence of int, ascending
+        Numbers of nearest nodes.
+    sharpnesses : sequence of float
 
     Returns
     -------
-    Evaluated
+    agree : ndarray of shape (n, n_sizes), bool
+        Whether so many nearest nodes are all of the stored class.
+    margin : ndarray of shape (n, n_sharpnesses)
+        See `stored_margin`; 1 where the most nodes agree.
     """
-    sizes = agree_sizes(problem.n_neighbors)
     ids, _ = leave_one_out_candidates(training, neighbors, pairs, sizes[-1])
     agree = np.empty((len(pairs), len(sizes)), dtype=bool)
     for place, size in enumerate(sizes):
         agree[:, place] = all_agree(training, ids[:, :size], reached, pairs)
     # Where all nodes agree, fewer agree too.
     rest = np.flatnonzero(~agree[:, -1])
-    margin = np.ones((len(pairs), len(SHARPNESSES)))
-    margin[rest] = left_out_margins(
-        training, neighbors, problem, pairs[rest], reached[rest], SHARPNESSES
-    )
-    return Evaluated(agree, margin)
+    k = n_margin_nodes(problem.n_neighbors)
+    ids, squared = leave_one_out_candidates(training, neighbors, pairs[rest], k)
+    margin = np.ones((len(pairs), len(sharpnesses)))
+    for place, sharpness in enumerate(sharpnesses):
+        margin[rest, place] = stored_margin(
+            training, ids, squared, reached[rest], sharpness, left_out=pairs[rest]
+        )
+    return agree, margin
 
 
 def choose_rule(
-    evaluated: Evaluated,
+    agree: np.ndarray,
+    margin: np.ndarray,
     gain: np.ndarray,
     counts: np.ndarray,
     n_neighbors: int,
@@ -165,8 +175,8 @@ def choose_rule(
 
     Parameters
     ----------
-    evaluated : Evaluated
-        Stored labels of left-out rows.
+    agree, margin
+        Of `evaluate_left_out`, for the `agree_sizes` and `SHARPNESSES`.
     gain : ndarray of shape (n,)
         1 where only the stored answer is right, -1 where only the adaptive is.
     counts : ndarray of shape (n,)
@@ -185,101 +195,26 @@ def choose_rule(
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.inference.cascade_rule import Evaluated, choose_rule
+    >>> from knngraph.inference.cascade_rule import choose_rule
     >>> agree = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
-    >>> evaluated = Evaluated(agree, np.tile([[1.0], [0.9], [0.8], [0.1]], 3))
+    >>> margin = np.tile([[1.0], [0.9], [0.8], [0.1]], 3)
     >>> gain = np.array([0, 0, -1, 0])  # four nodes agree on a wrong label
-    >>> choose_rule(evaluated, gain, np.ones(4, int), 32, 0.1)
+    >>> choose_rule(agree, margin, gain, np.ones(4, int), 32, 0.1)
     CascadeRule(n_agree=8, threshold=1.0, sharpness=3.0)
     """
     least = np.inf
     most = n_margin_nodes(n_neighbors)
     for place, n_agree in enumerate(agree_sizes(n_neighbors)):
-        agree = evaluated.agree[:, place]
-        shorter = counts[agree].sum() * max(0.0, 1.0 - EARLY * n_agree / most)
-        for margin, sharpness in zip(evaluated.margin.T, SHARPNESSES):
-            margin = np.where(agree, 1.0, margin)
-            threshold = lowest_margin(margin, gain, counts, tolerance)
-            cost = counts[margin < threshold].sum() - _SEARCH_COST * shorter
+        agreed = agree[:, place]
+        shorter = counts[agreed].sum() * max(0.0, 1.0 - EARLY * n_agree / most)
+        for of_sharpness, sharpness in zip(margin.T, SHARPNESSES):
+            lead = np.where(agreed, 1.0, of_sharpness)
+            threshold = lowest_margin(lead, gain, counts, tolerance)
+            cost = counts[lead < threshold].sum() - _SEARCH_COST * shorter
             if cost < least:
                 least = cost
                 rule = CascadeRule(n_agree, threshold, sharpness)
     return rule
-
-
-def resolved_left_out(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    problem: QueryProblem,
-    reached: np.ndarray,
-    rule: CascadeRule,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether a rule resolves the training pairs, one row of each left out.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
-    reached : ndarray of shape (n_pairs,)
-        Class that is stored on the nearest other node of every pair.
-    rule : CascadeRule
-
-    Returns
-    -------
-    resolved, agreed : ndarray of shape (n_pairs,), bool
-    """
-    resolved = np.empty(training.n_pairs, dtype=bool)
-    agreed = np.empty(training.n_pairs, dtype=bool)
-    for start, stop in chunk_bounds(training.n_pairs, _PAIRS_PER_BLOCK):
-        pairs, codes = np.arange(start, stop), reached[start:stop]
-        ids, _ = leave_one_out_candidates(training, neighbors, pairs, rule.n_agree)
-        agreed[start:stop] = all_agree(training, ids, codes, pairs)
-        rest = np.flatnonzero(~agreed[start:stop])
-        margin = np.ones(len(pairs))
-        margin[rest] = left_out_margins(
-            training,
-            neighbors,
-            problem,
-            pairs[rest],
-            codes[rest],
-            [rule.sharpness],
-        )[:, 0]
-        resolved[start:stop] = margin >= rule.threshold
-    return resolved, agreed
-
-
-def left_out_margins(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    problem: QueryProblem,
-    pairs: np.ndarray,
-    reached: np.ndarray,
-    sharpnesses: Sequence[float],
-) -> np.ndarray:
-    """Margins of the stored class at pairs of each of which one row is left out.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
-    pairs : ndarray of shape (n,)
-    reached : ndarray of shape (n,)
-        Class that is stored on the node reached once the row is left out.
-    sharpnesses : sequence of float
-
-    Returns
-    -------
-    ndarray of shape (n, n_sharpnesses)
-    """
-    k = n_margin_nodes(problem.n_neighbors)
-    ids, squared = leave_one_out_candidates(training, neighbors, pairs, k)
-    margins = [
-        stored_margin(training, ids, squared, reached, sharpness, left_out=pairs)
-        for sharpness in sharpnesses
-    ]
-    return np.stack(margins, axis=1)
 
 
 def lowest_margin(
@@ -294,7 +229,6 @@ def lowest_margin(
         1 where only the stored answer is right, -1 where only the adaptive is.
     counts : ndarray of shape (n,)
         Rows that each stands for.
-    tolerance : float
 
     Returns
     -------

@@ -13,22 +13,25 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import (
-    FULL_VOTES,
+    LabelReliability,
     QueryProblem,
-    candidate_shares,
     candidate_votes,
-    in_one_layout,
     leave_one_out_candidates,
     queries_per_block,
+    votes_by_setting,
 )
 from knngraph.inference.calibration import Calibration, fit_exponent
-from knngraph.parallel import map_chunks
+from knngraph.parallel import chunk_bounds, map_chunks
 
 # Votes are kept for this many pairs, to calibrate on.
 CALIBRATION_ROWS = 5000
 # Fewer rows than this whose nearest nodes agree are calibrated with the others.
 _FEWEST_AGREED = 50
 _QUERIES_PER_CHUNK = 128
+# Pairs that are answered at once: bounds the memory of their candidates.
+_PAIRS_PER_BLOCK = 65536
+# Votes whose weights are looked up at once: bounds the memory.
+_VOTES_PER_BLOCK = 16384
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class LeaveOneOut:
         Exponent that fits the adaptive votes best.
     score : float
         Share of right answers over the rows.
+    reliability : LabelReliability or None
+        With which the labels vote; None where every label gets its whole vote.
     """
 
     right: np.ndarray
@@ -58,10 +63,11 @@ class LeaveOneOut:
     rival_share: np.ndarray
     exponent: float
     score: float
+    reliability: LabelReliability | None = None
 
 
-class VoteWeightCache:
-    """Candidates of some left-out pairs, and their shares of the vote.
+class VoteWeights:
+    """Leave-one-out vote weights: the share of every candidate at left-out pairs.
 
     `leave_one_out` solves the problem of every pair anyway; what the noise model
     needs of it later is kept here.
@@ -69,59 +75,45 @@ class VoteWeightCache:
     Parameters
     ----------
     pairs : ndarray of shape (n_kept,), ascending
-        Of which shares are cache.
+    n_neighbors : int
+        Candidates of a pair.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from knngraph.inference.leave_one_out import VoteWeightCache
-    >>> cache = VoteWeightCache(np.array([2, 5]))
-    >>> cache.pairs_from(0, 4).tolist()
-    [2]
-    >>> cache.add(np.array([[7, 8]]), np.array([[0.75, 0.25]]))
-    >>> cache.add(np.array([[9]]), np.array([[1.0]]))
-    >>> ids, shares = cache.of(np.array([5, 2]))
-    >>> ids.tolist(), shares.tolist()
-    ([[9, -1], [7, 8]], [[1.0, 0.0], [0.75, 0.25]])
+    Attributes
+    ----------
+    ids : ndarray of shape (n_kept, n_neighbors)
+        Candidate nodes of the pairs, left out; -1 where there are fewer.
+    per_row : ndarray of shape (n_kept, n_neighbors)
+        Share of the vote that every row on such a node had.
     """
 
-    def __init__(self, pairs: np.ndarray) -> None:
+    def __init__(self, pairs: np.ndarray, n_neighbors: int) -> None:
         self.pairs = pairs
-        self._ids: list[np.ndarray] = []
-        self._shares: list[np.ndarray] = []
+        self.ids = np.full((len(pairs), n_neighbors), -1, dtype=np.intp)
+        self.per_row = np.zeros((len(pairs), n_neighbors))
 
-    def pairs_from(self, start: int, stop: int) -> np.ndarray:
-        """Those of the pairs from `start` to before `stop`."""
-        first, last = np.searchsorted(self.pairs, [start, stop])
-        return self.pairs[first:last]
+    def add(
+        self,
+        training: TrainingSet,
+        pairs: np.ndarray,
+        ids: np.ndarray,
+        shares: np.ndarray,
+    ) -> None:
+        """Keep candidates and shares, of shape (n, m), of consecutive pairs."""
+        kept = slice(*np.searchsorted(self.pairs, [pairs[0], pairs[-1] + 1]))
+        places = self.pairs[kept] - pairs[0]
+        ids, own = ids[places], training.pair_node[self.pairs[kept], None]
+        n_rows = training.node_counts()[ids] - (own == ids)
+        self.ids[kept, : ids.shape[1]] = ids
+        self.per_row[kept, : ids.shape[1]] = shares[places] / np.maximum(n_rows, 1)
 
-    def add(self, ids: np.ndarray, shares: np.ndarray) -> None:
-        """Keep candidates and shares, each of shape (n, m), of the next pairs."""
-        self._ids.append(ids)
-        self._shares.append(shares)
-
-    def of(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Candidates and shares of some of the pairs.
-
-        Returns
-        -------
-        ids, shares : ndarray of shape (n, m)
-            Ended by -1 and 0 where a pair has fewer.
-        """
-        places = np.searchsorted(self.pairs, pairs)
-        return self._rows(self._ids, -1, places), self._rows(self._shares, 0, places)
-
-    @staticmethod
-    def _rows(parts: list[np.ndarray], ended_by: int, places: np.ndarray) -> np.ndarray:
-        """Rows of the parts, as if they lay below each other."""
-        width = max(part.shape[1] for part in parts)
-        ends = np.cumsum([len(part) for part in parts])
-        number = np.searchsorted(ends, places, side="right")
-        rows = np.full((len(places), width), ended_by, dtype=parts[0].dtype)
-        for part, (values, end) in enumerate(zip(parts, ends)):
-            at = np.flatnonzero(number == part)
-            rows[at, : values.shape[1]] = values[places[at] - (end - len(values))]
-        return rows
+    def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Share that one row on each of some nodes had in the vote on a pair."""
+        share = np.empty(len(pairs))
+        for start, stop in chunk_bounds(len(pairs), _VOTES_PER_BLOCK):
+            place = np.searchsorted(self.pairs, pairs[start:stop])
+            there = self.ids[place] == nodes[start:stop, None]
+            share[start:stop] = np.where(there, self.per_row[place], 0).sum(axis=1)
+        return share
 
 
 def leave_one_out(
@@ -131,7 +123,7 @@ def leave_one_out(
     *,
     pairs: np.ndarray | None = None,
     honest: np.ndarray | None = None,
-    cache: VoteWeightCache | None = None,
+    weights: VoteWeights | None = None,
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> LeaveOneOut:
@@ -139,22 +131,13 @@ def leave_one_out(
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
     pairs : ndarray of shape (n,) or None, default=None
         Pairs to answer, the results in their order; None for all.
     honest : ndarray of shape (n_honest,) or None, default=None
         Places among `pairs` whose answers are those of new rows, ascending: the
         exponent and the score are found on them. None for all.
-    cache : VoteWeightCache or None
-        Receives the vote weights of its pairs, where all are answered.
-    n_threads : int, default=1
-    advance : callable or None
-
-    Returns
-    -------
-    LeaveOneOut
+    weights : VoteWeights or None
+        Receives those of its pairs, where all are answered.
     """
     left_out = np.arange(training.n_pairs) if pairs is None else pairs
     n_pairs = len(left_out)
@@ -165,11 +148,25 @@ def leave_one_out(
     honest = np.arange(n_pairs) if honest is None else honest
     sample = calibration_sample(training, honest)
     of_sample = []
-    step = queries_per_block(training.n_classes)
+    step = min(_PAIRS_PER_BLOCK, queries_per_block(training.n_classes))
     for start in range(0, n_pairs, step):
         block = slice(start, start + step)
         some = left_out[block]
-        votes = _votes_of_block(training, neighbors, problem, some, cache, n_threads)
+        ids, squared = leave_one_out_candidates(
+            training, neighbors, some, problem.n_neighbors
+        )
+        shares = None if weights is None else np.zeros(ids.shape)
+        votes = candidate_votes(
+            training,
+            ids,
+            squared,
+            problem,
+            left_out=some,
+            shares=shares,
+            n_threads=n_threads,
+        )
+        if weights is not None and shares is not None:
+            weights.add(training, some, ids, shares)
         given = training.pair_code[some]
         right[block] = votes.argmax(axis=1) == given
         own_share[block] = votes[np.arange(len(some)), given]
@@ -188,56 +185,6 @@ def leave_one_out(
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
 
-def _votes_of_block(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    problem: QueryProblem,
-    pairs: np.ndarray,
-    cache: VoteWeightCache | None,
-    n_threads: int,
-) -> np.ndarray:
-    """Votes on consecutive pairs; vote weights of the pairs of `cache` into it."""
-    if cache is None:
-        return left_out_votes(training, neighbors, problem, pairs, n_threads=n_threads)
-    votes = np.empty((len(pairs), training.n_classes))
-    some = cache.pairs_from(pairs[0], pairs[-1] + 1)
-    others = np.ones(len(pairs), dtype=bool)
-    others[some - pairs[0]] = False
-    votes[others] = left_out_votes(
-        training, neighbors, problem, pairs[others], n_threads=n_threads
-    )
-    ids, squared = leave_one_out_candidates(
-        training, neighbors, some, problem.n_neighbors
-    )
-    votes[~others], shares = candidate_shares(
-        training, ids, squared, problem, left_out=some, n_threads=n_threads
-    )
-    cache.add(ids, shares)
-    return votes
-
-
-def left_out_votes(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    problem: QueryProblem,
-    pairs: np.ndarray,
-    *,
-    n_threads: int = 1,
-) -> np.ndarray:
-    """Votes on some pairs, one row of each left out.
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes)
-    """
-    ids, squared = leave_one_out_candidates(
-        training, neighbors, pairs, problem.n_neighbors
-    )
-    return candidate_votes(
-        training, ids, squared, problem, left_out=pairs, n_threads=n_threads
-    )
-
-
 def take_rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Largest class but the given one and its share; overwrites the votes."""
     rows = np.arange(len(given))
@@ -252,7 +199,6 @@ def calibration_sample(training: TrainingSet, honest: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    training : TrainingSet
     honest : ndarray of shape (n_honest,)
         Pairs whose leave-one-out answers are those of new rows, ascending.
 
@@ -275,17 +221,11 @@ def calibrate_stored(
 
     Parameters
     ----------
-    training : TrainingSet
     votes : StoredVotes
         Of the pairs of `sample`, left out.
     sample : ndarray of shape (n_sample,)
     agreed : ndarray of shape (n_sample,), bool
         Whether the nearest nodes of them agree, by the rule of a cascade.
-    adaptive_exponent : float
-
-    Returns
-    -------
-    Calibration
     """
     reached = votes.codes >= 0
     if not reached.any():
@@ -317,13 +257,10 @@ def leave_one_out_grid(
 
     Parameters
     ----------
-    training : TrainingSet
     neighbors : Neighbors
         As many as the largest setting needs.
     problems : sequence of QueryProblem
     pairs : ndarray of shape (n,)
-    n_threads : int, default=1
-    advance : callable or None
 
     Returns
     -------
@@ -331,36 +268,18 @@ def leave_one_out_grid(
     own_share : ndarray of shape (n_problems, n)
         Share of the vote that the given class gets.
     """
-    from knngraph.inference import _adaptive
-
     widest = max(problem.n_neighbors for problem in problems)
     settings = np.array(
         [[p.n_neighbors, p.sigma, p.nugget, p.penalty] for p in problems],
         dtype=np.float64,
     )
-    starts = training.node_starts()
     right = np.zeros((len(problems), len(pairs)), dtype=bool)
     own_share = np.zeros((len(problems), len(pairs)))
 
     def answer(start: int, stop: int) -> None:
         chunk = pairs[start:stop]
-        ids, squared = in_one_layout(
-            *leave_one_out_candidates(training, neighbors, chunk, widest)
-        )
-        votes = np.zeros((len(chunk), len(problems), training.n_classes))
-        _adaptive.vote_queries(
-            training.points,
-            starts,
-            training.pair_code,
-            training.pair_count,
-            *FULL_VOTES,
-            ids,
-            squared,
-            chunk,
-            settings,
-            votes,
-            np.empty((0, ids.shape[1])),
-        )
+        ids, squared = leave_one_out_candidates(training, neighbors, chunk, widest)
+        votes = votes_by_setting(training, ids, squared, chunk, settings)
         codes = training.pair_code[chunk, None]
         # Without candidates the first class is no answer.
         answered = (ids >= 0).any(axis=1, keepdims=True)

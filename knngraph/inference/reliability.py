@@ -7,7 +7,6 @@ not guessed but chosen, with the nugget, by what answers left-out rows best.
 """
 
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
@@ -16,22 +15,16 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import (
     LabelReliability,
     QueryProblem,
-    candidate_shares,
+    candidate_votes,
     leave_one_out_candidates,
 )
 from knngraph.inference.calibration import FLOOR, fit_exponent
-from knngraph.inference.leave_one_out import (
-    LeaveOneOut,
-    VoteWeightCache,
-)
-from knngraph.parallel import chunk_bounds
+from knngraph.inference.leave_one_out import LeaveOneOut, VoteWeights
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain
 # vote comes first: it wins among equals.
 NUGGET_FACTORS = (1.0, 1.0 / 3.0, 10.0 / 3.0)
 NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
-# Votes whose weights are looked up at once: bounds the memory.
-_VOTES_PER_BLOCK = 16384
 
 
 def label_probability(
@@ -52,7 +45,6 @@ def label_probability(
         Share of wrong labels; a wrong label is any other class as often.
     exponent : float
         Of the calibration of such votes.
-    n_classes : int
 
     Returns
     -------
@@ -70,80 +62,6 @@ def label_probability(
     odds_right = (1.0 - noise) * (own_share + floor) ** exponent
     odds_wrong = noise / max(n_classes - 1, 1) * (rival_share + floor) ** exponent
     return odds_right / (odds_right + odds_wrong)
-
-
-@dataclass(frozen=True)
-class VoteWeights:
-    """Leave-one-out vote weights: the share of every candidate at left-out pairs.
-
-    Parameters
-    ----------
-    place : ndarray of shape (n_pairs,)
-        Row of a pair in the arrays below, -1 where it has none.
-    ids : ndarray of shape (n_listed, m)
-        Candidate nodes of the pairs, left out.
-    per_row : ndarray of shape (n_listed, m)
-        Share of the vote that every row on such a node had.
-    """
-
-    place: np.ndarray
-    ids: np.ndarray
-    per_row: np.ndarray
-
-    @classmethod
-    def of_shares(
-        cls,
-        training: TrainingSet,
-        pairs: np.ndarray,
-        ids: np.ndarray,
-        shares: np.ndarray,
-    ) -> "VoteWeights":
-        """From the shares of nodes at some left-out pairs.
-
-        Parameters
-        ----------
-        training : TrainingSet
-        pairs : ndarray of shape (n_listed,)
-        ids, shares : ndarray of shape (n_listed, m)
-            Candidate nodes of these, and their shares of the vote.
-
-        Returns
-        -------
-        VoteWeights
-        """
-        place = np.full(training.n_pairs, -1, dtype=np.intp)
-        place[pairs] = np.arange(len(pairs))
-        return cls(place, ids, share_of_every_row(training, pairs, ids, shares))
-
-    def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-        """Share that one row on each of some nodes had in the vote on a pair."""
-        share = np.empty(len(pairs))
-        for start, stop in chunk_bounds(len(pairs), _VOTES_PER_BLOCK):
-            place = self.place[pairs[start:stop]]
-            there = self.ids[place] == nodes[start:stop, None]
-            share[start:stop] = np.where(there, self.per_row[place], 0).sum(axis=1)
-        return share
-
-
-def share_of_every_row(
-    training: TrainingSet, pairs: np.ndarray, ids: np.ndarray, shares: np.ndarray
-) -> np.ndarray:
-    """Divide the shares that nodes have in left-out votes among their rows.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    pairs : ndarray of shape (n,)
-        Of which one row is left out.
-    ids, shares : ndarray of shape (n, m)
-        Candidate nodes of these, and their shares of the vote.
-
-    Returns
-    -------
-    ndarray of shape (n, m)
-    """
-    there = training.node_counts()[ids] - (training.pair_node[pairs, None] == ids)
-    return shares / np.maximum(there, 1)
 
 
 @dataclass(frozen=True)
@@ -204,7 +122,6 @@ def votes_per_neighbor(
 
     Parameters
     ----------
-    training : TrainingSet
     left_out : LeaveOneOut
         Answers at every pair.
     weights : VoteWeights
@@ -213,10 +130,6 @@ def votes_per_neighbor(
         Of which one row is left out.
     ids, shares : ndarray of shape (n, m)
         Candidate nodes of these, and their shares of the vote.
-
-    Returns
-    -------
-    NeighborVotes
     """
     row, place = np.nonzero(shares > 0.0)
     nodes = ids[row, place]
@@ -254,49 +167,56 @@ def estimate_reliability(
     neighbors: Neighbors,
     problem: QueryProblem,
     left_out: LeaveOneOut,
-    cache: VoteWeightCache,
+    weights: VoteWeights,
     sample: np.ndarray,
     *,
     n_threads: int = 1,
-) -> tuple[LabelReliability | None, LeaveOneOut]:
+) -> LeaveOneOut:
     """Choose nugget and share of wrong labels by left-out rows.
 
     Parameters
     ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
     left_out : LeaveOneOut
         Answers of votes over the given labels.
-    cache : VoteWeightCache
-        Vote weights of the pairs of `voting_pairs`.
+    weights : VoteWeights
+        Of the pairs of `voting_pairs`.
     sample : ndarray of shape (n_sample,)
         Pairs that are answered, left out.
-    n_threads : int, default=1
 
     Returns
     -------
-    reliability : LabelReliability or None
-        None where nothing answers better than the plain vote.
-    left_out : LeaveOneOut
-        With the answers, the exponent and the score of votes by this reliability,
-        on a sample of the rows.
+    LeaveOneOut
+        With the reliability, and with the answers, the exponent and the score of
+        votes by it, on a sample of the rows; `left_out` itself where nothing answers
+        better than the plain vote.
     """
     given, counts = training.pair_code[sample], training.pair_count[sample]
-    weights = VoteWeights.of_shares(training, cache.pairs, *cache.of(cache.pairs))
-    by_nugget = votes_by_nugget(
-        training, neighbors, problem, left_out, weights, sample, n_threads=n_threads
+    best_score, best_votes, factor, noise = -1.0, np.empty(0), 1.0, 0.0
+    ids, squared = leave_one_out_candidates(
+        training, neighbors, sample, problem.n_neighbors
     )
-    best_score, best_votes, choice = -1.0, np.empty(0), (1.0, 0.0)
-    for factor, noise in product(by_nugget, NOISE_LEVELS):
-        votes = by_nugget[factor].count(noise, left_out.exponent, training.n_classes)
-        right = votes.argmax(axis=1) == given
-        score = float(np.average(right, weights=counts))
-        if score > best_score:
-            best_score, best_votes, choice = score, votes, (factor, noise)
-    factor, noise = choice
+    for nugget_factor in NUGGET_FACTORS if ids.shape[1] else ():
+        scaled = replace(problem, nugget=nugget_factor * problem.nugget)
+        shares = np.zeros(ids.shape)
+        candidate_votes(
+            training,
+            ids,
+            squared,
+            scaled,
+            left_out=sample,
+            shares=shares,
+            n_threads=n_threads,
+        )
+        voters = votes_per_neighbor(training, left_out, weights, sample, ids, shares)
+        for level in NOISE_LEVELS:
+            votes = voters.count(level, left_out.exponent, training.n_classes)
+            right = votes.argmax(axis=1) == given
+            score = float(np.average(right, weights=counts))
+            if score > best_score:
+                best_score, best_votes = score, votes
+                factor, noise = nugget_factor, level
     if factor == 1.0 and noise == 0.0:
-        return None, left_out
+        return left_out
     own = label_probability(
         left_out.own_share,
         left_out.rival_share,
@@ -306,10 +226,12 @@ def estimate_reliability(
     )
     right = left_out.right.copy()
     right[sample] = best_votes.argmax(axis=1) == given
-    exponent = fit_exponent(best_votes, given, counts)
-    return (
-        LabelReliability(own, left_out.rival_code, noise, factor),
-        replace(left_out, right=right, exponent=exponent, score=best_score),
+    return replace(
+        left_out,
+        right=right,
+        exponent=fit_exponent(best_votes, given, counts),
+        score=best_score,
+        reliability=LabelReliability(own, left_out.rival_code, noise, factor),
     )
 
 
@@ -330,50 +252,3 @@ def voting_pairs(
     votes = np.zeros(training.n_nodes, dtype=bool)
     votes[ids[ids >= 0]] = True
     return np.flatnonzero(votes[training.pair_node])
-
-
-def votes_by_nugget(
-    training: TrainingSet,
-    neighbors: Neighbors,
-    problem: QueryProblem,
-    left_out: LeaveOneOut,
-    weights: VoteWeights,
-    sample: np.ndarray,
-    *,
-    n_threads: int = 1,
-) -> dict[float, NeighborVotes]:
-    """Votes per neighbor at some pairs, for every multiple of the nugget.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    neighbors : Neighbors
-    problem : QueryProblem
-    left_out : LeaveOneOut
-        Answers at the pairs that vote.
-    weights : VoteWeights
-        Of the pairs that vote.
-    sample : ndarray of shape (n,)
-        The pairs.
-    n_threads : int, default=1
-
-    Returns
-    -------
-    dict
-        Empty where no row has a candidate.
-    """
-    ids, squared = leave_one_out_candidates(
-        training, neighbors, sample, problem.n_neighbors
-    )
-    if ids.shape[1] == 0:
-        return {}
-    by_nugget = {}
-    for factor in NUGGET_FACTORS:
-        scaled = replace(problem, nugget=factor * problem.nugget)
-        _, shares = candidate_shares(
-            training, ids, squared, scaled, left_out=sample, n_threads=n_threads
-        )
-        by_nugget[factor] = votes_per_neighbor(
-            training, left_out, weights, sample, ids, shares
-        )
-    return by_nugget

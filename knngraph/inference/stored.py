@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
+from knngraph.space import is_sparse
 
 if TYPE_CHECKING:
     # For fit only: a predictor loads without it.
@@ -61,7 +62,6 @@ def _node_codes(
     for start in range(0, len(several), step):
         nodes = several[start : start + step]
         of_nodes = shares[nodes]
-        if not isinstance(of_nodes, np.ndarray):
-            of_nodes = of_nodes.toarray()
-        codes[nodes] = of_nodes.argmax(axis=1)
+        dense = of_nodes.toarray() if is_sparse(of_nodes) else of_nodes
+        codes[nodes] = dense.argmax(axis=1)
     return codes

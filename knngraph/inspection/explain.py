@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.adaptive import candidate_shares
 from knngraph.inference.answer import (
     Found,
     PredictOptions,
@@ -287,16 +286,11 @@ def _adaptive_answers(
     unresolved = np.flatnonzero(~found.resolved[found.open])
     if not len(unresolved):
         return
-    scores, shares = candidate_shares(
-        model.training,
-        found.ids[unresolved],
-        found.squared[unresolved],
-        model.problem,
-        reliability=model.reliability,
-        n_threads=options.n_threads,
-    )
+    candidates = found.ids[unresolved]
+    shares = np.zeros(candidates.shape)
+    scores = found.votes(model, options.n_threads, unresolved, shares)
     for query, ids, weights, score in zip(
-        queries[found.open[unresolved]], found.ids[unresolved], shares, scores
+        queries[found.open[unresolved]], candidates, shares, scores
     ):
         nodes = ids[ids >= 0]
         neighbors = [

@@ -53,13 +53,8 @@ def choose_map(
     rows : ndarray of shape (n_rows, n_features), float32
         In random order.
     codes : ndarray of shape (n_rows,)
-    n_classes : int
     seed : int, default=0
         Of `gradient_maps`.
-
-    Returns
-    -------
-    Choice
 
     Notes
     -----

@@ -36,7 +36,6 @@ def gradient_maps(
         In random order; the first 1500 are used. The work is done in the precision
         of the rows: single precision takes half the time.
     codes : ndarray of shape (n_rows,)
-    n_classes : int
     seed : int, default=0
         Of the random combinations of classes, where there are more than 12.
 

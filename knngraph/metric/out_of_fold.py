@@ -42,10 +42,9 @@ class OutOfFold:
     def of_sample(
         cls,
         linear: np.ndarray,
-        factors: Sequence[np.ndarray],
+        fold_maps: Sequence[tuple[np.ndarray, np.ndarray]],
         n_pairs: int,
         pair_of_place: np.ndarray,
-        held_out: Sequence[np.ndarray],
     ) -> "OutOfFold":
         """Of a map that was learned from a sample of the pairs.
 
@@ -53,21 +52,19 @@ class OutOfFold:
         ----------
         linear : ndarray of shape (n_features, n_features)
             The map of the space.
-        factors : sequence of ndarray of shape (n_features, n_features)
-            Factor of the map of every fold; empty where enough pairs are unseen.
-        n_pairs : int
+        fold_maps : sequence of (ndarray, ndarray)
+            Factor of the map of every fold, and the places in the sample that it was
+            learned without; empty where enough pairs are unseen.
         pair_of_place : ndarray of shape (n_sampled,)
             Pairs of the sample.
-        held_out : sequence of ndarray
-            Places in the sample that the map of every fold was learned without.
         """
         fold_of_pair = np.full(n_pairs, _UNSEEN, dtype=np.int8)
         fold_of_pair[pair_of_place] = _SEEN
         n_features = len(linear)
-        maps = np.empty((len(factors), n_features, n_features), dtype=np.float32)
+        maps = np.empty((len(fold_maps), n_features, n_features), dtype=np.float32)
         with one_blas_thread():
             inverse = np.linalg.inv(linear).astype(np.float32)
-            for fold, (factor, places) in enumerate(zip(factors, held_out)):
+            for fold, (factor, places) in enumerate(fold_maps):
                 maps[fold] = inverse @ factor
                 fold_of_pair[pair_of_place[places]] = fold
         return cls(maps, fold_of_pair)
@@ -83,7 +80,6 @@ class OutOfFold:
         ----------
         pair_now : ndarray of shape (n_old_pairs,)
             New number of every old pair, -1 where it is gone.
-        n_pairs : int
         """
         fold_of_pair = np.full(n_pairs, _UNSEEN, dtype=np.int8)
         there = pair_now >= 0
@@ -97,10 +93,8 @@ class OutOfFold:
 
         Parameters
         ----------
-        training : TrainingSet
         neighbors : Neighbors
             Under the map of the space; kept for unseen pairs.
-        n_threads : int, default=1
 
         Returns
         -------

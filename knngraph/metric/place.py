@@ -33,11 +33,9 @@ def place_training_rows(
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     codes : ndarray of shape (n_rows,)
-    n_classes : int
     metric : {"euclidean", "cosine", "learned", "auto"}
         "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
         that `choose_map` chooses, or by none.
-    seed : int, default=0
 
     Returns
     -------
@@ -46,16 +44,27 @@ def place_training_rows(
     out_of_fold : OutOfFold or None
         None where no map is kept.
     """
-    check_width(X.shape[1], metric)
+    if metric == "learned" and X.shape[1] > MAX_FEATURES:
+        raise ValueError(
+            f'metric="learned" maps rows by a square matrix of the features, and X '
+            f"has {X.shape[1]} of them; the limit is {MAX_FEATURES}. Reduce them "
+            "first (sklearn.decomposition.PCA or TruncatedSVD in a Pipeline), or use "
+            'metric="euclidean" or "cosine".'
+        )
     learned = metric in ("learned", "auto")
     space = fit_space(X, "euclidean" if learned else metric)
     training = _training_set(space, X, codes, n_classes, seed)
     if not learned or X.shape[1] > MAX_FEATURES:
         return space, training, None
     rows, row_codes = sample_pairs(training, MAX_ROWS)
-    chosen, linear = learn_map(rows, row_codes, n_classes, metric, seed=seed)
-    if linear is None:
-        return space, training, None
+    with one_blas_thread():
+        chosen = Choice(N_MAPS)
+        if metric == "auto":
+            chosen = choose_map(rows, row_codes, n_classes, seed=seed)
+        factor = _factor_of_map(chosen.number, rows, row_codes, n_classes, seed)
+        if factor is None:
+            return space, training, None
+        linear = symmetric_map(factor)
     space = replace(space, metric="learned", linear=linear)
     mapped = _training_set(space, X, codes, n_classes, seed)
     row_of_pair, _ = training.rows_of_pairs()
@@ -64,11 +73,7 @@ def place_training_rows(
         fold_maps, pair_of_place = [], pair_of_place[:ROWS_OF_A_MAP]
     else:
         fold_maps = _maps_of_folds(chosen, rows, row_codes, n_classes, seed)
-    factors = [factor for factor, _ in fold_maps]
-    held_out = [places for _, places in fold_maps]
-    out_of_fold = OutOfFold.of_sample(
-        linear, factors, mapped.n_pairs, pair_of_place, held_out
-    )
+    out_of_fold = OutOfFold.of_sample(linear, fold_maps, mapped.n_pairs, pair_of_place)
     if not len(out_of_fold.honest_pairs()):
         return space, mapped, None  # too few rows for a map without some of them
     return space, mapped, out_of_fold
@@ -85,42 +90,24 @@ def _maps_of_folds(
     with one_blas_thread():
         for fold, (fitted, places) in enumerate(folds(codes)):
             if fold < len(chosen.factors):
-                found.append((chosen.factors[fold], places))
-                continue
-            maps = gradient_maps(rows[fitted], codes[fitted], n_classes, seed)
-            factor = next(islice(maps, chosen.number - 1, None), None)
+                factor: np.ndarray | None = chosen.factors[fold]
+            else:
+                factor = _factor_of_map(
+                    chosen.number, rows[fitted], codes[fitted], n_classes, seed
+                )
             if factor is not None:
                 found.append((factor, places))
     return found
 
 
-def learn_map(
-    rows: np.ndarray, codes: np.ndarray, n_classes: int, metric: str, *, seed: int = 0
-) -> tuple[Choice, np.ndarray | None]:
-    """The map that a sample of the training rows leads to.
-
-    Parameters
-    ----------
-    rows, codes : ndarray
-        As `sample_pairs` gives them.
-    n_classes, metric, seed
-        As in `place_training_rows`.
-
-    Returns
-    -------
-    chosen : Choice
-    linear : ndarray of shape (n_features, n_features) or None
-        None where no map is kept, or where there is nothing to learn.
-    """
-    with one_blas_thread():
-        chosen = Choice(N_MAPS)
-        if metric == "auto":
-            chosen = choose_map(rows, codes, n_classes, seed=seed)
-        if not chosen.number:
-            return chosen, None
-        factors = gradient_maps(rows, codes, n_classes, seed)
-        factor = next(islice(factors, chosen.number - 1, None), None)
-        return chosen, None if factor is None else symmetric_map(factor)
+def _factor_of_map(
+    number: int, rows: np.ndarray, codes: np.ndarray, n_classes: int, seed: int
+) -> np.ndarray | None:
+    """A map by its number; None for 0, and where there is nothing to learn."""
+    if not number:
+        return None
+    factors = gradient_maps(rows, codes, n_classes, seed)
+    return next(islice(factors, number - 1, None), None)
 
 
 def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,14 +128,3 @@ def _training_set(
     space: Space, X: Any, codes: np.ndarray, n_classes: int, seed: int
 ) -> TrainingSet:
     return build_training_set(space.map_rows(X), codes, n_classes, seed)
-
-
-def check_width(n_features: int, metric: str) -> None:
-    """Refuse to learn a map of too many features."""
-    if metric == "learned" and n_features > MAX_FEATURES:
-        raise ValueError(
-            f'metric="learned" maps rows by a square matrix of the features, and X '
-            f"has {n_features} of them; the limit is {MAX_FEATURES}. Reduce them "
-            "first (sklearn.decomposition.PCA or TruncatedSVD in a Pipeline), or use "
-            'metric="euclidean" or "cosine".'
-        )

@@ -45,15 +45,10 @@ def restore(cls: Any, version: int, digest: bytes, payload: bytes) -> Any:
 
     Parameters
     ----------
-    cls : type
     version : int
         Of the format.
     digest, payload : bytes
         What is in the estimator, and its checksum.
-
-    Returns
-    -------
-    object
     """
     if version != STATE_FORMAT:
         raise SavedModelError(

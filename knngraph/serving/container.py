@@ -81,11 +81,6 @@ def pack(
     return [preamble, digest, header, *buffers]
 
 
-def write(path: Any, buffers: list[Any]) -> None:
-    """Write a laid-out file; a reader sees the old file or the new one."""
-    write_atomically(path, buffers)
-
-
 def read(
     path: Any, magic: bytes, version: int, *, mapped: bool
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -249,7 +244,7 @@ def _cut_off(name: str, length: int, expected: int) -> SavedModelError:
     )
 
 
-def write_atomically(path: Any, buffers: list[Any]) -> None:
+def write(path: Any, buffers: list[Any]) -> None:
     """Write buffers to a new file beside `path`, then put it in the place of that.
 
     The new file is on disk before it takes the name, and the name on disk before
@@ -261,7 +256,6 @@ def write_atomically(path: Any, buffers: list[Any]) -> None:
     ----------
     path : path-like
         A symbolic link stays one: the file it leads to is replaced.
-    buffers : list of bytes-like
     """
     target = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(target)

@@ -46,42 +46,19 @@ class PredictorState:
     label_ef: int
 
 
-def predictor_state(
-    model: QueryModel,
-    options: PredictOptions,
-    classes: np.ndarray,
-    n_features: int,
-    names: Any,
-    label_ef: int,
-) -> PredictorState:
-    """Leave out what no answer needs; arrays are shared, not copied."""
+def without_rows(model: QueryModel) -> QueryModel:
+    """The model without what no answer needs; arrays are shared, not copied."""
     empty = np.empty(0, dtype=np.intp)
     training = replace(
         model.training, node_of_row=empty, codes=empty, pair_of_row=empty
     )
-    # Threads depend on the machine that answers.
-    return PredictorState(
-        replace(model, training=training),
-        replace(options, n_threads=1),
-        classes,
-        n_features,
-        names,
-        label_ef,
-    )
+    return replace(model, training=training)
 
 
 def checked_state(state: Any) -> PredictorState:
     """Refuse a model whose parts do not fit together.
 
-    Parameters
-    ----------
-    state : object
-        As it came out of a file.
-
-    Returns
-    -------
-    PredictorState
-        The same.
+    Returns the same, which came out of a file.
     """
     _require(isinstance(state, PredictorState), "it is no predictor")
     model, options = state.model, state.options
@@ -95,8 +72,11 @@ def checked_state(state: Any) -> PredictorState:
         _check_array(state.names, "names", "OU", (state.n_features,))
     _check_training(model.training, state.n_features)
     _check_space(model.space, state.n_features)
-    _check_options(options)
-    _check_problem(model.problem)
+    known = options.inference in ("lookup", "adaptive", "cascade")
+    _require(known, "its inference is new")
+    _require(isinstance(model.problem, QueryProblem), "it has no problem for queries")
+    for count in (options.ef, options.n_threads, model.problem.n_neighbors):
+        _require(type(count) is int and count > 0, f"it has {count} as a count")
     if options.inference != "adaptive":
         _check_stored(model.stored, model.training)
     _check_reliability(model.reliability, model.training)
@@ -190,19 +170,6 @@ def _check_reliability(reliability: Any, training: TrainingSet) -> None:
     dtype = reliability.rival.dtype
     _require(dtype == np.int32, f"its rivals are {dtype}")
     _check_codes(reliability.rival, training.n_classes)
-
-
-def _check_options(options: PredictOptions) -> None:
-    known = options.inference in ("lookup", "adaptive", "cascade")
-    _require(known, "its inference is new")
-    for count in (options.ef, options.n_threads):
-        _require(type(count) is int and count > 0, f"it has {count} as a count")
-
-
-def _check_problem(problem: Any) -> None:
-    _require(isinstance(problem, QueryProblem), "it has no problem for queries")
-    count = problem.n_neighbors
-    _require(type(count) is int and count > 0, f"it has {count} as a count")
 
 
 def _length(array: np.ndarray) -> int:

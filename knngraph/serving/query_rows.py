@@ -140,11 +140,6 @@ def _is_number(value: Any) -> bool:
 def row_answer(state: PredictorState, rules: RowRules) -> Callable[[Any], Any]:
     """A function from one row to its label, with everything found beforehand.
 
-    Parameters
-    ----------
-    state : PredictorState
-    rules : RowRules
-
     Returns
     -------
     callable

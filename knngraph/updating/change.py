@@ -85,7 +85,7 @@ def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any
         "optimality_gap_": representation.gaps[pair],
         "objective_path_": representation.objective_path,
         "n_iter_": max(1, int(representation.n_iter.max())),
-        "loo_score_": model.left_out.answers.score,
+        "loo_score_": model.left_out.score,
         "resolved_": model.stored_rule.resolved[pair],
         "_model": model,
     }

@@ -15,7 +15,7 @@ from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import search
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import all_agree, stored_margin
-from knngraph.inference.cascade_rule import left_out_margins, lowest_margin
+from knngraph.inference.cascade_rule import evaluate_left_out, lowest_margin
 
 ONES = np.ones(4, dtype=int)
 
@@ -86,11 +86,14 @@ def test_a_left_out_row_does_not_disagree_with_itself():
     pairs = np.arange(training.n_pairs)
     reached = np.zeros(len(pairs), dtype=np.intp)
     problem = QueryProblem(6, 3.0, 0.3, 0.02)
-    margins = left_out_margins(training, neighbors, problem, pairs, reached, [3.0, 8.0])
+    agree, margins = evaluate_left_out(
+        training, neighbors, problem, pairs, reached, [3], [3.0, 8.0]
+    )
     margin = margins[:, 1]
     # Without the row of class 1 all others are of class 0.
     without_other = training.pair_code[pairs] == 1
     assert margin[without_other].tolist() == [1.0]
+    assert agree[:, 0].tolist() == without_other.tolist()
     assert (margin[~without_other] < 1.0).all()
 
 

@@ -15,12 +15,11 @@ from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import (
     QueryProblem,
-    candidate_shares,
     candidate_votes,
     leave_one_out_candidates,
 )
 from knngraph.inference.leave_one_out import (
-    VoteWeightCache,
+    VoteWeights,
     leave_one_out,
     leave_one_out_grid,
 )
@@ -160,8 +159,8 @@ def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
     monkeypatch.setattr(leaving, "CALIBRATION_ROWS", 10)
     monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", block)
     for problem in PROBLEMS[:2]:
-        cache = VoteWeightCache(wanted)
-        cached = leave_one_out(training, neighbors, problem, cache=cache)
+        weights = VoteWeights(wanted, problem.n_neighbors)
+        cached = leave_one_out(training, neighbors, problem, weights=weights)
         plain = leave_one_out(training, neighbors, problem)
         for field in fields(plain):
             assert_array_equal(getattr(cached, field.name), getattr(plain, field.name))
@@ -169,7 +168,11 @@ def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
         ids, squared = leave_one_out_candidates(
             training, neighbors, pairs, problem.n_neighbors
         )
-        _, shares = candidate_shares(training, ids, squared, problem, left_out=pairs)
-        found = cache.of(pairs)
-        assert_array_equal(found[0], ids)
-        assert_array_equal(found[1], shares)
+        shares = np.zeros(ids.shape)
+        candidate_votes(training, ids, squared, problem, left_out=pairs, shares=shares)
+        place = np.searchsorted(wanted, pairs)
+        m = ids.shape[1]
+        assert_array_equal(weights.ids[place, :m], ids)
+        own = ids == training.pair_node[pairs, None]
+        n_rows = np.maximum(training.node_counts()[ids] - own, 1)
+        assert_array_equal(weights.per_row[place, :m], shares / n_rows)

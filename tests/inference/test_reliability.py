@@ -13,16 +13,14 @@ from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import (
     LabelReliability,
     QueryProblem,
-    candidate_shares,
     candidate_votes,
     leave_one_out_candidates,
     search_candidates,
 )
-from knngraph.inference.leave_one_out import VoteWeightCache, leave_one_out
+from knngraph.inference.leave_one_out import VoteWeights, leave_one_out
 from knngraph.inference.reliability import (
     NOISE_LEVELS,
     NUGGET_FACTORS,
-    VoteWeights,
     estimate_reliability,
     label_probability,
     votes_per_neighbor,
@@ -53,8 +51,10 @@ def left_out_of(training, problem=PROBLEM):
         ExactIndex(training.points), training.points, training.node_counts(), 20
     )
     all_pairs = np.arange(training.n_pairs)
-    cache = VoteWeightCache(voting_pairs(training, neighbors, problem, all_pairs))
-    return neighbors, leave_one_out(training, neighbors, problem, cache=cache), cache
+    pairs = voting_pairs(training, neighbors, problem, all_pairs)
+    weights = VoteWeights(pairs, problem.n_neighbors)
+    left_out = leave_one_out(training, neighbors, problem, weights=weights)
+    return neighbors, left_out, weights
 
 
 def test_label_probability_by_hand():
@@ -95,15 +95,16 @@ def test_an_unreliable_label_passes_its_vote_on():
 def test_left_out_votes_recomputed(noise, factor, rows):
     X, y = rows
     training = build_training_set(X, y, 3)
-    neighbors, left_out, _ = left_out_of(training)
+    neighbors, left_out, weights = left_out_of(training)
     pairs = np.arange(training.n_pairs)
     ids, squared = leave_one_out_candidates(
         training, neighbors, pairs, PROBLEM.n_neighbors
     )
-    _, shares = candidate_shares(training, ids, squared, PROBLEM, left_out=pairs)
-    weights = VoteWeights.of_shares(training, pairs, ids, shares)
     scaled = QueryProblem(12, 2.0, 0.3 * factor, 0.02)
-    _, shares = candidate_shares(training, ids, squared, scaled, left_out=pairs)
+    shares = np.zeros(ids.shape)
+    plain = candidate_votes(
+        training, ids, squared, scaled, left_out=pairs, shares=shares
+    )
     of_neighbors = votes_per_neighbor(training, left_out, weights, pairs, ids, shares)
     votes = of_neighbors.count(noise, left_out.exponent, 3)
     expected = reliable_leave_one_out(
@@ -111,7 +112,6 @@ def test_left_out_votes_recomputed(noise, factor, rows):
     )
     assert_allclose(votes[training.pair_of_row], expected, atol=1e-4)
     if noise == 0.0:
-        plain = candidate_votes(training, ids, squared, scaled, left_out=pairs)
         assert_allclose(votes, plain, atol=1e-12)
 
 
@@ -120,10 +120,11 @@ def test_the_choice_is_the_best_of_the_grid(share, rows, random):
     X, y = rows
     y = wrong_labels(y, share, random, 3)
     training = build_training_set(X, y, 3)
-    neighbors, plain, cache = left_out_of(training)
-    reliability, left_out = estimate_reliability(
-        training, neighbors, PROBLEM, plain, cache, np.arange(training.n_pairs)
+    neighbors, plain, weights = left_out_of(training)
+    left_out = estimate_reliability(
+        training, neighbors, PROBLEM, plain, weights, np.arange(training.n_pairs)
     )
+    reliability = left_out.reliability
     scores = {
         (factor, noise): (
             reliable_leave_one_out(

@@ -308,12 +308,12 @@ def test_a_file_is_found_where_its_link_leads(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(small, tmp_path):
-    from knngraph.serving.container import write_atomically
+    from knngraph.serving.container import write
 
     path = tmp_path / "model"
     path.write_bytes(small[0])
     with pytest.raises(TypeError):
-        write_atomically(path, [b"something", None])
+        write(path, [b"something", None])
     assert path.read_bytes() == small[0]
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
