@@ -200,7 +200,7 @@ def test_a_wide_search_reads_the_nearest_row(digits):
 
 def test_a_larger_ef_after_fit_finds_nearer_rows(digits):
     X, y = digits
-    model = KNNGraphClassifier(inference="lookup", random_state=0, M=4)
+    model = KNNGraphClassifier(metric="euclidean", random_state=0, M=4)
     model.fit(X[:1200], y[:1200])
     greedy = model.score(X[1200:], y[1200:])
     wide = model.set_params(ef=64).score(X[1200:], y[1200:])
