@@ -351,8 +351,7 @@ class FittedModel:
     @property
     def node_ef(self) -> int:
         """Smallest `ef` that finds the nearest node often enough."""
-        own_number = np.arange(self.training.n_nodes)
-        ef = self.rows.search_recall.smallest_ef(own_number, ENOUGH_SAME_NODES)
+        ef = self.rows.search_recall.smallest_ef(None, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
     def query_model(

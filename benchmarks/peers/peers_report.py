@@ -1,4 +1,4 @@
-"""The report on peers: one table, and who is beaten by nobody."""
+"""The report on peers: one table, and the peers that no other beats."""
 
 import json
 from collections.abc import Mapping

@@ -59,13 +59,13 @@ class SearchRecall:
     reached: np.ndarray
     nearest: np.ndarray
 
-    def agreement(self, answers: np.ndarray, ef: int) -> float:
+    def agreement(self, answers: np.ndarray | None, ef: int) -> float:
         """Share of held-out rows for which this and the exact search answer alike.
 
         Parameters
         ----------
-        answers : ndarray of shape (n_nodes,)
-            What is read off a node: its stored class, or its own number.
+        answers : ndarray of shape (n_nodes,) or None
+            What is read off a node, as its stored class; None for its own number.
         ef : int
             Between two measured values the smaller one counts.
 
@@ -77,10 +77,12 @@ class SearchRecall:
         if not len(self.nearest):
             return 1.0
         row = int(np.searchsorted(EF_GRID, ef, side="right")) - 1
-        alike = answers[self.reached[row]] == answers[self.nearest]
-        return float(alike.mean())
+        reached, nearest = self.reached[row], self.nearest
+        if answers is not None:
+            reached, nearest = answers[reached], answers[nearest]
+        return float((reached == nearest).mean())
 
-    def smallest_ef(self, answers: np.ndarray, share: float) -> int:
+    def smallest_ef(self, answers: np.ndarray | None, share: float) -> int:
         """Smallest measured `ef` with at least this agreement, else the largest."""
         for ef in EF_GRID:
             if self.agreement(answers, ef) >= share:

@@ -74,3 +74,12 @@ def test_smallest_beam():
     assert search_recall.smallest_ef(own_number, share=0.99) == EF_GRID[2]
     search_recall.reached[:] = 5
     assert search_recall.smallest_ef(own_number, share=0.5) == EF_GRID[-1]
+
+
+def test_nodes_are_their_own_answers():
+    search_recall = worked_probe()
+    n_nodes = max(search_recall.nearest.max(), search_recall.reached.max()) + 1
+    own_number = np.arange(n_nodes)
+    for ef in EF_GRID:
+        expected = search_recall.agreement(own_number, ef)
+        assert search_recall.agreement(None, ef) == expected
