@@ -4,7 +4,15 @@ import sys
 import warnings
 
 # Code between a call of the user and a warning of this library.
-_BETWEEN = "concurrent", "joblib", "knngraph", "multiprocessing", "sklearn", "threading"
+_BETWEEN = (
+    "concurrent",
+    "joblib",
+    "knngraph",
+    "multiprocessing",
+    "numba",
+    "sklearn",
+    "threading",
+)
 # Places of this process that have shown a warning: category, file and line.
 _SHOWN: set[tuple[type[Warning], str, int]] = set()
 

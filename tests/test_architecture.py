@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import knngraph
-from knngraph import compiling
+from knngraph.compiling.cache import KernelCache
+from knngraph.graph import _violators
 
 PACKAGE = Path(knngraph.__file__).parent
 ESTIMATORS = (
@@ -310,11 +311,11 @@ def test_numba_runs_no_threads_of_its_own_and_caches():
         # The rest is the same for all.
         own = {"fastmath", "inline"} if name == "compiled" else {"fastmath"}
         assert set(option) <= own
-    shared = compiling.compiled.keywords
-    assert shared["nogil"] is True
-    assert shared["cache"] is True
+    kernel = _violators.count_or_list_violators
+    assert kernel.targetoptions["nogil"] is True
+    assert isinstance(kernel._cache, KernelCache)
     # numba's threads die after fork and abort under two threads.
-    assert "parallel" not in shared
+    assert "parallel" not in kernel.targetoptions
 
 
 def test_parts_of_compiled_functions_run_uncompiled_in_no_other_module():

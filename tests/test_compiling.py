@@ -7,7 +7,8 @@ import pytest
 from numba.core import event
 from numba.core.errors import TypingError
 
-from knngraph.compiling import _undisturbed, compiled, compiled_part
+from knngraph.compiling import compiled, compiled_part
+from knngraph.compiling.kernels import _undisturbed
 
 
 class _Look(event.Listener):

@@ -14,6 +14,8 @@ from numba import njit
 from numba.core.compiler import Compiler
 from numba.extending import register_jitable
 
+from knngraph.compiling.cache import KernelCache
+
 # Room of one frame in pointers: half a megabyte, for which CPython fetches a whole.
 _ROOM = 1 << 16
 
@@ -52,12 +54,35 @@ class _KernelCompiler(Compiler):
         return _undisturbed(super().compile_extra, function)
 
 
-# A function that Python calls, and that does not hold the interpreter meanwhile. With
-# inline="always" it becomes lines of the function that calls it: quicker to compile
-# where it does little but hand on its arrays.
-compiled = partial(
-    njit, cache=True, nogil=True, no_cfunc_wrapper=True, pipeline_class=_KernelCompiler
-)
+def compiled(
+    function: Callable | None = None, *, cache: bool = True, **options: Any
+) -> Callable:
+    """Compile a function that Python calls; the interpreter is free meanwhile.
+
+    Parameters
+    ----------
+    function : callable
+        Left out where there are options.
+    cache : bool, default=True
+        Whether to keep the compiled code on disk.
+    **options
+        Of the compiler. With `inline="always"` the function becomes lines of the one
+        that calls it: quicker to compile where it does little but hand on its arrays.
+
+    Returns
+    -------
+    callable
+        The kernel, or a decorator that makes one.
+    """
+    if function is None:
+        return partial(compiled, cache=cache, **options)
+    kernel = njit(
+        nogil=True, no_cfunc_wrapper=True, pipeline_class=_KernelCompiler, **options
+    )(function)
+    # Without the compiler (NUMBA_DISABLE_JIT) the function stays as it is.
+    if cache and kernel is not function:
+        kernel._cache = KernelCache(function)
+    return kernel
 
 
 def compiled_part(function: Callable | None = None, **options: Any) -> Callable:
