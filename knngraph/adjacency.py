@@ -112,7 +112,7 @@ def search_rows(
         neighbors = nearest_others(
             index,
             points,
-            training.node_counts(),
+            training.node_weights(),
             k,
             n_threads=n_threads,
             advance=searching.advance,

@@ -378,7 +378,7 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
             neighbors = nearest_others(
                 ExactIndex(training.points) if exact else index,
                 training.points,
-                training.node_counts(),
+                training.node_weights(),
                 n_listed,
                 n_threads=n_threads,
                 advance=searching.advance,

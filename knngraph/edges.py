@@ -22,7 +22,7 @@ class RowLists:
 
     def __init__(self, training: TrainingSet) -> None:
         self.node_of_row = training.node_of_row
-        self.counts = training.node_counts()
+        self.counts = np.bincount(self.node_of_row, minlength=training.n_nodes)
         self.starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
         self.by_node = np.argsort(self.node_of_row, kind="stable")
 

@@ -209,7 +209,7 @@ random_state, verbose
             settings, right, own_share = self._query_grid(
                 training, neighbors, space, n_threads, pairs
             )
-        counts = training.pair_count[pairs]
+        counts = training.pair_weight[pairs]
         scores = np.average(right, axis=1, weights=counts)
         shares = np.average(own_share, axis=1, weights=counts)
         order = np.lexsort((-shares, -scores))

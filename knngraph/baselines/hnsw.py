@@ -120,7 +120,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         self.index_.add(training.points)
         some = training.points[:PRECISION_SAMPLE]
         around = nearest_others(
-            self.index_, some, training.node_counts(), self.n_neighbors
+            self.index_, some, training.node_weights(), self.n_neighbors
         )
         check_precision(self._space, X, training, around)
         self._lists = RowLists(training)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from knngraph.condensing.classifier import CondensedClassifier, CondensingReport
-from knngraph.condensing.editing import find_edited, nearest_nodes, rows_on_nodes
+from knngraph.condensing.editing import find_edited, nearest_nodes
 from knngraph.condensing.plan import Plan, make_plan
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
@@ -96,7 +96,7 @@ def condense(
     kept, changed = np.arange(training.n_nodes), np.zeros(training.n_nodes, dtype=bool)
     n_edited, small = 0, state
     if plan.margin is not None:
-        dropped = find_edited(neighbors, codes, rows_on_nodes(training))
+        dropped = find_edited(neighbors, codes, training.node_weights())
         dropped &= plan.drop_edited
         search = SubsetSearch(training.points, codes, dropped, n_threads=n_threads)
         subset = search.grow(plan.margin)
@@ -157,7 +157,7 @@ def _state_of_nodes(
         pair_of_row=empty,
         pair_node=np.arange(len(kept)),
         pair_code=codes,
-        pair_count=np.ones(len(kept), dtype=np.intp),
+        pair_weight=np.ones(len(kept)),
     )
     label_ef = search_recall.smallest_ef(codes, ENOUGH_SAME_LABELS)
     small = replace(
@@ -210,7 +210,7 @@ def _report(
     changed: np.ndarray,
 ) -> CondensingReport:
     training = state.model.training
-    n_rows = int(training.pair_count.sum())
+    n_rows = round(float(training.pair_weight.sum()))
     times = _microseconds([state, small], training.points[:_TIMED_ROWS])
     return CondensingReport(
         n_rows=n_rows,
@@ -240,7 +240,7 @@ def _n_bytes(state: PredictorState) -> int:
 
 
 def _rows_on(training: TrainingSet, nodes: np.ndarray) -> int:
-    return int(training.pair_count[nodes[training.pair_node]].sum())
+    return round(float(training.pair_weight[nodes[training.pair_node]].sum()))
 
 
 def _microseconds(states: list[PredictorState], rows: np.ndarray) -> list[float]:

@@ -6,8 +6,8 @@ data", IEEE Transactions on Systems, Man, and Cybernetics 2 (3), 408-421.
 
 import numpy as np
 
-from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import SearchIndex, ef_for
+from knngraph.weights import LEAST_REST, without_one_row
 
 # Nearest others that vote on a row.
 N_VOTERS = 8
@@ -35,13 +35,8 @@ def nearest_nodes(
     return np.where(ids == np.arange(len(points))[:, None], -1, ids)
 
 
-def rows_on_nodes(training: TrainingSet) -> np.ndarray:
-    """Number of rows on every node, also where it is not known which they are."""
-    return np.bincount(training.pair_node, training.pair_count).astype(np.intp)
-
-
 def find_edited(
-    neighbors: np.ndarray, codes: np.ndarray, counts: np.ndarray
+    neighbors: np.ndarray, codes: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Nodes whose class fewer than half of the nearest other rows share.
 
@@ -52,8 +47,8 @@ def find_edited(
     neighbors : ndarray of shape (n_nodes, k)
         Of `nearest_nodes`.
     codes : ndarray of shape (n_nodes,)
-    counts : ndarray of shape (n_nodes,)
-        Rows on every node that vote; none where it is 0 or false.
+    weights : ndarray of shape (n_nodes,)
+        Weight of the rows on every node that vote; none where it is 0 or false.
 
     Returns
     -------
@@ -69,11 +64,12 @@ def find_edited(
     >>> find_edited(neighbors, np.array([0, 0, 1]), np.array([1, 1, 4])).tolist()
     [True, True, False]
     """
-    counts = counts.astype(np.intp)
-    own = np.clip(counts - 1, 0, N_VOTERS)
-    voters = np.where(neighbors >= 0, counts[neighbors], 0)
+    weights = weights.astype(np.float64)
+    own = np.minimum(without_one_row(weights), N_VOTERS)
+    voters = np.where(neighbors >= 0, weights[neighbors], 0.0)
     nearer = own[:, None] + np.cumsum(voters, axis=1) - voters
-    voters = np.clip(N_VOTERS - nearer, 0, voters)
+    voters = np.clip(N_VOTERS - nearer, 0.0, voters)
     same = codes[neighbors] == codes[:, None]
     agree = own + (voters * same).sum(axis=1)
-    return 2 * agree < own + voters.sum(axis=1)
+    # Half of them are enough, whatever the last digit of their weights.
+    return 2 * agree < own + voters.sum(axis=1) - LEAST_REST

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.condensing.editing import find_edited, rows_on_nodes
+from knngraph.condensing.editing import find_edited
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
@@ -83,9 +83,10 @@ def make_plan(
         _Fold(training, codes, fold_of_node == f, n_threads) for f in range(n_runs)
     ]
     right = np.concatenate([fold.right_before for fold in folds])
-    counts = np.concatenate([fold.counts for fold in folds])
-    before = float(np.average(right, weights=counts))
-    best, smallest = Plan(None, False, before, before, 0.0, int(counts.sum())), 1.0
+    weights = np.concatenate([fold.weights for fold in folds])
+    before = float(np.average(right, weights=weights))
+    n_left_out = round(float(weights.sum()))
+    best, smallest = Plan(None, False, before, before, 0.0, n_left_out), 1.0
     for drop in choices:
         searches = [fold.search(neighbors, drop) for fold in folds]
         for margin in MARGINS:
@@ -94,13 +95,11 @@ def make_plan(
             if share >= smallest:
                 break
             after = np.concatenate([f.right(f.nodes[k]) for f, k in zip(folds, kept)])
-            loss, error = _mean_and_error(right - after, counts)
+            loss, error = _mean_and_error(right - after, weights)
             # The smallest that passes is partly lucky: hence the error.
             if loss + error <= tolerance:
                 smallest = share
-                best = Plan(
-                    margin, drop, before, before - loss, error, int(counts.sum())
-                )
+                best = Plan(margin, drop, before, before - loss, error, n_left_out)
                 break
     return best
 
@@ -120,14 +119,14 @@ class _Fold:
         self.nodes = np.flatnonzero(~is_left_out)
         self._left_out = np.flatnonzero(is_left_out)
         self._pairs = np.flatnonzero(is_left_out[training.pair_node])
-        self.counts = training.pair_count[self._pairs]
+        self.weights = training.pair_weight[self._pairs]
         self.right_before = self.right(self.nodes)
 
     def search(self, neighbors: np.ndarray, drop: bool) -> SubsetSearch:
         """A condensation of the nodes that stay."""
         edited = None
         if drop:
-            voting = np.where(self._is_left_out, 0, rows_on_nodes(self._training))
+            voting = np.where(self._is_left_out, 0, self._training.node_weights())
             edited = find_edited(neighbors, self._codes, voting)[self.nodes]
         return SubsetSearch(
             self._training.points[self.nodes],
@@ -148,7 +147,7 @@ class _Fold:
         return (answers[training.pair_node[self._pairs]] == given).astype(np.float64)
 
 
-def _mean_and_error(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    mean = float(np.average(values, weights=counts))
-    variance = float(np.average((values - mean) ** 2, weights=counts))
-    return mean, float(np.sqrt(variance / counts.sum()))
+def _mean_and_error(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    mean = float(np.average(values, weights=weights))
+    variance = float(np.average((values - mean) ** 2, weights=weights))
+    return mean, float(np.sqrt(variance / weights.sum()))

@@ -263,7 +263,7 @@ def make_patch(nodes: Nodes, lists: Lists, first: int, n_classes: int) -> Patch:
     starts = training.node_starts()
     return Patch(
         training,
-        Neighbors(ids, squared, training.node_counts()),
+        Neighbors(ids, squared, training.node_weights()),
         block,
         np.arange(starts[begin], starts[begin + n]),
     )
@@ -371,7 +371,7 @@ def summary_of(
         return 0, np.zeros(1), 0
     training = partition.training
     changed = learned.codes != training.pair_code
-    return int(training.pair_count[changed].sum()), learned.gaps, learned.n_iter
+    return int(training.pair_weight[changed].sum()), learned.gaps, learned.n_iter
 
 
 def measure_routing(
@@ -478,11 +478,11 @@ def _join_lists(parts: list[Lists]) -> Lists:
 
 def _neighbors(partition: Partition, lists: Lists, nodes: Any) -> Neighbors:
     """Lists of some nodes of a partition, as the stages take them."""
-    counts = partition.training.node_counts()[nodes]
+    weights = partition.training.node_weights()[nodes]
     listed = lists.counts
     if listed is None:  # no node of any partition has several rows
         listed = np.ones(lists.ids.shape, dtype=np.int32)
-    return Neighbors(lists.ids, lists.squared, counts, listed)
+    return Neighbors(lists.ids, lists.squared, weights, listed)
 
 
 def _describe(
@@ -497,5 +497,5 @@ def _describe(
 
 
 def _join_neighbors(parts: list[Neighbors]) -> Neighbors:
-    names = ("ids", "squared", "counts", "listed_counts")
+    names = ("ids", "squared", "node_weights", "listed_weights")
     return Neighbors(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))

@@ -67,7 +67,7 @@ def local_classifier(
     neighbors = nearest_others(
         ExactIndex(training.points) if exact else index,
         training.points,
-        training.node_counts(),
+        training.node_weights(),
         m,
         n_threads=n_threads,
     )

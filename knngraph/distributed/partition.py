@@ -185,7 +185,7 @@ class Nodes(Held):
             self.points,
             np.repeat(np.arange(len(self.ids)), self.n_pairs),
             self.pair_code.astype(np.intp),
-            self.pair_count.astype(np.intp),
+            self.pair_count.astype(np.float64),
             n_classes,
         )
 
@@ -291,7 +291,7 @@ def take_nodes(
         layout.firsts[number] + places.astype(np.int64),
         n_pairs.astype(np.int32),
         training.pair_code[pairs].astype(np.int32),
-        training.pair_count[pairs].astype(np.int32),
+        training.pair_weight[pairs].astype(np.int32),
         training.points[places, :width],
         None if own is None else own[pairs],
         None if rival is None else rival[pairs],

@@ -144,7 +144,7 @@ def search_partition(
     ids, squared = index.nearest(queries, k, ef=options.ef, n_threads=options.n_threads)
     counts = None
     if training.n_nodes < training.n_rows:
-        counts = training.node_counts()[ids].astype(np.int32)
+        counts = training.node_weights()[ids].astype(np.int32)
     return Lists(ids.astype(np.int32), squared, counts, which)
 
 

@@ -23,6 +23,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from knngraph.compiling import compiled, compiled_part
+from knngraph.weights import LEAST_REST
 
 # Sums may be reordered (which is what lets the compiler use vector units), but
 # NaN and inf keep their meaning.
@@ -59,7 +60,7 @@ def fetch(typing_context, array, offset):
 
 
 @compiled_part
-def fetch_candidates(points, pair_node, pair_code, pair_count, candidates, r):
+def fetch_candidates(points, pair_node, pair_code, pair_weight, candidates, r):
     """Ask for what will be read of the candidates of row `r`."""
     row_bytes = points.shape[1] * points.itemsize
     for a in range(candidates.shape[1]):
@@ -67,7 +68,7 @@ def fetch_candidates(points, pair_node, pair_code, pair_count, candidates, r):
         if pair < 0:
             return
         fetch(pair_code, pair * pair_code.itemsize)
-        fetch(pair_count, pair * pair_count.itemsize)
+        fetch(pair_weight, pair * pair_weight.itemsize)
         row = pair_node[pair] * row_bytes
         for ahead in range(0, min(row_bytes, _AHEAD), _LINE):
             fetch(points, row + ahead)
@@ -531,7 +532,7 @@ def solve_rows(
     points,
     pair_node,
     pair_code,
-    pair_count,
+    pair_weight,
     rows,
     candidates,
     fractions,
@@ -546,10 +547,17 @@ def solve_rows(
 ):
     """Solve the problem of several rows over their candidates.
 
+    Spreading a weight evenly over the copies of a candidate divides its square by
+    their number: a candidate of w rows has the nugget divided by w. One of weight
+    w < 1 is like a row that is there with that probability: the expected objective
+    is that of a row that is there, its diagonal 1 + nugget divided by w (the ridge
+    of dropout: Wager, Wang and Liang 2013, "Dropout training as adaptive
+    regularization", NeurIPS 26).
+
     Parameters
     ----------
     points : ndarray of shape (n_nodes, n_features), float32
-    pair_node, pair_code, pair_count : ndarray of shape (n_pairs,)
+    pair_node, pair_code, pair_weight : ndarray of shape (n_pairs,)
     rows : ndarray of shape (n_rows,)
         The pairs to represent.
     candidates : ndarray of shape (n_rows, width)
@@ -583,16 +591,19 @@ def solve_rows(
         if r + 1 < rows.shape[0]:
             # Memory is far away; the row at hand is work enough meanwhile.
             fetch_candidates(
-                points, pair_node, pair_code, pair_count, candidates, r + 1
+                points, pair_node, pair_code, pair_weight, candidates, r + 1
             )
         pair = rows[r]
         n = 0
         while n < width and candidates[r, n] >= 0:
             other = candidates[r, n]
             nodes[n], codes[n] = pair_node[other], pair_code[other]
-            # Spreading a weight evenly over copies divides its square by their
-            # number; a row's own pair offers its other copies.
-            nuggets[n] = nugget / (pair_count[other] - (1 if other == pair else 0))
+            # A row's own pair offers its other copies.
+            weight = pair_weight[other] - (1.0 if other == pair else 0.0)
+            if weight >= 1.0:
+                nuggets[n] = nugget / weight
+            else:
+                nuggets[n] = (1.0 + nugget) / max(weight, LEAST_REST) - 1.0
             n += 1
         if n == 0:
             continue

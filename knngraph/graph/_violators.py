@@ -1,6 +1,7 @@
 """Compiled scan of one block of the kernel for violated conditions."""
 
 from knngraph.compiling import compiled
+from knngraph.weights import LEAST_REST
 
 
 @compiled
@@ -10,7 +11,7 @@ def count_or_list_violators(
     pairs,
     pair_node,
     pair_code,
-    pair_count,
+    pair_weight,
     first_pair,
     n_block,
     indptr,
@@ -83,7 +84,7 @@ def count_or_list_violators(
             mixed = discount * total + (1.0 - discount) * own_class[its_code]
             slope = 2.0 * (product[i] - similarity[i] + label_weight * (mixed - label))
             violation = (-slope if positive else abs(slope)) - largest
-            if member[i] or (other == pair and pair_count[pair] == 1):
+            if member[i] or (other == pair and pair_weight[pair] - 1.0 <= LEAST_REST):
                 continue
             if violation > tolerated:
                 if n_found < owners.shape[0]:

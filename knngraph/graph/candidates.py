@@ -47,12 +47,13 @@ def nearest_pairs(
     Returns
     -------
     ndarray of shape (n, at most `limit`)
-        Pairs, packed to the left, padded with -1. A pair with copies is a
-        candidate of itself and the first.
+        Pairs, packed to the left, padded with -1. A pair with copies, or of a
+        weight above one, is a candidate of itself and the first.
     """
     nodes = training.pair_node[pairs]
     listed = neighbors.ids[nodes, :limit]
-    if training.n_pairs == training.n_nodes and training.n_pairs == training.n_rows:
+    copied = training.copied()
+    if training.n_pairs == training.n_nodes and not copied.any():
         return listed.astype(np.intp)
     around = np.concatenate([nodes[:, None], listed], axis=1)
     starts = training.node_starts()
@@ -61,7 +62,7 @@ def nearest_pairs(
     pair = np.repeat(starts[around].ravel(), n_on_node.ravel())
     pair += ranks(n_on_node.ravel())
     own = pair == pairs[owner]
-    keep = ~own | (training.pair_count[pair] > 1)
+    keep = ~own | copied[pair]
     owner, pair, own = owner[keep], pair[keep], own[keep]
     # The own pair first, all others in the order found.
     order = np.lexsort((~own, owner))

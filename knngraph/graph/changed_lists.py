@@ -49,11 +49,11 @@ def change_neighbors(
         Nodes whose list has changed.
     """
     training = change.training
-    counts = training.node_counts()
+    weights = training.node_weights()
     width = min(n_listed, training.n_nodes - 1)
     if anew or width != neighbors.ids.shape[1]:
         found = nearest_others(
-            index, training.points, counts, width, n_threads=n_threads
+            index, training.points, weights, width, n_threads=n_threads
         )
         return found, np.ones(training.n_nodes, dtype=bool)
     ids = np.empty((training.n_nodes, width), dtype=np.int32)
@@ -72,7 +72,7 @@ def change_neighbors(
         training.points, change.new_nodes, kept, squared[kept], n_threads
     )
     _take_in(training.points, ids, squared, changed, owner, newcomer, n_threads)
-    return Neighbors(ids, squared, counts), changed
+    return Neighbors(ids, squared, weights), changed
 
 
 def _nearer_newcomers(

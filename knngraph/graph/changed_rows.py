@@ -157,12 +157,12 @@ def _pairs_now(
 def _touched(
     before: TrainingSet, after: TrainingSet, node_now: np.ndarray, pair_now: np.ndarray
 ) -> np.ndarray:
-    """Nodes with a pair that is new, or has more or fewer copies, or is gone."""
+    """Nodes with a pair that is new, or of another weight, or gone."""
     touched = np.zeros(after.n_nodes, dtype=bool)
     there = np.flatnonzero(pair_now >= 0)
-    n_before = np.zeros(after.n_pairs, dtype=np.intp)
-    n_before[pair_now[there]] = before.pair_count[there]
-    touched[after.pair_node[n_before != after.pair_count]] = True
+    weight_before = np.zeros(after.n_pairs)
+    weight_before[pair_now[there]] = before.pair_weight[there]
+    touched[after.pair_node[weight_before != after.pair_weight]] = True
     bereft = node_now[before.pair_node[pair_now < 0]]
     touched[bereft[bereft >= 0]] = True
     return touched

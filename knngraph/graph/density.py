@@ -28,9 +28,10 @@ def local_density(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray:
     -----
     For every scale k, s_j = 1 / (mean Euclidean distance of row j to its k
     nearest other rows); exact copies among them carry no scale and are left
-    out of the mean. s is brought to [0, 1] over j by its smallest and largest
-    value, and density is the mean over the scales. A row whose k neighbors are
-    all copies gets 1 at that scale, and so do all rows where all values agree.
+    out of the mean. A row of weight w counts as w rows. s is brought to [0, 1] over
+    j by its smallest and largest value, and density is the mean over the scales. A
+    row whose k neighbors are all copies gets 1 at that scale, and so do all rows
+    where all values agree.
 
     Examples
     --------
@@ -39,7 +40,7 @@ def local_density(neighbors: Neighbors, scales: Sequence[int]) -> np.ndarray:
     >>> from knngraph.graph.neighbors import nearest_others
     >>> from knngraph.index.exact import ExactIndex
     >>> points = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
-    >>> found = nearest_others(ExactIndex(points), points, np.ones(3, int), k=2)
+    >>> found = nearest_others(ExactIndex(points), points, np.ones(3), k=2)
     >>> local_density(found, [1]).tolist()
     [1.0, 1.0, 0.0]
     """

@@ -166,7 +166,7 @@ def find_violators(
                 active,
                 training.pair_node,
                 training.pair_code,
-                training.pair_count,
+                training.pair_weight,
                 start,
                 stop - start,
                 weights.indptr,

@@ -6,6 +6,7 @@ import numpy as np
 
 from knngraph.distances import squared_distances
 from knngraph.graph.neighbors import Neighbors
+from knngraph.weights import weighted_median
 
 # Up to this many nodes the median is over all pairs, above over the pairs of a
 # sample of this size.
@@ -66,8 +67,8 @@ def median_bandwidth(points: np.ndarray) -> float:
 
 def neighbors_bandwidth(neighbors: Neighbors, k: int) -> float:
     """Root of the median squared distance to the `k`-th nearest other row."""
-    squared = np.repeat(neighbors.squared_distance_to(k), neighbors.counts)
-    return _positive_root(float(np.median(squared)), neighbors.squared)
+    squared = weighted_median(neighbors.squared_distance_to(k), neighbors.node_weights)
+    return _positive_root(squared, neighbors.squared)
 
 
 def _positive_root(squared: float, others: np.ndarray) -> float:

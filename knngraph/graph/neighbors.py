@@ -7,6 +7,7 @@ import numpy as np
 
 from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.parallel import chunk_bounds
+from knngraph.weights import LEAST_REST, all_one, without_one_row
 
 # Fixed, so that progress has steps and memory has a bound.
 _QUERIES_PER_CALL = 16384
@@ -24,34 +25,36 @@ class Neighbors:
     ids : ndarray of shape (n_nodes, k), int32
     squared : ndarray of shape (n_nodes, k), float32
         Squared distances.
-    counts : ndarray of shape (n_nodes,)
-        Number of rows on every node.
-    listed_counts : ndarray of shape (n_nodes, k) or None
-        Number of rows on the listed nodes, where those are none of the nodes that
-        `counts` knows.
+    node_weights : ndarray of shape (n_nodes,)
+        Weight of the rows on every node.
+    listed_weights : ndarray of shape (n_nodes, k) or None
+        Weight of the rows on the listed nodes, where those are none of the nodes
+        that `node_weights` knows.
     """
 
     ids: np.ndarray
     squared: np.ndarray
-    counts: np.ndarray
-    listed_counts: np.ndarray | None = None
+    node_weights: np.ndarray
+    listed_weights: np.ndarray | None = None
 
     def rows_taken(self, k: int, nodes: slice = _EVERY_NODE) -> np.ndarray:
         """How many rows of each listed node are among the `k` nearest other rows.
 
-        A node's own copies come first, at distance zero; they are not listed. The
-        result has the shape (n_nodes, n_listed).
+        By weight: they are taken until their weights add up to `k`. A node's own
+        copies come first, at distance zero; they are not listed. The result has the
+        shape (n_nodes, n_listed).
         """
-        left = np.maximum(k - (self.counts[nodes] - 1), 0)[:, None]
-        if self.listed_counts is not None:
-            listed_counts = self.listed_counts[nodes]
-        elif self.counts.max() == 1:
+        own = without_one_row(self.node_weights[nodes])
+        left = np.maximum(k - own, 0.0)[:, None]
+        if self.listed_weights is not None:
+            listed_weights = self.listed_weights[nodes]
+        elif all_one(self.node_weights):
             listed = np.arange(self.ids.shape[1])[None, :]
-            return (listed < left).astype(np.intp)
+            return (listed < left).astype(np.float64)
         else:
-            listed_counts = self.counts[self.ids[nodes]]
-        reached = np.minimum(np.cumsum(listed_counts, axis=1), left)
-        return np.diff(reached, axis=1, prepend=0)
+            listed_weights = self.node_weights[self.ids[nodes]]
+        reached = np.minimum(np.cumsum(listed_weights, axis=1), left)
+        return np.diff(reached, axis=1, prepend=0.0)
 
     def squared_distance_to(self, k: int) -> np.ndarray:
         """Squared distance of every node to the `k`-th nearest other row.
@@ -64,8 +67,8 @@ class Neighbors:
         distance = np.empty(n_nodes)
         for start, stop in chunk_bounds(n_nodes, NODES_PER_BLOCK):
             nodes = slice(start, stop)
-            taken = self.rows_taken(k, nodes)
-            last = n_listed - 1 - np.argmax(taken[:, ::-1] > 0, axis=1)
+            taken = self.rows_taken(k, nodes) > LEAST_REST
+            last = n_listed - 1 - np.argmax(taken[:, ::-1], axis=1)
             farthest = self.squared[np.arange(start, stop), last]
             distance[nodes] = np.where(taken.any(axis=1), farthest, 0.0)
         return distance
@@ -102,7 +105,7 @@ def all_but_self(found: np.ndarray, asking: np.ndarray) -> np.ndarray:
 def nearest_others(
     index: SearchIndex,
     points: np.ndarray,
-    counts: np.ndarray,
+    node_weights: np.ndarray,
     k: int,
     *,
     n_threads: int = 1,
@@ -114,8 +117,8 @@ def nearest_others(
     ----------
     index : SearchIndex over `points`
     points : ndarray of shape (n_nodes, n_features), float32
-    counts : ndarray of shape (n_nodes,)
-        Number of rows on every node.
+    node_weights : ndarray of shape (n_nodes,)
+        Weight of the rows on every node.
     k : int
         Number of other nodes wanted; fewer where there are fewer.
 
@@ -125,7 +128,7 @@ def nearest_others(
     >>> from knngraph.graph.neighbors import nearest_others
     >>> from knngraph.index.exact import ExactIndex
     >>> points = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
-    >>> found = nearest_others(ExactIndex(points), points, np.ones(3, int), k=1)
+    >>> found = nearest_others(ExactIndex(points), points, np.ones(3), k=1)
     >>> found.ids.ravel().tolist(), found.squared.ravel().tolist()
     ([1, 0, 1], [1.0, 1.0, 16.0])
     """
@@ -133,7 +136,7 @@ def nearest_others(
     ids, squared = others_of(
         index, points, all_nodes, k, n_threads=n_threads, advance=advance
     )
-    return Neighbors(ids, squared, counts)
+    return Neighbors(ids, squared, node_weights)
 
 
 def others_of(

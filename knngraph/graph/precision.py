@@ -60,7 +60,7 @@ def check_precision(
     """
     nodes = np.arange(min(PRECISION_SAMPLE, len(neighbors.ids)))
     ids = neighbors.ids[nodes]
-    counts = (training.node_counts() if counts is None else counts)[nodes]
+    counts = (training.node_weights() if counts is None else counts)[nodes]
     if labeled:
         rival = nearest_of_another_class(training, ids)
         mixed = np.diff(training.node_starts())[nodes] > 1

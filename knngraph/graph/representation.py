@@ -135,7 +135,7 @@ def solve(
         training.points,
         training.pair_node,
         training.pair_code,
-        training.pair_count,
+        training.pair_weight,
         pairs,
         candidates,
         problem.fractions[pairs],
@@ -268,7 +268,7 @@ def represent_new_rows(
         points=np.concatenate([training.points[used], rows]),
         pair_node=own_number,
         pair_code=np.zeros(n_pairs, dtype=np.intp),
-        pair_count=np.ones(n_pairs, dtype=np.intp),
+        pair_weight=np.ones(n_pairs),
         n_classes=1,
     )
     nearest_pair = training.node_starts()[candidates[:, 0]]

@@ -13,6 +13,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Problem, candidates_of, solve
 from knngraph.graph.training_set import TrainingSet
 from knngraph.parallel import map_chunks
+from knngraph.weights import without_one_row
 
 _ROWS_PER_CHUNK = 1024
 
@@ -63,7 +64,7 @@ def stored_votes_left_out(
 
     def answer(start: int, stop: int) -> list[StoredVotes]:
         left_out = pairs[start:stop]
-        owner, reached, n_rows = _reached_pairs(training, neighbors, left_out)
+        owner, reached, weight = _reached_pairs(training, neighbors, left_out)
         if not len(reached):
             none = np.full(len(left_out), -1, dtype=np.intp)
             empty = sparse.csr_array((len(left_out), training.n_classes))
@@ -73,8 +74,9 @@ def stored_votes_left_out(
             training, neighbors, same_class, reached, max_neighbors
         )
         # Without the row that is left out and the one that is represented.
-        n_candidates = training.pair_count[gone] - 1 - (reached == gone)
-        usable = (candidates != gone[:, None]) | (n_candidates > 0)[:, None]
+        rest = without_one_row(training.pair_weight[gone])
+        rest = np.where(reached == gone, without_one_row(rest), rest)
+        usable = (candidates != gone[:, None]) | (rest > 0.0)[:, None]
         problem_of, place = np.nonzero((candidates >= 0) & usable)
         candidates = pack(problem_of, candidates[problem_of, place], len(reached))
         solution = solve(training, problem, reached, candidates)
@@ -88,7 +90,7 @@ def stored_votes_left_out(
                     neighbor_codes=training.pair_code,
                 ),
                 owner,
-                n_rows,
+                weight,
                 len(left_out),
             )
             for self_weight in self_weights
@@ -116,31 +118,32 @@ def _reached_pairs(
     owner : ndarray of shape (n_reached,)
         Which of the left-out rows reaches a pair.
     reached : ndarray of shape (n_reached,)
-    n_rows : ndarray of shape (n_reached,)
-        Rows of the pair that are still there.
+    weight : ndarray of shape (n_reached,)
+        Weight of the pair that is still there.
     """
     nodes = training.pair_node[left_out]
-    has_company = neighbors.counts[nodes] > 1
+    has_company = training.left_weights(left_out) > 0.0
     if neighbors.ids.shape[1]:
         nodes = np.where(has_company, nodes, neighbors.ids[nodes, 0])
     starts = training.node_starts()
     n_on_node = starts[nodes + 1] - starts[nodes]
     owner = np.repeat(np.arange(len(nodes)), n_on_node)
     reached = starts[nodes][owner] + ranks(n_on_node)
-    n_rows = training.pair_count[reached] - (reached == left_out[owner])
-    there = n_rows > 0
-    return owner[there], reached[there], n_rows[there]
+    weight = training.pair_weight[reached]
+    weight = np.where(reached == left_out[owner], without_one_row(weight), weight)
+    there = weight > 0.0
+    return owner[there], reached[there], weight[there]
 
 
 def _votes_of_nodes(
-    agreed: Consensus, owner: np.ndarray, n_rows: np.ndarray, n_owners: int
+    agreed: Consensus, owner: np.ndarray, weight: np.ndarray, n_owners: int
 ) -> StoredVotes:
     """Mean share over the rows of every node, and the class that it stores."""
     codes = np.full(n_owners, -1, dtype=np.intp)
     codes[owner] = agreed.codes
-    total = np.bincount(owner, weights=n_rows, minlength=n_owners)
+    total = np.bincount(owner, weights=weight, minlength=n_owners)
     average = sparse.csr_array(
-        (n_rows / total[owner], (owner, np.arange(len(owner)))),
+        (weight / total[owner], (owner, np.arange(len(owner)))),
         shape=(n_owners, len(owner)),
     )
     shares = sparse.csr_array(average @ sparse.csr_array(agreed.distribution))

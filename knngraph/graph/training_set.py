@@ -16,11 +16,13 @@ the last of them remain random samples of all.
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from knngraph.graph.order import RANDOM_HEAD, in_rounds
 from knngraph.index.build import HELD_OUT
+from knngraph.weights import LEAST_REST, without_one_row
 
 _HASH_BLOCK_BYTES = 16 * 2**20
 
@@ -37,9 +39,13 @@ class TrainingSet:
         Class of every row as a number from 0.
     n_classes : int
     pair_of_row : ndarray of shape (n_rows,), intp
-    pair_node, pair_code, pair_count : ndarray of shape (n_pairs,)
-        Node, class and number of copies of a pair; pairs are sorted by node,
-        then class.
+    pair_node, pair_code : ndarray of shape (n_pairs,), intp
+        Node and class of a pair; pairs are sorted by node, then class.
+    pair_weight : ndarray of shape (n_pairs,), float64
+        Weight of the rows of a pair: the number of its copies where every row
+        weighs one.
+    row_weight : ndarray of shape (n_rows,), float64, or None
+        Weights of the rows; None where every row weighs one.
     """
 
     points: np.ndarray
@@ -49,9 +55,10 @@ class TrainingSet:
     pair_of_row: np.ndarray
     pair_node: np.ndarray
     pair_code: np.ndarray
-    pair_count: np.ndarray
+    pair_weight: np.ndarray
+    row_weight: np.ndarray | None = None
 
-    def __getstate__(self) -> dict[str, np.ndarray | int]:
+    def __getstate__(self) -> dict[str, Any]:
         # Without what is found on first use, so that answering changes no pickle.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -95,17 +102,39 @@ class TrainingSet:
         row_of_node[self.node_of_row] = np.arange(self.n_rows)
         return row_of_node
 
-    def node_counts(self) -> np.ndarray:
-        """Number of rows on every node."""
-        return np.bincount(self.node_of_row, minlength=self.n_nodes)
+    def node_weights(self) -> np.ndarray:
+        """Weight of the rows on every node."""
+        return self._node_weights
+
+    @cached_property
+    def _node_weights(self) -> np.ndarray:
+        return np.bincount(self.pair_node, self.pair_weight, self.n_nodes)
+
+    def copied(self) -> np.ndarray:
+        """Whether a pair keeps any weight when one row of it is left out."""
+        return self._copied
+
+    @cached_property
+    def _copied(self) -> np.ndarray:
+        return without_one_row(self.pair_weight) > 0.0
+
+    def left_weights(self, pairs: np.ndarray) -> np.ndarray:
+        """Weight on the nodes of some pairs when one row of each is left out.
+
+        A pair of weight w loses min(1, w); what rounding leaves is no weight.
+        """
+        lost = np.minimum(self.pair_weight[pairs], 1.0)
+        rest = self.node_weights()[self.pair_node[pairs]] - lost
+        return np.where(rest > LEAST_REST, rest, 0.0)
 
     def rows_of_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """First and second row of every pair, the second -1 where there is one."""
         by_pair = np.argsort(self.pair_of_row, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(self.pair_count)[:-1]])
+        n_rows = np.bincount(self.pair_of_row, minlength=self.n_pairs)
+        starts = np.concatenate([[0], np.cumsum(n_rows)[:-1]])
         first = by_pair[starts]
         second = np.full(self.n_pairs, -1, dtype=np.intp)
-        several = self.pair_count > 1
+        several = n_rows > 1
         second[several] = by_pair[starts[several] + 1]
         return first, second
 
@@ -116,6 +145,7 @@ def build_training_set(
     n_classes: int,
     seed: int = 0,
     place_of_row: np.ndarray | None = None,
+    row_weight: np.ndarray | None = None,
 ) -> TrainingSet:
     """Find distinct rows and distinct (row, label) pairs.
 
@@ -129,6 +159,8 @@ def build_training_set(
     place_of_row : ndarray of shape (n_training_rows,) or None
         Where copies were put together before: which of `rows` every training row
         is. `codes` then are those of the training rows.
+    row_weight : ndarray of shape (n_rows,) or None
+        None where every row weighs one.
 
     Examples
     --------
@@ -142,18 +174,20 @@ def build_training_set(
     node_of_row, row_of_node = distinct_rows(rows, seed)
     if place_of_row is not None:
         node_of_row = node_of_row[place_of_row]
-    return rows_on_nodes(rows[row_of_node], node_of_row, codes, n_classes)
+    return rows_on_nodes(rows[row_of_node], node_of_row, codes, n_classes, row_weight)
 
 
 def rows_on_nodes(
-    points: np.ndarray, node_of_row: np.ndarray, codes: np.ndarray, n_classes: int
+    points: np.ndarray,
+    node_of_row: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    row_weight: np.ndarray | None = None,
 ) -> TrainingSet:
     """Find the distinct (node, label) pairs of rows whose nodes are known."""
     codes = codes.astype(np.intp, copy=False)
     keys = node_of_row * n_classes + codes
-    pair_keys, pair_of_row, pair_count = np.unique(
-        keys, return_inverse=True, return_counts=True
-    )
+    pair_keys, pair_of_row = np.unique(keys, return_inverse=True)
     return TrainingSet(
         points=points,
         node_of_row=node_of_row,
@@ -162,7 +196,9 @@ def rows_on_nodes(
         pair_of_row=pair_of_row,
         pair_node=pair_keys // n_classes,
         pair_code=pair_keys % n_classes,
-        pair_count=pair_count,
+        # The cast is of counts, which bincount gives where there are no weights.
+        pair_weight=np.bincount(pair_of_row, row_weight).astype(np.float64),
+        row_weight=row_weight,
     )
 
 
@@ -178,14 +214,14 @@ def training_set_of_pairs(
     points: np.ndarray,
     pair_node: np.ndarray,
     pair_code: np.ndarray,
-    pair_count: np.ndarray,
+    pair_weight: np.ndarray,
     n_classes: int,
 ) -> TrainingSet:
     """Put a training set together from pairs, whose order its rows follow.
 
-    The parameters are as of `TrainingSet`.
+    The parameters are as of `TrainingSet`; the weights are numbers of copies.
     """
-    pair_of_row = np.repeat(np.arange(len(pair_node)), pair_count)
+    pair_of_row = np.repeat(np.arange(len(pair_node)), pair_weight.astype(np.intp))
     return TrainingSet(
         points=points,
         node_of_row=pair_node[pair_of_row],
@@ -194,7 +230,7 @@ def training_set_of_pairs(
         pair_of_row=pair_of_row,
         pair_node=pair_node,
         pair_code=pair_code,
-        pair_count=pair_count,
+        pair_weight=pair_weight,
     )
 
 

@@ -11,6 +11,7 @@ Every function here is compiled; none calls a compiled function of another file
 import numpy as np
 
 from knngraph.compiling import compiled, compiled_part
+from knngraph.weights import LEAST_REST
 
 _REORDER = {"reassoc", "contract", "nsz"}
 # Largest change of a weight that one more sweep may make.
@@ -276,27 +277,38 @@ def solve_query(
                 break
 
 
-@compiled_part
-def rows_on_node(node, left_out, starts, pair_count):
-    """Number of training rows on a node, without the one that is left out."""
-    count = 0
-    for pair in range(starts[node], starts[node + 1]):
-        count += pair_count[pair]
-        if pair == left_out:
-            count -= 1
-    return count
+@compiled_part(fastmath=False)
+def weight_of(pair, left_out, pair_weight):
+    """Weight of a pair, without the row that is left out."""
+    weight = pair_weight[pair]
+    if pair == left_out:
+        weight = weight - 1.0 if weight - 1.0 > LEAST_REST else 0.0
+    return weight
 
 
 @compiled_part(fastmath=False)
-def divide_nugget(n, nugget, nodes, left_out, starts, pair_count, nuggets):
-    """Nugget of every candidate, over the number of its rows."""
+def weight_on_node(node, left_out, starts, pair_weight):
+    """Weight of the training rows on a node, without the one that is left out."""
+    weight = 0.0
+    for pair in range(starts[node], starts[node + 1]):
+        weight += weight_of(pair, left_out, pair_weight)
+    return weight
+
+
+@compiled_part(fastmath=False)
+def divide_nugget(n, nugget, nodes, left_out, starts, pair_weight, nuggets):
+    """Nugget of every candidate, by the weight of its rows; see `solve_rows`."""
     for a in range(n):
-        nuggets[a] = nugget / rows_on_node(nodes[a], left_out, starts, pair_count)
+        weight = weight_on_node(nodes[a], left_out, starts, pair_weight)
+        if weight >= 1.0:
+            nuggets[a] = nugget / weight
+        else:
+            nuggets[a] = (1.0 + nugget) / max(weight, LEAST_REST) - 1.0
 
 
 @compiled_part(fastmath=False)
 def count_votes(
-    n, nodes, weights, left_out, starts, pair_code, pair_count, own, rival, votes
+    n, nodes, weights, left_out, starts, pair_code, pair_weight, own, rival, votes
 ):
     """Share of the weights that every class has, zero everywhere without any.
 
@@ -311,10 +323,10 @@ def count_votes(
     for a in range(n):
         weight, node = weights[a], nodes[a]
         if weight > 0.0:
-            rows = rows_on_node(node, left_out, starts, pair_count)
+            on_node = weight_on_node(node, left_out, starts, pair_weight)
             for pair in range(starts[node], starts[node + 1]):
-                count = pair_count[pair] - (1 if pair == left_out else 0)
-                share = weight / total * (count / rows)
+                of_pair = weight_of(pair, left_out, pair_weight)
+                share = weight / total * (of_pair / on_node)
                 if own.shape[0] > 0:
                     votes[rival[pair]] += share * (1.0 - own[pair])
                     share *= own[pair]
@@ -327,7 +339,7 @@ def vote_queries(
     points,
     starts,
     pair_code,
-    pair_count,
+    pair_weight,
     own,
     rival,
     ids,
@@ -348,7 +360,7 @@ def vote_queries(
     points : ndarray of shape (n_nodes, n_features), float32
     starts : ndarray of shape (n_nodes + 1,)
         First pair of every node.
-    pair_code, pair_count : ndarray of shape (n_pairs,)
+    pair_code, pair_weight : ndarray of shape (n_pairs,)
     own, rival : ndarray of shape (n_pairs,) or (0,)
         Share of a vote that the class of a pair gets, and the class that gets the
         rest; empty where every label gets its whole vote.
@@ -400,7 +412,7 @@ def vote_queries(
                 # far query is solved as well as a near one.
                 similarity[a] = np.exp(gamma * (squared[q, 0] - squared[q, a]))
             divide_nugget(
-                n, settings[s, 2], nodes, left_out[q], starts, pair_count, nuggets
+                n, settings[s, 2], nodes, left_out[q], starts, pair_weight, nuggets
             )
             solve_query(
                 n,
@@ -424,7 +436,7 @@ def vote_queries(
                 left_out[q],
                 starts,
                 pair_code,
-                pair_count,
+                pair_weight,
                 own,
                 rival,
                 votes[q, s],

@@ -2,16 +2,26 @@
 
 import numpy as np
 
-from knngraph.compiling import compiled
+from knngraph.compiling import compiled, compiled_part
+from knngraph.weights import LEAST_REST
+
+
+@compiled_part
+def weight_of(pair, left_out, pair_weight):
+    """Weight of a pair, without the row that is left out."""
+    weight = pair_weight[pair]
+    if pair == left_out:
+        weight = weight - 1.0 if weight - 1.0 > LEAST_REST else 0.0
+    return weight
 
 
 @compiled
-def find_agreeing(starts, pair_code, pair_count, ids, left_out, codes, agree):
+def find_agreeing(starts, pair_code, pair_weight, ids, left_out, codes, agree):
     """Whether all rows on the nodes of several queries have the class of the query.
 
     Parameters
     ----------
-    starts, pair_code, pair_count, ids, left_out
+    starts, pair_code, pair_weight, ids, left_out
         As in `knngraph.inference._adaptive.vote_queries`.
     codes : ndarray of shape (n_queries,)
         Class of every query.
@@ -26,8 +36,8 @@ def find_agreeing(starts, pair_code, pair_count, ids, left_out, codes, agree):
             if node < 0 or not all_agree:
                 break
             for pair in range(starts[node], starts[node + 1]):
-                count = pair_count[pair] - (1 if pair == absent else 0)
-                if count > 0 and pair_code[pair] != code:
+                weight = weight_of(pair, absent, pair_weight)
+                if weight > 0.0 and pair_code[pair] != code:
                     all_agree = False
         agree[q] = all_agree
 
@@ -36,7 +46,7 @@ def find_agreeing(starts, pair_code, pair_count, ids, left_out, codes, agree):
 def find_margins(
     starts,
     pair_code,
-    pair_count,
+    pair_weight,
     ids,
     left_out,
     codes,
@@ -49,7 +59,7 @@ def find_margins(
 
     Parameters
     ----------
-    starts, pair_code, pair_count, ids, left_out
+    starts, pair_code, pair_weight, ids, left_out
         As in `knngraph.inference._adaptive.vote_queries`.
     codes : ndarray of shape (n_queries,)
         Class of every query.
@@ -78,16 +88,16 @@ def find_margins(
         for a in range(n_around):
             node = ids[q, a]
             first, end = starts[node], starts[node + 1]
-            n_rows = 0
+            on_node = 0.0
             for pair in range(first, end):
-                n_rows += pair_count[pair] - (1 if pair == absent else 0)
-            if n_rows == 0:
+                on_node += weight_of(pair, absent, pair_weight)
+            if on_node == 0.0:
                 continue
             vote = np.exp(fall * (nearest - np.sqrt(squared[q, a])))
             total += vote
             for pair in range(first, end):
-                count = pair_count[pair] - (1 if pair == absent else 0)
-                votes[pair_code[pair]] += vote * count / n_rows
+                weight = weight_of(pair, absent, pair_weight)
+                votes[pair_code[pair]] += vote * weight / on_node
         code = codes[q]
         own, rival = votes[code], 0.0
         votes[code] = 0.0

@@ -31,7 +31,7 @@ class QueryProblem:
     sigma : float
         Bandwidth in mapped units; 0 is the distance of the farthest candidate.
     nugget : float
-        Added to the diagonal of the kernel, divided by the copies of a node.
+        Added to the diagonal of the kernel, divided by the weight of a node.
     penalty : float
         Fraction of lambda*.
     """
@@ -122,7 +122,7 @@ def leave_one_out_candidates(
     nodes = training.pair_node[pairs]
     others = neighbors.ids[nodes, :n_neighbors].astype(np.intp)
     distances = neighbors.squared[nodes, :n_neighbors]
-    shared = neighbors.counts[nodes] > 1
+    shared = training.left_weights(pairs) > 0.0
     if not shared.any():
         return others, distances
     # As many as a query has, the own node among them.
@@ -239,7 +239,7 @@ def votes_by_setting(
         training.points,
         training.node_starts(),
         training.pair_code,
-        training.pair_count,
+        training.pair_weight,
         *voters,
         ids,
         squared,

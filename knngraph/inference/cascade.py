@@ -201,4 +201,4 @@ def stored_margin(
 
 def _rows_on(training: TrainingSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which rows are on which node, as compiled code reads it."""
-    return training.node_starts(), training.pair_code, training.pair_count
+    return training.node_starts(), training.pair_code, training.pair_weight

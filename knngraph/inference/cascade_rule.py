@@ -100,7 +100,7 @@ def learn_rule(
         agree,
         margin,
         right.astype(np.intp) - left_out.right[sample].astype(np.intp),
-        training.pair_count[sample],
+        training.pair_weight[sample],
         problem.n_neighbors,
         tolerance,
     )

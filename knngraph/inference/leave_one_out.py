@@ -83,7 +83,7 @@ class VoteWeights:
     ids : ndarray of shape (n_kept, n_neighbors)
         Candidate nodes of the pairs, left out; -1 where there are fewer.
     per_row : ndarray of shape (n_kept, n_neighbors)
-        Share of the vote that every row on such a node had.
+        Share of the vote that a row of weight one on such a node had.
     """
 
     def __init__(self, pairs: np.ndarray, n_neighbors: int) -> None:
@@ -102,12 +102,14 @@ class VoteWeights:
         kept = slice(*np.searchsorted(self.pairs, [pairs[0], pairs[-1] + 1]))
         places = self.pairs[kept] - pairs[0]
         ids, own = ids[places], training.pair_node[self.pairs[kept], None]
-        n_rows = training.node_counts()[ids] - (own == ids)
+        left = training.left_weights(self.pairs[kept])[:, None]
+        weight = np.where(own == ids, left, training.node_weights()[ids])
         self.ids[kept, : ids.shape[1]] = ids
-        self.per_row[kept, : ids.shape[1]] = shares[places] / np.maximum(n_rows, 1)
+        weight[weight == 0.0] = 1.0  # where the node is no candidate
+        self.per_row[kept, : ids.shape[1]] = shares[places] / weight
 
     def share(self, pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-        """Share that one row on each of some nodes had in the vote on a pair."""
+        """Share that a row of weight one on some nodes had in the votes on pairs."""
         share = np.empty(len(pairs))
         for start, stop in chunk_bounds(len(pairs), _VOTES_PER_BLOCK):
             place = np.searchsorted(self.pairs, pairs[start:stop])
@@ -178,9 +180,9 @@ def leave_one_out(
     exponent = fit_exponent(
         np.concatenate(of_sample),
         training.pair_code[left_out[sample]],
-        training.pair_count[left_out[sample]],
+        training.pair_weight[left_out[sample]],
     )
-    counts = training.pair_count[left_out[honest]]
+    counts = training.pair_weight[left_out[honest]]
     score = float(np.average(right[honest], weights=counts))
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
@@ -232,7 +234,7 @@ def calibrate_stored(
         return Calibration(adaptive_exponent, 1.0, 1.0)
     shares = votes.shares.toarray()[reached]
     codes = training.pair_code[sample[reached]]
-    counts = training.pair_count[sample[reached]]
+    counts = training.pair_weight[sample[reached]]
     exponent = fit_exponent(shares, codes, counts)
     sure = agreed[reached]
     if sure.sum() < _FEWEST_AGREED:

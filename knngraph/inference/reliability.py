@@ -20,6 +20,7 @@ from knngraph.inference.adaptive import (
 )
 from knngraph.inference.calibration import FLOOR, fit_exponent
 from knngraph.inference.leave_one_out import LeaveOneOut, VoteWeights
+from knngraph.weights import without_one_row
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain
 # vote comes first: it wins among equals.
@@ -140,10 +141,15 @@ def votes_per_neighbor(
     voter = starts[nodes][vote] + np.arange(len(vote)) - first
     owner = row[vote]
     absent = training.pair_node[pairs]
-    rows_there = training.node_counts()[nodes] - (absent[row] == nodes)
-    n_rows = training.pair_count[voter] - (voter == pairs[owner])
-    weight = shares[row, place][vote] * n_rows / rows_there[vote]
-    from_owner = weights.share(voter, absent[owner])
+    on_own = absent[row] == nodes
+    there = np.where(
+        on_own, training.left_weights(pairs)[row], training.node_weights()[nodes]
+    )
+    left = training.pair_weight[voter]
+    left = np.where(voter == pairs[owner], without_one_row(left), left)
+    weight = shares[row, place][vote] * left / there[vote]
+    gone = np.minimum(training.pair_weight[pairs], 1.0)[owner]
+    from_owner = gone * weights.share(voter, absent[owner])
     given = training.pair_code[pairs][owner]
     code, rival = training.pair_code[voter], left_out.rival_code[voter]
     # A vote that only the owner took part in carries no information without it.
@@ -190,7 +196,7 @@ def estimate_reliability(
         votes by it, on a sample of the rows; `left_out` itself where nothing answers
         better than the plain vote.
     """
-    given, counts = training.pair_code[sample], training.pair_count[sample]
+    given, counts = training.pair_code[sample], training.pair_weight[sample]
     best_score, best_votes, factor, noise = -1.0, np.empty(0), 1.0, 0.0
     ids, squared = leave_one_out_candidates(
         training, neighbors, sample, problem.n_neighbors

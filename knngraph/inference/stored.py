@@ -42,7 +42,7 @@ class StoredAnswers:
         # The pairs of a node, weighted by their copies.
         by_pair = sparse.csr_array(
             (
-                training.pair_count / training.node_counts()[training.pair_node],
+                training.pair_weight / training.node_weights()[training.pair_node],
                 (training.pair_node, np.arange(training.n_pairs)),
             ),
             shape=(training.n_nodes, training.n_pairs),

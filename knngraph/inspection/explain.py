@@ -234,7 +234,7 @@ class _Rows:
         self.starts = training.node_starts()
         self.of_pair, _ = training.rows_of_pairs()
         self.first_of_node = np.minimum.reduceat(self.of_pair, self.starts[:-1])
-        self.n_on_node = training.node_counts()
+        self.on_node = training.node_weights()
 
     def given(self, row: int) -> Any:
         return self.labels[int(self.training.codes[row])]
@@ -252,9 +252,9 @@ class _Rows:
         return {"reliability": float(self.reliability.own[pair]), "rival": rival}
 
     def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
-        """Pairs of a node, and the share of its rows that each stands for."""
+        """Pairs of a node, and the share of its weight that each stands for."""
         for pair in range(self.starts[node], self.starts[node + 1]):
-            yield pair, self.training.pair_count[pair] / self.n_on_node[node]
+            yield pair, self.training.pair_weight[pair] / self.on_node[node]
 
 
 def _answers(

@@ -111,4 +111,4 @@ class OutOfFold:
             ids[nodes], squared[nodes] = others_of(
                 ExactIndex(points), points, nodes, ids.shape[1], n_threads=n_threads
             )
-        return Neighbors(ids, squared, neighbors.counts)
+        return Neighbors(ids, squared, neighbors.node_weights)

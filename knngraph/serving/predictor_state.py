@@ -97,7 +97,7 @@ def _check_training(training: TrainingSet, n_features: int) -> None:
     _require(n_nodes > 0, "it has no rows")
     _require(training.points.dtype == np.float32, "its rows are not float32")
     _check_array(training.points, "rows", "f", (n_nodes, n_features))
-    for name in ("pair_node", "pair_code", "pair_count"):
+    for name in ("pair_node", "pair_code"):
         pairs = getattr(training, name)
         _require(pairs.dtype == np.intp, f"{name} is {pairs.dtype}")
         _check_array(pairs, name, "i", (n_pairs,))
@@ -105,7 +105,12 @@ def _check_training(training: TrainingSet, n_features: int) -> None:
     _require(bool(((steps == 0) | (steps == 1)).all()), "its rows are out of order")
     _require(steps[0] == 1 and steps[-1] == 1, "its rows are out of order")
     _check_codes(training.pair_code, training.n_classes)
-    _require(training.pair_count.min() > 0, "it counts no copies")
+    weights = training.pair_weight
+    _require(weights.dtype == np.float64, f"its weights are {weights.dtype}")
+    _check_array(weights, "weights", "f", (n_pairs,))
+    # One comparison more would let NaN pass.
+    valid = weights.min() > 0 and weights.max() < np.inf
+    _require(bool(valid), "a weight is wild")
 
 
 def _check_space(space: Space, n_features: int) -> None:

@@ -71,7 +71,7 @@ def test_some_pairs_are_left_out_as_among_all(model):
         np.testing.assert_array_equal(
             getattr(some, name), getattr(expected, name)[pairs]
         )
-    weights = training.pair_count[pairs]
+    weights = training.pair_weight[pairs]
     assert some.score == np.average(some.right, weights=weights)
 
 
@@ -110,7 +110,7 @@ def test_lists_over_partitions_are_those_of_all_rows(exact):
     np.testing.assert_allclose(lists.squared, squared, rtol=1e-5)
     different = lists.ids != ids  # of nodes that are equally far
     np.testing.assert_allclose(lists.squared[different], squared[different], rtol=1e-5)
-    counts = np.concatenate([part.training.node_counts() for part in parts])
+    counts = np.concatenate([part.training.node_weights() for part in parts])
     np.testing.assert_array_equal(lists.counts, counts[lists.ids])
 
 

@@ -21,7 +21,7 @@ def train(values, codes, k):
     rows = np.array(values, dtype=np.float32)[:, None]
     training = build_training_set(rows, np.array(codes), max(codes) + 1)
     found = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), k
+        ExactIndex(training.points), training.points, training.node_weights(), k
     )
     return training, found
 
@@ -97,7 +97,7 @@ def test_both_searches_within_a_class_agree(limit, monkeypatch, random):
     codes = random.integers(4, size=80)
     training = build_training_set(rows, codes, 4)
     found = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), 2
+        ExactIndex(training.points), training.points, training.node_weights(), 2
     )
     monkeypatch.setattr(candidates_module, "_BRUTE_FORCE_LIMIT", limit)
     same = nearest_of_same_class(training, found, limit=2, quota=3)

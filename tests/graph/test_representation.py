@@ -48,7 +48,7 @@ class Represented:
         neighbors = nearest_others(
             ExactIndex(training.points),
             training.points,
-            training.node_counts(),
+            training.node_weights(),
             max_neighbors,
         )
         same_class = nearest_of_same_class(

@@ -24,7 +24,7 @@ def left_out_answers(X, y, label_weight, n_threads=1):
     training = build_training_set(X, y, int(y.max()) + 1)
     all_pairs = training.n_pairs
     neighbors = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), all_pairs
+        ExactIndex(training.points), training.points, training.node_weights(), all_pairs
     )
     problem = Problem(
         CompositeKernel(SIGMA, label_weight, 0.1),

@@ -19,8 +19,8 @@ def check_the_way_back(training, rows, codes):
     assert_array_equal(training.points[training.node_of_row], rows)
     assert_array_equal(training.pair_node[training.pair_of_row], training.node_of_row)
     assert_array_equal(training.pair_code[training.pair_of_row], codes)
-    assert_array_equal(training.pair_count, np.bincount(training.pair_of_row))
-    assert_array_equal(training.node_counts(), np.bincount(training.node_of_row))
+    assert_array_equal(training.pair_weight, np.bincount(training.pair_of_row))
+    assert_array_equal(training.node_weights(), np.bincount(training.node_of_row))
     assert len(np.unique(training.points, axis=0)) == training.n_nodes
 
 

@@ -219,7 +219,7 @@ def test_candidates_of_left_out_rows():
     points = np.array([[0.0], [0.0], [1.0], [3.0], [7.0]], dtype=np.float32)
     training = build_training_set(points, np.array([0, 0, 1, 0, 1]), 2)
     neighbors = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), 3
+        ExactIndex(training.points), training.points, training.node_weights(), 3
     )
     pairs = np.arange(training.n_pairs)
     ids, squared = leave_one_out_candidates(training, neighbors, pairs, 2)

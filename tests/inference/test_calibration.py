@@ -78,7 +78,7 @@ def test_the_exponent_of_a_fit_is_that_of_left_out_rows(digits):
     model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
     training = model._model.training
     neighbors = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), 32
+        ExactIndex(training.points), training.points, training.node_weights(), 32
     )
     pairs = np.arange(training.n_pairs)
     problem = model._query_model(model._options()).problem

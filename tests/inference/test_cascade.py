@@ -81,7 +81,7 @@ def test_a_left_out_row_does_not_disagree_with_itself():
     X = np.array([[0.0], [0.0], [1.0], [2.0]], dtype=np.float32)
     training = build_training_set(X, np.array([0, 1, 0, 0]), 2)
     neighbors = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), 3
+        ExactIndex(training.points), training.points, training.node_weights(), 3
     )
     pairs = np.arange(training.n_pairs)
     reached = np.zeros(len(pairs), dtype=np.intp)

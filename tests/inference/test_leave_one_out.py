@@ -43,7 +43,7 @@ def rows():
 
 def exact_neighbors(training, k):
     return nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), k
+        ExactIndex(training.points), training.points, training.node_weights(), k
     )
 
 
@@ -142,7 +142,7 @@ def test_calibration_is_on_so_many_rows(block, n_sampled, rows, monkeypatch):
     ((votes, codes, counts),) = seen
     assert votes.shape == (n_sampled, 3)
     assert_array_equal(codes, training.pair_code[:n_sampled])
-    assert_array_equal(counts, training.pair_count[:n_sampled])
+    assert_array_equal(counts, training.pair_weight[:n_sampled])
 
 
 def test_a_single_row_has_nothing_to_learn_from():
@@ -174,5 +174,5 @@ def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
         m = ids.shape[1]
         assert_array_equal(weights.ids[place, :m], ids)
         own = ids == training.pair_node[pairs, None]
-        n_rows = np.maximum(training.node_counts()[ids] - own, 1)
+        n_rows = np.maximum(training.node_weights()[ids] - own, 1)
         assert_array_equal(weights.per_row[place, :m], shares / n_rows)

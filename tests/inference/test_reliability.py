@@ -48,7 +48,7 @@ def wrong_labels(y, share, random, n_classes):
 
 def left_out_of(training, problem=PROBLEM):
     neighbors = nearest_others(
-        ExactIndex(training.points), training.points, training.node_counts(), 20
+        ExactIndex(training.points), training.points, training.node_weights(), 20
     )
     all_pairs = np.arange(training.n_pairs)
     pairs = voting_pairs(training, neighbors, problem, all_pairs)
@@ -141,7 +141,7 @@ def test_the_choice_is_the_best_of_the_grid(share, rows, random):
     assert scores[chosen] == max(scores.values())
     assert_allclose(left_out.score, max(scores.values()))
     assert_allclose(
-        left_out.score, np.average(left_out.right, weights=training.pair_count)
+        left_out.score, np.average(left_out.right, weights=training.pair_weight)
     )
 
 
