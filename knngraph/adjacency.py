@@ -9,23 +9,18 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from knngraph.edges import (
-    RowLists,
-    graph_of_lists,
-    in_order,
-    symmetrized,
-    with_own_entries,
-)
+from knngraph.edges import graph_of_lists, in_order, symmetrized, with_own_entries
 from knngraph.exceptions import KNNGraphWarning
 from knngraph.graph.neighbors import Neighbors, nearest_others
-from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.graph.training_set import build_training_set
 from knngraph.index.build import insert, with_enough_recall
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
+from knngraph.kneighbors import SearchedRows, nearest_rows, user_distances, user_graph
 from knngraph.parallel import count_threads
 from knngraph.progress import stage
-from knngraph.space import Space, fit_space
+from knngraph.space import fit_space
 
 # `algorithm="auto"` searches by brute force up to this many distinct rows.
 EXACT_LIMIT = 20_000
@@ -38,7 +33,6 @@ _EF_CONSTRUCTION = 100
 GRAPH_CONSTRAINTS: dict[str, list[Any]] = {
     "metric": [StrOptions({"euclidean", "cosine"})],
     "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
-    "include_self": ["boolean"],
     "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],
@@ -47,15 +41,12 @@ GRAPH_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 @dataclass(frozen=True)
-class Searched:
-    """Rows in their space, the index over them, and their nearest others.
+class Searched(SearchedRows):
+    """Rows and their neighbors, and how many of these the search finds.
 
     `recall` is the share of exact neighbors that the search finds, from a sample.
     """
 
-    space: Space
-    training: TrainingSet
-    index: SearchIndex
     neighbors: Neighbors
     recall: float
 
@@ -130,17 +121,9 @@ def neighbor_graph(searched: Searched, k: int, include_self: bool) -> Any:
     CSR array of shape (n_rows, n_rows)
     """
     n_others = k - 1 if include_self else k
-    lists = RowLists(searched.training)
-    rows, squared = lists.of_training_rows(searched.neighbors, n_others)
+    rows, squared = nearest_rows(searched, None, n_others)
     graph = graph_of_lists(rows, squared, searched.training.n_rows)
     return with_own_entries(graph, 0.0) if include_self else graph
-
-
-def user_distances(squared: np.ndarray, space: Space) -> np.ndarray:
-    """Distances of the metric, from squared distances in mapped units."""
-    if space.metric == "cosine":
-        return 0.5 * squared
-    return np.sqrt(squared) * space.scale
 
 
 @validate_params(
@@ -148,6 +131,7 @@ def user_distances(squared: np.ndarray, space: Space) -> np.ndarray:
         "X": ["array-like", "sparse matrix"],
         "k": [Interval(Integral, 1, None, closed="left")],
         "mode": [StrOptions({"distance", "connectivity"})],
+        "include_self": ["boolean"],
         **GRAPH_CONSTRAINTS,
     },
     prefer_skip_nested_validation=True,
@@ -199,7 +183,7 @@ def knn_adjacency(
 
     Returns
     -------
-    CSR array of shape (n_samples, n_samples), float64
+    CSR matrix of shape (n_samples, n_samples), float64
         Row i lists the neighbors of row i: columns ascending for
         mode="connectivity", nearest first for mode="distance", as the estimators
         of scikit-learn with metric="precomputed" take them.
@@ -241,4 +225,4 @@ def knn_adjacency(
         graph.data = np.ones_like(graph.data)
     if symmetrize is not None:
         graph = symmetrized(graph, symmetrize, absent_is_zero=not distance)
-    return in_order(graph, nearest_first=distance)
+    return user_graph(in_order(graph, nearest_first=distance))

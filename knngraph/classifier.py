@@ -17,9 +17,9 @@ from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.precision import check_precision
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import LOOKUP_EF, build_index, walk_for
+from knngraph.index.build import LOOKUP_EF, WideSearch, build_index, walk_for
 from knngraph.index.exact import ExactIndex
-from knngraph.index.protocol import ef_for
+from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
     PredictOptions,
@@ -30,6 +30,7 @@ from knngraph.inference.answer import (
 )
 from knngraph.inspection.explain import Explanation, StoredVotes, explain_answers
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
+from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.metric.place import place_training_rows
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
@@ -55,7 +56,9 @@ EXACT_SUPPORT_LIMIT = 5000
 _TOO_LITTLE_AGREEMENT = 0.95
 
 
-class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEstimator):
+class KNNGraphClassifier(
+    CheckedPickle, UpdatableMixin, KNeighborsInterface, ClassifierMixin, BaseEstimator
+):
     """Classifier that learns the neighbors of its training rows at fit.
 
     Fit represents every training row sparsely by others, lets those vote on its
@@ -174,14 +177,22 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    n_samples_fit_ : int
+        Number of training rows.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has names that are all strings.
     metric_ : {"euclidean", "cosine", "learned"}
         Metric that is used.
+    effective_metric_ : {"euclidean", "cosine", "mahalanobis"}
+        The same by scikit-learn's name: a linear map makes distances Mahalanobis
+        distances.
+    effective_metric_params_ : dict
+        Their inverse covariance `VI` where the metric is learned, else empty.
     graph_ : CSR array of shape (n_samples, n_samples)
         Row j holds the weights of the learned neighbors of row j, never itself.
+        `kneighbors_graph` gives the graph of the nearest rows.
     n_neighbors_ : ndarray of shape (n_samples,)
         Learned number of neighbors of every row.
     density_ : ndarray of shape (n_samples,)
@@ -528,17 +539,6 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         model = self._present_model
         return rank_suspects(model.training, model.left_out, self.classes_, k=k)
 
-    def kneighbors_graph(self) -> Any:
-        """Learned neighbors of the training rows.
-
-        Returns
-        -------
-        CSR array of shape (n_samples, n_samples)
-            `graph_`: row j holds the weights of the neighbors of row j.
-        """
-        check_is_fitted(self)
-        return self.graph_
-
     def to_predictor(self) -> "Predictor":
         """Make a small object that answers without scikit-learn.
 
@@ -676,6 +676,20 @@ class KNNGraphClassifier(CheckedPickle, UpdatableMixin, ClassifierMixin, BaseEst
         n_threads: int,
     ) -> None:
         """Choose settings from the neighbors; nothing to choose here."""
+
+    def _searched_rows(self) -> SearchedRows:
+        check_is_fitted(self)
+        rows = self._present_model.rows
+        index: SearchIndex = ExactIndex(rows.training.points)
+        if not rows.exact:
+            ef = ef_for(self._default_count())
+            if isinstance(self.ef, Integral):
+                ef = max(ef, int(self.ef))
+            index = WideSearch(rows.index, ef)
+        return SearchedRows(rows.space, rows.training, index, rows.neighbors)
+
+    def _default_count(self) -> int:
+        return self._present_model.settings.problem.n_neighbors
 
     def _checked_queries(self, X: Any) -> Any:
         check_is_fitted(self)

@@ -24,7 +24,7 @@ class RowLists:
         self.node_of_row = training.node_of_row
         self.counts = np.bincount(self.node_of_row, minlength=training.n_nodes)
         self.starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
-        self.by_node = np.argsort(self.node_of_row, kind="stable")
+        self.by_node = training.rows_by_node()
 
     @property
     def first_rows(self) -> np.ndarray:
@@ -73,8 +73,9 @@ class RowLists:
             listed = np.concatenate([node[:, None], neighbors.ids[node]], axis=1)
             away = np.pad(neighbors.squared[node].astype(np.float64), ((0, 0), (1, 0)))
             found, distance = self.unfold(listed, away, k + 1)
-            # A row with more than k copies is not on its own list.
-            others = all_but_self(found, own)
+            # A row with more than k copies may not be on its own list: then the first
+            # copy goes, as scikit-learn does it.
+            others = all_but_self(found, own, instead=0)
             rows[own] = found[others].reshape(len(own), k)
             squared[own] = distance[others].reshape(len(own), k)
         return rows, squared

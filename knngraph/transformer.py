@@ -20,7 +20,6 @@ from knngraph.adjacency import (
     Searched,
     neighbor_graph,
     search_rows,
-    user_distances,
 )
 from knngraph.edges import (
     RowLists,
@@ -28,7 +27,6 @@ from knngraph.edges import (
     in_order,
     squared_lengths,
     symmetrized,
-    with_own_entries,
 )
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.learn import (
@@ -39,6 +37,12 @@ from knngraph.graph.learn import (
 )
 from knngraph.graph.precision import check_precision
 from knngraph.graph.representation import Problem, represent_new_rows
+from knngraph.kneighbors import (
+    KNeighborsInterface,
+    nearest_rows,
+    user_distances,
+    user_graph,
+)
 from knngraph.parallel import chunk_bounds, count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
 from knngraph.serving.checked_pickle import CheckedPickle
@@ -52,7 +56,11 @@ _ROWS_PER_CHUNK = 2048
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class KNNGraphTransformer(
-    CheckedPickle, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CheckedPickle,
+    KNeighborsInterface,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Graph of learned or of nearest neighbors as a sparse matrix.
 
@@ -62,8 +70,10 @@ class KNNGraphTransformer(
         What an entry is: the weight of the neighbor, one, or its distance.
     method : {"learned", "knn"}, default="learned"
         "learned" represents every row sparsely by its `n_neighbors` nearest and
-        keeps those that take part; "knn" keeps them all, with the weight of the
-        Gaussian kernel.
+        keeps those that take part, never itself. "knn" keeps them all, with the
+        weight of the Gaussian kernel, and has the conventions of
+        `sklearn.neighbors.KNeighborsTransformer`: a training row is the first of
+        its own `n_neighbors`, and mode="distance" lists one more.
     n_neighbors : int, default=15
         Number of nearest rows that are candidates, or neighbors; fewer where
         there are fewer rows.
@@ -73,10 +83,6 @@ class KNNGraphTransformer(
         where either row lists the other, with the larger value; "mutual" where
         both do, with the smaller; "mean" where either does, with the mean, an
         absent direction counting as zero (a distance stays what it is).
-    include_self : bool, default=False
-        Whether training rows have an explicit entry for themselves: 1, or the
-        distance 0. With method="knn" it is the first of the `n_neighbors`, with
-        "learned" it comes in addition.
     algorithm : {"auto", "exact", "hnsw"}, default="auto"
         Search of the nearest rows: brute force in blocks of bounded memory, or a
         navigable graph whose search width is raised until 97 % of the neighbors
@@ -103,7 +109,7 @@ class KNNGraphTransformer(
 
     Attributes
     ----------
-    graph_ : CSR array of shape (n_samples, n_samples), float64
+    graph_ : CSR matrix of shape (n_samples, n_samples), float64
         What `fit_transform` returns.
     n_neighbors_ : ndarray of shape (n_samples,)
         Number of entries of every row.
@@ -114,6 +120,10 @@ class KNNGraphTransformer(
         it is exact.
     n_samples_fit_ : int
         Number of training rows.
+    effective_metric_ : str
+        `metric` by scikit-learn's name for it.
+    effective_metric_params_ : dict
+        Empty.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -135,7 +145,7 @@ class KNNGraphTransformer(
 
     `transform` gives a row that equals a training row the row of `graph_` that
     belongs to it (to the first, where there are copies), and any other row its
-    directed neighbors among the training rows, whatever `symmetrize` says. So
+    directed neighbors among the training rows, whatever `symmetrize` is. So
     `fit_transform(X)` equals `fit(X).transform(X)` where X has no copies. The
     label of a new row takes no part, it has none.
 
@@ -148,6 +158,17 @@ class KNNGraphTransformer(
     >>> graph = transformer.fit_transform(X)
     >>> graph.shape, bool(abs(graph - graph.T).max() == 0)
     ((150, 150), True)
+
+    Before an estimator of scikit-learn that takes distances:
+
+    >>> from sklearn.neighbors import LocalOutlierFactor
+    >>> from sklearn.pipeline import make_pipeline
+    >>> outliers = make_pipeline(
+    ...     KNNGraphTransformer(method="knn", mode="distance", n_neighbors=20),
+    ...     LocalOutlierFactor(n_neighbors=20, metric="precomputed"),
+    ... )
+    >>> int((outliers.fit_predict(X) == -1).sum())
+    5
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -167,7 +188,6 @@ class KNNGraphTransformer(
     n_neighbors: int = 15
     metric: str = "euclidean"
     symmetrize: str | None = None
-    include_self: bool = False
     algorithm: str = "auto"
     bandwidth: float | str = "neighbors"
     penalty_min: float = 0.1
@@ -226,7 +246,6 @@ class KNNGraphTransformer(
             self.graph_ = self._ordered(graph)
             self.n_neighbors_ = np.diff(self.graph_.indptr)
             self.recall_ = self._searched.recall
-            self.n_samples_fit_ = X.shape[0]
             return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -240,7 +259,7 @@ class KNNGraphTransformer(
 
         Returns
         -------
-        CSR array of shape (n_samples, n_samples), float64
+        CSR matrix of shape (n_samples, n_samples), float64
         """
         return self.fit(X, y).graph_.copy()
 
@@ -253,11 +272,10 @@ class KNNGraphTransformer(
 
         Returns
         -------
-        CSR array of shape (n_queries, n_samples), float64
+        CSR matrix of shape (n_queries, n_samples), float64
         """
         check_is_fitted(self)
-        X = validated(self, X, reset=False, accept_sparse="csr", dtype="numeric")
-        rows = self._searched.space.map_rows(X)
+        rows = self._searched.space.map_rows(self._checked_queries(X))
         parts = [
             self._neighbors_of(rows[start:stop])
             for start, stop in chunk_bounds(len(rows), _ROWS_PER_CHUNK)
@@ -266,7 +284,22 @@ class KNNGraphTransformer(
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.n_samples_fit_)
+        return self.n_samples_fit_
+
+    @property
+    def _n_listed(self) -> int:
+        """Entries of a row of the plain graph, the row itself among them."""
+        return self.n_neighbors + (self.mode == "distance")
+
+    def _searched_rows(self) -> Searched:
+        check_is_fitted(self)
+        return self._searched
+
+    def _default_count(self) -> int:
+        return self.n_neighbors
+
+    def _checked_queries(self, X: Any) -> Any:
+        return validated(self, X, reset=False, accept_sparse="csr", dtype="numeric")
 
     def _rows_and_codes(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         options: dict[str, Any] = {"accept_sparse": "csr", "dtype": "numeric"}
@@ -312,16 +345,13 @@ class KNNGraphTransformer(
         self._problem: Problem = learned.problem
         self.bandwidth_ = learned.problem.kernel.sigma * searched.space.scale
         graph = graph_over_rows(training, learned.representation.weights)
-        graph = self._valued(graph, training.points[training.node_of_row])
-        if not self.include_self:
-            return graph
-        return with_own_entries(graph, 0.0 if self.mode == "distance" else 1.0)
+        return self._valued(graph, training.points[training.node_of_row])
 
     def _nearest_graph(self) -> Any:
         searched: Searched = self._searched
         sigma = graph_bandwidth(searched.training, searched.neighbors, self._settings())
         self.bandwidth_ = sigma * searched.space.scale
-        graph = neighbor_graph(searched, self.n_neighbors, self.include_self)
+        graph = neighbor_graph(searched, self._n_listed, include_self=True)
         graph.data = self._values(graph.data)
         return graph
 
@@ -346,13 +376,20 @@ class KNNGraphTransformer(
 
     def _neighbors_of(self, rows: np.ndarray) -> Any:
         searched: Searched = self._searched
-        lists = RowLists(searched.training)
-        nodes, squared = searched.index.nearest(
-            rows, self.n_neighbors, n_threads=count_threads(self.n_jobs)
-        )
+        n_threads = count_threads(self.n_jobs)
+        if self.method == "learned":
+            lists = RowLists(searched.training)
+            nodes, squared = searched.index.nearest(
+                rows, self.n_neighbors, n_threads=n_threads
+            )
+            nearest = lists.first_rows[nodes[:, 0]]
+        else:
+            columns, squared = nearest_rows(
+                searched, rows, self._n_listed, n_threads=n_threads
+            )
+            nearest = columns[:, 0]
         known = squared[:, 0] == 0
         new = np.flatnonzero(~known)
-        seen = self.graph_[lists.first_rows[nodes[known, 0]]]
         if self.method == "learned":
             weights = represent_new_rows(
                 searched.training, self._problem, rows[new], nodes[new]
@@ -363,12 +400,11 @@ class KNNGraphTransformer(
             )
             graph = self._valued(graph, rows[new])
         else:
-            columns, away = lists.unfold(
-                nodes[new], squared[new].astype(np.float64), self.n_neighbors
-            )
-            graph = graph_of_lists(columns, self._values(away), self.n_samples_fit_)
+            values = self._values(squared[new])
+            graph = graph_of_lists(columns[new], values, self.n_samples_fit_)
         back = np.argsort(np.concatenate([np.flatnonzero(known), new]))
+        seen = self.graph_[nearest[known]]
         return sparse.vstack([seen, graph], format="csr")[back]
 
     def _ordered(self, graph: Any) -> Any:
-        return in_order(graph, nearest_first=self.mode == "distance")
+        return user_graph(in_order(graph, nearest_first=self.mode == "distance"))

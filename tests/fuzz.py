@@ -61,7 +61,6 @@ _PARAMETERS: dict[str, list[Any]] = {
     "mode": ["weights", "connectivity", "distance"],
     "method": ["learned", "knn"],
     "symmetrize": [None, "union", "mutual", "mean"],
-    "include_self": [True, False],
     "algorithm": ["auto", "exact", "hnsw"],
 }
 

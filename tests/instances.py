@@ -42,6 +42,6 @@ def estimators_under_test():
             mode="connectivity", label_weight=0.3, symmetrize="mean", n_neighbors=3
         ),
         KNNGraphTransformer(
-            method="knn", metric="cosine", include_self=True, algorithm="hnsw"
+            method="knn", metric="cosine", mode="distance", algorithm="hnsw"
         ),
     ]

@@ -58,7 +58,7 @@ def test_far_and_huge_rows_keep_their_distances(rows, offset, factor):
 @pytest.mark.parametrize("mode", MODES)
 def test_layout(rows, mode):
     graph = knn_adjacency(rows, 7, mode=mode)
-    assert isinstance(graph, sparse.csr_array)
+    assert isinstance(graph, sparse.csr_matrix)
     assert graph.shape == (600, 600)
     assert graph.dtype == np.float64
     assert graph.indices.dtype == np.int32

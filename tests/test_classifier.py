@@ -103,7 +103,6 @@ def test_attributes_fit_together(exact, hard_digits):
     assert_array_equal(exact.graph_.diagonal(), 0.0)
     assert exact.graph_.data.min() > 0.0
     assert_array_equal(exact.n_neighbors_, (exact.graph_.toarray() > 0).sum(axis=1))
-    assert exact.kneighbors_graph() is exact.graph_
     assert_array_equal(exact.classes_, np.unique(y))
     assert exact.density_.min() >= 0.0
     assert exact.density_.max() <= 1.0
@@ -240,11 +239,10 @@ def test_fitting_again_forgets_the_first_fit(blobs, digits):
     assert_array_equal(model.predict(digits[0]), fresh.predict(digits[0]))
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "kneighbors_graph"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
 def test_unfitted(method):
-    call = getattr(KNNGraphClassifier(), method)
     with pytest.raises(NotFittedError):
-        call() if method == "kneighbors_graph" else call([[0.0]])
+        getattr(KNNGraphClassifier(), method)([[0.0]])
 
 
 @pytest.mark.parametrize("scales", [(), (0,), (3, -1), (1.5,), ((3, 7),), ("a",)])

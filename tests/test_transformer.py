@@ -7,7 +7,11 @@ from scipy import sparse
 from sklearn.cluster import SpectralClustering
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import KNeighborsClassifier, kneighbors_graph
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsTransformer,
+    kneighbors_graph,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_param_validation
 
@@ -25,14 +29,49 @@ def same_bytes(one, other):
 
 
 @pytest.mark.parametrize("mode", ["connectivity", "distance"])
-@pytest.mark.parametrize("include_self", [False, True])
-def test_knn_is_knn_adjacency(blobs, mode, include_self):
+@pytest.mark.parametrize("symmetrize", [None, "union"])
+def test_knn_is_knn_adjacency(blobs, mode, symmetrize):
     transformer = KNNGraphTransformer(
-        method="knn", mode=mode, n_neighbors=6, include_self=include_self
+        method="knn", mode=mode, n_neighbors=6, symmetrize=symmetrize
     )
     graph = transformer.fit_transform(blobs[0])
-    plain = knn_adjacency(blobs[0], 6, mode=mode, include_self=include_self)
+    n_listed = 7 if mode == "distance" else 6
+    plain = knn_adjacency(
+        blobs[0], n_listed, mode=mode, include_self=True, symmetrize=symmetrize
+    )
     assert same_bytes(graph, plain)
+
+
+@pytest.mark.parametrize("mode", ["connectivity", "distance"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("n_neighbors", [1, 7, 239])
+def test_knn_has_the_conventions_of_scikit_learn(blobs, mode, metric, n_neighbors):
+    X, X_new = blobs[0], blobs[0][:40] + 0.1
+    settings = {"mode": mode, "metric": metric, "n_neighbors": n_neighbors}
+    mine = KNNGraphTransformer(method="knn", **settings)
+    theirs = KNeighborsTransformer(**settings)
+    for one, other in (
+        (mine.fit_transform(X), theirs.fit_transform(X)),
+        (mine.transform(X), theirs.transform(X)),
+        (mine.transform(X_new), theirs.transform(X_new)),
+    ):
+        assert type(one) is type(other)
+        assert one.shape == other.shape
+        assert_array_equal(one.indptr, other.indptr)
+        if mode == "connectivity":
+            assert_array_equal(one.toarray(), other.toarray())
+        else:
+            assert_array_equal(one.indices, other.indices)
+            assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_copies_keep_their_own_entries(mode):
+    X = np.repeat([[0.0], [1.0], [5.0]], 4, axis=0)
+    graph = KNNGraphTransformer(method="knn", mode=mode, n_neighbors=2).fit_transform(X)
+    rows = np.repeat(np.arange(12), np.diff(graph.indptr))
+    assert (rows == graph.indices).sum() == 12
+    assert (rows // 4 == graph.indices // 4).all()
 
 
 def test_learned_is_what_the_classifier_learns(blobs):
@@ -59,14 +98,19 @@ def test_modes_share_their_edges(blobs, method):
     # Nearest first for distances, so brought into one order here.
     graphs["distance"].sort_indices()
     for mode in ("connectivity", "distance"):
+        if (method, mode) == ("knn", "distance"):
+            graphs[mode].data[:] = 1.0
+            assert graphs[mode].multiply(graphs["weights"]).nnz == 240 * 15
+            continue
         assert_array_equal(graphs[mode].indptr, graphs["weights"].indptr)
         assert_array_equal(graphs[mode].indices, graphs["weights"].indices)
     assert (graphs["weights"].data > 0).all()
     assert (graphs["connectivity"].data == 1).all()
     X = blobs[0]
-    rows = np.repeat(np.arange(len(X)), np.diff(graphs["distance"].indptr))
-    expected = np.linalg.norm(X[rows] - X[graphs["distance"].indices], axis=1)
-    assert_allclose(graphs["distance"].data, expected, rtol=1e-5)
+    graph = KNNGraphTransformer(method=method, mode="distance").fit_transform(X)
+    rows = np.repeat(np.arange(len(X)), np.diff(graph.indptr))
+    expected = np.linalg.norm(X[rows] - X[graph.indices], axis=1)
+    assert_allclose(graph.data, expected, rtol=1e-5)
 
 
 def test_weights_of_plain_neighbors_are_the_kernel(blobs):
@@ -74,8 +118,9 @@ def test_weights_of_plain_neighbors_are_the_kernel(blobs):
     distance = KNNGraphTransformer(method="knn", mode="distance")
     graph, far = weights.fit_transform(blobs[0]), distance.fit_transform(blobs[0])
     assert weights.bandwidth_ == 2.0
+    assert_array_equal(graph.diagonal(), 1.0)
     assert_allclose(
-        graph.toarray()[far.nonzero()], np.exp(-(far[far.nonzero()] ** 2) / 8)
+        graph.data, np.exp(-(far.toarray()[graph.nonzero()] ** 2) / 8), rtol=1e-6
     )
 
 
@@ -84,10 +129,11 @@ def test_rows_list_others_within_their_nearest(blobs, method):
     X = blobs[0]
     transformer = KNNGraphTransformer(method=method, n_neighbors=9)
     graph = transformer.fit_transform(X)
-    assert (graph.diagonal() == 0).all()
+    own = method == "knn"
+    assert (graph.diagonal() == own).all()
     assert graph.has_sorted_indices
     assert (transformer.n_neighbors_ >= 1).all()
-    allowed = kneighbors_graph(X, 9).toarray()
+    allowed = kneighbors_graph(X, 9, include_self=own).toarray()
     assert (allowed[graph.nonzero()] == 1).all()
 
 
@@ -99,25 +145,10 @@ def test_learned_keeps_a_part_of_the_nearest(digits):
     graph = transformer.graph_
     rows = np.repeat(np.arange(600), np.diff(graph.indptr))
     right = y[rows] == y[graph.indices]
-    plain = KNNGraphTransformer(method="knn").fit(X).graph_
-    of_plain = (y[:, None] == y[plain.indices.reshape(600, 15)]).mean()
+    plain = transformer.kneighbors(return_distance=False)
+    of_plain = (y[:, None] == y[plain]).mean()
     # Measured: 0.96 against 0.87.
     assert (graph.data * right).sum() / graph.data.sum() > of_plain + 0.04
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("mode", "own"), [("weights", 1.0), ("distance", 0.0)])
-def test_own_entries(blobs, method, mode, own):
-    X = blobs[0]
-    without = KNNGraphTransformer(method=method, mode=mode).fit(X)
-    with_self = KNNGraphTransformer(method=method, mode=mode, include_self=True).fit(X)
-    added = 1 if method == "learned" else 0
-    assert_array_equal(with_self.n_neighbors_, without.n_neighbors_ + added)
-    graph = with_self.graph_
-    rows = np.repeat(np.arange(len(X)), np.diff(graph.indptr))
-    at_self = rows == graph.indices
-    assert at_self.sum() == len(X)
-    assert (graph.data[at_self] == own).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -144,7 +175,9 @@ def test_new_rows(digits, method, mode, algorithm):
     graph = transformer.transform(X[450:600])
     assert graph.shape == (150, 500)
     counts = np.diff(graph.indptr)
-    assert (counts[50:] == 15).all() if method == "knn" else (counts[50:] >= 1).all()
+    n_listed = 16 if mode == "distance" else 15
+    assert (counts[50:] == n_listed).all() or method == "learned"
+    assert (counts >= 1).all()
     assert same_bytes(graph[:50], transformer.graph_[450:])
     parts = [transformer.transform(X[450 + i : 451 + i]) for i in range(0, 150, 10)]
     for i, part in zip(range(0, 150, 10), parts):
@@ -185,14 +218,15 @@ def test_labels_that_are_missing_are_asked_for(blobs):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_copies_and_few_rows(method):
+    own = method == "knn"
     equal = KNNGraphTransformer(method=method).fit_transform(np.ones((6, 2)))
     assert equal.shape == (6, 6)
-    assert (equal.diagonal() == 0).all()
+    assert (equal.diagonal() == own).all()
     assert np.isfinite(equal.data).all()
     few = KNNGraphTransformer(method=method, n_neighbors=10).fit([[0.0], [1.0], [3.0]])
     assert (few.n_neighbors_ >= 1).all()
     assert few.transform([[0.4]]).shape == (1, 3)
-    assert KNNGraphTransformer(method=method).fit_transform([[1.0, 2.0]]).nnz == 0
+    assert KNNGraphTransformer(method=method).fit_transform([[1.0, 2.0]]).nnz == own
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -227,7 +261,7 @@ def test_spectral_clustering_takes_it(method):
     # Edges between all rows, weak enough not to matter: one component.
     clusters = SpectralClustering(
         3, affinity="precomputed", random_state=0, assign_labels="cluster_qr"
-    ).fit_predict(graph + 1e-6 * np.ones((150, 150)))
+    ).fit_predict(graph.toarray() + 1e-6)
     # Measured: 1.0.
     assert adjusted_rand_score(y, clusters) > 0.95
 
@@ -235,9 +269,7 @@ def test_spectral_clustering_takes_it(method):
 def test_in_a_pipeline_before_a_neighbors_classifier(digits):
     X, y = digits
     model = make_pipeline(
-        KNNGraphTransformer(
-            method="knn", mode="distance", n_neighbors=6, include_self=True
-        ),
+        KNNGraphTransformer(method="knn", mode="distance", n_neighbors=5),
         KNeighborsClassifier(5, metric="precomputed"),
     ).fit(X[:1000], y[:1000])
     plain = KNeighborsClassifier(5).fit(X[:1000], y[:1000])

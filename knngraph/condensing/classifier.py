@@ -8,13 +8,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.index.build import LOOKUP_EF
+from knngraph.index.build import LOOKUP_EF, WideSearch
 from knngraph.index.medoids import MedoidSearch
+from knngraph.index.protocol import ef_for
 from knngraph.inference.answer import (
     PredictOptions,
     answer_codes,
     answer_probabilities,
 )
+from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.parallel import count_threads
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.serving.predictor import Predictor
@@ -115,7 +117,9 @@ class CondensingReport:
         return "\n".join(lines)
 
 
-class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
+class CondensedClassifier(
+    CheckedPickle, KNeighborsInterface, ClassifierMixin, BaseEstimator
+):
     """Answers by lookup among the rows that `condense` has kept.
 
     Made by `KNNGraphClassifier.condense` or `knngraph.condense`; cannot be fitted.
@@ -136,7 +140,10 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
         Size, speed and accuracy before and after; prints as a table.
     kept_ : ndarray of shape (n_kept,)
         For each stored row, a training row that it was; positions among the stored
-        rows of the predictor where it came from one.
+        rows of the predictor where it came from one. `kneighbors` finds stored
+        rows, so that `kept_[indices]` are training rows.
+    n_samples_fit_ : int
+        Number of stored rows.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -155,6 +162,7 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
     array([0, 1, 2])
     """
 
+    n_jobs: int | None
     _state: PredictorState
     report_: CondensingReport
     kept_: np.ndarray
@@ -206,7 +214,7 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_queries,)
         """
-        rows = self._checked(X)
+        rows = self._checked_queries(X)
         codes = answer_codes(self._state.model, self._options(), rows)
         return self._state.classes[codes]
 
@@ -223,7 +231,7 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
             Columns follow `classes_`. The vote of the nearest stored row,
             calibrated as before condensing.
         """
-        rows = self._checked(X)
+        rows = self._checked_queries(X)
         return answer_probabilities(self._state.model, self._options(), rows)
 
     def to_predictor(self) -> Predictor:
@@ -260,7 +268,19 @@ class CondensedClassifier(CheckedPickle, ClassifierMixin, BaseEstimator):
             return self._state.label_ef
         raise ValueError(f'ef must be a positive integer, "auto" or None: {self.ef!r}.')
 
-    def _checked(self, X: Any) -> Any:
+    def _searched_rows(self) -> SearchedRows:
+        self._check_made()
+        model = self._state.model
+        training = replace(
+            model.training, node_of_row=np.arange(model.training.n_nodes)
+        )
+        index = WideSearch(model.index, max(self.ef_, ef_for(self._default_count())))
+        return SearchedRows(model.space, training, index, None)
+
+    def _default_count(self) -> int:
+        return self._state.model.problem.n_neighbors
+
+    def _checked_queries(self, X: Any) -> Any:
         self._check_made()
         return RowRules(self._state.n_features, self._state.names).many(X)
 

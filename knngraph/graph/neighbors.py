@@ -74,16 +74,20 @@ class Neighbors:
         return distance
 
 
-def all_but_self(found: np.ndarray, asking: np.ndarray) -> np.ndarray:
+def all_but_self(
+    found: np.ndarray, asking: np.ndarray, instead: int = -1
+) -> np.ndarray:
     """Mark the found neighbors that are not the asking point itself.
 
     By its number, never by its place: with an approximate search it may come second,
-    or not at all. Where it was missed, the farthest neighbor goes in its stead.
+    or not at all. Where it was missed, another goes in its stead.
 
     Parameters
     ----------
     found : ndarray of shape (n, k)
     asking : ndarray of shape (n,)
+    instead : int, default=-1
+        Place in the list of the neighbor that goes where the point was missed.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def all_but_self(found: np.ndarray, asking: np.ndarray) -> np.ndarray:
     [[True, False], [True, False]]
     """
     own = found == asking[:, None]
-    own[~own.any(axis=1), -1] = True
+    own[~own.any(axis=1), instead] = True
     return ~own
 
 

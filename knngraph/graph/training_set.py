@@ -102,6 +102,14 @@ class TrainingSet:
         row_of_node[self.node_of_row] = np.arange(self.n_rows)
         return row_of_node
 
+    def rows_by_node(self) -> np.ndarray:
+        """The rows in the order of their nodes, those of a node ascending."""
+        return self._rows_by_node
+
+    @cached_property
+    def _rows_by_node(self) -> np.ndarray:
+        return np.argsort(self.node_of_row, kind="stable")
+
     def node_weights(self) -> np.ndarray:
         """Weight of the rows on every node."""
         return self._node_weights

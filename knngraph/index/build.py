@@ -199,13 +199,13 @@ class WideSearch:
     ----------
     index : SearchIndex
     ef : int
-    recall : float
+    recall : float, default=nan
         Share of the exact neighbors that this `ef` finds, on a sample.
     """
 
     index: SearchIndex
     ef: int
-    recall: float
+    recall: float = np.nan
 
     @property
     def n_points(self) -> int:
