@@ -168,7 +168,7 @@ class KNNGraphTransformer(
     ...     LocalOutlierFactor(n_neighbors=20, metric="precomputed"),
     ... )
     >>> int((outliers.fit_predict(X) == -1).sum())
-    5
+    6
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
