@@ -92,7 +92,7 @@ def measure_knngraph(n_rows: int) -> dict[str, Any]:
     KNNGraphClassifier(**settings | {"ef_construction": 10}).fit(*mixture(20_000))
     X, y = mixture(n_rows)
     classifier, total, stages = fit_by_stage(X, y, **settings)
-    rows = classifier._present_model.rows
+    rows = classifier._model.rows
     points = rows.training.points
     checked = np.random.default_rng(1).choice(len(points), N_CHECKED, replace=False)
     lists = rows.neighbors.ids[:, :N_NEIGHBORS]

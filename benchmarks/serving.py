@@ -107,7 +107,7 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         random_state=0,
     ).fit(train, y[:-_QUERIES])
     plain = KNeighborsClassifier().fit(train, y[:-_QUERIES])
-    fitted = classifier._present_model
+    fitted = classifier._model
     in_order = train[fitted.training.row_of_node()]
     indexes = bare_indexes(in_order, fitted.settings.seed)
     bare = indexes.pop("hnswlib")

@@ -34,7 +34,7 @@ ANSWERS = {
 
 def bytes_by_part(model: KNNGraphClassifier) -> pd.DataFrame:
     """Bytes of the parts a distinct row: by the formula, and as they are."""
-    fitted = model._present_model
+    fitted = model._model
     points = fitted.training.points
     n_rows, d = points.shape
     lists = fitted.rows.neighbors

@@ -31,6 +31,7 @@ from knngraph.inference.answer import (
 from knngraph.inspection.explain import Explanation, StoredVotes, explain_answers
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
+from knngraph.learned import LearnedAttributes
 from knngraph.metric.place import place_training_rows
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
@@ -42,7 +43,6 @@ from knngraph.parameters import (
 from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
-from knngraph.updating.change import learned_attributes
 from knngraph.updating.estimator import UpdatableMixin
 from knngraph.validation import check_labels, validated
 
@@ -250,8 +250,10 @@ class KNNGraphClassifier(
     where lambda_j is small where the data is dense. Exact copies of a row share
     one node of the index, whose answer is the mean over the copies.
 
-    After `partial_fit` or `forget` every attribute is that of the rows there are,
-    computed when it is read.
+    Fit computes what answers of the given `inference` read, and nothing else: of the
+    other attributes, and of the probabilities, each is computed on first use and kept,
+    in a pickle too. After `partial_fit` or `forget` every attribute is that of the rows
+    there are.
 
     References
     ----------
@@ -501,15 +503,15 @@ class KNNGraphClassifier(
         model = self._query_model(options, probabilities=True)
         votes = StoredVotes(
             self.graph_,
-            self._present_model.stored,
-            self._present_model.settings.graph.self_weight,
+            self._model.stored,
+            self._model.settings.graph.self_weight,
         )
         return explain_answers(model, options, votes, self.classes_, X)
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
         """Training rows whose label their neighbors contradict most.
 
-        Every row, left out, has an adaptive answer since fit. First come the
+        Every row, left out, has an adaptive answer. First come the
         rows whose given class has the smallest share of that vote; where that is
         equal, those whose strongest other class has the largest; then the order
         of the rows. Nothing is changed: `relabeled_` stays what fit did.
@@ -536,7 +538,7 @@ class KNNGraphClassifier(
         [3, 60]
         """
         check_is_fitted(self)
-        model = self._present_model
+        model = self._model
         return rank_suspects(model.training, model.left_out, self.classes_, k=k)
 
     def to_predictor(self) -> "Predictor":
@@ -568,7 +570,7 @@ class KNNGraphClassifier(
             self.classes_,
             self.n_features_in_,
             getattr(self, "feature_names_in_", None),
-            self._present_model.label_ef,
+            self._model.label_ef,
         )
         return Predictor(state)
 
@@ -610,7 +612,7 @@ class KNNGraphClassifier(
             self.to_predictor(),
             tolerance,
             edited=edited,
-            row_of_node=self._present_model.training.row_of_node(),
+            row_of_node=self._model.training.row_of_node(),
             M=self.M,
             ef_construction=self.ef_construction,
             n_jobs=self.n_jobs,
@@ -620,7 +622,7 @@ class KNNGraphClassifier(
     def ef_(self) -> int:
         """`ef` of the search that the parameters ask for."""
         check_is_fitted(self)
-        model = self._present_model
+        model = self._model
         if self.inference == "adaptive":
             least = ef_for(model.settings.problem.n_neighbors)
             return max(least, self.ef) if isinstance(self.ef, Integral) else least
@@ -629,27 +631,6 @@ class KNNGraphClassifier(
         if self.inference == "cascade":
             return model.node_ef
         return model.label_ef if self.ef == "auto" else LOOKUP_EF[self._walk_now]
-
-    @property
-    def label_noise_(self) -> float:
-        """Share of wrong labels that the votes at queries assume."""
-        check_is_fitted(self)
-        reliability = self._present_model.reliability
-        return 0.0 if reliability is None else reliability.noise
-
-    @property
-    def query_nugget_(self) -> float:
-        """Nugget that is used at queries."""
-        check_is_fitted(self)
-        model = self._present_model
-        factor = 1.0 if model.reliability is None else model.reliability.nugget_factor
-        return float(factor * model.settings.problem.nugget)
-
-    @property
-    def lookup_agreement_(self) -> float:
-        """Share of held-out rows whose search finds the label of exact search."""
-        model = self._present_model
-        return model.rows.search_recall.agreement(model.stored.codes, self.ef_)
 
     @property
     def _walk_now(self) -> str:
@@ -749,10 +730,10 @@ class KNNGraphClassifier(
         )
 
     def _keep_model(self, model: FittedModel) -> None:
-        """Hold a fitted model in the place of an earlier one."""
+        """Hold a model in the place of an earlier one, with what answers read."""
+        model.learn_for(self.inference)
         self.metric_ = model.space.metric
-        self.__dict__.update(learned_attributes(model, self.classes_))
-        self.__dict__.pop("_change", None)  # of rows that came after an earlier fit
+        self._learned = LearnedAttributes(model, self.classes_)
         self._fitted_with = self._parameters_of_learning()
 
     def _options(self) -> PredictOptions:
@@ -768,7 +749,7 @@ class KNNGraphClassifier(
     def _query_model(
         self, options: PredictOptions, *, probabilities: bool = False
     ) -> QueryModel:
-        return self._present_model.query_model(
+        return self._model.query_model(
             options, self._walk_now, probabilities=probabilities
         )
 

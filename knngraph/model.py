@@ -1,10 +1,10 @@
 """The fitted model: its settings, its indexed rows, and what is learned from them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import RLock
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -132,6 +132,26 @@ class IndexedRows:
     out_of_fold: OutOfFold | None
     solved: Solved | None
 
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows."""
+        return self.training.n_rows
+
+
+class RowsToFind(Protocol):
+    """Indexed rows that are not searched yet: rows, and changes of them."""
+
+    @property
+    def space(self) -> Space:
+        """Map from the rows of the user to those of the index."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows that there will be."""
+
+    def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
+        """The rows with all changes."""
+
 
 class found_once(Generic[_Value]):
     """A property that is found on first use, by one thread, and kept.
@@ -184,37 +204,57 @@ class FittedModel:
     """Indexed rows and what is learned from them, each part found on first use.
 
     A lookup needs the stored labels, which need the graph. Adaptive inference needs
-    the leave-one-out estimates but no graph. A cascade and probabilities need all.
-    So after a change of the rows an answer learns no more than it reads. Any number
-    of threads may use it at once.
+    the leave-one-out estimates but no graph. A cascade and the probabilities of
+    stored labels need all. So fit, and an answer after a change of the rows, learn no
+    more than `inference` reads. Any number of threads may use it at once, and which
+    of them finds a part changes no bit of it.
 
     Parameters
     ----------
-    rows : IndexedRows
+    start : IndexedRows or RowsToFind
+        The rows, or those before a change, which is carried out on first use.
     settings : FitSettings
     n_threads : int, default=1
     verbose : int, default=0
     """
 
-    rows: IndexedRows
+    start: IndexedRows | RowsToFind
     settings: FitSettings
     n_threads: int = 1
     verbose: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lock", RLock())
+    lock: Any = field(init=False, repr=False, default_factory=RLock)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Neither the lock nor the number of threads belongs into a file.
-        return {**vars(self), "lock": None, "n_threads": 1, "verbose": 0}
+        # In one order, whichever part was found first.
+        found = {name: vars(self)[name] for name in PARTS if name in vars(self)}
+        rows = self.rows
+        if "graph" in found:
+            rows = replace(rows, solved=None)  # its place is taken by the graph
+        return {"start": rows, "settings": self.settings, **found}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=RLock())
+        # Neither a lock nor the number of threads belongs into a file.
+        vars(self).update(state, n_threads=1, verbose=0, lock=RLock())
+
+    def use_threads(self, n_threads: int) -> None:
+        """Find parts with so many threads from now on; no bit of them depends on it."""
+        vars(self)["n_threads"] = n_threads
+
+    @property
+    def rows(self) -> IndexedRows:
+        """The rows there are now."""
+        if not isinstance(self.start, IndexedRows):
+            with self.lock:
+                if not isinstance(self.start, IndexedRows):
+                    rows = self.start.carried_out(self.settings, self.n_threads)
+                    # The rows before the change would keep a second index.
+                    vars(self)["start"] = rows
+        return self.start  # type: ignore[return-value]
 
     @property
     def space(self) -> Space:
         """Map from the rows of the user to those of the index."""
-        return self.rows.space
+        return self.start.space
 
     @property
     def training(self) -> TrainingSet:
@@ -335,6 +375,12 @@ class FittedModel:
         )
         return StoredRule(rule, resolved, calibration)
 
+    def calibration(self, inference: str) -> Calibration:
+        """How votes become probabilities; adaptive ones need no stored votes."""
+        if inference == "adaptive":
+            return Calibration(self.left_out.exponent, 1.0, 1.0)
+        return self.stored_rule.calibration
+
     @property
     def query_bandwidth(self) -> float | None:
         """Bandwidth at queries in the units of the user; None where it is local."""
@@ -354,6 +400,16 @@ class FittedModel:
         ef = self.rows.search_recall.smallest_ef(None, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
+    def learn_for(self, inference: str) -> None:
+        """Find the parts that answers of an inference read."""
+        with self.lock:
+            if inference != "adaptive":
+                _ = self.stored
+            if inference != "lookup":
+                _ = self.problem, self.reliability
+            if inference == "cascade":
+                _ = self.stored_rule
+
     def query_model(
         self, options: PredictOptions, walk: str, *, probabilities: bool = False
     ) -> QueryModel:
@@ -365,7 +421,11 @@ class FittedModel:
         probabilities : bool, default=False
             Whether probabilities are computed, not only classes.
         """
+        self.use_threads(options.n_threads)
         lookup, index = options.inference == "lookup", self.rows.index
+        calibration = None
+        if probabilities:
+            calibration = self.calibration(options.inference)
         return QueryModel(
             space=self.space,
             training=self.training,
@@ -374,7 +434,7 @@ class FittedModel:
             stored=None if options.inference == "adaptive" else self.stored,
             reliability=None if lookup else self.reliability,
             rule=self.stored_rule.rule if options.inference == "cascade" else None,
-            calibration=self.stored_rule.calibration if probabilities else None,
+            calibration=calibration,
         )
 
     def learned_rows(self) -> IndexedRows:
@@ -382,3 +442,9 @@ class FittedModel:
         if "graph" not in vars(self) or self.rows.exact:
             return self.rows
         return replace(self.rows, solved=Solved.of(self.graph, self.training))
+
+
+# The parts that are found on first use, by the names they have in a model.
+PARTS = tuple(
+    name for name, value in vars(FittedModel).items() if isinstance(value, found_once)
+)

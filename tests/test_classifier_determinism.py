@@ -14,6 +14,7 @@ from scipy import sparse
 import knngraph.graph.full_support as full_support
 import knngraph.graph.representation as representation
 from knngraph import KNNGraphClassifier
+from knngraph.learned import LEARNED
 
 # How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -24,11 +25,12 @@ pytestmark = pytest.mark.filterwarnings(
 def fitted_values(model):
     """Public fitted attributes, sparse ones as their arrays."""
     values = {}
-    for name, value in vars(model).items():
-        if name.endswith("_") and not name.startswith("_"):
-            if sparse.issparse(value):
-                value = (value.data, value.indices, value.indptr)
-            values[name] = value
+    fitted = {name for name in vars(model) if name.endswith("_")}
+    for name in LEARNED | fitted:
+        value = getattr(model, name)
+        if sparse.issparse(value):
+            value = (value.data, value.indices, value.indptr)
+        values[name] = value
     return values
 
 

@@ -13,7 +13,8 @@ from sklearn.datasets import make_moons
 import knngraph.model as model_module
 from knngraph import KNNGraphClassifier
 from knngraph.inference.answer import PredictOptions
-from knngraph.model import FittedModel
+from knngraph.learned import LEARNED
+from knngraph.model import PARTS, FittedModel
 
 X, Y = make_moons(200, noise=0.3, random_state=0)
 
@@ -21,19 +22,12 @@ X, Y = make_moons(200, noise=0.3, random_state=0)
 @pytest.fixture
 def model():
     """A model of which nothing is found yet."""
-    fitted = KNNGraphClassifier(random_state=0).fit(X, Y)._present_model
+    fitted = KNNGraphClassifier(random_state=0).fit(X, Y)._model
     return FittedModel(fitted.rows, fitted.settings)
 
 
 def found(model):
-    return {name for name in vars(model) if name in PARTS}
-
-
-PARTS = {
-    name
-    for name, value in vars(FittedModel).items()
-    if isinstance(value, model_module.found_once)
-}
+    return set(vars(model)) & set(PARTS)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +35,9 @@ PARTS = {
     [
         ("lookup", False, {"graph", "stored"}),
         ("adaptive", False, {"problem", "left_out_neighbors", "left_out"}),
-        ("cascade", False, PARTS),
-        ("lookup", True, PARTS),
+        ("adaptive", True, {"problem", "left_out_neighbors", "left_out"}),
+        ("cascade", False, set(PARTS)),
+        ("lookup", True, set(PARTS)),
     ],
 )
 def test_an_answer_learns_no_more_than_it_reads(
@@ -52,6 +47,113 @@ def test_an_answer_learns_no_more_than_it_reads(
     options = PredictOptions(inference, 1, 1)
     model.query_model(options, "hnsw", probabilities=probabilities)
     assert found(model) == expected
+
+
+@pytest.mark.parametrize(
+    ("inference", "expected"),
+    [
+        ("lookup", {"graph", "stored"}),
+        ("adaptive", {"problem", "left_out_neighbors", "left_out"}),
+        ("cascade", set(PARTS)),
+    ],
+)
+def test_fit_pays_for_the_answers_of_its_inference(inference, expected):
+    classifier = KNNGraphClassifier(inference=inference, random_state=0).fit(X, Y)
+    assert found(classifier._model) == expected
+    classifier.predict(X)
+    assert found(classifier._model) == expected
+    assert classifier.loo_score_ > 0.8
+    assert classifier.graph_.shape == (200, 200)
+    assert found(classifier._model) >= {"left_out", "graph"}
+    classifier.set_params(inference="cascade").predict(X)
+    assert found(classifier._model) == set(PARTS)
+
+
+def bytes_by_attribute(classifier):
+    return {
+        name: pickle.dumps(getattr(classifier, name))
+        for name in sorted(LEARNED - {"graph_"})
+    }
+
+
+@pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
+def test_any_order_of_questions_finds_the_same_bytes(inference, random):
+    def fit():
+        return KNNGraphClassifier(inference=inference, random_state=0).fit(X, Y)
+
+    first = fit()
+    first.predict_proba(X)
+    expected, shares = bytes_by_attribute(first), first.predict_proba(X)
+    content = pickle.dumps(first)
+    for _ in range(3):
+        other = fit().set_params(n_jobs=3)
+        for name in random.permutation(sorted(LEARNED)):
+            getattr(other, name)
+        assert_array_equal(other.predict_proba(X), shares)
+        assert bytes_by_attribute(other) == expected
+        assert pickle.dumps(other.set_params(n_jobs=None)) == content
+
+
+def test_many_threads_read_an_attribute_once(monkeypatch):
+    calls = []
+    leave = model_module.leave_one_out
+
+    def count(*args, **kwargs):
+        calls.append(1)
+        return leave(*args, **kwargs)
+
+    monkeypatch.setattr(model_module, "leave_one_out", count)
+    classifier = KNNGraphClassifier(random_state=0).fit(X, Y)
+    assert not calls
+    start = Barrier(8)
+
+    def ask(number):
+        start.wait()
+        if number % 2:
+            return classifier.predict_proba(X)
+        return classifier.resolved_
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(ask, range(8)))
+    assert len(calls) == 1
+    assert all(answer is answers[0] for answer in answers[::2])
+    assert all((answer == answers[1]).all() for answer in answers[1::2])
+
+
+def test_what_is_found_is_in_the_pickle_and_nothing_else():
+    classifier = KNNGraphClassifier(random_state=0).fit(X, Y)
+    before = pickle.dumps(classifier)
+    classifier.predict(X)
+    assert classifier.graph_.nnz == classifier.n_neighbors_.sum()  # shown, not kept
+    assert pickle.dumps(classifier) == before
+    few = pickle.loads(before)
+    assert found(few._model) == {"graph", "stored"}
+    shares = classifier.predict_proba(X)
+    all_parts = pickle.loads(pickle.dumps(classifier))
+    assert found(all_parts._model) == set(PARTS)
+    for copy in (few, all_parts):
+        assert_array_equal(copy.predict_proba(X), shares)
+        assert copy.loo_score_ == classifier.loo_score_
+
+
+def test_looking_at_an_estimator_computes_nothing():
+    classifier = KNNGraphClassifier(random_state=0).fit(X, Y)
+    seen = dict(inspect.getmembers(classifier))
+    assert {"graph_", "labels_", "lookup_agreement_", "ef_"} <= seen.keys()
+    assert not {"loo_score_", "resolved_", "label_noise_"} & seen.keys()
+    assert found(classifier._model) == {"graph", "stored"}
+    adaptive = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, Y)
+    seen = dict(inspect.getmembers(adaptive))
+    assert {"loo_score_", "query_nugget_", "query_bandwidth_"} <= seen.keys()
+    assert not {"graph_", "lookup_agreement_"} & seen.keys()
+    assert not found(adaptive._model) & {"graph", "stored"}
+    assert "graph_" not in dir(KNNGraphClassifier())
+    assert not hasattr(KNNGraphClassifier(), "graph_")
+
+
+def test_every_learned_attribute_is_in_the_documentation():
+    for name in LEARNED:
+        assert f"    {name} : " in KNNGraphClassifier.__doc__
 
 
 def test_many_threads_find_a_part_once(model, monkeypatch):

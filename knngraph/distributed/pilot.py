@@ -188,7 +188,7 @@ def _fit(
 
 def read_pilot(fitted: Any) -> Shared:
     """All that the partitions need of a fitted classifier; nothing else looks in it."""
-    model = fitted._present_model
+    model = fitted._model
     training, settings, rule = model.training, model.settings, model.stored_rule
     reliability, exponent = model.reliability, 1.0
     if reliability is not None and reliability.noise > 0.0:
@@ -226,6 +226,6 @@ def read_pilot(fitted: Any) -> Shared:
 def _centroids(fitted: Any, n_centroids: int, seed: int) -> np.ndarray:
     from sklearn.cluster import KMeans
 
-    rows = fitted._present_model.training.points[: _ROWS_PER_CENTROID * n_centroids]
+    rows = fitted._model.training.points[: _ROWS_PER_CENTROID * n_centroids]
     means = KMeans(min(n_centroids, len(rows)), n_init=3, random_state=seed % 2**31)
     return means.fit(rows.astype(np.float64)).cluster_centers_.astype(np.float32)

@@ -1,13 +1,11 @@
 """Changes of the rows of a fitted model, carried out when the model is used."""
 
-from threading import RLock
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from knngraph.graph.changed_lists import change_neighbors
 from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
-from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.training_set import row_hashes
 from knngraph.index.build import (
     HELD_OUT,
@@ -29,147 +27,53 @@ REBUILD_SHARE = 0.25
 # only): that then costs less than comparing all old nodes with all new ones.
 _SEARCH_ALL_SHARE = 0.125
 
-# What `learned_attributes` gives, by the names it has on the estimator.
-LEARNED = frozenset(
-    {
-        "graph_",
-        "n_neighbors_",
-        "density_",
-        "lambda_max_",
-        "penalty_",
-        "bandwidth_",
-        "query_bandwidth_",
-        "label_distribution_",
-        "labels_",
-        "margin_",
-        "relabeled_",
-        "optimality_gap_",
-        "objective_path_",
-        "n_iter_",
-        "loo_score_",
-        "resolved_",
-        "_model",
-    }
-)
 
-
-def learned_attributes(model: FittedModel, classes: np.ndarray) -> dict[str, Any]:
-    """Everything that is learned from the rows of a model.
-
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    dict
-        A value for every name in `LEARNED`.
-    """
-    training, learned = model.training, model.graph
-    pair, problem = training.pair_of_row, learned.problem
-    representation, consensus = learned.representation, learned.consensus
-    graph = graph_over_rows(training, representation.weights)
-    lambda_max = representation.lambda_max[pair]
-    return {
-        "graph_": graph,
-        "n_neighbors_": np.diff(graph.indptr),
-        "density_": problem.density[pair],
-        "lambda_max_": lambda_max,
-        "penalty_": problem.fractions[pair] * lambda_max,
-        "bandwidth_": problem.kernel.sigma * model.space.scale,
-        "query_bandwidth_": model.query_bandwidth,
-        "label_distribution_": consensus.distribution[pair],
-        "labels_": classes[consensus.codes[pair]],
-        "margin_": consensus.margin[pair],
-        "relabeled_": np.flatnonzero(consensus.codes[pair] != training.codes),
-        "optimality_gap_": representation.gaps[pair],
-        "objective_path_": representation.objective_path,
-        "n_iter_": max(1, int(representation.n_iter.max())),
-        "loo_score_": model.left_out.score,
-        "resolved_": model.stored_rule.resolved[pair],
-        "_model": model,
-    }
-
-
+@dataclass(frozen=True)
 class Change:
-    """Rows, the changes that are pending, and the model that results.
+    """Rows, and changes of them that are pending.
 
     Rows that come or go are noted; nothing is searched before the model is used.
     Many small changes in a row cost one search and one copy of the index.
 
     Parameters
     ----------
-    rows : IndexedRows
+    before : IndexedRows
     pending : PendingRows
-    settings : FitSettings
-    n_threads : int
-
-    Attributes
-    ----------
-    settings : FitSettings
-    space : Space
-    n_rows : int
-        Number of rows after the change.
     """
 
-    def __init__(
-        self,
-        rows: IndexedRows,
-        pending: PendingRows,
-        settings: FitSettings,
-        n_threads: int,
-    ) -> None:
-        self.settings = settings
-        self.space: Space = rows.space
-        self.n_rows = pending.n_rows
-        self._start: tuple[IndexedRows, PendingRows] | None = (rows, pending)
-        self._n_threads = n_threads
-        self._model: FittedModel | None = None
-        self._attributes: dict[str, Any] | None = None
-        self._lock = RLock()
+    before: IndexedRows
+    pending: PendingRows
 
     @classmethod
-    def of_model(cls, model: FittedModel, n_threads: int) -> "Change":
-        """No change yet."""
-        rows = model.learned_rows()
-        pending = PendingRows(np.arange(rows.training.n_rows))
-        return cls(rows, pending, model.settings, n_threads)
+    def of_model(cls, model: FittedModel) -> "Change":
+        """No change yet, or those that are pending already."""
+        with model.lock:
+            if isinstance(model.start, Change):
+                return model.start
+            rows = model.learned_rows()
+        return cls(rows, PendingRows(np.arange(rows.n_rows)))
 
     @property
-    def model(self) -> FittedModel:
-        """The model of the rows there are after the change."""
-        with self._lock:
-            if self._model is None:
-                assert self._start is not None
-                rows = search_changes(*self._start, self.settings, self._n_threads)
-                self._model = FittedModel(rows, self.settings, self._n_threads)
-                # The rows before the change would keep a second index.
-                self._start = None
-            return self._model
+    def space(self) -> Space:
+        """Map from the rows of the user to those of the index."""
+        return self.before.space
 
-    def attributes(self, classes: np.ndarray) -> dict[str, Any]:
-        """Fitted attributes of the rows there are after the change."""
-        with self._lock:
-            if self._attributes is None:
-                self._attributes = learned_attributes(self.model, classes)
-            return self._attributes
+    @property
+    def n_rows(self) -> int:
+        """Number of rows after the change."""
+        return self.pending.n_rows
 
-    def added(self, rows: np.ndarray, codes: np.ndarray, n_threads: int) -> "Change":
+    def added(self, rows: np.ndarray, codes: np.ndarray) -> "Change":
         """This change, followed by additional rows."""
-        start, pending = self._from_here()
-        return Change(start, pending.added(rows, codes), self.settings, n_threads)
+        return replace(self, pending=self.pending.added(rows, codes))
 
-    def removed(self, indices: np.ndarray, n_threads: int) -> "Change":
+    def removed(self, indices: np.ndarray) -> "Change":
         """This change, followed by the removal of rows."""
-        start, pending = self._from_here()
-        return Change(start, pending.removed(indices), self.settings, n_threads)
+        return replace(self, pending=self.pending.removed(indices))
 
-    def _from_here(self) -> tuple[IndexedRows, PendingRows]:
-        start = self._start
-        if start is not None:
-            return start
-        rows = self.model.learned_rows()
-        return rows, PendingRows(np.arange(rows.training.n_rows))
+    def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
+        """The rows with all changes."""
+        return search_changes(self.before, self.pending, settings, n_threads)
 
 
 def search_changes(

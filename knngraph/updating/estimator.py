@@ -1,4 +1,4 @@
-"""`partial_fit` and `forget`, and the fitted attributes that follow the rows."""
+"""`partial_fit` and `forget`."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.fitting import all_or_nothing
+from knngraph.learned import LearnedAttributes, ShowsLearned
 from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.updating.arguments import (
@@ -16,16 +17,15 @@ from knngraph.updating.arguments import (
     codes_of_labels,
     warn_of_far_rows,
 )
-from knngraph.updating.change import LEARNED, Change
+from knngraph.updating.change import Change
 from knngraph.validation import check_classes, check_labels, validated
 
 
-class UpdatableMixin:
+class UpdatableMixin(ShowsLearned):
     """`partial_fit` and `forget` for an estimator that fits `_fit_codes`.
 
-    After a change the estimator holds a `Change` in the place of its learned
-    attributes; the first access to one of them carries it out. The estimator is
-    never seen half changed: its state is exchanged in one assignment.
+    After a change the estimator holds a model whose rows are found on first use. It
+    is never seen half changed: the model is exchanged in one assignment.
     """
 
     # Parameters that may differ from those of the fit.
@@ -67,7 +67,7 @@ class UpdatableMixin:
         >>> classifier.partial_fit(X[75:], y[75:]).predict(X[[0, 70, 140]])
         array([0, 1, 2])
         """
-        if not self._has_rows():
+        if "_learned" not in vars(self):
             return self._first_rows(X, y, classes)
         X, y = validated(self, X, y, reset=False, accept_sparse="csr", dtype="numeric")
         check_labels(y)
@@ -82,8 +82,8 @@ class UpdatableMixin:
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
         rows = change.space.map_rows(X)
-        warn_of_far_rows(rows, change.settings)
-        self._note(change.added(rows, codes, count_threads(self.n_jobs)))
+        warn_of_far_rows(rows, self._model.settings)
+        self._note(change.added(rows, codes))
         return self
 
     def forget(self, indices: Any) -> Any:
@@ -121,40 +121,8 @@ class UpdatableMixin:
         change = self._change_so_far()
         rows = checked_indices(indices, change.n_rows)
         if len(rows):
-            self._note(change.removed(rows, count_threads(self.n_jobs)))
+            self._note(change.removed(rows))
         return self
-
-    def __getattr__(self, name: str) -> Any:
-        state = vars(self)
-        change = state.get("_change")
-        if name in LEARNED and change is not None:
-            if name == "query_bandwidth_":  # needs no graph
-                return change.model.query_bandwidth
-            learned = change.attributes(self.classes_)
-            if vars(self).get("_change") is change:  # no rows came meanwhile
-                rest = {key: v for key, v in state.items() if key != "_change"}
-                self.__dict__ = rest | learned
-            return learned[name]
-        if name in state:  # another thread has just set it
-            return state[name]
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}"
-        )
-
-    def __getstate__(self) -> Any:
-        # A copy or a file holds learned attributes, not a pending change.
-        if "_change" in vars(self):
-            _ = self.graph_
-        return super().__getstate__()
-
-    @property
-    def _present_model(self) -> FittedModel:
-        """The model of the rows there are; its parts are found on first use."""
-        change = vars(self).get("_change")
-        return self._model if change is None else change.model
-
-    def _has_rows(self) -> bool:
-        return "_change" in vars(self) or "_model" in vars(self)
 
     def _first_rows(self, X: Any, y: Any, classes: Any) -> Any:
         if classes is None:
@@ -172,14 +140,12 @@ class UpdatableMixin:
 
     def _change_so_far(self) -> Change:
         check_same_parameters(self._fitted_with, self._parameters_of_learning())
-        change = vars(self).get("_change")
-        if change is not None:
-            return change
-        return Change.of_model(self._model, count_threads(self.n_jobs))
+        return Change.of_model(self._model)
 
     def _note(self, change: Change) -> None:
-        kept = {key: v for key, v in vars(self).items() if key not in LEARNED}
-        self.__dict__ = kept | {"_change": change}
+        n_threads = count_threads(self.n_jobs)
+        model = FittedModel(change, self._model.settings, n_threads, self.verbose)
+        self._learned = LearnedAttributes(model, self.classes_)
 
     def _parameters_of_learning(self) -> dict[str, Any]:
         parameters = self.get_params(deep=False)

@@ -152,9 +152,8 @@ def test_votes_that_differ_in_the_last_digit(digits, monkeypatch):
     close = np.array([np.nextafter(0.5, 0.0), 0.5])
     monkeypatch.setattr(answer, "candidate_votes", lambda _, ids, *a, **k: close[None])
     # This exponent makes both shares one number.
-    found = model._model.stored_rule
-    flat = replace(found.calibration, adaptive=0.1)
-    vars(model._model)["stored_rule"] = replace(found, calibration=flat)
+    flat = replace(model._model.left_out, exponent=0.1)
+    vars(model._model)["left_out"] = flat
     assert np.ptp(sharpen(close[None], 0.1)) == 0.0
     assert model.predict(X[:1]).tolist() == [1]
     assert model.predict_proba(X[:1]).argmax() == 1

@@ -170,7 +170,7 @@ def switched(model, **params):
     """The same fitted state, read otherwise."""
     other = clone(model).set_params(**params)
     other.__dict__.update({k: v for k, v in vars(model).items() if k.endswith("_")})
-    other._model = model._model
+    other._learned = model._learned
     return other
 
 

@@ -37,10 +37,10 @@ def test_the_score_of_left_out_rows_is_that_of_new_rows(inference):
     adaptive = model.set_params(inference="adaptive").score(X[test], y[test])
     # Under the map itself a left-out row would look far better than a new one.
     assert abs(model.loo_score_ - adaptive) < 0.08
-    rows = model._present_model.rows
+    rows = model._model.rows
     assert_array_equal(np.unique(rows.out_of_fold.fold_of_pair), [0, 1, 2])
-    nearest = model._present_model.training.pair_code[rows.neighbors.ids[:, 0]]
-    assert (nearest == model._present_model.training.pair_code).mean() > adaptive + 0.1
+    nearest = model._model.training.pair_code[rows.neighbors.ids[:, 0]]
+    assert (nearest == model._model.training.pair_code).mean() > adaptive + 0.1
 
 
 def test_lists_are_those_under_the_map_of_the_fold():
@@ -49,7 +49,7 @@ def test_lists_are_those_under_the_map_of_the_fold():
     _, plain, _ = place_training_rows(X, y, 2, "euclidean", seed=1)
     rows, codes = sample_pairs(plain, 2000)
     model = fresh("learned").fit(X, y)
-    neighbors = model._present_model.rows.neighbors
+    neighbors = model._model.rows.neighbors
     lists = out_of_fold.neighbors(training, neighbors)
     row_of_pair, _ = plain.rows_of_pairs()
     for fitted, held_out in folds(codes):
@@ -72,7 +72,7 @@ def test_enough_unseen_rows_need_no_map_of_a_fold():
     assert len(out_of_fold.maps) == 0
     assert len(out_of_fold.honest_pairs()) == training.n_pairs - 1500
     model = fresh("learned").fit(X, y)
-    present = model._present_model
+    present = model._model
     assert present.left_out_neighbors is present.rows.neighbors
 
 
@@ -80,17 +80,17 @@ def test_enough_unseen_rows_need_no_map_of_a_fold():
 def test_without_a_map_all_rows_are_new(metric):
     X, y = overfitted(150)
     model = fresh(metric).fit(X, y)
-    assert model._present_model.rows.out_of_fold is None
-    assert len(model._present_model.honest_pairs) == 150
+    assert model._model.rows.out_of_fold is None
+    assert len(model._model.honest_pairs) == 150
 
 
 def test_folds_follow_the_rows_through_changes():
     X, y = overfitted(260)
     model = fresh("learned").fit(X[:150], y[:150])
-    before = model._present_model
+    before = model._model
     fold_of_row = before.rows.out_of_fold.fold_of_pair[before.training.pair_of_row]
     model.partial_fit(X[150:], y[150:]).forget(np.arange(20))
-    after = model._present_model
+    after = model._model
     fold_now = after.rows.out_of_fold.fold_of_pair[after.training.pair_of_row]
     assert_array_equal(fold_now[:130], fold_of_row[20:])
     assert (fold_now[130:] == -1).all()

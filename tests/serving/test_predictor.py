@@ -16,6 +16,7 @@ from sklearn.datasets import load_iris
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.index.exact import ExactIndex
+from knngraph.learned import LearnedAttributes
 from tests.serving.models import INFERENCES, fitted
 
 LABELS = {
@@ -73,7 +74,8 @@ def test_same_answers_on_an_exact_index(inference, tmp_path):
     model = classifier._model
     classifier.set_params(walk="hnsw")  # medoids are of a graph
     index = ExactIndex(model.training.points)
-    classifier._model = replace(model, rows=replace(model.rows, index=index))
+    exact = replace(model, start=replace(model.rows, index=index))
+    classifier._learned = LearnedAttributes(exact, classifier.classes_)
     check_same(classifier, classifier.to_predictor(), queries)
     classifier.to_predictor().save(tmp_path / "model")
     check_same(classifier, load_predictor(tmp_path / "model"), queries)

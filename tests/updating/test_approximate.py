@@ -56,10 +56,7 @@ def test_accuracy_is_that_of_a_fit():
     loo, agreement = [], []
     for seed in range(N_SEEDS):
         streamed, fresh, queries, answers = streamed_and_fresh(seed)
-        assert (
-            streamed._present_model.rows.index.n_places
-            > streamed._present_model.rows.index.n_points
-        )
+        assert streamed._model.rows.index.n_places > streamed._model.rows.index.n_points
         for inference in INFERENCES:
             given = streamed.set_params(inference=inference).predict(queries)
             expected = fresh.set_params(inference=inference).predict(queries)
@@ -110,8 +107,8 @@ def test_memory_does_not_creep_over_cycles():
     # Python sees its own memory and that of numpy; 300 rows are some 200 kB.
     assert after - before < 400_000
     # The graph of hnswlib has room for the rows, the removed and some growth.
-    assert model._present_model.rows.index.n_places < 300 / 0.75 + 20
-    assert model._present_model.rows.index.n_bytes < 2 * len(X) * (4 * 4 + 300)
+    assert model._model.rows.index.n_places < 300 / 0.75 + 20
+    assert model._model.rows.index.n_bytes < 2 * len(X) * (4 * 4 + 300)
 
 
 def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
@@ -141,6 +138,6 @@ def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
             seen.operation.append(cycle)
             seen.resident.append(process.memory_info().rss)
     assert model.graph_.shape == (n_rows, n_rows)
-    assert model._present_model.rows.index.n_places < n_rows / 0.75 + 20
+    assert model._model.rows.index.n_places < n_rows / 0.75 + 20
     assert seen.growth() < GROWTH_LIMIT, seen.resident
     tried["cycles of adding and forgetting: the process does not grow"] += 1000

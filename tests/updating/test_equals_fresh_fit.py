@@ -213,10 +213,10 @@ def test_exact_and_local_support_change_places(monkeypatch):
     more = draw_rows(random, 60)
     model.partial_fit(*more)
     rows.add(*more)
-    assert not model._present_model.rows.exact
+    assert not model._model.rows.exact
     model.forget(np.arange(50))
     rows.forget(np.arange(50))
-    assert model._present_model.rows.exact
+    assert model._model.rows.exact
     fresh = fit_anew(model, rows.X, rows.y)
     assert_same_attributes(model, fresh)
     assert_same_answers(model, fresh, queries)

@@ -101,8 +101,7 @@ def test_no_search_ends_at_a_forgotten_row(inference, ef):
     model = classifier(inference=inference, ef=ef, support="local").fit(X, y)
     model.forget(np.arange(80))
     assert (
-        model._present_model.rows.index.n_places
-        > model._present_model.rows.index.n_points
+        model._model.rows.index.n_places > model._model.rows.index.n_points
     )  # marked only
     queries = np.concatenate([X, random.normal(size=(200, 3))])
     assert set(model.predict(queries)) == {"stays"}
@@ -116,9 +115,9 @@ def test_the_index_is_built_anew_from_the_documented_share_on(blobs):
     model = classifier().fit(X, y)
     few = int(REBUILD_SHARE * len(y))
     model.forget(np.arange(few))
-    assert model._present_model.rows.index.n_places == len(y)
+    assert model._model.rows.index.n_places == len(y)
     model.forget(0)
-    assert model._present_model.rows.index.n_places == len(y) - few - 1
+    assert model._model.rows.index.n_places == len(y) - few - 1
     assert_same_answers(model, classifier().fit(X, y).forget(np.arange(few + 1)), X)
 
 

@@ -13,6 +13,7 @@ from scipy import sparse
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.exceptions import RefitWarning
 from knngraph.graph import solved as solved_module
+from knngraph.model import IndexedRows
 from knngraph.updating import change as change_module
 from tests.updating.fresh import INFERENCES, WIDE, assert_same_answers, fit_anew
 
@@ -130,7 +131,7 @@ def test_many_small_calls_are_searched_once(blobs, monkeypatch):
 def test_an_answer_learns_no_more_than_it_reads(blobs):
     X, y = blobs
     model = classifier(inference="adaptive").fit(X, y).partial_fit(X[:9] + 0.1, y[:9])
-    found = vars(model._present_model)
+    found = vars(model._model)
     model.predict(X)
     assert "left_out" in found  # the reliability of the labels
     assert "graph" not in found
@@ -145,7 +146,7 @@ def test_a_lookup_leaves_no_row_out(blobs):
     X, y = blobs
     model = classifier().fit(X, y).partial_fit(X[:9] + 0.1, y[:9])
     model.predict(X)
-    found = vars(model._present_model)
+    found = vars(model._model)
     assert "stored" in found
     assert not found.keys() & {"left_out", "stored_rule", "problem"}
     model.predict_proba(X)
@@ -156,7 +157,7 @@ def test_plain_votes_leave_no_row_out(blobs):
     X, y = blobs
     model = classifier(inference="adaptive", vote="labels").fit(X, y)
     model.partial_fit(X[:9] + 0.1, y[:9]).predict(X)
-    found = vars(model._present_model)
+    found = vars(model._model)
     assert "problem" in found
     assert not found.keys() & {"left_out", "graph", "stored"}
 
@@ -298,7 +299,7 @@ def test_copies_survive_pending_changes(blobs):
     X, y = blobs
     model = classifier().fit(X[:150], y[:150]).partial_fit(X[150:], y[150:])
     loaded = pickle.loads(pickle.dumps(model))
-    assert "_change" not in vars(loaded)
+    assert isinstance(vars(loaded._model)["start"], IndexedRows)
     assert_same_answers(loaded, model, X)
     loaded.forget(0)
     assert loaded.labels_.shape == (len(y) - 1,)

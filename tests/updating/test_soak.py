@@ -24,7 +24,7 @@ def test_mixed_operations_are_answered_right_and_memory_stays(tried):
 
 
 def test_a_change_that_is_lost_is_found(monkeypatch):
-    monkeypatch.setattr(Change, "removed", lambda self, indices, n_threads: self)
+    monkeypatch.setattr(Change, "removed", lambda self, indices: self)
     assert Soak(seed=0).run(60).wrong > 0
 
 
