@@ -660,7 +660,7 @@ class KNNGraphClassifier(
 
     def _searched_rows(self) -> SearchedRows:
         check_is_fitted(self)
-        rows = self._present_model.rows
+        rows = self._model.rows
         index: SearchIndex = ExactIndex(rows.training.points)
         if not rows.exact:
             ef = ef_for(self._default_count())
@@ -670,7 +670,7 @@ class KNNGraphClassifier(
         return SearchedRows(rows.space, rows.training, index, rows.neighbors)
 
     def _default_count(self) -> int:
-        return self._present_model.settings.problem.n_neighbors
+        return self._model.settings.problem.n_neighbors
 
     def _checked_queries(self, X: Any) -> Any:
         check_is_fitted(self)
