@@ -89,6 +89,11 @@ def medoids(X: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
     return np.unique(np.concatenate(found))
 
 
+def starting_at(walk: MedoidSearch, rows: np.ndarray) -> MedoidSearch:
+    """The search that starts at the nearest of some rows."""
+    return replace(walk, centers=walk.points[:1], entries=rows.astype(np.int32)[None])
+
+
 def walks(
     X: np.ndarray, y: np.ndarray, queries: np.ndarray
 ) -> Iterator[tuple[str, Way]]:
@@ -122,12 +127,12 @@ def walks(
 
     for beam in (1, 2, 4, 8, 16):
         yield f'walk="medoids", ef={beam}', ended(walk, beam)
-    random = np.random.default_rng(SEED).permutation(len(X)).astype(np.int32)
+    random = np.random.default_rng(SEED).permutation(len(X))
     for count in (1, 16, 64, 128):
-        started = replace(walk, entries=np.sort(random[:count]))
+        started = starting_at(walk, np.sort(random[:count]))
         yield f"from {count} random rows, ef=2", ended(started, 2)
     for count in (64, 128):
-        started = replace(walk, entries=medoids(X, y, count).astype(np.int32))
+        started = starting_at(walk, medoids(X, y, count))
         yield f"from {count} medoids of the classes, ef=2", ended(started, 2)
 
     def of_three() -> np.ndarray:

@@ -259,7 +259,7 @@ def with_search(state: PredictorState, **changed):
 @pytest.mark.parametrize(
     ("name", "place", "value"),
     [("links", (0, 0), 600), ("links", (4, 1), -2), ("links", (597, 3), 2**30),
-     ("entries", (0,), -1), ("entries", (2,), 598)],
+     ("entries", (0, 0), -1), ("entries", (0, 2), 598), ("entries", (0, 2), -2)],
 )  # fmt: skip
 def test_a_file_with_a_search_beyond_its_arrays_is_refused(state, name, place, value):
     wrong = getattr(state.model.index, name).copy()
@@ -277,6 +277,11 @@ def test_a_file_with_a_search_beyond_its_arrays_is_refused(state, name, place, v
         lambda walk: {"links": walk.links.ravel()},
         lambda walk: {"links": np.array(0, dtype=np.int32)},
         lambda walk: {"entries": walk.entries[:0]},
+        lambda walk: {"entries": walk.entries[:, :0]},
+        lambda walk: {"entries": walk.entries[0]},
+        lambda walk: {"centers": walk.centers[:0]},
+        lambda walk: {"centers": walk.centers[:, :-1]},
+        lambda walk: {"centers": walk.centers.astype(np.float64)},
         lambda walk: {"entries": walk.entries.astype(np.int64)},
         lambda walk: {"entries": np.array(0, dtype=np.int32)},
         lambda walk: {"deleted": walk.deleted[:, :-1]},

@@ -89,6 +89,34 @@ def put_in(nearest, size, key):
 
 
 @compiled_part
+def nearest_entry(centers, entries, entry_points, query):
+    """Where among the entries the nearest is of the two nearest groups."""
+    n_groups, most = entries.shape
+    first, second = 0, 0
+    if n_groups > 1:
+        least, next_least = np.float32(np.inf), np.float32(np.inf)
+        for group in range(n_groups):
+            squared = squared_distance(centers, group, query)
+            if squared < least:
+                second, next_least = first, least
+                first, least = group, squared
+            elif squared < next_least:
+                second, next_least = group, squared
+    start = first * most
+    least = squared_distance(entry_points, start, query)
+    for group in (first, second):
+        for place in range(most):
+            if entries[group, place] < 0:
+                break
+            squared = squared_distance(entry_points, group * most + place, query)
+            if squared < least:
+                start, least = group * most + place, squared
+        if n_groups == 1:
+            break
+    return start, least
+
+
+@compiled_part
 def agree(nearest, size, n_agree, stored, node_classes):
     """Whether the first points of a list have the class stored on the nearest."""
     n_agreed = 0
@@ -111,6 +139,7 @@ def agree(nearest, size, n_agree, stored, node_classes):
 def search_queries(
     points,
     links,
+    centers,
     entries,
     entry_points,
     deleted,
@@ -126,16 +155,19 @@ def search_queries(
     squared,
     agreed,
 ):
-    """Search for every query from the nearest of several entries.
+    """Search for every query from the nearest entry of the two nearest groups.
 
     Parameters
     ----------
     points : ndarray of shape (n_points, n_features), float32
     links : ndarray of shape (n_points + n_deleted, most), int32
         Places that every place leads to; -1 ends a row early.
-    entries : ndarray of shape (n_entries,), int32
-        Places where a search may start.
-    entry_points : ndarray of shape (n_entries, n_features), float32
+    centers : ndarray of shape (n_groups, n_features), float32
+        Means of the groups of entries; not read where there is one.
+    entries : ndarray of shape (n_groups, most), int32
+        Places where a search may start; -1 ends a group early.
+    entry_points : ndarray of shape (n_groups * most, n_features), float32
+        In the order of the entries; not read where there is none.
     deleted : ndarray of shape (n_deleted, n_features), float32
         Deleted points, at the places after the others: expanded, and never found.
     queries : ndarray of shape (n_queries, n_features), float32
@@ -170,20 +202,16 @@ def search_queries(
     while n_spots < max(32 * ef, 4 * links.shape[1] + 8):
         n_spots *= 2
     met, marks = empty_table(n_spots)
-    room = max(links.shape[1], entries.shape[0])
-    ahead = np.empty(room, dtype=np.int64)
-    distances = np.empty(room, dtype=np.float32)
+    ahead = np.empty(links.shape[1], dtype=np.int64)
+    distances = np.empty(links.shape[1], dtype=np.float32)
     for q in range(queries.shape[0]):
         query = queries[q]
-        start = 0
-        for e in range(entries.shape[0]):
-            distances[e] = squared_distance(entry_points, e, query)
-            if distances[e] < distances[start]:
-                start = e
-        nearest[0] = key_of(entries[start], distances[start])
+        start, least = nearest_entry(centers, entries, entry_points, query)
+        start = entries[start // entries.shape[1], start % entries.shape[1]]
+        nearest[0] = key_of(start, least)
         size, n_found, next_up, n_met = 1, 1, 0, 1
         mark = 2 * q
-        is_new(met, marks, mark, entries[start])
+        is_new(met, marks, mark, start)
         agreed[q] = False
         may_end = n_agree > 0
         width = min(early_ef, ef) if may_end else ef

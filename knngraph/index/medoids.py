@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,20 @@ import numpy as np
 from knngraph.distances import squared_distances
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
-from knngraph.parallel import map_chunks, one_blas_thread
+from knngraph.parallel import chunk_bounds, map_chunks, one_blas_thread
 
-# More entries take longer to measure than they shorten the search, up to a hundred
-# thousand points at least (`benchmarks/walks.py`).
+# Of few points. More take longer to measure than they shorten the search there
+# (`benchmarks/walks.py`).
 N_ENTRIES = 64
+# Many points have an entry for so many of them, in as many groups as a group has
+# entries, where these are as many as here at least.
+_POINTS_PER_ENTRY = 32
+_FEWEST_GROUPS, _MOST_GROUPS = 16, 64
 _QUERIES_PER_CHUNK = 256
-# Sampled points that entries are chosen from, and numbers that these may be.
-_SAMPLE, _SAMPLE_NUMBERS = 4096, 2**22
+# Sampled points that the entries of few points, or the groups, are chosen from; points
+# sampled for every entry of many; and numbers that both may be.
+_SAMPLE, _SAMPLED_PER_ENTRY = 4096, 8
+_SAMPLE_NUMBERS, _MANY_SAMPLE_NUMBERS = 2**22, 2**24
 _ROUNDS = 5
 # Deleted points are kept up to so many times `ef`.
 _SPARE_DELETED = 4
@@ -33,8 +40,8 @@ class MedoidSearch:
     """Approximate nearest points by a compiled search over the links of an HNSW graph.
 
     A search of hnswlib descends through thinner and thinner layers. This one reads
-    the lowest layer only and starts at the nearest of 64 medoids. From there both
-    keep the same `ef` nearest points, and end when all of them are expanded.
+    the lowest layer only and starts at a near medoid; see `choose_entries`. From there
+    both keep the same `ef` nearest points, and end when all of them are expanded.
 
     Parameters
     ----------
@@ -44,8 +51,11 @@ class MedoidSearch:
     links : ndarray of shape (n_points + n_deleted, 2 * M), int32
         Where the points and then the deleted points lead to, on the lowest layer; -1
         ends a row early.
-    entries : ndarray of shape (n_entries,), int32
-        Points that a search may start at.
+    centers : ndarray of shape (n_groups, n_features), float32
+        Means of groups of entries; not read where there is one group.
+    entries : ndarray of shape (n_groups, most), int32
+        Points that a search may start at: the nearest in the two groups whose centers
+        are nearest. -1 ends a group early, never before the first.
 
     Examples
     --------
@@ -63,6 +73,7 @@ class MedoidSearch:
     points: np.ndarray
     deleted: np.ndarray
     links: np.ndarray
+    centers: np.ndarray
     entries: np.ndarray
 
     @classmethod
@@ -82,7 +93,7 @@ class MedoidSearch:
         links = np.empty(targets.shape, dtype=np.int32)
         there = np.arange(targets.shape[1]) < counts[:, None]
         links[number] = np.where(there, number[np.where(there, targets, 0)], -1)
-        return cls(points, parts.vectors[removed], links, choose_entries(points))
+        return cls(points, parts.vectors[removed], links, *choose_entries(points))
 
     @property
     def n_points(self) -> int:
@@ -163,8 +174,9 @@ class MedoidSearch:
         arrays = (
             self.points,
             self.links,
+            self.centers,
             self.entries,
-            self.points[self.entries],
+            self.points[self.entries.ravel()],
             self.deleted,
         )
         return tuple(_read_only(array) for array in arrays)
@@ -217,8 +229,13 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def choose_entries(points: np.ndarray) -> np.ndarray:
-    """Points in the middle of 64 clusters of a sample.
+def choose_entries(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points in the middle of clusters of a sample, in groups.
+
+    Below some 8,000 points there is one group, of 64. With more points, entries
+    grow in proportion, up to 4,096: with too few, a search starts in another cluster
+    than that of its query, and may end there. As many groups as a group has entries
+    keep the distances few that are measured to find the nearest.
 
     Parameters
     ----------
@@ -226,31 +243,70 @@ def choose_entries(points: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_entries,), int32
-        Ascending. A few rounds of Lloyd's algorithm find the clusters; the sample
-        is every so many-th point, so that no seed is needed.
+    centers : ndarray of shape (n_groups, n_features), float32
+    entries : ndarray of shape (n_groups, most), int32
+        Ascending in every group; -1 ends it early. A few rounds of Lloyd's algorithm
+        find the groups, and the clusters in them; the sample is every so many-th
+        point, so that no seed is needed.
 
     Examples
     --------
     >>> import numpy as np
     >>> from knngraph.index.medoids import choose_entries
-    >>> choose_entries(np.array([[0.0], [1.0], [5.0]], dtype=np.float32)).tolist()
-    [0, 1, 2]
+    >>> centers, entries = choose_entries(np.array([[0.0], [1.0], [5.0]], np.float32))
+    >>> entries.tolist()
+    [[0, 1, 2]]
     """
-    n_sampled = min(_SAMPLE, max(4 * N_ENTRIES, _SAMPLE_NUMBERS // points.shape[1]))
-    sampled = np.arange(0, len(points), -(-len(points) // n_sampled), dtype=np.int32)
-    rows = points[sampled]
-    n_entries = min(N_ENTRIES, len(rows))
-    centers = rows[np.arange(n_entries) * len(rows) // n_entries].astype(np.float64)
+    n_points, n_features = points.shape
+    of_sample = _MANY_SAMPLE_NUMBERS // (_SAMPLED_PER_ENTRY * n_features)
+    n_groups = isqrt(min(n_points // _POINTS_PER_ENTRY, of_sample))
+    n_groups = min(n_groups, _MOST_GROUPS)
     with one_blas_thread():
-        for _ in range(_ROUNDS):
-            nearest_center = squared_distances(rows, centers).argmin(axis=1)
-            belongs = (nearest_center == np.arange(n_entries)[:, None]).astype(
-                np.float64
-            )
-            size = belongs.sum(axis=1)[:, None]
-            # An empty cluster stays where it is.
-            means = belongs @ rows.astype(np.float64) / np.maximum(size, 1.0)
-            centers = np.where(size > 0, means, centers)
-        middle = squared_distances(rows, centers).argmin(axis=0)
+        if n_groups < _FEWEST_GROUPS:
+            least = max(4 * N_ENTRIES, _SAMPLE_NUMBERS // n_features)
+            sampled = _sampled(n_points, min(_SAMPLE, least))
+            centers = np.zeros((1, n_features), dtype=np.float32)
+            return centers, _medoids(points, sampled, N_ENTRIES)[None]
+        sampled = _sampled(n_points, _SAMPLED_PER_ENTRY * n_groups**2)
+        few = points[sampled[:: -(-len(sampled) // _SAMPLE)]]
+        centers = _means(few, n_groups).astype(np.float32)
+        group = np.concatenate(
+            [
+                squared_distances(points[sampled[start:stop]], centers).argmin(axis=1)
+                for start, stop in chunk_bounds(len(sampled), _SAMPLE)
+            ]
+        )
+        entries = np.full((n_groups, n_groups), -1, dtype=np.int32)
+        for number in range(n_groups):
+            found = _medoids(points, sampled[group == number], n_groups)
+            entries[number, : len(found)] = found
+    there = entries[:, 0] >= 0
+    return centers[there], entries[there]
+
+
+def _sampled(n_points: int, n_sampled: int) -> np.ndarray:
+    """Every so many-th point, at most so many."""
+    return np.arange(0, n_points, -(-n_points // n_sampled), dtype=np.int32)
+
+
+def _medoids(points: np.ndarray, sampled: np.ndarray, count: int) -> np.ndarray:
+    """Sampled points nearest to the means of their clusters, ascending."""
+    if not len(sampled):
+        return sampled
+    rows = points[sampled]
+    middle = squared_distances(rows, _means(rows, count)).argmin(axis=0)
     return np.unique(sampled[middle])
+
+
+def _means(rows: np.ndarray, count: int) -> np.ndarray:
+    """Means of at most `count` clusters, by a few rounds of Lloyd's algorithm."""
+    count = min(count, len(rows))
+    centers = rows[np.arange(count) * len(rows) // count].astype(np.float64)
+    for _ in range(_ROUNDS):
+        nearest_center = squared_distances(rows, centers).argmin(axis=1)
+        belongs = (nearest_center == np.arange(count)[:, None]).astype(np.float64)
+        size = belongs.sum(axis=1)[:, None]
+        # An empty cluster stays where it is.
+        means = belongs @ rows.astype(np.float64) / np.maximum(size, 1.0)
+        centers = np.where(size > 0, means, centers)
+    return centers

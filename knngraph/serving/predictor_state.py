@@ -146,8 +146,13 @@ def _check_graph(walk: MedoidSearch, training: TrainingSet) -> None:
     _require(width > 0 and walk.links.min() >= -1, "a link is wild")
     _require(walk.links.max() < n_points + n_deleted, "a link is wild")
     _require(walk.entries.dtype == np.int32, "its entries are not int32")
-    _check_array(walk.entries, "entries", "i", (_length(walk.entries),))
-    _check_codes(walk.entries, n_points)
+    n_groups, most = _length(walk.entries), _length(walk.entries.T)
+    _check_array(walk.entries, "entries", "i", (n_groups, most))
+    _require(n_groups > 0 and most > 0, "it starts nowhere")
+    inside = walk.entries.min() >= -1 and walk.entries.max() < n_points
+    _require(bool(inside and walk.entries[:, 0].min() >= 0), "an entry is wild")
+    _require(walk.centers.dtype == np.float32, "its centers are not float32")
+    _check_array(walk.centers, "centers", "f", (n_groups, n_features))
 
 
 def _check_rule(rule: Any) -> None:

@@ -1,5 +1,7 @@
 """The search from medoids: its answers, deleted points, and what must not matter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -72,7 +74,8 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
 def test_a_search_on_a_line_stops_where_it_goes_up_again(ef, end):
     points = np.array([[0.0], [1.0], [3.0], [2.6]], dtype=np.float32)
     links = np.array([[1, -1], [0, 2], [1, 3], [2, -1]], dtype=np.int32)
-    search = MedoidSearch(points, points[:0], links, np.array([0], dtype=np.int32))
+    entries = np.array([[0]], dtype=np.int32)
+    search = MedoidSearch(points, points[:0], links, points[:1], entries)
     # From 0 over 1: row 2 is farther than row 1, so that an `ef` of 1 does not meet 3.
     ids, _ = search.nearest(np.array([[1.9]], dtype=np.float32), 1, ef=ef)
     assert ids.item() == end
@@ -110,9 +113,7 @@ def test_points_are_named_by_place_whatever_their_numbers(points, queries):
 
 def test_what_cannot_be_reached_is_found_by_brute_force(graph, points, queries):
     whole = graph.from_medoids(points)
-    torn = MedoidSearch(
-        points, whole.deleted, np.full_like(whole.links, -1), whole.entries
-    )
+    torn = replace(whole, links=np.full_like(whole.links, -1))
     exact, _ = ExactIndex(points).nearest(queries, 3)
     assert_array_equal(torn.nearest(queries, 3)[0], exact)
     assert torn.row_searcher(2)(queries[0])[0] == exact[0, 0]
@@ -137,14 +138,66 @@ def test_it_is_made_once_and_anew_after_a_change(points):
 
 
 def test_entries_are_in_the_middle_of_clusters(points):
-    entries = choose_entries(points)
-    assert len(entries) <= N_ENTRIES
-    assert_array_equal(entries, choose_entries(points.copy()))
-    to_entry, _ = ExactIndex(points[entries]).nearest(points, 1)[::-1]
-    first, _ = ExactIndex(points[: len(entries)]).nearest(points, 1)[::-1]
+    _, entries = choose_entries(points)
+    assert entries.shape[0] == 1
+    assert entries.shape[1] <= N_ENTRIES
+    assert_array_equal(entries, choose_entries(points.copy())[1])
+    to_entry, _ = ExactIndex(points[entries[0]]).nearest(points, 1)[::-1]
+    first, _ = ExactIndex(points[: entries.shape[1]]).nearest(points, 1)[::-1]
     assert to_entry.mean() < 0.8 * first.mean()
-    few = choose_entries(points[:10])
-    assert set(few.tolist()) <= set(range(10))
+    _, few = choose_entries(points[:10])
+    assert set(few[0].tolist()) <= set(range(10))
+
+
+def test_many_points_have_entries_in_groups(random):
+    points = random.normal(size=(20_000, 3)).astype(np.float32)
+    points[:9000] = points[0] + 1e-3 * points[:9000]  # a group that needs no more
+    centers, entries = choose_entries(points)
+    assert len(centers) == len(entries) == 25
+    assert entries.shape == (25, 25)
+    assert (entries[:, 0] >= 0).all()
+    there = entries >= 0
+    # -1 only ends a group, and no point is an entry twice.
+    assert (there[:, 1:] <= there[:, :-1]).all()
+    assert len(np.unique(entries[there])) == there.sum() > 500
+    # The entries of a group are near its center.
+    group = np.broadcast_to(np.arange(25)[:, None], entries.shape)[there]
+    nearest, _ = ExactIndex(centers).nearest(points[entries[there]], 1)
+    assert (nearest[:, 0] == group).mean() > 0.99
+    for again, first in zip(choose_entries(points.copy()), (centers, entries)):
+        assert_array_equal(again, first)
+    # Rows of many columns keep one group: sampling them would take long.
+    assert len(choose_entries(np.zeros((8192, 8200), np.float32))[0]) == 1
+
+
+def test_a_search_starts_in_the_two_nearest_groups():
+    points = np.array([[0], [9], [2], [-3], [20], [8]], dtype=np.float32)
+    nowhere = np.full((6, 1), -1, dtype=np.int32)
+    centers = np.array([[4], [-3], [20]], dtype=np.float32)
+    entries = np.array([[0, 1], [2, 3], [4, -1]], dtype=np.int32)
+    search = MedoidSearch(points, points[:0], nowhere, centers, entries)
+    queries = np.array([[1.8], [8.2], [-2.9], [30.0]], dtype=np.float32)
+    # Without links a search ends where it starts: 2 is in the second nearest group
+    # of the first query, and no group holds 8.
+    assert search.nearest(queries, 1, ef=1)[0].tolist() == [[2], [1], [3], [4]]
+
+
+def test_searches_among_many_clusters_start_in_the_right_one():
+    # With 64 starts alone one search in six ended in another cluster.
+    random = np.random.default_rng(0)
+    centers = 10.0 * random.normal(size=(1500, 12))
+    rows = np.repeat(centers, 21, axis=0) + random.normal(size=(31_500, 12))
+    rows = random.permutation(rows.astype(np.float32))
+    points, queries = rows[:30_000], rows[30_000:]
+    search = graph_of(points, M=6).from_medoids(points)
+    exact, _ = ExactIndex(points).nearest(queries, 1)
+    found, _ = search.nearest(queries, 1, ef=8)
+    _, few = choose_entries(points[:: -(-len(points) // 8000)])
+    before = replace(search, centers=search.centers[:1], entries=few)
+    found_before, _ = before.nearest(queries, 1, ef=8)
+    lost, lost_before = ((ids != exact).mean() for ids in (found, found_before))
+    print(lost, lost_before)
+    assert lost < 0.02
 
 
 @pytest.mark.parametrize("early_ef", [1, 8, 12, 16])
