@@ -183,21 +183,18 @@ def test_a_search_starts_in_the_two_nearest_groups():
 
 
 def test_searches_among_many_clusters_start_in_the_right_one():
-    # With 64 starts alone one search in six ended in another cluster.
+    # With 64 starts they missed 39.6 % and 2.7 %: many began in another cluster.
     random = np.random.default_rng(0)
-    centers = 10.0 * random.normal(size=(1500, 12))
-    rows = np.repeat(centers, 21, axis=0) + random.normal(size=(31_500, 12))
-    rows = random.permutation(rows.astype(np.float32))
-    points, queries = rows[:30_000], rows[30_000:]
-    search = graph_of(points, M=6).from_medoids(points)
+    centers = 10.0 * random.normal(size=(400, 32))
+    rows = np.repeat(centers, 53, axis=0)
+    rows = random.permutation((rows + random.normal(size=rows.shape)).astype("f4"))
+    points, queries = rows[:20_000], rows[20_000:21_000]
+    index = HNSWIndex(32, len(points), M=6, ef_construction=100)
+    index.add(points)
     exact, _ = ExactIndex(points).nearest(queries, 1)
-    found, _ = search.nearest(queries, 1, ef=8)
-    _, few = choose_entries(points[:: -(-len(points) // 8000)])
-    before = replace(search, centers=search.centers[:1], entries=few)
-    found_before, _ = before.nearest(queries, 1, ef=8)
-    lost, lost_before = ((ids != exact).mean() for ids in (found, found_before))
-    print(lost, lost_before)
-    assert lost < 0.02
+    for ef, share in ((2, 0.3), (16, 0.005)):
+        found, _ = index.from_medoids(points).nearest(queries, 1, ef=ef)
+        assert (found != exact).mean() < share
 
 
 @pytest.mark.parametrize("early_ef", [1, 8, 12, 16])
