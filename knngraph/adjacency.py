@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from knngraph.edges import graph_of_lists, in_order, symmetrized, with_own_entries
 from knngraph.exceptions import KNNGraphWarning
 from knngraph.graph.neighbors import Neighbors, nearest_others
+from knngraph.graph.precision import loses_digits
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.build import insert, with_enough_recall
 from knngraph.index.exact import ExactIndex
@@ -69,44 +70,46 @@ def search_rows(
     if random_state is not None:
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         build_threads = 1
-    space = fit_space(X, metric)
-    training = build_training_set(space.map_rows(X), codes, n_classes, seed)
-    points = training.points
-    if algorithm == "auto":
-        algorithm = "exact" if len(points) <= EXACT_LIMIT else "hnsw"
-    index: SearchIndex = ExactIndex(points)
-    recall = 1.0
-    if algorithm == "hnsw":
-        graph = HNSWIndex(
-            points.shape[1],
-            len(points),
-            M=_M,
-            ef_construction=_EF_CONSTRUCTION,
-            seed=seed,
-        )
-        with stage("building index", len(points), verbose) as building:
-            insert(graph, points, n_threads=build_threads, advance=building.advance)
-        wide = with_enough_recall(
-            graph, points, min(k + 1, len(points)), n_threads=n_threads
-        )
-        index, recall = wide, wide.recall
-        if recall < _TOO_LITTLE_RECALL:
-            warnings.warn(
-                f"The search finds {recall:.0%} of the nearest neighbors with its "
-                f'largest ef, {wide.ef}. algorithm="exact" finds all, in time '
-                "quadratic in the number of rows; fewer features (PCA) make the "
-                "search easier.",
-                KNNGraphWarning,
-                stacklevel=4,
+    for precision in ("single", "double"):
+        space = fit_space(X, metric, precision)
+        training = build_training_set(space.map_rows(X), codes, n_classes, seed)
+        points = training.points
+        index: SearchIndex = ExactIndex(points)
+        recall, wide = 1.0, None
+        many = algorithm == "auto" and len(points) > EXACT_LIMIT
+        if space.precision == "single" and (algorithm == "hnsw" or many):
+            graph = HNSWIndex(
+                points.shape[1],
+                len(points),
+                M=_M,
+                ef_construction=_EF_CONSTRUCTION,
+                seed=seed,
             )
-    with stage("searching neighbors", len(points), verbose) as searching:
-        neighbors = nearest_others(
-            index,
-            points,
-            training.node_weights(),
-            k,
-            n_threads=n_threads,
-            advance=searching.advance,
+            with stage("building index", len(points), verbose) as building:
+                insert(graph, points, n_threads=build_threads, advance=building.advance)
+            wide = with_enough_recall(
+                graph, points, min(k + 1, len(points)), n_threads=n_threads
+            )
+            index, recall = wide, wide.recall
+        with stage("searching neighbors", len(points), verbose) as searching:
+            neighbors = nearest_others(
+                index,
+                points,
+                training.node_weights(),
+                max(2, k),
+                n_threads=n_threads,
+                advance=searching.advance,
+            )
+        if not loses_digits(space, X, training, neighbors):
+            break
+    if wide is not None and recall < _TOO_LITTLE_RECALL:
+        warnings.warn(
+            f"The search finds {recall:.0%} of the nearest neighbors with its "
+            f'largest ef, {wide.ef}. algorithm="exact" finds all, in time '
+            "quadratic in the number of rows; fewer features (PCA) make the "
+            "search easier.",
+            KNNGraphWarning,
+            stacklevel=4,
         )
     return Searched(space, training, index, neighbors, recall)
 
@@ -194,8 +197,9 @@ def knn_adjacency(
 
     Notes
     -----
-    Rows are centered and then compared in single precision: distances have about
-    seven digits, and rows that agree in those digits are copies.
+    Rows are centered and then compared in single precision, where that finds the same
+    nearest rows: distances have about seven digits, and rows that agree in those digits
+    are copies. Elsewhere the search is exact, in double precision.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.neighbors import Neighbors, nearest_others
-from knngraph.graph.precision import check_precision
+from knngraph.graph.precision import loses_digits
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import LOOKUP_EF, WideSearch, build_index, walk_for
 from knngraph.index.exact import ExactIndex
@@ -190,6 +190,9 @@ class KNNGraphClassifier(
         distances.
     effective_metric_params_ : dict
         Their inverse covariance `VI` where the metric is learned, else empty.
+    precision_ : {"single", "double"}
+        Of the rows that are searched: "double", by an exact search, where single
+        precision finds other nearest rows.
     graph_ : CSR array of shape (n_samples, n_samples)
         Row j holds the weights of the learned neighbors of row j, never itself.
         `kneighbors_graph` gives the graph of the nearest rows.
@@ -371,35 +374,58 @@ class KNNGraphClassifier(
         n_threads = count_threads(self.n_jobs)
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
-        with stage("placing rows", X.shape[0], self.verbose) as placing:
-            space, training, out_of_fold = place_training_rows(
-                X, codes, len(classes), self.metric, seed=seed
-            )
-            placing.advance(X.shape[0])
-        index, search_recall = build_index(
-            training.points,
-            M=self.M,
-            ef_construction=self.ef_construction,
-            seed=seed,
-            walk=walk_for(self.walk),
-            n_threads=build_threads,
-            verbose=self.verbose,
-        )
-        exact = training.n_rows <= self._exact_up_to()
-        n_listed = max(self._neighbors_needed(), *scales)
-        with stage("searching neighbors", training.n_nodes, self.verbose) as searching:
-            neighbors = nearest_others(
-                ExactIndex(training.points) if exact else index,
+        n_listed = max(2, self._neighbors_needed(), *scales)
+        rows = self._indexed_rows(X, codes, n_listed, seed, n_threads, build_threads)
+        self._select(rows.training, rows.neighbors, rows.space, seed, n_threads)
+        settings = self._fit_settings(rows.space, rows.neighbors, n_listed, seed)
+        self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
+        self._warn_of_lost_searches()
+        return self
+
+    def _indexed_rows(
+        self,
+        X: Any,
+        codes: np.ndarray,
+        n_listed: int,
+        seed: int,
+        n_threads: int,
+        build_threads: int,
+    ) -> IndexedRows:
+        """Place, index and search the rows, in double precision where it is needed."""
+        for precision in ("single", "double"):
+            with stage("placing rows", X.shape[0], self.verbose) as placing:
+                space, training, out_of_fold = place_training_rows(
+                    X,
+                    codes,
+                    len(self.classes_),
+                    self.metric,
+                    seed=seed,
+                    precision=precision,
+                )
+                placing.advance(X.shape[0])
+            index, search_recall = build_index(
                 training.points,
-                training.node_weights(),
-                n_listed,
-                n_threads=n_threads,
-                advance=searching.advance,
+                M=self.M,
+                ef_construction=self.ef_construction,
+                seed=seed,
+                walk=walk_for(self.walk),
+                n_threads=build_threads,
+                verbose=self.verbose,
             )
-        check_precision(space, X, training, neighbors)
-        self._select(training, neighbors, space, seed, n_threads)
-        settings = self._fit_settings(space, neighbors, n_listed, seed)
-        rows = IndexedRows(
+            exact = training.n_rows <= self._exact_up_to()
+            searching = stage("searching neighbors", training.n_nodes, self.verbose)
+            with searching as searched:
+                neighbors = nearest_others(
+                    ExactIndex(training.points) if exact else index,
+                    training.points,
+                    training.node_weights(),
+                    n_listed,
+                    n_threads=n_threads,
+                    advance=searched.advance,
+                )
+            if not loses_digits(space, X, training, neighbors):
+                break
+        return IndexedRows(
             space,
             training,
             None,
@@ -410,9 +436,6 @@ class KNNGraphClassifier(
             out_of_fold,
             solved=None,
         )
-        self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
-        self._warn_of_lost_searches()
-        return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of every row.
@@ -733,6 +756,7 @@ class KNNGraphClassifier(
         """Hold a model in the place of an earlier one, with what answers read."""
         model.learn_for(self.inference)
         self.metric_ = model.space.metric
+        self.precision_ = model.space.precision
         self._learned = LearnedAttributes(model, self.classes_)
         self._fitted_with = self._parameters_of_learning()
 

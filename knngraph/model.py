@@ -14,7 +14,8 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
 from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import SearchRecall
+from knngraph.index.build import SearchRecall, index_for_walk
+from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
@@ -110,7 +111,7 @@ class IndexedRows:
     training : TrainingSet
     hashes : ndarray of shape (n_nodes,), uint64, or None
         Nodes are ordered by them; None until the first change of the rows.
-    index : HNSWIndex
+    index : HNSWIndex or ExactIndex
     search_recall : SearchRecall
     neighbors : Neighbors
     exact : bool
@@ -125,7 +126,7 @@ class IndexedRows:
     space: Space
     training: TrainingSet
     hashes: np.ndarray | None
-    index: HNSWIndex
+    index: HNSWIndex | ExactIndex
     search_recall: SearchRecall
     neighbors: Neighbors
     exact: bool
@@ -422,14 +423,14 @@ class FittedModel:
             Whether probabilities are computed, not only classes.
         """
         self.use_threads(options.n_threads)
-        lookup, index = options.inference == "lookup", self.rows.index
+        lookup = options.inference == "lookup"
         calibration = None
         if probabilities:
             calibration = self.calibration(options.inference)
         return QueryModel(
             space=self.space,
             training=self.training,
-            index=index if walk == "hnsw" else index.from_medoids(self.training.points),
+            index=index_for_walk(walk, self.rows.index, self.training.points),
             problem=self.settings.problem if lookup else self.problem,
             stored=None if options.inference == "adaptive" else self.stored,
             reliability=None if lookup else self.reliability,

@@ -1,20 +1,23 @@
-"""From the user's rows to the Euclidean float32 rows that everything else sees.
+"""From the user's rows to the Euclidean rows that everything else sees.
 
 The index holds single precision. Data far from the origin would lose its digits
 there, so rows are centered and scaled in double precision first. The scale is a
 power of two: it costs no accuracy and keeps squares of tiny or huge data inside
-the range of single precision.
+the range of single precision. Where single precision is not enough all the same
+(see `knngraph.graph.precision`), rows stay double and are not centered: they are
+compared by the digits that the user gave.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-# Largest dense float32 copy of sparse training rows that `fit` makes.
+# Largest dense copy of sparse training rows that `fit` makes.
 DENSE_BYTES_LIMIT = 4 * 2**30
-# Mapped coordinates stay below this, so that squared distances stay finite.
+# Mapped coordinates stay within these, so that squared distances stay finite.
 LARGEST_COORDINATE = 2.0**50
+LARGEST_IN_DOUBLE = 2.0**500
 # Squares of data of this size in binary orders are safe in single precision.
 _EXPONENT_LEFT_ALONE = 30
 _BLOCK_BYTES = 32 * 2**20
@@ -44,6 +47,8 @@ class Space:
         of the user.
     linear : ndarray of shape (n_features, n_features) or None
         With "learned", the map that follows.
+    precision : {"single", "double"}, default="single"
+        Of the mapped rows.
 
     Examples
     --------
@@ -59,6 +64,16 @@ class Space:
     center: np.ndarray | None
     scale: float
     linear: np.ndarray | None = None
+    precision: str = "single"
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the mapped rows, float32 or float64."""
+        return np.dtype(np.float32 if self.precision == "single" else np.float64)
+
+    def in_double(self) -> "Space":
+        """The same map with all digits of the user's rows."""
+        return replace(self, center=None, precision="double")
 
     def map_rows(self, X: Any) -> np.ndarray:
         """Map rows in blocks of bounded memory.
@@ -66,13 +81,14 @@ class Space:
         Parameters
         ----------
         X : ndarray or CSR of shape (n_rows, n_features)
-            Finite numbers.
+            Finite numbers. What is farther away than distances can hold is moved
+            to the largest coordinate.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_features), float32, C-contiguous
+        ndarray of shape (n_rows, n_features), of `dtype`, C-contiguous
         """
-        rows = np.empty(X.shape, dtype=np.float32)
+        rows = np.empty(X.shape, dtype=self.dtype)
         for start, stop in self.blocks(X):
             self.map_block(X[start:stop], out=rows[start:stop])
         return rows
@@ -87,34 +103,39 @@ class Space:
         """Map one block of rows; see `map_rows`."""
         dense = block.toarray() if is_sparse(block) else block
         if out is None:
-            out = np.empty(dense.shape, dtype=np.float32)
+            out = np.empty(dense.shape, dtype=self.dtype)
         step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
+        limit = LARGEST_COORDINATE if self.precision == "single" else LARGEST_IN_DOUBLE
         if self.center is not None and self.scale == 1.0 and self.linear is None:
-            allowed = self._subtract_center(dense, out, step)
+            within = self._subtract_center(dense, out, step, limit)
         else:
-            allowed = True
+            within = True
             for start in range(0, dense.shape[0], step):
                 piece, mapped = dense[start : start + step], out[start : start + step]
                 if self.metric == "cosine":
                     mapped[:] = _unit_rows(piece)
                 else:
                     self._map_piece(piece, mapped)
-                allowed &= _is_allowed(mapped)
-        if not allowed:
-            self._refuse(dense, out)
+                within &= _is_within(mapped, limit)
+        if not within:
+            np.clip(out, -limit, limit, out=out)
         return out
 
-    def _subtract_center(self, dense: np.ndarray, out: np.ndarray, step: int) -> bool:
+    def _subtract_center(
+        self, dense: np.ndarray, out: np.ndarray, step: int, limit: float
+    ) -> bool:
         # The difference of two float32 numbers is rounded once, just as it is
         # on its way through double precision.
-        single = self._single_precision_is_exact(dense.dtype)
+        single = out.dtype == np.float32 and self._single_precision_is_exact(
+            dense.dtype
+        )
         dtype = np.float32 if single else np.float64
         # One center for every row of a piece: the subtraction runs over the whole
         # piece at once, which is a third faster than row by row.
         centers = np.empty((min(step, dense.shape[0]), dense.shape[1]), dtype=dtype)
         centers[:] = self.center
         difference = np.empty_like(centers)
-        allowed = True
+        within = True
         with np.errstate(over="ignore"):
             for start in range(0, dense.shape[0], step):
                 piece, mapped = dense[start : start + step], out[start : start + step]
@@ -125,8 +146,8 @@ class Space:
                 np.subtract(piece, centers[: len(piece)], out=target)
                 if not single:
                     mapped[:] = target
-                allowed &= _is_allowed(mapped)  # while it is in the cache
-        return allowed
+                within &= _is_within(mapped, limit)  # while it is in the cache
+        return within
 
     def _map_piece(self, piece: np.ndarray, out: np.ndarray) -> None:
         with np.errstate(over="ignore"):
@@ -143,6 +164,8 @@ class Space:
         if self.center is not None:
             rows -= self.center
         rows *= 1.0 / self.scale
+        if not _is_within(rows, LARGEST_IN_DOUBLE):
+            np.clip(rows, -LARGEST_IN_DOUBLE, LARGEST_IN_DOUBLE, out=rows)
         project(rows, self.linear, out)
 
     def _single_precision_is_exact(self, dtype: np.dtype) -> bool:
@@ -152,48 +175,46 @@ class Space:
         with np.errstate(over="ignore"):  # what is infinite then is not exact
             return center is None or bool((center.astype(np.float32) == center).all())
 
-    def _refuse(self, dense: np.ndarray, mapped: np.ndarray) -> None:
-        if self.linear is not None:
-            # A learned map mixes the columns; the cause is the farthest entry.
-            mapped = dense if self.center is None else dense - self.center
-        row, column = np.unravel_index(np.argmax(np.abs(mapped)), mapped.shape)
-        value = dense[row, column].item()
-        raise ValueError(
-            f"X has {value!r} in column {column}, more than "
-            f"{LARGEST_COORDINATE:.0e} times the typical spread of the training "
-            "rows: distances to it cannot be held in single precision. Remove or "
-            "clip the value, or rescale the column."
-        )
 
-
-def fit_space(X: Any, metric: str) -> Space:
+def fit_space(X: Any, metric: str, precision: str = "single") -> Space:
     """Choose center and scale from the training rows.
 
     The center is the median of every column. The scale is one, unless the data
     is tiny or huge: then it is the power of two nearest to the median size of a
     centered row. Neither follows a few isolated rows. Sparse data keep their
-    zeros where they are.
+    zeros where they are, and data in double precision all digits.
 
     Parameters
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     metric : {"euclidean", "cosine"}
+    precision : {"single", "double"}, default="single"
+        Single precision becomes double where squared distances would leave its
+        range.
     """
     if is_sparse(X):
-        _check_dense_size(X)
+        _check_dense_size(X, 4 if precision == "single" else 8)
     if metric == "cosine":
-        return Space(metric, None, 1.0)
+        return Space(metric, None, 1.0, precision=precision)
+    if precision == "double":
+        return Space(
+            metric, None, power_of_two_near(row_sizes(X, None)), precision=precision
+        )
     center = None if is_sparse(X) else _column_medians(X)
-    return Space(metric, center, power_of_two_near(row_sizes(X, center)))
+    sizes = row_sizes(X, center)
+    scale = power_of_two_near(sizes)
+    if not sizes.max(initial=0.0) < LARGEST_COORDINATE * scale:
+        return fit_space(X, metric, "double")
+    return Space(metric, center, scale)
 
 
-def _check_dense_size(X: Any) -> None:
-    n_bytes = 4 * X.shape[0] * X.shape[1]
+def _check_dense_size(X: Any, n_bytes_each: int) -> None:
+    n_bytes = n_bytes_each * X.shape[0] * X.shape[1]
     if n_bytes > DENSE_BYTES_LIMIT:
         raise ValueError(
             f"Sparse X of shape {X.shape} would need {n_bytes / 2**30:.1f} GiB as "
-            "the dense float32 rows that the index holds; the limit is "
-            f"{DENSE_BYTES_LIMIT / 2**30:.0f} GiB. Reduce the number of columns "
+            f"the dense float{8 * n_bytes_each} rows that the index holds; the limit "
+            f"is {DENSE_BYTES_LIMIT / 2**30:.0f} GiB. Reduce the number of columns "
             "first, for example with sklearn.decomposition.TruncatedSVD in a "
             "Pipeline."
         )
@@ -218,9 +239,10 @@ def row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
     if is_sparse(X):
         return np.asarray(abs(X).max(axis=1).todense(), dtype=np.float64).ravel()
     sizes = np.empty(X.shape[0], dtype=np.float64)
+    zero = np.zeros(1) if center is None else center
     for start, stop in Space("euclidean", center, 1.0).blocks(X):
         with np.errstate(over="ignore"):
-            sizes[start:stop] = np.abs(X[start:stop] - center).max(axis=1)
+            sizes[start:stop] = np.abs(X[start:stop] - zero).max(axis=1)
     return sizes
 
 
@@ -237,11 +259,9 @@ def power_of_two_near(sizes: np.ndarray) -> float:
     return float(np.ldexp(1.0, min(max(exponent, -1000), 1000)))
 
 
-def _is_allowed(mapped: np.ndarray) -> bool:
-    """Whether distances to mapped rows stay finite; not so for NaN either."""
-    return not mapped.size or bool(
-        mapped.max() < LARGEST_COORDINATE and mapped.min() > -LARGEST_COORDINATE
-    )
+def _is_within(mapped: np.ndarray, limit: float) -> bool:
+    """Whether no coordinate is farther out."""
+    return not mapped.size or bool(mapped.max() < limit and mapped.min() > -limit)
 
 
 def _unit_rows(dense: np.ndarray) -> np.ndarray:

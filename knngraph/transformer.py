@@ -35,7 +35,6 @@ from knngraph.graph.learn import (
     graph_over_rows,
     learn_graph,
 )
-from knngraph.graph.precision import check_precision
 from knngraph.graph.representation import Problem, represent_new_rows
 from knngraph.kneighbors import (
     KNeighborsInterface,
@@ -232,13 +231,6 @@ class KNNGraphTransformer(
                 n_jobs=self.n_jobs,
                 random_state=self.random_state,
                 verbose=self.verbose,
-            )
-            check_precision(
-                self._searched.space,
-                X,
-                self._searched.training,
-                self._searched.neighbors,
-                labeled=False,
             )
             graph = self._learned_graph() if learned else self._nearest_graph()
             if self.symmetrize is not None:

@@ -1,12 +1,14 @@
 """The map to the rows that the index holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import knngraph.space as space_module
-from knngraph.space import fit_space
+from knngraph.space import LARGEST_COORDINATE, LARGEST_IN_DOUBLE, fit_space
 
 
 def distances(rows):
@@ -86,12 +88,32 @@ def test_too_large_a_sparse_set_names_the_way_out(monkeypatch):
         fit_space(X, "cosine")
 
 
-def test_a_value_out_of_range_is_named_with_its_column(random):
+@pytest.mark.parametrize("value", [-1e30, 1e300])
+def test_a_query_out_of_range_keeps_its_side(value, random):
+    space = fit_space(random.normal(size=(20, 3)), "euclidean")
+    space = replace(space, linear=np.eye(3)) if value > 0 else space
+    row = space.map_rows(np.array([[0.0, value, 0.0]]))[0]
+    assert row[1] == np.sign(value) * LARGEST_COORDINATE
+    assert np.isfinite(np.square(row).sum())
+
+
+@pytest.mark.parametrize("value", [2.0**60, 1e300, -1.7e308])
+def test_rows_out_of_range_of_single_precision_are_held_in_double(value, random):
     X = random.normal(size=(20, 3))
+    X[7, 1] = value
     space = fit_space(X, "euclidean")
-    query = np.array([[0.0, 0.0, 0.0], [0.0, -1e30, 0.0]])
-    with pytest.raises(ValueError, match=r"-1e\+30 in column 1.*rescale"):
-        space.map_rows(query)
+    assert space.precision == "double"
+    rows = space.map_rows(X)
+    assert_array_equal(rows, np.clip(X, -LARGEST_IN_DOUBLE, LARGEST_IN_DOUBLE))
+    assert np.isfinite(np.square(rows).sum())
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-300, 1e300])
+def test_double_precision_keeps_all_digits(scale):
+    X = scale * np.array([[1e-20, 0.5], [3e-20, 0.25], [0.75, 0.125]])
+    space = fit_space(X, "euclidean", "double")
+    assert_array_equal(space.map_rows(X) * space.scale, X)
+    assert_array_equal(fit_space(X, "euclidean").in_double().map_rows(X)[0] > 0.0, True)
 
 
 def test_an_all_zero_set_has_scale_one():

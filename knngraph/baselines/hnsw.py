@@ -12,8 +12,9 @@ from knngraph.baselines._base import BaselineClassifier
 from knngraph.baselines._neighbors import vote_shares
 from knngraph.edges import RowLists
 from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.precision import PRECISION_SAMPLE, check_precision
+from knngraph.graph.precision import PRECISION_SAMPLE, loses_digits
 from knngraph.graph.training_set import build_training_set
+from knngraph.index.exact import ExactIndex
 from knngraph.space import fit_space
 
 
@@ -44,8 +45,9 @@ class HNSWKNNClassifier(BaselineClassifier):
 
     Attributes
     ----------
-    index_ : knngraph.index.hnsw.HNSWIndex
-        The index over the distinct training rows.
+    index_ : knngraph.index.hnsw.HNSWIndex or knngraph.index.exact.ExactIndex
+        The index over the distinct training rows; an exact search in double precision
+        where single precision finds other nearest rows.
     %(fitted)s
 
     Notes
@@ -55,10 +57,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         p_c(q) = |{i in N_k(q) : y_i = c}| / k.
 
     Copies of a row are one point of the index and vote as the rows they are;
-    where only some of them fit into k, the first in the training data do. Rows
-    are centered and scaled in double precision before the index holds them in
-    single precision: distances that differ by less than that are ties, decided
-    by the search.
+    where only some of them fit into k, the first in the training data do.
 
     Fitting costs about O(n log n) searches, predicting O(ef d log n) a
     query.
@@ -102,28 +101,36 @@ class HNSWKNNClassifier(BaselineClassifier):
     random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        for precision in ("single", "double"):
+            self._space = fit_space(X, self.metric, precision)
+            training = build_training_set(
+                self._space.map_rows(X), codes, self._n_classes, seed=seed
+            )
+            self.index_ = self._index(training.points, seed)
+            some = training.points[:PRECISION_SAMPLE]
+            around = nearest_others(
+                self.index_, some, training.node_weights(), max(2, self.n_neighbors)
+            )
+            if not loses_digits(self._space, X, training, around):
+                break
+        self._lists = RowLists(training)
+
+    def _index(self, points: np.ndarray, seed: int) -> Any:
         # Imported here: only a fit needs hnswlib.
         from knngraph.index.hnsw import HNSWIndex
 
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        self._space = fit_space(X, self.metric)
-        training = build_training_set(
-            self._space.map_rows(X), codes, self._n_classes, seed=seed
-        )
-        self.index_ = HNSWIndex(
-            X.shape[1],
-            training.n_nodes,
+        if points.dtype == np.float64:
+            return ExactIndex(points)
+        index = HNSWIndex(
+            points.shape[1],
+            len(points),
             M=self.M,
             ef_construction=self.ef_construction,
             seed=seed,
         )
-        self.index_.add(training.points)
-        some = training.points[:PRECISION_SAMPLE]
-        around = nearest_others(
-            self.index_, some, training.node_weights(), self.n_neighbors
-        )
-        check_precision(self._space, X, training, around)
-        self._lists = RowLists(training)
+        index.add(points)
+        return index
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         nodes, squared = self.index_.nearest(

@@ -93,7 +93,9 @@ class SubsetSearch:
         self._other = np.full(n, np.inf)
         self._misleading = np.full(n, -1, dtype=np.intp)
         largest = np.einsum("ij,ij->i", self._points, self._points, dtype=np.float64)
-        self._rounding = _ROUNDING * (largest + largest.max(initial=0.0))
+        # In double precision distances are sums of squared differences.
+        share = _ROUNDING if points.dtype == np.float32 else 0.0
+        self._rounding = share * (largest + largest.max(initial=0.0))
         self._keep(self._middles())
 
     def grow(self, margin: float) -> Subset:

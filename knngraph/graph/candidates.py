@@ -202,7 +202,8 @@ def search_within(
 ) -> np.ndarray:
     """Nearest points of one class, by brute force where that is soon done."""
     index: ExactIndex | HNSWIndex
-    if len(queries) * float(points.size) <= _BRUTE_FORCE_LIMIT:
+    quick = len(queries) * float(points.size) <= _BRUTE_FORCE_LIMIT
+    if quick or points.dtype == np.float64:
         index = ExactIndex(points)
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)

@@ -57,7 +57,7 @@ def change_neighbors(
         )
         return found, np.ones(training.n_nodes, dtype=bool)
     ids = np.empty((training.n_nodes, width), dtype=np.int32)
-    squared = np.empty((training.n_nodes, width), dtype=np.float32)
+    squared = np.empty((training.n_nodes, width), dtype=neighbors.squared.dtype)
     old = np.flatnonzero(change.old_node >= 0)
     ids[old] = change.node_now[neighbors.ids[change.old_node[old]]]
     squared[old] = neighbors.squared[change.old_node[old]]

@@ -23,7 +23,7 @@ class Neighbors:
     Parameters
     ----------
     ids : ndarray of shape (n_nodes, k), int32
-    squared : ndarray of shape (n_nodes, k), float32
+    squared : ndarray of shape (n_nodes, k), of the type of the rows
         Squared distances.
     node_weights : ndarray of shape (n_nodes,)
         Weight of the rows on every node.
@@ -120,7 +120,7 @@ def nearest_others(
     Parameters
     ----------
     index : SearchIndex over `points`
-    points : ndarray of shape (n_nodes, n_features), float32
+    points : ndarray of shape (n_nodes, n_features)
     node_weights : ndarray of shape (n_nodes,)
         Weight of the rows on every node.
     k : int
@@ -157,11 +157,11 @@ def others_of(
     Returns
     -------
     ids : ndarray of shape (n_asking, k), int32
-    squared : ndarray of shape (n_asking, k), float32
+    squared : ndarray of shape (n_asking, k), of the type of `points`
     """
     k = min(k, points.shape[0] - 1)
     ids = np.empty((len(asking), k), dtype=np.int32)
-    squared = np.empty((len(asking), k), dtype=np.float32)
+    squared = np.empty((len(asking), k), dtype=points.dtype)
     for start in range(0, len(asking), _QUERIES_PER_CALL):
         some = asking[start : start + _QUERIES_PER_CALL]
         stop = start + len(some)

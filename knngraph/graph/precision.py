@@ -1,10 +1,11 @@
-"""Whether single precision can tell the training rows apart.
+"""Whether single precision finds the nearest rows.
 
-The index holds 24 binary digits of a centered row. Tight clusters at large
-distances from each other need more: with unit spread and 1e8 between them, rows
-of one cluster become equal, and the class of the nearest is an accident.
+The index holds 24 binary digits of a centered row. Some data need more: with tight
+clusters at large distances from each other, or with many rows on a line, rounding
+decides which row is nearest. Such data is placed in double precision.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,173 +16,133 @@ from knngraph.space import Space
 
 # Nodes that are looked at; they are in random order.
 PRECISION_SAMPLE = 2000
-# Share of rows, determined by rounding, above which `fit` refuses the data.
-TOLERATED_SHARE = 0.01
-_ROUNDING = 2.0**-24
-# What double precision cannot tell apart either is a tie, or a copy. A learned map is
-# good to single precision only: its further digits tell no rows apart.
-_TIE, _TIE_IN_A_MAP = 2.0**-46, 2.0**-20
-# Share of the distance to two rows below which they are one place seen from there.
-_NEXT_TO = 2.0**-13
+# Share of the rows whose nearest row may be another one than in double precision.
+TOLERATED_SHARE = 0.001
+# Rows on these nodes that are compared with one another, at most.
+_MOST_COPIES = 10 * PRECISION_SAMPLE
+# Of the size of rows: distances that differ by more are told apart in any case.
+_FAR_APART = 2.0**-21
+# A learned map is good to single precision only: its further digits tell no rows apart.
+_ROUNDING_OF_A_MAP = 2.0**-20
+_NUMBERS_PER_BLOCK = 2**21
 
 
-def check_precision(
+def loses_digits(
+    space: Space, X: Any, training: TrainingSet, neighbors: Neighbors
+) -> bool:
+    """Whether the nearest rows in single precision are others than in double.
+
+    A node counts where another listed neighbor than the first is nearest, and so do
+    nodes with rows that differ before they are rounded. Distances that differ by no
+    more than the rounding of the user's numbers are ties, of which any may come first.
+
+    Parameters
+    ----------
+    space : Space
+    X : ndarray or CSR of shape (n_rows, n_features)
+        The rows as the user gave them.
+    training : TrainingSet
+        The same in `space`.
+    neighbors : Neighbors
+        Of the first nodes at least.
+
+    Returns
+    -------
+    bool
+        Whether more than one row in a thousand is on such a node.
+    """
+    if space.precision == "double":
+        return False
+    nodes = np.arange(min(PRECISION_SAMPLE, len(neighbors.ids)))
+    counts = np.bincount(training.node_of_row, minlength=training.n_nodes)[nodes]
+    row_of_node = np.empty(training.n_nodes, dtype=np.intp)
+    row_of_node[training.node_of_row[::-1]] = np.arange(training.n_rows)[::-1]
+    lost = _other_is_nearer(space, X, training, neighbors, nodes, row_of_node)
+    lost |= _copies_differ(space, X, training, nodes, row_of_node)
+    return bool(counts[lost].sum() > TOLERATED_SHARE * counts.sum())
+
+
+def _other_is_nearer(
     space: Space,
     X: Any,
     training: TrainingSet,
     neighbors: Neighbors,
-    *,
-    labeled: bool = True,
-    counts: np.ndarray | None = None,
-) -> None:
-    """Refuse rows whose nearest class is determined by rounding.
-
-    A node is blurred where its nearest neighbor and the nearest one of another
-    class are closer in distance than the rounding of the rows, or where rows of
-    several classes lie on it that differ before they are rounded. Ties in double
-    precision are ties.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
-        The rows as the user gave them.
-    neighbors : Neighbors
-        Of the first nodes at least.
-    labeled : bool, default=True
-        Without labels the farthest listed neighbor stands for that of another
-        class: a node is blurred where all its neighbors look equally near.
-    counts : ndarray of shape (at least n_looked_at,) or None
-        Rows on the first nodes, where X does not hold all of them.
-
-    Raises
-    ------
-    ValueError
-        Where more than one row in a hundred is blurred.
-    """
-    nodes = np.arange(min(PRECISION_SAMPLE, len(neighbors.ids)))
-    ids = neighbors.ids[nodes]
-    counts = (training.node_weights() if counts is None else counts)[nodes]
-    if labeled:
-        rival = nearest_of_another_class(training, ids)
-        mixed = np.diff(training.node_starts())[nodes] > 1
-    else:
-        rival = ids[:, -1] if ids.shape[1] else np.full(len(nodes), -1)
-        mixed = counts > max(1, ids.shape[1])
-    close = rival >= 0
-    if close.any():
-        first = ids[close, 0]
-        close[close] = may_be_blurred(training, nodes[close], first, rival[close])
-    limit = TOLERATED_SHARE * counts.sum()
-    if counts[close | mixed].sum() <= limit:
-        return
-    row_of_node = np.empty(training.n_nodes, dtype=np.intp)
-    row_of_node[training.node_of_row[::-1]] = np.arange(training.n_rows)[::-1]
-    blurred = np.zeros(len(nodes), dtype=bool)
-    if close.any():
-        some = nodes[close], ids[close, 0], rival[close]
-        blurred[close] = _is_blurred(space, X, *(row_of_node[those] for those in some))
-    blurred[mixed] |= _rows_differ(space, X, training, nodes[mixed], row_of_node)
-    if counts[blurred].sum() > limit:
-        share = counts[blurred].sum() / counts.sum()
-        _refuse(space, X, row_of_node[nodes[blurred]], share, labeled)
-
-
-def nearest_of_another_class(training: TrainingSet, ids: np.ndarray) -> np.ndarray:
-    """Nearest listed node with another class than the first listed; -1 without."""
-    if ids.shape[1] == 0:
-        return np.full(len(ids), -1, dtype=np.intp)
-    codes = training.pair_code[training.node_starts()[:-1]][ids]
-    other = codes != codes[:, :1]
-    place = other.argmax(axis=1)
-    found = ids[np.arange(len(ids)), place].astype(np.intp)
-    return np.where(other.any(axis=1), found, -1)
-
-
-def may_be_blurred(
-    training: TrainingSet, nodes: np.ndarray, first: np.ndarray, rival: np.ndarray
+    nodes: np.ndarray,
+    row_of_node: np.ndarray,
 ) -> np.ndarray:
-    """Where the nearest node and a rival look alike, a bound without the user's rows.
-
-    Parameters
-    ----------
-    nodes, first, rival : ndarray of shape (n,)
-        Nodes, the nearest to each, and the nearest of another class.
-    """
-    size = sum(_lengths(training.points[some]) for some in (nodes, first, rival))
-    gap = np.abs(
-        _lengths(training.points[nodes] - training.points[rival])
-        - _lengths(training.points[nodes] - training.points[first])
-    )
-    return gap <= 4.0 * _ROUNDING * size
-
-
-def _is_blurred(space: Space, X: Any, *rows: np.ndarray) -> np.ndarray:
-    """Whether rounding chooses between the first row near a row and its rival."""
-    exact = [_in_double(space, X, some) for some in rows]
-    moved = [_lengths(e - space.map_block(X[some])) for e, some in zip(exact, rows)]
-    own, first, rival = exact
-    to_rival, to_first = _lengths(own - rival), _lengths(own - first)
-    gap = np.abs(to_rival - to_first)
-    size = _lengths(own) + to_rival
-    # Two that are next to each other are copies with other labels: no precision
-    # would add information about the row.
-    two = _lengths(first - rival) > _NEXT_TO * to_first
-    tie = _TIE if space.linear is None else _TIE_IN_A_MAP
-    return (gap < 2.0 * moved[0] + moved[1] + moved[2]) & (gap > tie * size) & two
+    """Nodes that another neighbor is nearer to than the first of their list."""
+    ids = neighbors.ids[nodes]
+    other = np.zeros(len(nodes), dtype=bool)
+    if ids.shape[1] < 2:
+        return other
+    away = np.sqrt(neighbors.squared[nodes].astype(np.float64))
+    size = _lengths(training.points[nodes].astype(np.float64))[:, None] + away
+    owner, place = np.nonzero(away - away[:, :1] <= _FAR_APART * size)
+    several = np.bincount(owner, minlength=len(nodes)) > 1
+    owner, place = owner[several[owner]], place[several[owner]]
+    one, two = row_of_node[nodes[owner]], row_of_node[ids[owner, place]]
+    relative = _rounding_of(X) if space.linear is None else _ROUNDING_OF_A_MAP
+    distance, rounding = _distances(space, X, one, two, relative)
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    if len(starts):
+        # The first place of an owner is 0, the neighbor that is listed first.
+        first = np.repeat(starts, np.diff(np.append(starts, len(owner))))
+        gap = distance[first] - distance
+        other[owner[gap > rounding[first] + rounding]] = True
+    return other
 
 
-def _rows_differ(
+def _copies_differ(
     space: Space,
     X: Any,
     training: TrainingSet,
     nodes: np.ndarray,
     row_of_node: np.ndarray,
 ) -> np.ndarray:
-    """Whether rows on these nodes differ before they are rounded."""
+    """Nodes with rows that differ before they are rounded."""
     wanted = np.zeros(training.n_nodes, dtype=bool)
     wanted[nodes] = True
     rows = np.flatnonzero(wanted[training.node_of_row])
-    node_of_row = training.node_of_row[rows]
-    differs = np.zeros(training.n_nodes, dtype=bool)
-    for start, stop in space.blocks(X[rows]):
-        some, on = rows[start:stop], node_of_row[start:stop]
-        exact = _in_double(space, X, some)
-        apart = _lengths(exact - _in_double(space, X, row_of_node[on]))
-        differs[on[apart > _TIE * _lengths(exact)]] = True
-    return differs[nodes]
+    firsts = row_of_node[training.node_of_row[rows]]
+    rows, firsts = (some[rows != firsts][:_MOST_COPIES] for some in (rows, firsts))
+    if space.linear is not None:  # a map rounds anew
+        space = replace(space, metric="euclidean", linear=None)
+    distance, rounding = _distances(space, X, rows, firsts, _rounding_of(X))
+    differ = np.zeros(training.n_nodes, dtype=bool)
+    differ[training.node_of_row[rows[distance > rounding]]] = True
+    return differ[nodes]
 
 
-def _in_double(space: Space, X: Any, rows: np.ndarray) -> np.ndarray:
-    return space.map_block(X[rows], out=np.empty((len(rows), X.shape[1])))
+def _rounding_of(X: Any) -> float:
+    """How far the numbers of the user are rounded, as a share of their size.
+
+    They are the nearest of their type to what the user means. Decimals carry an error
+    of half a unit in the last place, and another from the arithmetic that made them.
+    """
+    eps = float(np.finfo(X.dtype).eps) if X.dtype.kind == "f" else 0.0
+    return 2.0 * max(eps, float(np.finfo(np.float64).eps))
+
+
+def _distances(
+    space: Space, X: Any, one: np.ndarray, two: np.ndarray, relative: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances between rows in double precision, and how far they are rounded.
+
+    Every coordinate is rounded by `relative` of its size, but alike in two rows in
+    which it is equal.
+    """
+    double = space.in_double()
+    distance, rounding = np.empty(len(one)), np.empty(len(one))
+    step = max(1, _NUMBERS_PER_BLOCK // X.shape[1])
+    for start in range(0, len(one), step):
+        block = slice(start, start + step)
+        begin, end = (double.map_block(X[rows[block]]) for rows in (one, two))
+        difference = begin - end
+        size = np.where(difference == 0.0, 0.0, np.abs(begin) + np.abs(end))
+        distance[block] = _lengths(difference)
+        rounding[block] = relative * _lengths(size)
+    return distance, rounding
 
 
 def _lengths(rows: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-
-
-def _refuse(
-    space: Space, X: Any, rows: np.ndarray, share: float, labeled: bool
-) -> None:
-    rows = rows[:PRECISION_SAMPLE]
-    moved = np.abs(_in_double(space, X, rows) - space.map_block(X[rows]))
-    column = int(moved.sum(axis=0).argmax())
-    other = "one of another class" if labeled else "the farthest of the list"
-    raise ValueError(
-        f"For {share:.0%} of the rows of X single precision, which the index holds, "
-        f"cannot tell the nearest neighbor from {other}: rows differ by less than a "
-        "ten-millionth of their distance from the center, most in column "
-        f"{column}. {_way_out(space.metric)} KDTreeKNNClassifier searches in double "
-        "precision."
-    )
-
-
-def _way_out(metric: str) -> str:
-    if metric == "cosine":
-        return (
-            "The rows point in almost the same direction: center the columns "
-            "(sklearn.preprocessing.StandardScaler), or use metric='euclidean'."
-        )
-    return (
-        "Spread the columns evenly (sklearn.preprocessing.QuantileTransformer), or "
-        "round X where such differences are noise, so that they become copies."
-    )
+    return np.sqrt(np.einsum("ij,ij->i", rows, rows))

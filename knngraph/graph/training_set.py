@@ -33,7 +33,7 @@ class TrainingSet:
 
     Parameters
     ----------
-    points : ndarray of shape (n_nodes, n_features), float32
+    points : ndarray of shape (n_nodes, n_features), float32 or float64
     node_of_row : ndarray of shape (n_rows,), intp
     codes : ndarray of shape (n_rows,), intp
         Class of every row as a number from 0.
@@ -159,7 +159,7 @@ def build_training_set(
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_features), float32
+    rows : ndarray of shape (n_rows, n_features), float32 or float64
         Mapped rows (see `knngraph.space`).
     codes : ndarray of shape (n_rows,)
     seed : int, default=0
@@ -275,11 +275,11 @@ def rows_by_hash(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.n
 
 def row_hashes(rows: np.ndarray, seed: int) -> np.ndarray:
     """A number of 64 bits for every row that depends on its bytes and the seed."""
-    n_features = rows.shape[1]
+    n_words = rows.shape[1] * rows.itemsize // 4
     random = np.random.default_rng(seed)
-    multipliers = random.integers(0, 2**64, size=n_features, dtype=np.uint64) | 1
+    multipliers = random.integers(0, 2**64, size=n_words, dtype=np.uint64) | 1
     hashes = np.empty(len(rows), dtype=np.uint64)
-    size = max(1, _HASH_BLOCK_BYTES // (8 * n_features))
+    size = max(1, _HASH_BLOCK_BYTES // (8 * n_words))
     for start in range(0, len(rows), size):
         # Adding zero turns -0.0 into 0.0, which is the same number.
         words = (rows[start : start + size] + np.float32(0.0)).view(np.uint32)

@@ -99,15 +99,17 @@ def build_index(
     walk: str = "hnsw",
     n_threads: int = 1,
     verbose: int = 0,
-) -> tuple[HNSWIndex, SearchRecall]:
+) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
     """Insert distinct rows into a navigable graph.
+
+    It holds single precision: rows in double precision are searched exactly.
 
     The last rows go in after the others have been searched for them: that measures
     the search on rows it has not seen, without a second index.
 
     Parameters
     ----------
-    points : ndarray of shape (n_nodes, n_features), float32
+    points : ndarray of shape (n_nodes, n_features), float32 or float64
         In the order of insertion; random order makes the better graph, and the
         held-out rows a random sample.
     M, ef_construction : int
@@ -119,9 +121,12 @@ def build_index(
 
     Returns
     -------
-    index : HNSWIndex
+    index : HNSWIndex or ExactIndex
     search_recall : SearchRecall
     """
+    if points.dtype == np.float64:
+        nothing = np.empty((len(EF_GRID), 0), dtype=np.intp)
+        return ExactIndex(points), SearchRecall(nothing, nothing[0])
     index = HNSWIndex(
         points.shape[1],
         len(points),
@@ -152,8 +157,10 @@ def insert(
         advance(stop - start)
 
 
-def index_for_walk(walk: str, index: HNSWIndex, points: np.ndarray) -> SearchIndex:
-    """The index, or the search from medoids over its links.
+def index_for_walk(
+    walk: str, index: HNSWIndex | ExactIndex, points: np.ndarray
+) -> SearchIndex:
+    """The index, or the search from medoids over its links, where it has links.
 
     Parameters
     ----------
@@ -161,7 +168,9 @@ def index_for_walk(walk: str, index: HNSWIndex, points: np.ndarray) -> SearchInd
     points : ndarray of shape (n_points, n_features), float32
         The points in the order of their numbers.
     """
-    return index.from_medoids(points) if walk == "medoids" else index
+    if walk == "medoids" and isinstance(index, HNSWIndex):
+        return index.from_medoids(points)
+    return index
 
 
 def measure_recall(

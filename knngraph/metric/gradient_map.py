@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from knngraph.distances import squared_distances
+
 # Rows the fit is made on, label columns it is made for, and rows at which its
 # gradients are taken.
 MAX_ROWS = 1500
@@ -128,7 +130,11 @@ def _gradient_outer_product(rows: np.ndarray, targets: np.ndarray) -> np.ndarray
     there, pulls = rows[:_GRADIENT_ROWS], kernel[:_GRADIENT_ROWS].copy()
     kernel[np.diag_indices(len(rows))] += rows.dtype.type(_RIDGE)
     # The transpose of the symmetric kernel is in the order that LAPACK works in place.
-    triangle = cho_factor(kernel.T, overwrite_a=True, check_finite=False)
+    try:
+        triangle = cho_factor(kernel.T, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        # Clusters so far apart that their rows are one place but for rounding.
+        return outer
     dual = cho_solve(triangle, targets, check_finite=False)
     for column in dual.T:
         pull = pulls * column
@@ -138,7 +144,9 @@ def _gradient_outer_product(rows: np.ndarray, targets: np.ndarray) -> np.ndarray
 
 
 def _squared_distances(rows: np.ndarray) -> np.ndarray:
-    """Squared distances among rows, in their own precision, by one product."""
+    """Squared distances among rows, in their own precision."""
+    if rows.dtype == np.float64:
+        return squared_distances(rows, rows)  # a product would lose digits
     squared = rows @ rows.T
     norms = np.diag(squared).copy()
     squared *= -2.0

@@ -26,6 +26,7 @@ def place_training_rows(
     metric: str,
     *,
     seed: int = 0,
+    precision: str = "single",
 ) -> tuple[Space, TrainingSet, OutOfFold | None]:
     """Map the training rows by a metric.
 
@@ -36,6 +37,8 @@ def place_training_rows(
     metric : {"euclidean", "cosine", "learned", "auto"}
         "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
         that `choose_map` chooses, or by none.
+    precision : {"single", "double"}, default="single"
+        Of the mapped rows; see `fit_space`.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def place_training_rows(
             'metric="euclidean" or "cosine".'
         )
     learned = metric in ("learned", "auto")
-    space = fit_space(X, "euclidean" if learned else metric)
+    space = fit_space(X, "euclidean" if learned else metric, precision)
     training = _training_set(space, X, codes, n_classes, seed)
     if not learned or X.shape[1] > MAX_FEATURES:
         return space, training, None
@@ -115,7 +118,7 @@ def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndar
 
     Returns
     -------
-    rows : ndarray of shape (at most `limit`, n_features), float32
+    rows : ndarray of shape (at most `limit`, n_features)
     codes : ndarray
     """
     # The first pairs lie on the first nodes, which are a random sample whatever

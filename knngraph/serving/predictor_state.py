@@ -12,6 +12,7 @@ import numpy as np
 
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
@@ -70,8 +71,8 @@ def checked_state(state: Any) -> PredictorState:
     _require(type(state.label_ef) is int, "it has no ef for labels")
     if state.names is not None:
         _check_array(state.names, "names", "OU", (state.n_features,))
-    _check_training(model.training, state.n_features)
     _check_space(model.space, state.n_features)
+    _check_training(model.training, state.n_features, model.space.dtype)
     known = options.inference in ("lookup", "adaptive", "cascade")
     _require(known, "its inference is new")
     _require(isinstance(model.problem, QueryProblem), "it has no problem for queries")
@@ -86,16 +87,19 @@ def checked_state(state: Any) -> PredictorState:
     n_nodes = model.training.n_nodes
     if isinstance(model.index, MedoidSearch):
         _check_graph(model.index, model.training)
+    if isinstance(model.index, ExactIndex):
+        same = model.index.points is model.training.points
+        _require(same, "its index holds other points")
     found = getattr(model.index, "numbers", np.arange(model.index.n_points))
     same = np.array_equal(found, np.arange(n_nodes))
     _require(same, "its index holds other points")
     return state
 
 
-def _check_training(training: TrainingSet, n_features: int) -> None:
+def _check_training(training: TrainingSet, n_features: int, dtype: np.dtype) -> None:
     n_nodes, n_pairs = len(training.points), len(training.pair_node)
     _require(n_nodes > 0, "it has no rows")
-    _require(training.points.dtype == np.float32, "its rows are not float32")
+    _require(training.points.dtype == dtype, f"its rows are not {dtype}")
     _check_array(training.points, "rows", "f", (n_nodes, n_features))
     for name in ("pair_node", "pair_code"):
         pairs = getattr(training, name)
@@ -115,6 +119,7 @@ def _check_training(training: TrainingSet, n_features: int) -> None:
 
 def _check_space(space: Space, n_features: int) -> None:
     _require(space.metric in ("euclidean", "cosine", "learned"), "its metric is new")
+    _require(space.precision in ("single", "double"), "its precision is new")
     _require(type(space.scale) is float and space.scale > 0, "it has no scale")
     if space.center is not None:
         _check_array(space.center, "center", "f", (n_features,))

@@ -190,6 +190,8 @@ def _single_center(state: PredictorState) -> np.ndarray | None:
     space = state.model.space
     if space.metric != "euclidean" or space.scale != 1.0 or space.linear is not None:
         return None
+    if space.precision != "single":
+        return None
     if space.center is None:
         return np.zeros(state.n_features, dtype=np.float32)
     with np.errstate(over="ignore"):  # what is infinite then is not exact
@@ -199,6 +201,6 @@ def _single_center(state: PredictorState) -> np.ndarray | None:
 
 
 def _surely_allowed(points: np.ndarray) -> float:
-    """Squared distance to a point below which no coordinate is refused."""
+    """Squared distance to a point below which no coordinate is out of range."""
     farthest = max(float(points.max()), -float(points.min()))
     return 0.5 * max(0.0, LARGEST_COORDINATE - farthest) ** 2

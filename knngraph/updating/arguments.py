@@ -7,7 +7,6 @@ import numpy as np
 
 from knngraph.exceptions import RefitWarning
 from knngraph.model import FitSettings
-from knngraph.space import fit_space
 
 # Neighbors are told apart by distances of about `spacing`. Rows whose center is
 # farther from that of the fit than so many of these are rounded, in single
@@ -105,12 +104,11 @@ def warn_of_far_rows(rows: np.ndarray, settings: FitSettings) -> None:
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_features), float32
+    rows : ndarray of shape (n_rows, n_features), float32 or float64
         Mapped by the space of the fit.
     """
-    center = np.asarray(fit_space(rows, "euclidean").center)
-    far = float(np.abs(center).max(initial=0.0)) / settings.spacing
-    if far > _FARTHEST_CENTER:
+    far = float(np.abs(np.median(rows, axis=0)).max(initial=0.0)) / settings.spacing
+    if rows.dtype == np.float32 and far > _FARTHEST_CENTER:
         warnings.warn(
             f"The center of the added rows is {far:.1e} times the typical distance of "
             "neighbors away from the center of the fit. In the single precision of "

@@ -120,13 +120,17 @@ def search_changes(
 
 def _change_index(
     before: IndexedRows, change: ChangedRows, settings: FitSettings, n_threads: int
-) -> tuple[HNSWIndex, SearchRecall]:
+) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
     if change.same_nodes:
         return before.index, before.search_recall
     build_threads = settings.build_threads(n_threads)
     index, new = before.index, change.new_nodes
     grown = len(new) > change.training.n_nodes // 2
-    if grown or _removed_share(index, change) > REBUILD_SHARE:
+    if (
+        isinstance(index, ExactIndex)
+        or grown
+        or _removed_share(index, change) > REBUILD_SHARE
+    ):
         return build_index(
             change.training.points,
             M=settings.M,

@@ -101,11 +101,7 @@ def test_a_column_beyond_single_precision(dtype):
     predictor = classifier.to_predictor()
     check_same(classifier, predictor, X)
     rows = np.column_stack([X[:, :4], np.zeros(len(X))]).astype(dtype)
-    for ask in (classifier.predict, predictor.predict):
-        with pytest.raises(ValueError, match=r"X has 0\.0 in column 4, more than"):
-            ask(rows)
-    with pytest.raises(ValueError, match=r"0\.0 in column 4, more than"):
-        predictor(rows[0])
+    check_same(classifier, predictor, rows)
 
 
 def test_rows_of_another_dtype_and_layout():
@@ -207,8 +203,6 @@ def test_names_of_columns(tmp_path):
         ([1.0, np.nan, 3.0, 4.0], r"nan in .*column 1; .*finite"),
         (np.array([1, 2, np.inf, 4], np.float32), r"inf in .*column 2"),
         (np.array([1, 2, np.nan, 4], np.float32), r"nan in .*column 2"),
-        ([1.0, 1e300, 3.0, 4.0], r"1e\+300 in column 1"),
-        (np.array([1, 1e18, 3, 4], np.float32), r"in column 1, more than"),
         (["a", "b", "c", "d"], r"dtype <U1"),
         ([1.0, 2.0, 3.0, 4j], r"dtype complex"),
     ],
@@ -239,20 +233,17 @@ def test_wrong_batches_are_refused():
     assert predictor.predict_proba(queries[:0]).shape == (0, 3)
 
 
-def test_far_rows_are_refused_as_the_classifier_does():
-    classifier, _ = fitted("lookup")
+@pytest.mark.parametrize("inference", INFERENCES)
+def test_far_rows_are_answered_as_the_classifier_does(inference):
+    classifier, _ = fitted(inference)
     predictor = classifier.to_predictor()
     limit = 2.0**50
     for size in (limit / 8, limit / 1.01, limit * 1.01, 1e20, 3e38):
         row = np.array([0, 0, -size, 0], dtype=np.float32)
-        if size < limit:
-            assert predictor(row) == classifier.predict(row[None])[0]
-            continue
-        with pytest.raises(ValueError, match="column 2, more than") as own:
-            predictor(row)
-        with pytest.raises(ValueError, match="column 2, more than") as theirs:
-            classifier.predict(row[None])
-        assert str(own.value) == str(theirs.value)
+        assert predictor(row) == classifier.predict(row[None])[0]
+        assert predictor(row) == predictor(row.astype(np.float64))
+    far = [1.0, 1e300, 3.0, 4.0]
+    assert predictor(far) == classifier.predict([far])[0]
 
 
 @pytest.mark.parametrize("inference", INFERENCES)
