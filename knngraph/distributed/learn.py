@@ -113,7 +113,9 @@ def list_neighbors(
             cut = partial(points_of, start=start, stop=stop)
             queries = task(cut, own, name="queries", home=home, after=before)
             found = nearest_over(partitions, queries, k, layout, options, home=home)
-            others = partial(_without_self, first=first + start)
+            others = partial(
+                _without_self, first=first + start, dtype=shared.space.dtype
+            )
             parts.append(task(others, found, name="others", home=home))
         listed.append(task(_join_lists, parts, name="lists", home=home))
     return persist(listed)
@@ -257,7 +259,8 @@ def make_patch(nodes: Nodes, lists: Lists, first: int, n_classes: int) -> Patch:
     training = nodes.training_set(n_classes)
     begin, n = int(np.searchsorted(nodes.ids, first)), len(lists.ids)
     shape = training.n_nodes, lists.ids.shape[1]
-    ids, squared = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+    ids = np.zeros(shape, dtype=np.int32)
+    squared = np.zeros(shape, dtype=lists.squared.dtype)
     block = slice(begin, begin + n)
     ids[block], squared[block] = np.searchsorted(nodes.ids, lists.ids), lists.squared
     starts = training.node_starts()
@@ -450,14 +453,14 @@ def _wanted(
     return layout.split(np.union1d(own, lists.ids[start:stop]))
 
 
-def _without_self(found: Lists, first: int) -> Lists:
+def _without_self(found: Lists, first: int, dtype: np.dtype) -> Lists:
     """Lists of consecutive nodes without themselves."""
     n, k = found.ids.shape
     others = all_but_self(found.ids, first + np.arange(n))
     counts = found.counts
     return Lists(
         found.ids[others].reshape(n, k - 1),
-        found.squared[others].reshape(n, k - 1).astype(np.float32),
+        found.squared[others].reshape(n, k - 1).astype(dtype),
         None if counts is None else counts[others].reshape(n, k - 1),
     )
 

@@ -49,7 +49,7 @@ class Partition(Held):
     training : TrainingSet
     numbers : ndarray of shape (n_rows,), int64
         Numbers of the rows in the collection.
-    index : HNSWIndex or None
+    index : HNSWIndex, ExactIndex or None
         Over the nodes; None before it is built, and where the partition is empty.
     stored : StoredAnswers or None
     own : ndarray of shape (n_pairs,) or None

@@ -29,7 +29,14 @@ PILOT_BYTES = 2**30
 # Rows that centroids are found in, for every partition.
 _ROWS_PER_CENTROID = 256
 # Fitted attributes of the pilot that the estimator shows as they are.
-_SHOWN = ("metric_", "query_nugget_", "label_noise_", "loo_score_", "lookup_agreement_")
+_SHOWN = (
+    "metric_",
+    "precision_",
+    "query_nugget_",
+    "label_noise_",
+    "loo_score_",
+    "lookup_agreement_",
+)
 
 
 @dataclass(frozen=True)

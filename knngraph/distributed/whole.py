@@ -28,6 +28,7 @@ FREE = ("inference", "walk", "ef", "n_jobs", "verbose")
 # Fitted attributes that the distributed estimator shows as they are.
 SHOWN = (
     "metric_",
+    "precision_",
     "bandwidth_",
     "query_bandwidth_",
     "query_nugget_",

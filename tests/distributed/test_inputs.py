@@ -183,24 +183,32 @@ def blurred_into_copies():
     return X, np.arange(len(X)) % 2
 
 
+@pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
 @pytest.mark.parametrize("make", [blurred_by_distance, blurred_into_copies])
-def test_what_single_precision_cannot_tell_is_refused_as_on_one_machine(
-    make, local_rows
+def test_what_single_precision_cannot_tell_is_answered_as_on_one_machine(
+    make, inference, local_rows, tmp_path
 ):
     X, y = make()
-    with pytest.raises(ValueError, match="single precision") as near:
-        KNNGraphClassifier(**SETTINGS).fit(X, y)
+    settings = {"metric": "euclidean", "inference": inference}
+    near = KNNGraphClassifier(**SETTINGS | settings).fit(X, y)
+    assert near.precision_ == "double"
     rows, labels = da.from_array(X, chunks=(70, -1)), da.from_array(y, chunks=70)
-    far = distributed(n_partitions=3, local_rows=local_rows)
-    with pytest.raises(ValueError, match="single precision") as refused:
-        far.fit(rows, labels)
-    assert str(refused.value) == str(near.value)
-    routed = clone(far).set_params(routing="centroids")
-    with pytest.raises(ValueError, match="single precision"):
-        routed.fit(rows[rows[:, 0] > -1e9], labels[rows[:, 0] > -1e9])
+    far = distributed(n_partitions=3, local_rows=local_rows, **settings)
+    far.fit(rows, labels)
+    assert far.precision_ == "double"
+    np.testing.assert_array_equal(far.predict(rows).compute(), near.predict(X))
+    local = far.to_local()
+    np.testing.assert_array_equal(local.predict(X), near.predict(X))
+    far.save(tmp_path / "model")
+    again = DaskKNNGraphClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(rows).compute(), near.predict(X))
+    if not local_rows:
+        routed = clone(far).set_params(routing="centroids", n_probes=3)
+        routed.fit(rows, labels)
+        np.testing.assert_array_equal(routed.predict(rows).compute(), near.predict(X))
 
 
-def test_rows_a_rounding_apart_are_no_reason_to_refuse():
+def test_rows_a_rounding_apart_are_answered_as_on_one_machine():
     random = np.random.default_rng(0)
     X = random.normal(size=(240, 20))
     X[80:160] = X[160:] * (1.0 + 3e-8 * random.normal(size=(80, 20)))
