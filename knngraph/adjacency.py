@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.edges import graph_of_lists, in_order, symmetrized, with_own_entries
 from knngraph.exceptions import KNNGraphWarning
@@ -19,7 +19,9 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
 from knngraph.kneighbors import SearchedRows, nearest_rows, user_distances, user_graph
+from knngraph.metric.names import metric_named
 from knngraph.parallel import count_threads
+from knngraph.parameters import checked_arguments
 from knngraph.progress import stage
 from knngraph.space import fit_space
 
@@ -32,7 +34,7 @@ _M = 16
 _EF_CONSTRUCTION = 100
 # What `knn_adjacency` and `KNNGraphTransformer` share.
 GRAPH_CONSTRAINTS: dict[str, list[Any]] = {
-    "metric": [StrOptions({"euclidean", "cosine"})],
+    "metric": [StrOptions({"euclidean", "cosine", "l2", "minkowski"})],
     "symmetrize": [StrOptions({"union", "mutual", "mean"}), None],
     "algorithm": [StrOptions({"auto", "exact", "hnsw"})],
     "n_jobs": [Integral, None],
@@ -129,15 +131,14 @@ def neighbor_graph(searched: Searched, k: int, include_self: bool) -> Any:
     return with_own_entries(graph, 0.0) if include_self else graph
 
 
-@validate_params(
+@checked_arguments(
     {
         "X": ["array-like", "sparse matrix"],
         "k": [Interval(Integral, 1, None, closed="left")],
         "mode": [StrOptions({"distance", "connectivity"})],
         "include_self": ["boolean"],
         **GRAPH_CONSTRAINTS,
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def knn_adjacency(
     X: Any,
@@ -164,6 +165,7 @@ def knn_adjacency(
         distance is one minus the cosine, and 1/2 between a row of zeros and any
         other.
     metric : {"euclidean", "cosine"}, default="euclidean"
+        "l2" and "minkowski" are other names of "euclidean".
     symmetrize : {"union", "mutual", "mean"} or None, default=None
         "union" keeps an edge where either row lists the other, "mutual" where
         both do, "mean" where either does, with half the weight where only one
@@ -215,7 +217,7 @@ def knn_adjacency(
         np.zeros(X.shape[0], dtype=np.intp),
         1,
         int(k),
-        metric=metric,
+        metric=metric_named(metric),
         algorithm=algorithm,
         n_jobs=n_jobs,
         random_state=random_state,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.exceptions import LookupAgreementWarning, warn_once
@@ -32,11 +31,14 @@ from knngraph.inspection.explain import Explanation, StoredVotes, explain_answer
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
+from knngraph.metric.names import metric_named
 from knngraph.metric.place import place_training_rows
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
     PARAMETER_CONSTRAINTS,
+    CheckedParameters,
+    check_parameters,
     check_penalties,
     checked_scales,
 )
@@ -57,7 +59,12 @@ _TOO_LITTLE_AGREEMENT = 0.95
 
 
 class KNNGraphClassifier(
-    CheckedPickle, UpdatableMixin, KNeighborsInterface, ClassifierMixin, BaseEstimator
+    CheckedPickle,
+    UpdatableMixin,
+    KNeighborsInterface,
+    CheckedParameters,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Classifier that learns the neighbors of its training rows at fit.
 
@@ -79,7 +86,10 @@ class KNNGraphClassifier(
         of the mapped rows. "auto" learns the map and keeps it where it answers
         held-out rows clearly better; with more than 1000 features it is
         "euclidean", and "learned" is refused. Touch it for text ("cosine"), or to
-        save the time of learning the map ("euclidean").
+        save the time of learning the map ("euclidean"). "l2" and "minkowski" are
+        other names of "euclidean".
+    metric_params : dict or None, default=None
+        `{"p": 2}` may stand beside metric="minkowski"; nothing else is offered.
     vote : {"reliability", "labels"}, default="reliability"
         What the neighbors of a query vote for. "labels" takes every given label and
         `query_nugget` as they are. "reliability" compares, on left-out training
@@ -280,6 +290,7 @@ class KNNGraphClassifier(
         *,
         inference: str = "lookup",
         metric: str = "auto",
+        metric_params: dict[str, Any] | None = None,
         vote: str = "reliability",
         max_neighbors: int = 32,
         query_nugget: float = 0.3,
@@ -308,6 +319,7 @@ class KNNGraphClassifier(
     ) -> None:
         self.inference = inference
         self.metric = metric
+        self.metric_params = metric_params
         self.vote = vote
         self.max_neighbors = max_neighbors
         self.query_nugget = query_nugget
@@ -398,7 +410,7 @@ class KNNGraphClassifier(
                     X,
                     codes,
                     len(self.classes_),
-                    self.metric,
+                    metric_named(self.metric, self.metric_params),
                     seed=seed,
                     precision=precision,
                 )
@@ -763,10 +775,10 @@ class KNNGraphClassifier(
     def _options(self) -> PredictOptions:
         # These may have been changed since fit checked them.
         for name in ("inference", "walk", "ef"):
-            validate_parameter_constraints(
+            check_parameters(
                 {name: PARAMETER_CONSTRAINTS[name]},
                 {name: getattr(self, name)},
-                caller_name=type(self).__name__,
+                type(self).__name__,
             )
         return PredictOptions(self.inference, self.ef_, count_threads(self.n_jobs))
 

@@ -28,6 +28,7 @@ _KEPT = (
     "support",
     "vote",
     "metric",
+    "metric_params",
     "cascade_tolerance",
     "walk",
     "ef",
@@ -86,6 +87,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
         other settings are chosen: leave-one-out cannot judge a map that was
         learned with the label of the row left out.
+    metric_params : dict or None, default=None
+        As on `KNNGraphClassifier`.
     vote, support, cascade_tolerance, walk, ef, M, ef_construction, n_jobs, \
 random_state, verbose
         As on `KNNGraphClassifier`. All other settings have its defaults.
@@ -142,6 +145,7 @@ random_state, verbose
         max_rows: int = 5000,
         vote: str = "reliability",
         metric: str = "auto",
+        metric_params: dict[str, Any] | None = None,
         support: str = "auto",
         cascade_tolerance: float = 0.002,
         walk: str = "auto",
@@ -164,6 +168,7 @@ random_state, verbose
         self.max_rows = max_rows
         self.vote = vote
         self.metric = metric
+        self.metric_params = metric_params
         self.support = support
         self.cascade_tolerance = cascade_tolerance
         self.walk = walk

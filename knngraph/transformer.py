@@ -42,8 +42,13 @@ from knngraph.kneighbors import (
     user_distances,
     user_graph,
 )
+from knngraph.metric.names import metric_named
 from knngraph.parallel import chunk_bounds, count_threads
-from knngraph.parameters import PARAMETER_CONSTRAINTS, check_penalties
+from knngraph.parameters import (
+    PARAMETER_CONSTRAINTS,
+    CheckedParameters,
+    check_penalties,
+)
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import in_mapped_units
 from knngraph.validation import check_labels, validated
@@ -57,6 +62,7 @@ _ROWS_PER_CHUNK = 2048
 class KNNGraphTransformer(
     CheckedPickle,
     KNeighborsInterface,
+    CheckedParameters,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -77,6 +83,9 @@ class KNNGraphTransformer(
         Number of nearest rows that are candidates, or neighbors; fewer where
         there are fewer rows.
     metric : {"euclidean", "cosine"}, default="euclidean"
+        "l2" and "minkowski" are other names of "euclidean".
+    metric_params : dict or None, default=None
+        `{"p": 2}` may stand beside metric="minkowski"; nothing else is offered.
     symmetrize : {"union", "mutual", "mean"} or None, default=None
         Makes the graph of the training rows symmetric: "union" keeps an edge
         where either row lists the other, with the larger value; "mutual" where
@@ -174,6 +183,7 @@ class KNNGraphTransformer(
         "mode": [StrOptions({"weights", "connectivity", "distance"})],
         "method": [StrOptions({"learned", "knn"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric_params": PARAMETER_CONSTRAINTS["metric_params"],
         "bandwidth": PARAMETER_CONSTRAINTS["bandwidth"],
         "penalty_min": PARAMETER_CONSTRAINTS["penalty_min"],
         "penalty_max": PARAMETER_CONSTRAINTS["penalty_max"],
@@ -186,6 +196,7 @@ class KNNGraphTransformer(
     method: str = "learned"
     n_neighbors: int = 15
     metric: str = "euclidean"
+    metric_params: dict[str, Any] | None = None
     symmetrize: str | None = None
     algorithm: str = "auto"
     bandwidth: float | str = "neighbors"
@@ -226,7 +237,7 @@ class KNNGraphTransformer(
                 codes,
                 int(codes.max()) + 1,
                 max((self.n_neighbors, *scales)),
-                metric=self.metric,
+                metric=metric_named(self.metric, self.metric_params),
                 algorithm=self.algorithm,
                 n_jobs=self.n_jobs,
                 random_state=self.random_state,

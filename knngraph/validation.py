@@ -1,14 +1,19 @@
 """scikit-learn's validation, with the place of what is wrong."""
 
+import re
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import is_classifier
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
 # Kinds of numpy dtypes whose entries are real numbers.
 _REAL_KINDS = "biuf"
+# Names of the dtypes of dates, times and durations in data frames.
+_A_TIME = re.compile("date|time|duration|period", re.IGNORECASE)
 
 
 def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
@@ -37,13 +42,17 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
             f"X has masked entries, {np.ma.count_masked(X)} of them, which would be "
             "read as numbers. Fill them, or leave their rows out."
         )
-    _refuse_times(getattr(X, "dtype", None))
+    _refuse_times(X)
     _refuse_sparse_columns_without_zeros(X)
     if y:
         _refuse_missing_labels(y[0])
+        if is_classifier(estimator):
+            _refuse_several_outputs(y[0], type(estimator).__name__)
     try:
         checked = validate_data(estimator, X, *y, **options)
     except (OverflowError, TypeError, ValueError) as error:
+        if "omplex" in str(error):
+            _refuse_complex_numbers(X)
         place = _place_of_bad_entry(X)
         if place is None:
             raise
@@ -126,26 +135,63 @@ def _what_labels_are(y: np.ndarray) -> str:
     )
 
 
-def _refuse_times(dtype: Any) -> None:
-    if getattr(dtype, "kind", None) in ("m", "M"):
+def _columns(X: Any) -> list[tuple[Any, Any]]:
+    """Name and dtype of every column of a data frame (pandas, polars, pyarrow)."""
+    dtypes: Any = getattr(X, "dtypes", None)
+    schema: Any = getattr(X, "schema", None)
+    if hasattr(dtypes, "items"):
+        return list(dtypes.items())
+    if isinstance(dtypes, list):
+        return list(zip(X.columns, dtypes))
+    if hasattr(schema, "types"):
+        return list(zip(schema.names, schema.types))
+    return []
+
+
+def _refuse_times(X: Any) -> None:
+    what = None
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+        what = f"X has dtype {X.dtype}"
+    for column, (name, dtype) in enumerate(_columns(X)):
+        if what is None and _A_TIME.match(str(dtype)):
+            what = f"Column {column} ({name!r}) of X has dtype {dtype}"
+    if what is not None:
         raise TypeError(
-            f"X has dtype {dtype}: distances between times need a unit. Convert them "
-            "to numbers first, for example to seconds since a date."
+            f"{what}: distances between times need a unit. Convert them to numbers "
+            "first, for example to seconds since a date."
         )
 
 
 def _refuse_sparse_columns_without_zeros(X: Any) -> None:
     """Of a data frame whose sparse columns leave another number out than zero."""
-    dtypes: Any = getattr(X, "dtypes", None)
-    if not hasattr(dtypes, "items"):
-        return
-    for name, dtype in dtypes.items():
+    for name, dtype in _columns(X):
         left_out = getattr(dtype, "fill_value", 0)
         if hasattr(dtype, "subtype") and left_out != 0:
             raise ValueError(
                 f"X has a sparse column {name!r} that leaves {left_out} out, and not "
                 "zeros. Make it dense, with X.sparse.to_dense() where all are sparse."
             )
+
+
+def _refuse_several_outputs(y: Any, name: str) -> None:
+    columns = "y"
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError:  # lists of different lengths
+        shape = ()
+    if sparse.issparse(y):
+        what, columns = f"y is sparse, of shape {shape}", "y.toarray()"
+    elif not shape:
+        what = "y holds lists of labels"
+        columns = "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)"
+    elif len(shape) == 2 and shape[1] > 1:
+        what = f"y has {shape[1]} columns"
+    else:
+        return
+    raise ValueError(
+        f"{what}, as several outputs have, and {name} learns one. Fit one for each: "
+        f"sklearn.multioutput.MultiOutputClassifier({name}()).fit(X, {columns})."
+    )
 
 
 def _refuse_missing_labels(y: Any) -> None:
@@ -183,6 +229,31 @@ def _place_of_bad_entry(X: Any) -> str | None:
             value = table[bad[0], column]
             return _described(value, bad[0], column, names)
     return None
+
+
+def _refuse_complex_numbers(X: Any) -> None:
+    """Of X with a complex dtype; scikit-learn's message goes on with all of X."""
+    places: Any
+    if sparse.issparse(X):
+        entries = X.tocoo()
+        values, places = entries.data, zip(*entries.coords)
+    else:
+        table = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
+        values, places = table.ravel(), np.ndindex(table.shape)
+    if values.dtype.kind != "c":
+        return
+    # Without any imaginary part the first entry stands for all.
+    found = int(np.argmax(values.imag != 0)) if values.size else 0
+    place = next(islice(places, found, None), None)
+    what = f"X has dtype {values.dtype}."
+    if place is not None and len(place) == 2:
+        row, column = place
+        names = getattr(X, "columns", None)
+        what = _described(values[found].item(), row, column, names)
+    raise ValueError(
+        f"Complex data not supported. {what} Give real and imaginary parts as columns "
+        "of their own, or X.real where the latter are nothing."
+    ) from None
 
 
 def _not_finite(values: np.ndarray) -> np.ndarray:

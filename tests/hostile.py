@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import partial
 from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
@@ -396,6 +399,24 @@ def _frame_with(value: Any, kind: Any) -> Callable[[np.ndarray], pd.DataFrame]:
     return put
 
 
+def _frame_of_times(rows: np.ndarray, frame: str, times: Any) -> Any:
+    columns = {"age": rows[:, 0], "when": [times[i % 7] for i in range(len(rows))]}
+    if frame == "polars":
+        return pl.DataFrame(columns)
+    if frame == "pandas":
+        kind = "m8[s]" if isinstance(times[0], timedelta) else "M8[s]"
+        columns["when"] = np.array(columns["when"], kind)
+        return pd.DataFrame(columns)
+    table = pa.table(columns)
+    return table if frame == "pyarrow" else table.to_pandas(types_mapper=pd.ArrowDtype)
+
+
+_TIMES: dict[str, list[Any]] = {
+    "dates": [date(2024, 1, 1 + i) for i in range(7)],
+    "times": [datetime(2024, 1, 1, 3 * i) for i in range(7)],
+    "durations": [timedelta(hours=i) for i in range(7)],
+}
+_COMPLEX, _PARTS = r"^Complex data not supported\.", r"Give .* are nothing\.$"
 _NAN = r"X has nan in row 10, column 1\. Input X contains NaN"
 _CLASSIFIES = frozenset({*GRAPHS, *BASELINES})
 _READS_LABELS = _CLASSIFIES | {"transformer learned"}
@@ -436,11 +457,34 @@ REFUSALS: dict[str, Refusal] = {
         X=lambda rows: pd.DataFrame(rows).astype(pd.SparseDtype(float)),
         message=r"X has a sparse column 0 that leaves nan out.*to_dense\(\)",
     ),
-    "complex": Refusal(X=lambda rows: rows + 1j, message="Complex data not supported"),
+    "complex": Refusal(
+        X=_with(2 + 3j, complex),
+        message=rf"{_COMPLEX} X has \(2\+3j\) in row 10, column 1\. {_PARTS}",
+    ),
+    "complex without imaginary parts": Refusal(
+        X=lambda rows: rows.astype(complex).tolist(),
+        message=rf"{_COMPLEX} X has \(.*\+0j\) in row 0, column 0\. {_PARTS}",
+    ),
+    "complex in pandas": Refusal(
+        X=_frame_with(1j, complex),
+        message=rf"{_COMPLEX} X has 1j in row 10, column 1 \('height'\)\. {_PARTS}",
+    ),
+    "sparse complex": Refusal(
+        X=lambda rows: sparse.csr_matrix(_with(2j, complex)(rows)),
+        message=rf"{_COMPLEX} X has .*2j\)? in row 10, column 1\. {_PARTS}",
+    ),
     "times": Refusal(
         X=lambda rows: rows.astype("M8[s]"),
         message=r"dtype datetime64\[s\].*unit",
     ),
+    **{
+        f"{kind} in {frame}": Refusal(
+            X=partial(_frame_of_times, frame=frame, times=times),
+            message=r"Column 1 \('when'\) of X has dtype .*: distances .* unit",
+        )
+        for frame in ("pandas", "polars", "pyarrow", "pandas on pyarrow")
+        for kind, times in _TIMES.items()
+    },
     "masked entries": Refusal(
         X=lambda rows: np.ma.masked_greater(rows, 24.0), message="X has masked entries"
     ),
@@ -460,8 +504,23 @@ REFUSALS: dict[str, Refusal] = {
     "no y": Refusal(y=lambda labels: None, message="y", only=_READS_LABELS),
     "two columns of y": Refusal(
         y=lambda labels: np.column_stack([labels, labels]),
+        message=r"y has 2 columns, .*MultiOutputClassifier\(.*\)\.fit\(X, y\)",
+        only=_CLASSIFIES,
+    ),
+    "two columns of y, for a graph": Refusal(
+        y=lambda labels: np.column_stack([labels, labels]),
         message="y should be a 1d array",
-        only=_READS_LABELS,
+        only=_READS_LABELS - _CLASSIFIES,
+    ),
+    "several labels a row": Refusal(
+        y=lambda labels: [[label] * (1 + label % 2) for label in labels.tolist()],
+        message="y holds lists of labels, .*MultiOutput.*MultiLabelBinarizer",
+        only=_CLASSIFIES,
+    ),
+    "sparse y": Refusal(
+        y=lambda labels: sparse.csr_matrix(np.eye(4, dtype=int)[labels]),
+        message=r"y is sparse, of shape \(120, 4\), .*MultiOutput.* y\.toarray\(\)\)",
+        only=_CLASSIFIES,
     ),
     "continuous y": Refusal(
         y=lambda labels: labels + 0.25,

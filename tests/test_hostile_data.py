@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.multioutput import MultiOutputClassifier
 
 from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning
@@ -181,6 +183,20 @@ def test_classes_refused_by_name(classes, message, tried):
             model.partial_fit(data.X, data.y, classes=classes)
         tried["inputs refused with the reason"] += 1
     assert not hasattr(fresh, "n_features_in_")
+
+
+def test_several_outputs_are_refused_for_rows_that_come_later():
+    data = clusters()
+    fresh, fitted = KNNGraphClassifier(), KNNGraphClassifier(ef=16, random_state=0)
+    fitted.fit(data.X, data.y)
+    two = np.column_stack([data.y, data.y])
+    for model in (fresh, fitted):
+        for y in (two, sparse.csr_matrix(two), sparse.csr_matrix(two[:, :1])):
+            with pytest.raises(ValueError, match="MultiOutputClassifier"):
+                model.partial_fit(data.X, y, classes=np.unique(data.y))
+    # What the message names works.
+    several = MultiOutputClassifier(fitted).fit(data.X, two)
+    assert_array_equal(several.predict(data.X)[:, 1], fitted.predict(data.X))
 
 
 @pytest.mark.parametrize("case", REFUSALS)

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from knngraph.baselines._neighbors import rows_per_block
 from knngraph.fitting import all_or_nothing
 from knngraph.parallel import count_threads, map_chunks
+from knngraph.parameters import CheckedParameters
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.validation import check_labels, validated
 
@@ -55,7 +56,7 @@ _SQUARES_SAFE_FROM, _SQUARES_SAFE_TO = 1e-140, 1e140
 
 
 class BaselineClassifier(
-    CheckedPickle, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+    CheckedPickle, CheckedParameters, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Base of the baselines; a subclass says how it learns and how it scores.
 

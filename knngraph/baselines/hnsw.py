@@ -15,6 +15,7 @@ from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.precision import PRECISION_SAMPLE, loses_digits
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
+from knngraph.metric.names import metric_named
 from knngraph.space import fit_space
 
 
@@ -37,6 +38,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         Search width of a query, at least `n_neighbors`. The wider, the fewer
         neighbors are missed; the number of training rows misses none.
     metric : {"euclidean", "cosine"}, default="euclidean"
+        "l2" and "minkowski" are other names of "euclidean".
     n_jobs : int or None, default=None
         Threads that answer queries. The index is built by one thread, so that
         it can be reproduced.
@@ -84,7 +86,7 @@ class HNSWKNNClassifier(BaselineClassifier):
         "M": [Interval(Integral, 2, None, closed="left")],
         "ef_construction": [Interval(Integral, 1, None, closed="left")],
         "ef": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions({"euclidean", "cosine"})],
+        "metric": [StrOptions({"euclidean", "cosine", "l2", "minkowski"})],
         "random_state": ["random_state"],
     }
 
@@ -103,7 +105,7 @@ class HNSWKNNClassifier(BaselineClassifier):
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         for precision in ("single", "double"):
-            self._space = fit_space(X, self.metric, precision)
+            self._space = fit_space(X, metric_named(self.metric), precision)
             training = build_training_set(
                 self._space.map_rows(X), codes, self._n_classes, seed=seed
             )

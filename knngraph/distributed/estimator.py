@@ -17,7 +17,6 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
-    validate_parameter_constraints,
 )
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -77,7 +76,7 @@ from knngraph.fitting import all_or_nothing
 from knngraph.index.build import walk_for
 from knngraph.inference.answer import PredictOptions
 from knngraph.parallel import count_threads
-from knngraph.parameters import PARAMETER_CONSTRAINTS
+from knngraph.parameters import PARAMETER_CONSTRAINTS, check_parameters
 from knngraph.progress import stage
 from knngraph.selection import KNNGraphClassifierCV
 
@@ -522,10 +521,10 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             (fitted,) = self._parts
             return lambda block: task(call, fitted, block, name=method)
         for name in ("inference", "walk", "ef"):
-            validate_parameter_constraints(
+            check_parameters(
                 {name: PARAMETER_CONSTRAINTS[name]},
                 {name: getattr(present, name)},
-                caller_name=type(present).__name__,
+                type(present).__name__,
             )
         walk = walk_for(present.walk, present.inference)
         ef = self._shared.ef(present.inference, present.ef, walk)

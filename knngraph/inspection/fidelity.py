@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.distances import squared_distances_to
 from knngraph.graph.training_set import distinct_rows
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.parallel import count_threads
+from knngraph.parameters import checked_arguments
 from knngraph.progress import stage
 from knngraph.space import fit_space
 
@@ -114,7 +115,7 @@ class NeighborhoodFidelity:
         )
 
 
-@validate_params(
+@checked_arguments(
     {
         "X": ["array-like", "sparse matrix"],
         "k": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -128,8 +129,7 @@ class NeighborhoodFidelity:
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def neighborhood_fidelity(
     X: Any,
