@@ -179,9 +179,7 @@ def test_typed_wrong_before_and_after_fit(setting, message, blobs):
 
 
 def test_arguments_of_functions(blobs):
-    with pytest.raises(
-        InvalidParameterError, match=r"knn_adjacency .*mode='distance'"
-    ):
+    with pytest.raises(InvalidParameterError, match=r"knn_adjacency .*mode='distance'"):
         knn_adjacency(blobs[0], 3, mode="distances")
     with pytest.raises(InvalidParameterError, match="backend='hnswlib'"):
         neighborhood_fidelity(blobs[0], backend="hnsw")
