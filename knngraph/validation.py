@@ -178,10 +178,10 @@ def _refuse_several_outputs(y: Any, name: str) -> None:
     try:
         shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     except ValueError:  # lists of different lengths
-        shape = ()
+        shape = None
     if sparse.issparse(y):
         what, columns = f"y is sparse, of shape {shape}", "y.toarray()"
-    elif not shape:
+    elif shape is None:
         what = "y holds lists of labels"
         columns = "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)"
     elif len(shape) == 2 and shape[1] > 1:
