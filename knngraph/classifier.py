@@ -47,6 +47,13 @@ from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
 from knngraph.validation import check_labels, validated
+from knngraph.weights import (
+    checked_class_weight,
+    checked_sample_weight,
+    in_units,
+    positive_rows,
+    weight_unit,
+)
 
 if TYPE_CHECKING:
     from knngraph.condensing.classifier import CondensedClassifier
@@ -99,6 +106,13 @@ class KNNGraphClassifier(
         its neighbors contradict passes a part of its vote to the class they prefer.
         See `label_noise_` and `query_nugget_`. Touch it where labels are known to
         be right.
+    class_weight : dict, "balanced" or None, default=None
+        What the votes of a class are multiplied by, in every vote on a label, and
+        what its rows weigh where fit chooses something. A class that the dict leaves
+        out weighs one. "balanced" is the weight of all rows over the number of
+        classes and the weight of the class. Neighbors are then chosen by features
+        alone, as with `label_weight=0`. Set it to "balanced" where rare classes count
+        as much as frequent ones.
     max_neighbors : int, default=32
         Number of nearest rows that are candidates for the neighbors of a row. Raise
         it where classes overlap and rows are many.
@@ -204,8 +218,10 @@ class KNNGraphClassifier(
         Of the rows that are searched: "double", by an exact search, where single
         precision finds other nearest rows.
     graph_ : CSR array of shape (n_samples, n_samples)
-        Row j holds the weights of the learned neighbors of row j, never itself.
-        `kneighbors_graph` gives the graph of the nearest rows.
+        Row j holds the weights of the learned neighbors of row j. It is one of them
+        only where it weighs more than one and has no copy: it then stands for the
+        copies that its weight counts. `kneighbors_graph` gives the graph of the
+        nearest rows.
     n_neighbors_ : ndarray of shape (n_samples,)
         Learned number of neighbors of every row.
     density_ : ndarray of shape (n_samples,)
@@ -236,6 +252,8 @@ class KNNGraphClassifier(
     loo_score_ : float
         Accuracy of adaptive inference on the training rows, each left out; on at
         most 5000 of them where `vote="reliability"` chose other than the plain vote.
+        Rows count by their weight and that of their class: with
+        `class_weight="balanced"` it is the mean of the accuracies of the classes.
     resolved_ : ndarray of shape (n_samples,), bool
         Whether a cascade would answer the row, left out, by a stored label.
     lookup_agreement_ : float
@@ -262,6 +280,10 @@ class KNNGraphClassifier(
 
     where lambda_j is small where the data is dense. Exact copies of a row share
     one node of the index, whose answer is the mean over the copies.
+
+    A row with a `sample_weight` of w stands for w copies. Where the weights have a
+    mean below one, they are divided by it, at fit and in all later calls of
+    `partial_fit`: a training set is no lighter than its rows.
 
     Fit computes what answers of the given `inference` read, and nothing else: of the
     other attributes, and of the probabilities, each is computed on first use and kept,
@@ -292,6 +314,7 @@ class KNNGraphClassifier(
         metric: str = "auto",
         metric_params: dict[str, Any] | None = None,
         vote: str = "reliability",
+        class_weight: Any = None,
         max_neighbors: int = 32,
         query_nugget: float = 0.3,
         query_penalty: float = 0.02,
@@ -321,6 +344,7 @@ class KNNGraphClassifier(
         self.metric = metric
         self.metric_params = metric_params
         self.vote = vote
+        self.class_weight = class_weight
         self.max_neighbors = max_neighbors
         self.query_nugget = query_nugget
         self.query_penalty = query_penalty
@@ -352,13 +376,17 @@ class KNNGraphClassifier(
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any) -> "KNNGraphClassifier":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KNNGraphClassifier":
         """Learn neighbors and stored labels of the training rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            A row of weight w stands for w copies of it, whole or not. Rows of weight
+            0 are removed first, and a class without other rows with them: attributes
+            count the rows that are left, as after `forget`.
 
         Returns
         -------
@@ -367,19 +395,28 @@ class KNNGraphClassifier(
             that it had before.
         """
         with all_or_nothing(self):
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight)
 
-    def _fit(self, X: Any, y: Any) -> "KNNGraphClassifier":
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> "KNNGraphClassifier":
         X, y = validated(self, X, y, accept_sparse="csr", dtype="numeric")
         check_labels(y)
         y = column_or_1d(y, warn=True)
+        weights = checked_sample_weight(sample_weight, len(y))
+        weights, X, y = positive_rows(weights, X, y)
         classes, codes = np.unique(y, return_inverse=True)
-        return self._fit_codes(X, codes, classes)
+        return self._fit_codes(X, codes, classes, weights)
 
     def _fit_codes(
-        self, X: Any, codes: np.ndarray, classes: np.ndarray
+        self,
+        X: Any,
+        codes: np.ndarray,
+        classes: np.ndarray,
+        weights: np.ndarray | None,
     ) -> "KNNGraphClassifier":
         """Fit validated rows, whose labels are numbers of the given classes."""
+        class_weight = checked_class_weight(self.class_weight, classes)
+        unit = weight_unit(weights)
+        weights = in_units(weights, unit, len(codes))
         scales = checked_scales(self._setting("density_scales"))
         self._check_settings()
         self.classes_ = classes
@@ -387,9 +424,15 @@ class KNNGraphClassifier(
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
         n_listed = max(2, self._neighbors_needed(), *scales)
-        rows = self._indexed_rows(X, codes, n_listed, seed, n_threads, build_threads)
+        rows = self._indexed_rows(
+            X, codes, weights, n_listed, seed, n_threads, build_threads
+        )
         self._select(rows.training, rows.neighbors, rows.space, seed, n_threads)
-        settings = self._fit_settings(rows.space, rows.neighbors, n_listed, seed)
+        settings = replace(
+            self._fit_settings(rows.space, rows.neighbors, n_listed, seed),
+            weight_unit=unit,
+            class_weight=class_weight,
+        )
         self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
         self._warn_of_lost_searches()
         return self
@@ -398,12 +441,14 @@ class KNNGraphClassifier(
         self,
         X: Any,
         codes: np.ndarray,
+        weights: np.ndarray | None,
         n_listed: int,
         seed: int,
         n_threads: int,
         build_threads: int,
     ) -> IndexedRows:
         """Place, index and search the rows, in double precision where it is needed."""
+        class_weight = checked_class_weight(self.class_weight, self.classes_)
         for precision in ("single", "double"):
             with stage("placing rows", X.shape[0], self.verbose) as placing:
                 space, training, out_of_fold = place_training_rows(
@@ -411,9 +456,11 @@ class KNNGraphClassifier(
                     codes,
                     len(self.classes_),
                     metric_named(self.metric, self.metric_params),
+                    weights,
                     seed=seed,
                     precision=precision,
                 )
+                training = training.with_class_weight(class_weight)
                 placing.advance(X.shape[0])
             index, search_recall = build_index(
                 training.points,
@@ -424,7 +471,7 @@ class KNNGraphClassifier(
                 n_threads=build_threads,
                 verbose=self.verbose,
             )
-            exact = training.n_rows <= self._exact_up_to()
+            exact = training.weight <= self._exact_up_to()
             searching = stage("searching neighbors", training.n_nodes, self.verbose)
             with searching as searched:
                 neighbors = nearest_others(

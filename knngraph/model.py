@@ -72,6 +72,10 @@ class FitSettings:
         Whether results are reproducible: one thread builds the index.
     spacing : float
         Typical distance of neighbors at the fit, in mapped units.
+    weight_unit : float, default=1.0
+        What weights of rows are divided by.
+    class_weight : "balanced", tuple of float, or None, default=None
+        Weights of the classes; see `knngraph.weights.class_factors`.
     """
 
     graph: GraphSettings
@@ -87,6 +91,8 @@ class FitSettings:
     seed: int
     seeded: bool
     spacing: float
+    weight_unit: float = 1.0
+    class_weight: str | tuple[float, ...] | None = None
 
     def query_sigma(self, neighbors: Neighbors) -> float:
         """Bandwidth at queries, in mapped units; 0 where it is the query's own."""

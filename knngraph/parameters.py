@@ -41,6 +41,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
         StrOptions({"neighbors", "local"}),
         Interval(Real, 0, None, closed="neither"),
     ],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
     "vote": [StrOptions({"reliability", "labels"})],
     "metric": [
         StrOptions({"euclidean", "cosine", "learned", "auto", "l2", "minkowski"})

@@ -27,6 +27,7 @@ _KEPT = (
     "inference",
     "support",
     "vote",
+    "class_weight",
     "metric",
     "metric_params",
     "cascade_tolerance",
@@ -89,8 +90,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         learned with the label of the row left out.
     metric_params : dict or None, default=None
         As on `KNNGraphClassifier`.
-    vote, support, cascade_tolerance, walk, ef, M, ef_construction, n_jobs, \
-random_state, verbose
+    vote, class_weight, support, cascade_tolerance, walk, ef, M, ef_construction, \
+n_jobs, random_state, verbose
         As on `KNNGraphClassifier`. All other settings have its defaults.
 
     Attributes
@@ -98,7 +99,8 @@ random_state, verbose
     best_params_ : dict
         The chosen settings, by the names they have on `KNNGraphClassifier`.
     best_score_ : float
-        Their leave-one-out accuracy.
+        Their leave-one-out accuracy, by the weights of the rows and of their
+        classes.
     cv_results_ : dict of ndarray
         "params" (list of dict), "mean_test_score" and "rank_test_score", a value
         a setting.
@@ -144,6 +146,7 @@ random_state, verbose
         penalty_ranges: Sequence[tuple[float, float]] = ((0.1, 0.5), (0.02, 0.1)),
         max_rows: int = 5000,
         vote: str = "reliability",
+        class_weight: Any = None,
         metric: str = "auto",
         metric_params: dict[str, Any] | None = None,
         support: str = "auto",
@@ -167,6 +170,7 @@ random_state, verbose
         self.penalty_ranges = penalty_ranges
         self.max_rows = max_rows
         self.vote = vote
+        self.class_weight = class_weight
         self.metric = metric
         self.metric_params = metric_params
         self.support = support
@@ -214,9 +218,9 @@ random_state, verbose
             settings, right, own_share = self._query_grid(
                 training, neighbors, space, n_threads, pairs
             )
-        counts = training.pair_weight[pairs]
-        scores = np.average(right, axis=1, weights=counts)
-        shares = np.average(own_share, axis=1, weights=counts)
+        weights = training.score_weights(pairs)
+        scores = np.average(right, axis=1, weights=weights)
+        shares = np.average(own_share, axis=1, weights=weights)
         order = np.lexsort((-shares, -scores))
         best = int(order[0])
         ranks = np.empty(len(order), dtype=np.intp)

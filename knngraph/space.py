@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.weights import middle_values
+
 # Largest dense copy of sparse training rows that `fit` makes.
 DENSE_BYTES_LIMIT = 4 * 2**30
 # Mapped coordinates stay within these, so that squared distances stay finite.
@@ -176,7 +178,12 @@ class Space:
             return center is None or bool((center.astype(np.float32) == center).all())
 
 
-def fit_space(X: Any, metric: str, precision: str = "single") -> Space:
+def fit_space(
+    X: Any,
+    metric: str,
+    precision: str = "single",
+    weights: np.ndarray | None = None,
+) -> Space:
     """Choose center and scale from the training rows.
 
     The center is the median of every column. The scale is one, unless the data
@@ -191,6 +198,8 @@ def fit_space(X: Any, metric: str, precision: str = "single") -> Space:
     precision : {"single", "double"}, default="single"
         Single precision becomes double where squared distances would leave its
         range.
+    weights : ndarray of shape (n_rows,) or None, default=None
+        Of the rows, in both medians; None where every row weighs one.
     """
     if is_sparse(X):
         _check_dense_size(X, 4 if precision == "single" else 8)
@@ -198,13 +207,16 @@ def fit_space(X: Any, metric: str, precision: str = "single") -> Space:
         return Space(metric, None, 1.0, precision=precision)
     if precision == "double":
         return Space(
-            metric, None, power_of_two_near(row_sizes(X, None)), precision=precision
+            metric,
+            None,
+            power_of_two_near(row_sizes(X, None), weights),
+            precision=precision,
         )
-    center = None if is_sparse(X) else _column_medians(X)
+    center = None if is_sparse(X) else _column_medians(X, weights)
     sizes = row_sizes(X, center)
-    scale = power_of_two_near(sizes)
+    scale = power_of_two_near(sizes, weights)
     if not sizes.max(initial=0.0) < LARGEST_COORDINATE * scale:
-        return fit_space(X, metric, "double")
+        return fit_space(X, metric, "double", weights)
     return Space(metric, center, scale)
 
 
@@ -220,8 +232,12 @@ def _check_dense_size(X: Any, n_bytes_each: int) -> None:
         )
 
 
-def _column_medians(X: np.ndarray) -> np.ndarray:
+def _column_medians(X: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     medians = np.empty(X.shape[1], dtype=np.float64)
+    if weights is not None:
+        for place, column in enumerate(X.T):
+            medians[place] = middle_values(column, weights)[0]
+        return medians
     width = max(1, _BLOCK_BYTES // (8 * X.shape[0]))
     for start in range(0, X.shape[1], width):
         # A copy even where the transpose is contiguous: it is sorted in place.
@@ -246,12 +262,16 @@ def row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
     return sizes
 
 
-def power_of_two_near(sizes: np.ndarray) -> float:
+def power_of_two_near(sizes: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Scale of rows of these sizes; see `fit_space`."""
-    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
+    measured = (sizes > 0) & np.isfinite(sizes)
+    sizes = sizes[measured]
     if not len(sizes):
         return 1.0
-    middle = np.partition(sizes, (len(sizes) - 1) // 2)[(len(sizes) - 1) // 2]
+    if weights is None:
+        middle = np.partition(sizes, (len(sizes) - 1) // 2)[(len(sizes) - 1) // 2]
+    else:
+        middle, _ = middle_values(sizes, weights[measured])
     exponent = int(np.frexp(middle)[1])
     if abs(exponent) <= _EXPONENT_LEFT_ALONE:
         return 1.0

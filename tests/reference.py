@@ -137,7 +137,17 @@ def votes_by_reliability(X, y, n_classes, queries, m, sigma, nugget, own, rival)
 
 
 def reliable_leave_one_out(
-    X, y, n_classes, m, sigma, nugget, factor, noise, exponent, floor=0.05
+    X,
+    y,
+    n_classes,
+    m,
+    sigma,
+    nugget,
+    factor,
+    noise,
+    exponent,
+    floor=0.05,
+    class_weight=1.0,
 ):
     """Votes at every row without it, by label probabilities found without it."""
     n = len(X)
@@ -153,20 +163,22 @@ def reliable_leave_one_out(
             if weight == 0.0:
                 continue
             shares = np.bincount(y, weighed[i], minlength=n_classes)
-            others = np.where(np.arange(n_classes) == y[i], -1.0, shares)
+            of_class = shares * class_weight
+            others = np.where(np.arange(n_classes) == y[i], -1.0, of_class)
             rival = int(others.argmax()) if others.max() > 0.0 else y[i]
-            left = 1.0 - weighed[i, j]
             shares[y[j]] -= weighed[i, j]
-            own_share, rival_share = np.maximum(shares[[y[i], rival]], 0.0)
-            if left > 1e-9:
-                own_share, rival_share = own_share / left, rival_share / left
+            of_class = np.maximum(shares * class_weight, 0.0)
+            if 1.0 - weighed[i, j] > 1e-9:
+                of_class /= of_class.sum()
+            own_share, rival_share = of_class[[y[i], rival]]
             right = (1.0 - noise) * (own_share + floor / n_classes) ** exponent
             wrong = (
                 noise / (n_classes - 1) * (rival_share + floor / n_classes) ** exponent
             )
             votes[j, y[i]] += weight * right / (right + wrong)
             votes[j, rival] += weight * wrong / (right + wrong)
-    return votes
+    votes *= class_weight
+    return votes / votes.sum(axis=1, keepdims=True)
 
 
 class PlainModel:

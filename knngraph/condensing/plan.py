@@ -84,7 +84,8 @@ def make_plan(
     ]
     right = np.concatenate([fold.right_before for fold in folds])
     weights = np.concatenate([fold.weights for fold in folds])
-    before = float(np.average(right, weights=weights))
+    in_score = np.concatenate([fold.in_score for fold in folds])
+    before = float(np.average(right, weights=in_score))
     n_left_out = round(float(weights.sum()))
     best, smallest = Plan(None, False, before, before, 0.0, n_left_out), 1.0
     for drop in choices:
@@ -95,7 +96,7 @@ def make_plan(
             if share >= smallest:
                 break
             after = np.concatenate([f.right(f.nodes[k]) for f, k in zip(folds, kept)])
-            loss, error = _mean_and_error(right - after, weights)
+            loss, error = _mean_and_error(right - after, in_score, weights)
             # The smallest that passes is partly lucky: hence the error.
             if loss + error <= tolerance:
                 smallest = share
@@ -120,6 +121,7 @@ class _Fold:
         self._left_out = np.flatnonzero(is_left_out)
         self._pairs = np.flatnonzero(is_left_out[training.pair_node])
         self.weights = training.pair_weight[self._pairs]
+        self.in_score = training.score_weights(self._pairs)
         self.right_before = self.right(self.nodes)
 
     def search(self, neighbors: np.ndarray, drop: bool) -> SubsetSearch:
@@ -147,7 +149,11 @@ class _Fold:
         return (answers[training.pair_node[self._pairs]] == given).astype(np.float64)
 
 
-def _mean_and_error(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    mean = float(np.average(values, weights=weights))
-    variance = float(np.average((values - mean) ** 2, weights=weights))
-    return mean, float(np.sqrt(variance / weights.sum()))
+def _mean_and_error(
+    values: np.ndarray, in_score: np.ndarray, weights: np.ndarray
+) -> tuple[float, float]:
+    """Mean and standard error: rows are drawn, and their classes then weighed."""
+    mean = float(np.average(values, weights=in_score))
+    squares = (values - mean) ** 2 * (in_score / weights)
+    variance = float(np.average(squares, weights=in_score))
+    return mean, float(np.sqrt(variance / in_score.sum()))

@@ -441,6 +441,12 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 f"it is offered up to local_rows={self.local_rows} rows. Raise that, "
                 'or use support="local".'
             )
+        if estimator.class_weight is not None:
+            raise ValueError(
+                "class_weight is offered up to "
+                f"local_rows={self.local_rows} rows, which one machine fits. Raise "
+                "that, or leave class_weight=None."
+            )
         return estimator
 
     def _place(

@@ -1,6 +1,6 @@
 """The training set after rows have come and gone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,11 +24,14 @@ class PendingRows:
         Mapped rows that came, in their order.
     codes : tuple of ndarray
         Their classes.
+    weights : tuple of (ndarray or None)
+        Their weights; None where each weighs one.
     """
 
     kept: np.ndarray
     rows: tuple[np.ndarray, ...] = ()
     codes: tuple[np.ndarray, ...] = ()
+    weights: tuple[np.ndarray | None, ...] = ()
 
     @property
     def n_added(self) -> int:
@@ -40,9 +43,16 @@ class PendingRows:
         """Number of rows that there are now."""
         return len(self.kept) + self.n_added
 
-    def added(self, rows: np.ndarray, codes: np.ndarray) -> "PendingRows":
+    def added(
+        self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
+    ) -> "PendingRows":
         """With some rows more, behind the others."""
-        return PendingRows(self.kept, (*self.rows, rows), (*self.codes, codes))
+        return PendingRows(
+            self.kept,
+            (*self.rows, rows),
+            (*self.codes, codes),
+            (*self.weights, weights),
+        )
 
     def removed(self, indices: np.ndarray) -> "PendingRows":
         """Without some rows; the others close up as in `numpy.delete`."""
@@ -50,10 +60,24 @@ class PendingRows:
         kept = np.delete(self.kept, indices[indices < n_kept])
         late = indices[indices >= n_kept] - n_kept
         if not len(late):
-            return PendingRows(kept, self.rows, self.codes)
+            return replace(self, kept=kept)
         rows = np.delete(np.concatenate(self.rows), late, axis=0)
         codes = np.delete(np.concatenate(self.codes), late)
-        return PendingRows(kept, (rows,), (codes,))
+        weights = self.added_weights()
+        if weights is not None:
+            weights = np.delete(weights, late)
+        return PendingRows(kept, (rows,), (codes,), (weights,))
+
+    def added_weights(self) -> np.ndarray | None:
+        """Weights of the rows that came; None where each weighs one."""
+        if all(weights is None for weights in self.weights):
+            return None
+        return np.concatenate(
+            [
+                np.ones(len(codes)) if weights is None else weights
+                for weights, codes in zip(self.weights, self.codes)
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -130,6 +154,7 @@ def change_rows(
         np.concatenate([node_now[kept_node], node_of_entry[n_there:]]),
         np.concatenate([training.codes[pending.kept], *pending.codes]),
         training.n_classes,
+        _weights_now(training, pending),
     )
     old_node = np.full(changed.n_nodes, -1, dtype=np.intp)
     old_node[node_now[there]] = np.flatnonzero(there)
@@ -142,6 +167,15 @@ def change_rows(
         old_node,
         _touched(training, changed, node_now, pair_now),
     )
+
+
+def _weights_now(training: TrainingSet, pending: PendingRows) -> np.ndarray | None:
+    before, added = training.row_weight, pending.added_weights()
+    if before is None and added is None:
+        return None
+    kept = np.ones(len(pending.kept)) if before is None else before[pending.kept]
+    added = np.ones(pending.n_added) if added is None else added
+    return np.concatenate([kept, added])
 
 
 def _pairs_now(

@@ -7,10 +7,12 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.parallel import chunk_bounds
+from knngraph.weights import weigh_votes
 
 # Above this many numbers the distributions stay sparse.
 DENSE_DISTRIBUTION_LIMIT = 10_000_000
 _ROWS_PER_BLOCK = 65536
+_LEAST_VOTE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def vote(
     n_classes: int,
     self_weight: float,
     neighbor_codes: np.ndarray | None = None,
+    class_weight: np.ndarray | None = None,
 ) -> Consensus:
     """Let every row and its neighbors vote on its label.
 
@@ -51,6 +54,10 @@ def vote(
         Weight of a row's own label, in units of its largest neighbor weight.
     neighbor_codes : ndarray of shape (n_neighbors,) or None
         Classes of the neighbors; None where they are the rows themselves.
+    class_weight : ndarray of shape (n_classes,) or None
+        What the votes of every class are multiplied by. The class with the largest
+        has a millionth of a vote more everywhere: neighbors are few, and a class
+        that is said to weigh millions wins without one.
 
     Notes
     -----
@@ -80,7 +87,12 @@ def vote(
     for start, stop in chunk_bounds(n_rows, _ROWS_PER_BLOCK) or [(0, 0)]:
         block = slice(start, stop)
         votes, codes[block], margin[block] = _vote_of_block(
-            weights[block], own_codes[block], n_classes, self_weight, neighbor_codes
+            weights[block],
+            own_codes[block],
+            n_classes,
+            self_weight,
+            neighbor_codes,
+            class_weight,
         )
         blocks.append(votes)
     if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:
@@ -96,6 +108,7 @@ def _vote_of_block(
     n_classes: int,
     self_weight: float,
     neighbor_codes: np.ndarray,
+    class_weight: np.ndarray | None,
 ) -> tuple[Any, np.ndarray, np.ndarray]:
     n_rows = own_codes.shape[0]
     neighbor_weights = np.maximum(weights.data, 0.0)
@@ -116,6 +129,8 @@ def _vote_of_block(
     ).tocsr()  # adds the votes of one class up
     votes.sort_indices()
     votes.data /= np.repeat(votes.sum(axis=1), np.diff(votes.indptr))
+    if class_weight is not None:
+        votes = weigh_votes(_with_least_vote(votes, class_weight), class_weight)
     # The smallest class of the heaviest neighbors, or none at all.
     preferred = np.full(n_rows, n_classes, dtype=np.intp)
     at_heaviest = neighbor_weights == heaviest[rows]
@@ -123,6 +138,14 @@ def _vote_of_block(
         preferred, rows[at_heaviest], neighbor_codes[weights.indices[at_heaviest]]
     )
     return votes, *_winners(votes, own_codes, preferred)
+
+
+def _with_least_vote(votes: Any, class_weight: np.ndarray) -> Any:
+    """Votes with next to nothing more for the class of the largest weight."""
+    n_rows = votes.shape[0]
+    places = np.arange(n_rows), np.full(n_rows, int(class_weight.argmax()))
+    least = sparse.coo_array((np.full(n_rows, _LEAST_VOTE), places), votes.shape)
+    return (votes + least).tocsr()
 
 
 def _heaviest(indptr: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

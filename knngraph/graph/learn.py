@@ -112,6 +112,7 @@ def learn_graph(
         training.pair_code,
         training.n_classes,
         settings.self_weight,
+        class_weight=training.class_weight,
     )
     return LearnedGraph(problem, same_class, representation, consensus)
 
@@ -160,6 +161,7 @@ def learn_pairs(
         training.n_classes,
         settings.self_weight,
         neighbor_codes=training.pair_code,
+        class_weight=training.class_weight,
     )
     return LearnedGraph(problem, same_class, representation, consensus)
 
@@ -185,10 +187,15 @@ def graph_problem(
 def problem_with(
     training: TrainingSet, density: np.ndarray, sigma: float, settings: GraphSettings
 ) -> Problem:
-    """The problem of given densities of the nodes and a given bandwidth."""
+    """The problem of given densities of the nodes and a given bandwidth.
+
+    Where the votes of classes are weighed, neighbors are chosen by features alone:
+    those that the label term prefers all vote for the label that the row has.
+    """
     fractions = penalty_fractions(density, settings.penalty_min, settings.penalty_max)
+    label_weight = settings.label_weight if training.class_weight is None else 0.0
     return Problem(
-        kernel=CompositeKernel(sigma, settings.label_weight, settings.label_discount),
+        kernel=CompositeKernel(sigma, label_weight, settings.label_discount),
         density=density[training.pair_node],
         fractions=fractions[training.pair_node],
         nugget=settings.nugget,
@@ -213,7 +220,8 @@ def graph_over_rows(training: TrainingSet, weights: Any) -> Any:
     """Spread weights between pairs to the rows the user gave.
 
     A neighbor that has copies is stood for by the first of them, and by the
-    second where the first is the row itself.
+    second where the first is the row itself. A row without a second has itself
+    among its neighbors where it weighs more than one: the entry is on the diagonal.
 
     Parameters
     ----------
@@ -221,14 +229,15 @@ def graph_over_rows(training: TrainingSet, weights: Any) -> Any:
 
     Returns
     -------
-    CSR array of shape (n_rows, n_rows), sorted, without self
+    CSR array of shape (n_rows, n_rows), sorted
     """
     first, second = training.rows_of_pairs()
     graph = weights[training.pair_of_row]
     rows = np.repeat(np.arange(training.n_rows), np.diff(graph.indptr))
     columns = first[graph.indices]
     own = columns == rows
-    columns[own] = second[graph.indices[own]]
+    others = second[graph.indices[own]]
+    columns[own] = np.where(others >= 0, others, columns[own])
     graph = sparse.csr_array(
         (graph.data, columns.astype(np.int32), graph.indptr.astype(np.int32)),
         shape=(training.n_rows, training.n_rows),

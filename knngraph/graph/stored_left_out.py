@@ -13,7 +13,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import Problem, candidates_of, solve
 from knngraph.graph.training_set import TrainingSet
 from knngraph.parallel import map_chunks
-from knngraph.weights import without_one_row
+from knngraph.weights import mean_votes, without_one_row
 
 _ROWS_PER_CHUNK = 1024
 
@@ -88,10 +88,12 @@ def stored_votes_left_out(
                     training.n_classes,
                     self_weight,
                     neighbor_codes=training.pair_code,
+                    class_weight=training.class_weight,
                 ),
                 owner,
                 weight,
                 len(left_out),
+                training.class_weight,
             )
             for self_weight in self_weights
         ]
@@ -136,7 +138,11 @@ def _reached_pairs(
 
 
 def _votes_of_nodes(
-    agreed: Consensus, owner: np.ndarray, weight: np.ndarray, n_owners: int
+    agreed: Consensus,
+    owner: np.ndarray,
+    weight: np.ndarray,
+    n_owners: int,
+    class_weight: np.ndarray | None,
 ) -> StoredVotes:
     """Mean share over the rows of every node, and the class that it stores."""
     codes = np.full(n_owners, -1, dtype=np.intp)
@@ -146,7 +152,7 @@ def _votes_of_nodes(
         (weight / total[owner], (owner, np.arange(len(owner)))),
         shape=(n_owners, len(owner)),
     )
-    shares = sparse.csr_array(average @ sparse.csr_array(agreed.distribution))
+    shares = mean_votes(average, sparse.csr_array(agreed.distribution), class_weight)
     several = np.flatnonzero(np.bincount(owner, minlength=n_owners) > 1)
     if len(several):
         codes[several] = shares[several].toarray().argmax(axis=1)

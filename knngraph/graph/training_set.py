@@ -14,7 +14,7 @@ rounds that keep the graph as good (see `knngraph.graph.order`); the first and
 the last of them remain random samples of all.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from knngraph.graph.order import RANDOM_HEAD, in_rounds
 from knngraph.index.build import HELD_OUT
-from knngraph.weights import LEAST_REST, without_one_row
+from knngraph.weights import LEAST_REST, class_factors, without_one_row
 
 _HASH_BLOCK_BYTES = 16 * 2**20
 
@@ -46,6 +46,9 @@ class TrainingSet:
         weighs one.
     row_weight : ndarray of shape (n_rows,), float64, or None
         Weights of the rows; None where every row weighs one.
+    class_weight : ndarray of shape (n_classes,), float64, or None
+        What the votes of every class are multiplied by, with mean one over the rows;
+        None where all classes are alike.
     """
 
     points: np.ndarray
@@ -57,6 +60,7 @@ class TrainingSet:
     pair_code: np.ndarray
     pair_weight: np.ndarray
     row_weight: np.ndarray | None = None
+    class_weight: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what is found on first use, so that answering changes no pickle.
@@ -76,6 +80,25 @@ class TrainingSet:
     def n_pairs(self) -> int:
         """Number of rows that differ in features or label."""
         return self.pair_node.shape[0]
+
+    @property
+    def weight(self) -> float:
+        """Weight of all rows, without the rounding of its sum."""
+        return round(float(self.pair_weight.sum()), 6)
+
+    def with_class_weight(
+        self, class_weight: str | tuple[float, ...] | None
+    ) -> "TrainingSet":
+        """The same rows with the weights of classes; see `class_factors`."""
+        of_class = np.bincount(self.pair_code, self.pair_weight, self.n_classes)
+        return replace(self, class_weight=class_factors(class_weight, of_class))
+
+    def score_weights(self, pairs: np.ndarray) -> np.ndarray:
+        """What some pairs weigh in a score, by their rows and their class."""
+        weights = self.pair_weight[pairs]
+        if self.class_weight is None:
+            return weights
+        return weights * self.class_weight[self.pair_code[pairs]]
 
     def node_starts(self) -> np.ndarray:
         """First pair of every node, and `n_pairs` at the end."""

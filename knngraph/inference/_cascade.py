@@ -52,6 +52,7 @@ def find_margins(
     codes,
     squared,
     sharpness,
+    class_weight,
     votes,
     margin,
 ):
@@ -67,6 +68,8 @@ def find_margins(
         Squared distances to the nodes, the nearest first.
     sharpness : float
         How fast votes fall with distance.
+    class_weight : ndarray of shape (n_classes,)
+        What the votes of every class are multiplied by.
     votes : ndarray of shape (n_classes,)
         Zeros, before and after.
     margin : ndarray of shape (n_queries,)
@@ -88,16 +91,19 @@ def find_margins(
         for a in range(n_around):
             node = ids[q, a]
             first, end = starts[node], starts[node + 1]
-            on_node = 0.0
+            on_node = counted = 0.0
             for pair in range(first, end):
-                on_node += weight_of(pair, absent, pair_weight)
+                weight = weight_of(pair, absent, pair_weight)
+                on_node += weight
+                counted += weight * class_weight[pair_code[pair]]
             if on_node == 0.0:
                 continue
             vote = np.exp(fall * (nearest - np.sqrt(squared[q, a])))
-            total += vote
+            total += vote * (counted / on_node)
             for pair in range(first, end):
                 weight = weight_of(pair, absent, pair_weight)
-                votes[pair_code[pair]] += vote * weight / on_node
+                code = pair_code[pair]
+                votes[code] += vote * weight / on_node * class_weight[code]
         code = codes[q]
         own, rival = votes[code], 0.0
         votes[code] = 0.0

@@ -12,6 +12,7 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.parallel import map_chunks
+from knngraph.weights import weigh_votes
 
 _QUERIES_PER_CHUNK = 256
 # Queries of one block times classes: bounds the memory of their votes.
@@ -189,7 +190,8 @@ def candidate_votes(
     w >= 0, with the Gaussian kernel of the features, and class c gets
     sum_i w_i [y_i = c] / sum_i w_i over the given labels. With a label reliability
     the vote of row i is divided: its label gets `own`, the likeliest other class the
-    rest.
+    rest. With weights of classes, the votes of a class are multiplied by its weight,
+    and all divided by their sum.
     """
     left_out = left_out_of(ids, left_out)
     nugget, voters = problem.nugget, FULL_VOTES
@@ -248,4 +250,4 @@ def votes_by_setting(
         votes,
         np.empty((0, ids.shape[1])) if shares is None else shares,
     )
-    return votes
+    return weigh_votes(votes, training.class_weight)

@@ -58,7 +58,7 @@ def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
     return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> float:
+def fit_exponent(votes: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
     """Exponent with the smallest log loss on left-out rows.
 
     Parameters
@@ -67,7 +67,7 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> fl
         Leave-one-out votes.
     codes : ndarray of shape (n,)
         Given classes.
-    counts : ndarray of shape (n,)
+    weights : ndarray of shape (n,)
         How many rows each stands for.
 
     Returns
@@ -75,7 +75,7 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> fl
     float
         1 where there are fewer than ten rows.
     """
-    if counts.sum() < _FEWEST_ROWS:
+    if weights.sum() < _FEWEST_ROWS:
         return 1.0
     # For fit only: a predictor loads without scipy.
     from scipy.optimize import minimize_scalar
@@ -83,7 +83,7 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> fl
     def log_loss(log_exponent: float) -> float:
         probabilities = sharpen(votes, np.exp(log_exponent))
         of_given = probabilities[np.arange(len(codes)), codes]
-        return float(-np.average(np.log(of_given), weights=counts))
+        return float(-np.average(np.log(of_given), weights=weights))
 
     found = minimize_scalar(
         log_loss, bounds=np.log(_EXPONENTS), method="bounded", options={"xatol": 1e-2}

@@ -168,7 +168,8 @@ def stored_margin(
     Notes
     -----
     Node i at the distance d_i has the vote exp(-s (d_i - d_1) / d_k), its rows share
-    it, and s is the sharpness.
+    it, and s is the sharpness. With weights of classes, the votes of a class are
+    multiplied by its weight.
 
     Examples
     --------
@@ -184,7 +185,7 @@ def stored_margin(
     """
     from knngraph.inference import _cascade
 
-    margin = np.empty(len(ids))
+    margin, class_weight = np.empty(len(ids)), training.class_weight
     ids, squared = in_one_layout(ids, squared)
     _cascade.find_margins(
         *_rows_on(training),
@@ -193,6 +194,7 @@ def stored_margin(
         codes,
         squared,
         sharpness,
+        np.ones(training.n_classes) if class_weight is None else class_weight,
         np.zeros(training.n_classes),
         margin,
     )

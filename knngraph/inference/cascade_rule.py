@@ -96,10 +96,13 @@ def learn_rule(
         agree_sizes(problem.n_neighbors),
         SHARPNESSES,
     )
+    gain = right.astype(np.float64) - left_out.right[sample]
+    if training.class_weight is not None:
+        gain *= training.class_weight[training.pair_code[sample]]
     rule = choose_rule(
         agree,
         margin,
-        right.astype(np.intp) - left_out.right[sample].astype(np.intp),
+        gain,
         training.pair_weight[sample],
         problem.n_neighbors,
         tolerance,
@@ -167,7 +170,7 @@ def choose_rule(
     agree: np.ndarray,
     margin: np.ndarray,
     gain: np.ndarray,
-    counts: np.ndarray,
+    weights: np.ndarray,
     n_neighbors: int,
     tolerance: float,
 ) -> CascadeRule:
@@ -178,8 +181,9 @@ def choose_rule(
     agree, margin
         Of `evaluate_left_out`, for the `agree_sizes` and `SHARPNESSES`.
     gain : ndarray of shape (n,)
-        1 where only the stored answer is right, -1 where only the adaptive is.
-    counts : ndarray of shape (n,)
+        1 where only the stored answer is right, -1 where only the adaptive is, times
+        the weight of the class.
+    weights : ndarray of shape (n,)
         Rows that each stands for.
     n_neighbors : int
         Candidates of the problem.
@@ -206,11 +210,11 @@ def choose_rule(
     most = n_margin_nodes(n_neighbors)
     for place, n_agree in enumerate(agree_sizes(n_neighbors)):
         agreed = agree[:, place]
-        shorter = counts[agreed].sum() * max(0.0, 1.0 - EARLY * n_agree / most)
+        shorter = weights[agreed].sum() * max(0.0, 1.0 - EARLY * n_agree / most)
         for of_sharpness, sharpness in zip(margin.T, SHARPNESSES):
             lead = np.where(agreed, 1.0, of_sharpness)
-            threshold = lowest_margin(lead, gain, counts, tolerance)
-            cost = counts[lead < threshold].sum() - _SEARCH_COST * shorter
+            threshold = lowest_margin(lead, gain, weights, tolerance)
+            cost = weights[lead < threshold].sum() - _SEARCH_COST * shorter
             if cost < least:
                 least = cost
                 rule = CascadeRule(n_agree, threshold, sharpness)
@@ -218,7 +222,7 @@ def choose_rule(
 
 
 def lowest_margin(
-    margin: np.ndarray, gain: np.ndarray, counts: np.ndarray, tolerance: float
+    margin: np.ndarray, gain: np.ndarray, weights: np.ndarray, tolerance: float
 ) -> float:
     """Lowest margin at which the expected loss stays within the tolerance.
 
@@ -226,8 +230,9 @@ def lowest_margin(
     ----------
     margin : ndarray of shape (n,)
     gain : ndarray of shape (n,)
-        1 where only the stored answer is right, -1 where only the adaptive is.
-    counts : ndarray of shape (n,)
+        1 where only the stored answer is right, -1 where only the adaptive is, times
+        the weight of the class.
+    weights : ndarray of shape (n,)
         Rows that each stands for.
 
     Returns
@@ -245,9 +250,9 @@ def lowest_margin(
     0.8
     """
     order = np.argsort(-margin, kind="stable")
-    margin, gain, rows = margin[order], gain[order], counts[order]
+    margin, gain, rows = margin[order], gain[order], weights[order]
     loss = np.cumsum(-gain * rows)
-    changes = np.cumsum(np.abs(gain) * rows)
+    changes = np.cumsum(gain**2 * rows)
     last_of_tie = np.append(margin[1:] != margin[:-1], True)
     bound = (loss + MARGIN * np.sqrt(changes)) / rows.sum()
     within = bound[last_of_tie] <= tolerance

@@ -52,7 +52,7 @@ class LeaveOneOut:
     exponent : float
         Exponent that fits the adaptive votes best.
     score : float
-        Share of right answers over the rows.
+        Share of right answers over the rows, by their weight and their class's.
     reliability : LabelReliability or None
         With which the labels vote; None where every label gets its whole vote.
     """
@@ -83,7 +83,8 @@ class VoteWeights:
     ids : ndarray of shape (n_kept, n_neighbors)
         Candidate nodes of the pairs, left out; -1 where there are fewer.
     per_row : ndarray of shape (n_kept, n_neighbors)
-        Share of the vote that a row of weight one on such a node had.
+        Share of the vote that a row of weight one on such a node had, before its
+        class was weighed.
     """
 
     def __init__(self, pairs: np.ndarray, n_neighbors: int) -> None:
@@ -168,6 +169,9 @@ def leave_one_out(
             n_threads=n_threads,
         )
         if weights is not None and shares is not None:
+            if training.class_weight is not None:
+                # Over the sum that the weighed votes were divided by.
+                shares *= (votes / training.class_weight).sum(axis=1, keepdims=True)
             weights.add(training, some, ids, shares)
         given = training.pair_code[some]
         right[block] = votes.argmax(axis=1) == given
@@ -180,10 +184,10 @@ def leave_one_out(
     exponent = fit_exponent(
         np.concatenate(of_sample),
         training.pair_code[left_out[sample]],
-        training.pair_weight[left_out[sample]],
+        training.score_weights(left_out[sample]),
     )
-    counts = training.pair_weight[left_out[honest]]
-    score = float(np.average(right[honest], weights=counts))
+    of_honest = training.score_weights(left_out[honest])
+    score = float(np.average(right[honest], weights=of_honest))
     return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
 
 
@@ -234,12 +238,12 @@ def calibrate_stored(
         return Calibration(adaptive_exponent, 1.0, 1.0)
     shares = votes.shares.toarray()[reached]
     codes = training.pair_code[sample[reached]]
-    counts = training.pair_weight[sample[reached]]
-    exponent = fit_exponent(shares, codes, counts)
+    weights = training.score_weights(sample[reached])
+    exponent = fit_exponent(shares, codes, weights)
     sure = agreed[reached]
     if sure.sum() < _FEWEST_AGREED:
         return Calibration(adaptive_exponent, exponent, exponent)
-    of_agreed = fit_exponent(shares[sure], codes[sure], counts[sure])
+    of_agreed = fit_exponent(shares[sure], codes[sure], weights[sure])
     return Calibration(adaptive_exponent, exponent, of_agreed)
 
 

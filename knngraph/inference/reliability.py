@@ -20,7 +20,7 @@ from knngraph.inference.adaptive import (
 )
 from knngraph.inference.calibration import FLOOR, fit_exponent
 from knngraph.inference.leave_one_out import LeaveOneOut, VoteWeights
-from knngraph.weights import without_one_row
+from knngraph.weights import weigh_votes, without_one_row
 
 # Multiples of the nugget and shares of wrong labels that are compared. The plain
 # vote comes first: it wins among equals.
@@ -81,6 +81,7 @@ class NeighborVotes:
         The label, and the likeliest other class of its row.
     own_share, rival_share : ndarray of shape (n_votes,)
         Shares of both in the vote on that row, without the owner.
+    class_weight : ndarray of shape (n_classes,) or None
     """
 
     n_rows: int
@@ -90,6 +91,7 @@ class NeighborVotes:
     rival: np.ndarray
     own_share: np.ndarray
     rival_share: np.ndarray
+    class_weight: np.ndarray | None
 
     def count(self, noise: float, exponent: float, n_classes: int) -> np.ndarray:
         """Shares of the classes at every left-out row; see `label_probability`.
@@ -105,7 +107,7 @@ class NeighborVotes:
         size = self.n_rows * n_classes
         votes = np.bincount(first + self.code, self.weight * own, size)
         votes += np.bincount(first + self.rival, self.weight * (1.0 - own), size)
-        return votes.reshape(self.n_rows, n_classes)
+        return weigh_votes(votes.reshape(self.n_rows, n_classes), self.class_weight)
 
 
 def votes_per_neighbor(
@@ -151,6 +153,8 @@ def votes_per_neighbor(
     gone = np.minimum(training.pair_weight[pairs], 1.0)[owner]
     from_owner = gone * weights.share(voter, absent[owner])
     given = training.pair_code[pairs][owner]
+    if training.class_weight is not None:
+        from_owner *= training.class_weight[given]
     code, rival = training.pair_code[voter], left_out.rival_code[voter]
     # A vote that only the owner took part in carries no information without it.
     rest = 1.0 - from_owner
@@ -165,6 +169,7 @@ def votes_per_neighbor(
         rival=rival,
         own_share=np.maximum(own_share, 0.0) * scale,
         rival_share=np.maximum(rival_share, 0.0) * scale,
+        class_weight=training.class_weight,
     )
 
 
@@ -196,7 +201,7 @@ def estimate_reliability(
         votes by it, on a sample of the rows; `left_out` itself where nothing answers
         better than the plain vote.
     """
-    given, counts = training.pair_code[sample], training.pair_weight[sample]
+    given, in_score = training.pair_code[sample], training.score_weights(sample)
     best_score, best_votes, factor, noise = -1.0, np.empty(0), 1.0, 0.0
     ids, squared = leave_one_out_candidates(
         training, neighbors, sample, problem.n_neighbors
@@ -217,7 +222,7 @@ def estimate_reliability(
         for level in NOISE_LEVELS:
             votes = voters.count(level, left_out.exponent, training.n_classes)
             right = votes.argmax(axis=1) == given
-            score = float(np.average(right, weights=counts))
+            score = float(np.average(right, weights=in_score))
             if score > best_score:
                 best_score, best_votes = score, votes
                 factor, noise = nugget_factor, level
@@ -235,7 +240,7 @@ def estimate_reliability(
     return replace(
         left_out,
         right=right,
-        exponent=fit_exponent(best_votes, given, counts),
+        exponent=fit_exponent(best_votes, given, in_score),
         score=best_score,
         reliability=LabelReliability(own, left_out.rival_code, noise, factor),
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
 from knngraph.space import is_sparse
+from knngraph.weights import mean_votes
 
 if TYPE_CHECKING:
     # For fit only: a predictor loads without it.
@@ -39,7 +40,7 @@ class StoredAnswers:
             return cls(consensus.codes.astype(np.intp), consensus.distribution)
         from scipy import sparse
 
-        # The pairs of a node, weighted by their copies.
+        # The pairs of a node, by their weights.
         by_pair = sparse.csr_array(
             (
                 training.pair_weight / training.node_weights()[training.pair_node],
@@ -47,7 +48,7 @@ class StoredAnswers:
             ),
             shape=(training.n_nodes, training.n_pairs),
         )
-        shares = by_pair @ consensus.distribution
+        shares = mean_votes(by_pair, consensus.distribution, training.class_weight)
         return cls(_node_codes(training, consensus, shares), shares)
 
 

@@ -1,7 +1,7 @@
 """Why a query was answered as it was: the training rows behind the answer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ class VotingNeighbor:
     label : object
         Its given label.
     weight : float
-        Its share of the vote. Zero for candidates that explain nothing.
+        Its share of the vote, with that of the copies it stands for. Zero for
+        candidates that explain nothing.
     distance : float
         From the row that the vote was about: the training row reached, or the
         query. In the units of `query_bandwidth_`.
@@ -251,6 +252,29 @@ class _Rows:
         rival = self.labels[int(self.reliability.rival[pair])]
         return {"reliability": float(self.reliability.own[pair]), "rival": rival}
 
+    def weighed(self, neighbors: list[VotingNeighbor]) -> list[VotingNeighbor]:
+        """The same voters, with the weights of classes in their votes."""
+        factors = self.training.class_weight
+        if factors is None:
+            return neighbors
+        of_label = dict(zip(self.labels, factors.tolist()))
+        votes = [
+            (
+                n.weight * n.reliability * of_label[n.label],
+                n.weight * (1.0 - n.reliability) * of_label.get(n.rival, 0.0),
+            )
+            for n in neighbors
+        ]
+        total = sum(own + other for own, other in votes) or 1.0
+        return [
+            replace(
+                n,
+                weight=(own + other) / total,
+                reliability=own / (own + other) if other else n.reliability,
+            )
+            for n, (own, other) in zip(neighbors, votes)
+        ]
+
     def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
         """Pairs of a node, and the share of its weight that each stands for."""
         for pair in range(self.starts[node], self.starts[node + 1]):
@@ -306,7 +330,8 @@ def _adaptive_answers(
             )
             for pair, part in rows.shares_on(node)
         ]
-        yield _Answer("adaptive", int(nodes[0]), _sorted(neighbors), score)
+        voters = rows.weighed(neighbors)
+        yield _Answer("adaptive", int(nodes[0]), _sorted(voters), score)
 
 
 def _stored_neighbors(
@@ -324,14 +349,19 @@ def _stored_neighbors(
         total = weights.sum() + own_weight
         if total <= 0.0:
             total = own_weight = 1.0
-        columns = np.append(graph.indices[listed], own)
-        shares = np.append(weights, own_weight) / total * part
+        columns, shares = graph.indices[listed], weights / total * part
+        itself = np.flatnonzero(columns == own)
+        if len(itself):  # stands for its copies: one voter with them
+            shares[itself] += own_weight / total * part
+        else:
+            columns = np.append(columns, own)
+            shares = np.append(shares, own_weight / total * part)
         away = rows.distances(training.points[node], training.node_of_row[columns])
         neighbors += [
             VotingNeighbor(int(row), rows.given(row), float(share), float(distance))
             for row, share, distance in zip(columns, shares, away)
         ]
-    return _sorted(neighbors)
+    return _sorted(rows.weighed(neighbors))
 
 
 def _sorted(neighbors: list[VotingNeighbor]) -> tuple[VotingNeighbor, ...]:

@@ -24,6 +24,7 @@ def place_training_rows(
     codes: np.ndarray,
     n_classes: int,
     metric: str,
+    row_weight: np.ndarray | None = None,
     *,
     seed: int = 0,
     precision: str = "single",
@@ -36,7 +37,10 @@ def place_training_rows(
     codes : ndarray of shape (n_rows,)
     metric : {"euclidean", "cosine", "learned", "auto"}
         "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
-        that `choose_map` chooses, or by none.
+        that `choose_map` chooses, or by none. Maps are learned from distinct rows,
+        whatever they weigh.
+    row_weight : ndarray of shape (n_rows,) or None
+        None where every row weighs one.
     precision : {"single", "double"}, default="single"
         Of the mapped rows; see `fit_space`.
 
@@ -55,8 +59,8 @@ def place_training_rows(
             'metric="euclidean" or "cosine".'
         )
     learned = metric in ("learned", "auto")
-    space = fit_space(X, "euclidean" if learned else metric, precision)
-    training = _training_set(space, X, codes, n_classes, seed)
+    space = fit_space(X, "euclidean" if learned else metric, precision, row_weight)
+    training = _training_set(space, X, codes, n_classes, seed, row_weight)
     if not learned or X.shape[1] > MAX_FEATURES:
         return space, training, None
     rows, row_codes = sample_pairs(training, MAX_ROWS)
@@ -69,7 +73,7 @@ def place_training_rows(
             return space, training, None
         linear = symmetric_map(factor)
     space = replace(space, metric="learned", linear=linear)
-    mapped = _training_set(space, X, codes, n_classes, seed)
+    mapped = _training_set(space, X, codes, n_classes, seed, row_weight)
     row_of_pair, _ = training.rows_of_pairs()
     pair_of_place = mapped.pair_of_row[row_of_pair[: len(rows)]]
     if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
@@ -128,6 +132,12 @@ def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndar
 
 
 def _training_set(
-    space: Space, X: Any, codes: np.ndarray, n_classes: int, seed: int
+    space: Space,
+    X: Any,
+    codes: np.ndarray,
+    n_classes: int,
+    seed: int,
+    row_weight: np.ndarray | None,
 ) -> TrainingSet:
-    return build_training_set(space.map_rows(X), codes, n_classes, seed)
+    rows = space.map_rows(X)
+    return build_training_set(rows, codes, n_classes, seed, row_weight=row_weight)

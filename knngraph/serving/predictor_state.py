@@ -51,7 +51,11 @@ def without_rows(model: QueryModel) -> QueryModel:
     """The model without what no answer needs; arrays are shared, not copied."""
     empty = np.empty(0, dtype=np.intp)
     training = replace(
-        model.training, node_of_row=empty, codes=empty, pair_of_row=empty
+        model.training,
+        node_of_row=empty,
+        codes=empty,
+        pair_of_row=empty,
+        row_weight=None,
     )
     return replace(model, training=training)
 

@@ -63,9 +63,11 @@ class Change:
         """Number of rows after the change."""
         return self.pending.n_rows
 
-    def added(self, rows: np.ndarray, codes: np.ndarray) -> "Change":
+    def added(
+        self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
+    ) -> "Change":
         """This change, followed by additional rows."""
-        return replace(self, pending=self.pending.added(rows, codes))
+        return replace(self, pending=self.pending.added(rows, codes, weights))
 
     def removed(self, indices: np.ndarray) -> "Change":
         """This change, followed by the removal of rows."""
@@ -90,8 +92,10 @@ def search_changes(
     if hashes is None:
         hashes = row_hashes(training.points, settings.seed)
     change = change_rows(training, hashes, pending, settings.seed)
+    present = change.training.with_class_weight(settings.class_weight)
+    change = replace(change, training=present)
     index, search_recall = _change_index(before, change, settings, n_threads)
-    exact = change.training.n_rows <= settings.exact_up_to
+    exact = change.training.weight <= settings.exact_up_to
     searched: SearchIndex = ExactIndex(change.training.points) if exact else index
     many = len(change.new_nodes) > _SEARCH_ALL_SHARE * change.training.n_nodes
     neighbors, moved = change_neighbors(

@@ -19,6 +19,7 @@ from knngraph.updating.arguments import (
 )
 from knngraph.updating.change import Change
 from knngraph.validation import check_classes, check_labels, validated
+from knngraph.weights import checked_sample_weight, in_units, positive_rows
 
 
 class UpdatableMixin(ShowsLearned):
@@ -32,7 +33,9 @@ class UpdatableMixin(ShowsLearned):
     _FREE = frozenset({"inference", "walk", "ef", "n_jobs", "verbose", "random_state"})
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Any:
         """Add rows to the training rows.
 
         The first call is a `fit`; after `fit`, rows are added to those of the fit.
@@ -46,6 +49,9 @@ class UpdatableMixin(ShowsLearned):
         classes : array-like of shape (n_classes,), default=None
             All classes that there will ever be. Needed at the first call where
             `fit` did not come before; later it may be left out.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            As for `fit`, in the same units: a row of weight w stands for w copies, and
+            rows of weight 0 are left out.
 
         Returns
         -------
@@ -68,7 +74,7 @@ class UpdatableMixin(ShowsLearned):
         array([0, 1, 2])
         """
         if "_learned" not in vars(self):
-            return self._first_rows(X, y, classes)
+            return self._first_rows(X, y, classes, sample_weight)
         X, y = validated(self, X, y, reset=False, accept_sparse="csr", dtype="numeric")
         check_labels(y)
         y = column_or_1d(y, warn=True)
@@ -79,11 +85,14 @@ class UpdatableMixin(ShowsLearned):
                 f"classes={classes!r} is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}. Leave it out, or fit again."
             )
+        weights = checked_sample_weight(sample_weight, len(y))
+        weights, X, y = positive_rows(weights, X, y)
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
+        weights = in_units(weights, self._model.settings.weight_unit, len(codes))
         rows = change.space.map_rows(X)
         warn_of_far_rows(rows, self._model.settings)
-        self._note(change.added(rows, codes))
+        self._note(change.added(rows, codes, weights))
         return self
 
     def forget(self, indices: Any) -> Any:
@@ -124,7 +133,7 @@ class UpdatableMixin(ShowsLearned):
             self._note(change.removed(rows))
         return self
 
-    def _first_rows(self, X: Any, y: Any, classes: Any) -> Any:
+    def _first_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
         if classes is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit: all labels "
@@ -135,7 +144,9 @@ class UpdatableMixin(ShowsLearned):
             check_labels(y)
             y = column_or_1d(y, warn=True)
             classes = check_classes(classes)
-            self._fit_codes(X, codes_of_labels(y, classes), classes)
+            weights = checked_sample_weight(sample_weight, len(y))
+            weights, X, y = positive_rows(weights, X, y)
+            self._fit_codes(X, codes_of_labels(y, classes), classes, weights)
         return self
 
     def _change_so_far(self) -> Change:

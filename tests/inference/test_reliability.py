@@ -90,11 +90,12 @@ def test_an_unreliable_label_passes_its_vote_on():
     assert_allclose(votes, [[0.35, 0.5, 0.15]], atol=1e-4)
 
 
+@pytest.mark.parametrize("class_weight", [None, (1.0, 4.0, 0.5)])
 @pytest.mark.parametrize("noise", NOISE_LEVELS)
 @pytest.mark.parametrize("factor", [1.0, 10.0 / 3.0])
-def test_left_out_votes_recomputed(noise, factor, rows):
+def test_left_out_votes_recomputed(noise, factor, class_weight, rows):
     X, y = rows
-    training = build_training_set(X, y, 3)
+    training = build_training_set(X, y, 3).with_class_weight(class_weight)
     neighbors, left_out, weights = left_out_of(training)
     pairs = np.arange(training.n_pairs)
     ids, squared = leave_one_out_candidates(
@@ -108,7 +109,16 @@ def test_left_out_votes_recomputed(noise, factor, rows):
     of_neighbors = votes_per_neighbor(training, left_out, weights, pairs, ids, shares)
     votes = of_neighbors.count(noise, left_out.exponent, 3)
     expected = reliable_leave_one_out(
-        X.astype(np.float64), y, 3, 12, 2.0, 0.3, factor, noise, left_out.exponent
+        X.astype(np.float64),
+        y,
+        3,
+        12,
+        2.0,
+        0.3,
+        factor,
+        noise,
+        left_out.exponent,
+        class_weight=1.0 if class_weight is None else np.array(class_weight),
     )
     assert_allclose(votes[training.pair_of_row], expected, atol=1e-4)
     if noise == 0.0:
