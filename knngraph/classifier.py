@@ -145,11 +145,9 @@ class KNNGraphClassifier(
         layer, at a near one of rows in the middle of clusters: `ef=2` takes about
         as long as `ef=1` of "hnsw", and lookups agree with exact search more often;
         the search of a cascade ends early where the nearest nodes settle the answer.
-        "auto" is "hnsw" for "lookup", as published, and "medoids" for the other two;
-        at equal `ef` both find alike, so that an `ef` which `fit` has measured for
-        one is taken for the other where it is changed after `fit`. It holds the
-        links once more (8 `M` bytes a row), from its first use on. Touch it where
-        `LookupAgreementWarning` appears.
+        "auto" is "hnsw" for "lookup", as published, and "medoids" for the other two.
+        It holds the links once more (8 `M` bytes a row), from its first use on. Touch
+        it where `LookupAgreementWarning` appears.
     ef : int, "auto" or None, default=None
         Index: width of the search. A larger `ef` finds the nearest node more
         often and takes longer. For "lookup" None is the greedy search of the
@@ -258,8 +256,8 @@ class KNNGraphClassifier(
         Whether a cascade would answer the row, left out, by a stored label.
     lookup_agreement_ : float
         Share of held-out training rows for which the search with the present `ef`
-        finds the label that exact search finds. Measured by `fit`, with the
-        `walk` that it had.
+        finds the label that exact search finds. With the present `walk`, which
+        is measured on first use.
     ef_ : int
         `ef` that the present parameters ask for.
     objective_path_ : ndarray
@@ -467,7 +465,6 @@ class KNNGraphClassifier(
                 M=self.M,
                 ef_construction=self.ef_construction,
                 seed=seed,
-                walk=walk_for(self.walk),
                 n_threads=build_threads,
                 verbose=self.verbose,
             )
@@ -652,7 +649,7 @@ class KNNGraphClassifier(
             self.classes_,
             self.n_features_in_,
             getattr(self, "feature_names_in_", None),
-            self._model.label_ef,
+            self._model.label_ef(self._walk_now),
         )
         return Predictor(state)
 
@@ -711,8 +708,10 @@ class KNNGraphClassifier(
         if isinstance(self.ef, Integral):
             return int(self.ef)
         if self.inference == "cascade":
-            return model.node_ef
-        return model.label_ef if self.ef == "auto" else LOOKUP_EF[self._walk_now]
+            return model.node_ef(self._walk_now)
+        if self.ef == "auto":
+            return model.label_ef(self._walk_now)
+        return LOOKUP_EF[self._walk_now]
 
     @property
     def _walk_now(self) -> str:
@@ -801,7 +800,6 @@ class KNNGraphClassifier(
             query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
             tolerance=self.cascade_tolerance,
             vote=self.vote,
-            walk=walk_for(self.walk),
             n_listed=n_listed,
             exact_up_to=self._exact_up_to(),
             M=self.M,
@@ -813,7 +811,7 @@ class KNNGraphClassifier(
 
     def _keep_model(self, model: FittedModel) -> None:
         """Hold a model in the place of an earlier one, with what answers read."""
-        model.learn_for(self.inference)
+        model.learn_for(self.inference, self._walk_now)
         self.metric_ = model.space.metric
         self.precision_ = model.space.precision
         self._learned = LearnedAttributes(model, self.classes_)

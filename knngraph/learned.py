@@ -137,9 +137,10 @@ class LearnedAttributes:
         """Whether a cascade would answer the row, left out, by a stored label."""
         return self.model.stored_rule.resolved[self._pair]
 
-    def lookup_agreement(self, ef: int) -> float:
+    def lookup_agreement(self, walk: str, ef: int) -> float:
         """Share of held-out rows whose search finds the label of exact search."""
-        return self.model.rows.search_recall.agreement(self.model.stored.codes, ef)
+        recall = self.model.search_recall(walk)
+        return recall.agreement(self.model.stored.codes, ef)
 
 
 LEARNED = frozenset(
@@ -163,13 +164,14 @@ class ShowsLearned:
 
     _learned: LearnedAttributes
     ef_: Any
+    _walk_now: Any
 
     def __getattr__(self, name: str) -> Any:
         learned = vars(self).get("_learned")
         if name in _PARTS and learned is not None:
             learned.model.use_threads(count_threads(vars(self)["n_jobs"]))
             if name == "lookup_agreement_":  # not kept: it follows `ef`
-                return learned.lookup_agreement(self.ef_)
+                return learned.lookup_agreement(self._walk_now, self.ef_)
             return getattr(learned, name)
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"

@@ -14,7 +14,11 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
 from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import SearchRecall, index_for_walk
+from knngraph.index.build import (
+    SearchRecall,
+    index_for_walk,
+    measure_recall_from_medoids,
+)
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
@@ -59,8 +63,6 @@ class FitSettings:
         Loss of accuracy that a cascade may cost.
     vote : {"reliability", "labels"}
         Whether the reliability of labels is estimated for the votes at queries.
-    walk : {"hnsw", "medoids"}
-        The search whose recall is measured.
     n_listed : int
         Length of the neighbor list of a node.
     exact_up_to : float
@@ -83,7 +85,6 @@ class FitSettings:
     query_bandwidth: float | str
     tolerance: float
     vote: str
-    walk: str
     n_listed: int
     exact_up_to: float
     M: int
@@ -119,6 +120,7 @@ class IndexedRows:
         Nodes are ordered by them; None until the first change of the rows.
     index : HNSWIndex or ExactIndex
     search_recall : SearchRecall
+        Of the search of hnswlib.
     neighbors : Neighbors
     exact : bool
         Whether the neighbors are those of an exact search.
@@ -394,24 +396,33 @@ class FittedModel:
         sigma = self.problem.sigma
         return sigma * self.space.scale if sigma > 0.0 else None
 
-    @property
-    def label_ef(self) -> int:
-        """Smallest `ef` whose labels agree with exact search often enough."""
-        return self.rows.search_recall.smallest_ef(
-            self.stored.codes, ENOUGH_SAME_LABELS
-        )
+    @found_once
+    def recall_from_medoids(self) -> SearchRecall:
+        """How well searches from medoids find the nearest node."""
+        index = self.rows.index
+        if isinstance(index, ExactIndex):
+            return self.rows.search_recall
+        return measure_recall_from_medoids(index, self.training.points, self.n_threads)
 
-    @property
-    def node_ef(self) -> int:
+    def search_recall(self, walk: str) -> SearchRecall:
+        """How well the search "hnsw" or "medoids" finds the nearest node."""
+        return self.rows.search_recall if walk == "hnsw" else self.recall_from_medoids
+
+    def label_ef(self, walk: str) -> int:
+        """Smallest `ef` whose labels agree with exact search often enough."""
+        recall = self.search_recall(walk)
+        return recall.smallest_ef(self.stored.codes, ENOUGH_SAME_LABELS)
+
+    def node_ef(self, walk: str) -> int:
         """Smallest `ef` that finds the nearest node often enough."""
-        ef = self.rows.search_recall.smallest_ef(None, ENOUGH_SAME_NODES)
+        ef = self.search_recall(walk).smallest_ef(None, ENOUGH_SAME_NODES)
         return max(ef, n_margin_nodes(self.settings.problem.n_neighbors))
 
-    def learn_for(self, inference: str) -> None:
-        """Find the parts that answers of an inference read."""
+    def learn_for(self, inference: str, walk: str) -> None:
+        """Find the parts that answers of an inference read, and its `ef`."""
         with self.lock:
             if inference != "adaptive":
-                _ = self.stored
+                _ = self.stored, self.search_recall(walk)
             if inference != "lookup":
                 _ = self.problem, self.reliability
             if inference == "cascade":

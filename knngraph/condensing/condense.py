@@ -17,7 +17,9 @@ from knngraph.index.build import (
     build_index,
     index_for_walk,
     measure_recall,
+    measure_recall_from_medoids,
 )
+from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.protocol import SearchIndex
 from knngraph.inference.answer import QueryModel
@@ -143,9 +145,9 @@ def _state_of_nodes(
     points = model.training.points[kept]
     codes = model.stored.codes[kept]
     walk = "medoids" if isinstance(model.index, MedoidSearch) else "hnsw"
-    graph, search_recall = build_index(
-        points, M=M, ef_construction=ef_construction, walk=walk
-    )
+    graph, search_recall = build_index(points, M=M, ef_construction=ef_construction)
+    if walk == "medoids" and isinstance(graph, HNSWIndex):
+        search_recall = measure_recall_from_medoids(graph, points, n_threads)
     index = index_for_walk(walk, graph, points)
     search_recall = _with_dropped(search_recall, index, model, kept, points, n_threads)
     empty = np.empty(0, dtype=np.intp)

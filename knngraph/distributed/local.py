@@ -59,7 +59,6 @@ def local_classifier(
         M=shared.M,
         ef_construction=shared.ef_construction,
         seed=shared.seed,
-        walk=shared.walk,
         n_threads=1 if shared.seeded else n_threads,
         verbose=classifier.verbose,
     )

@@ -13,7 +13,7 @@ from knngraph.distributed.collections import given_labels, numeric_rows
 from knngraph.distributed.tasks import Held, compute, homes_of, own_threads, task
 from knngraph.graph.learn import GraphSettings
 from knngraph.graph.training_set import row_hashes
-from knngraph.index.build import LOOKUP_EF
+from knngraph.index.build import LOOKUP_EF, walk_for
 from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
@@ -68,7 +68,6 @@ class Shared(Held):
         Neighbors that are listed for every node.
     exact_up_to : float
         Rows up to which lists are searched exactly.
-    walk : {"hnsw", "medoids"}
     M, ef_construction, seed : int
         Of the indices.
     seeded : bool
@@ -92,7 +91,6 @@ class Shared(Held):
     node_ef: int
     n_listed: int
     exact_up_to: float
-    walk: str
     M: int
     ef_construction: int
     seed: int
@@ -218,11 +216,10 @@ def read_pilot(fitted: Any) -> Shared:
         exponent=exponent,
         calibration=rule.calibration,
         rule=rule.rule,
-        label_ef=model.label_ef,
-        node_ef=model.node_ef,
+        label_ef=model.label_ef(walk_for(fitted.walk)),
+        node_ef=model.node_ef(walk_for(fitted.walk, "cascade")),
         n_listed=settings.n_listed,
         exact_up_to=settings.exact_up_to,
-        walk=settings.walk,
         M=settings.M,
         ef_construction=settings.ef_construction,
         seed=settings.seed,

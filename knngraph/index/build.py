@@ -18,6 +18,8 @@ LOOKUP_EF = {"hnsw": 1, "medoids": 2}
 
 # Nodes that are held out to measure the search, and the `ef` that are tried.
 HELD_OUT = 500
+# The search from medoids is measured on one in so many points at most.
+_LATEST_SHARE = 10
 EF_GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 # Points on which the recall of lists is measured, and the recall wanted: a little more
@@ -30,8 +32,6 @@ _EF_FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 def walk_for(walk: str, inference: str = "lookup") -> str:
     """The search that queries use: "auto" is from medoids, but for lookups.
-
-    Fit measures that of lookups, whatever its `inference` is.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def walk_for(walk: str, inference: str = "lookup") -> str:
 
 @dataclass(frozen=True)
 class SearchRecall:
-    """Where searches of several `ef` end for rows that the index did not hold yet.
+    """Where searches of several `ef` end for rows that the index does not hold.
 
     Parameters
     ----------
@@ -96,7 +96,6 @@ def build_index(
     M: int = 16,
     ef_construction: int = 200,
     seed: int = 0,
-    walk: str = "hnsw",
     n_threads: int = 1,
     verbose: int = 0,
 ) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
@@ -114,8 +113,6 @@ def build_index(
         held-out rows a random sample.
     M, ef_construction : int
         See `HNSWIndex`.
-    walk : {"hnsw", "medoids"}, default="hnsw"
-        Which search is measured.
     n_threads : int, default=1
         The graph is reproducible with one thread only.
 
@@ -123,6 +120,7 @@ def build_index(
     -------
     index : HNSWIndex or ExactIndex
     search_recall : SearchRecall
+        Of the search of hnswlib.
     """
     if points.dtype == np.float64:
         nothing = np.empty((len(EF_GRID), 0), dtype=np.intp)
@@ -138,8 +136,7 @@ def build_index(
     first, held_out = points[:n_first], points[n_first:]
     with stage("building index", len(points), verbose) as building:
         insert(index, first, n_threads=n_threads, advance=building.advance)
-        searched = index_for_walk(walk, index, first)
-        search_recall = measure_recall(searched, first, held_out, n_threads)
+        search_recall = measure_recall(index, first, held_out, n_threads)
         insert(index, held_out, n_threads=n_threads, advance=building.advance)
     return index, search_recall
 
@@ -174,7 +171,11 @@ def index_for_walk(
 
 
 def measure_recall(
-    index: SearchIndex, stored: np.ndarray, held_out: np.ndarray, n_threads: int
+    index: SearchIndex,
+    stored: np.ndarray,
+    held_out: np.ndarray,
+    n_threads: int,
+    numbers: np.ndarray | None = None,
 ) -> SearchRecall:
     """Search for rows that the index does not hold, and find their nearest exactly.
 
@@ -183,20 +184,63 @@ def measure_recall(
     stored : ndarray of shape (n_stored, n_features), float32
         The points it holds.
     held_out : ndarray of shape (n_held_out, n_features), float32
+    numbers : ndarray of shape (n_stored,) or None, default=None
+        By which the index names them; None where these are their places.
 
     Returns
     -------
     SearchRecall
-        `reached` by the numbers of the index, `nearest` by places in `stored`.
+        By these numbers.
     """
-    reached = np.empty((len(EF_GRID), len(held_out)), dtype=np.intp)
-    nearest = np.empty(len(held_out), dtype=np.intp)
-    if len(held_out):
-        for row, ef in enumerate(EF_GRID):
-            ids, _ = index.nearest(held_out, 1, ef=ef, n_threads=n_threads)
-            reached[row] = ids[:, 0]
-        ids, _ = ExactIndex(stored).nearest(held_out, 1, n_threads=n_threads)
-        nearest[:] = ids[:, 0]
+    if not len(held_out):
+        return SearchRecall(np.empty((len(EF_GRID), 0), np.intp), np.empty(0, np.intp))
+    ids, _ = ExactIndex(stored).nearest(held_out, 1, n_threads=n_threads)
+    nearest = ids[:, 0] if numbers is None else numbers[ids[:, 0]]
+    return _search_with_every_ef(index, held_out, nearest, n_threads)
+
+
+def measure_recall_from_medoids(
+    index: HNSWIndex, points: np.ndarray, n_threads: int
+) -> SearchRecall:
+    """Search from medoids for the points that were inserted last, without these.
+
+    Nothing but links to the last points tells the graph from that before them, but
+    where a point that had all of its links gave one up. So unlike `measure_recall` this
+    needs no search while the index is built.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32
+        The points in the order of their numbers.
+    """
+    search = index.from_medoids(points)
+    latest = index.latest(min(HELD_OUT, len(points) // _LATEST_SHARE))
+    places = np.setdiff1d(latest, search.entries)
+    left_out = np.zeros(len(points), dtype=bool)
+    left_out[places] = True
+    queries, nearest = points[places], np.empty(len(places), dtype=np.intp)
+    rest, k = np.arange(len(places)), 1
+    while len(rest):
+        k *= 8
+        ids, _ = ExactIndex(points).nearest(queries[rest], k, n_threads=n_threads)
+        stored = ~left_out[ids]
+        nearest[rest] = ids[np.arange(len(rest)), stored.argmax(axis=1)]
+        rest = rest[~stored.any(axis=1)]
+    found = _search_with_every_ef(search.without(places), queries, nearest, n_threads)
+    # Only brute force finds a point that no link leads to.
+    reached = np.where(left_out[found.reached], nearest, found.reached)
+    return SearchRecall(reached, nearest)
+
+
+def _search_with_every_ef(
+    index: SearchIndex, queries: np.ndarray, nearest: np.ndarray, n_threads: int
+) -> SearchRecall:
+    reached = np.tile(nearest, (len(EF_GRID), 1))
+    for row, ef in enumerate(EF_GRID):
+        ids, _ = index.nearest(queries, 1, ef=ef, n_threads=n_threads)
+        reached[row] = ids[:, 0]
+        if np.array_equal(reached[row], nearest):
+            break  # a larger `ef` finds no less
     return SearchRecall(reached, nearest)
 
 

@@ -69,8 +69,7 @@ class HNSWIndex:
         import hnswlib
 
         self.n_features = n_features
-        # By which a search names its points, ascending.
-        self._numbers = np.empty(0, dtype=np.intp)
+        self._take_numbers(np.empty(0, dtype=np.intp))
         self._graph = hnswlib.Index(space="l2", dim=n_features)
         self._graph.init_index(
             max_elements=capacity,
@@ -79,6 +78,10 @@ class HNSWIndex:
             random_seed=seed,
         )
         self._settle()
+
+    def _take_numbers(self, in_order: np.ndarray) -> None:
+        """By which a search names its points, in the order of their insertion."""
+        self._in_order, self._numbers = in_order, np.sort(in_order)
 
     def _settle(self) -> None:
         # hnswlib searches with max(ef, k): with ef fixed at 1 a wider
@@ -127,7 +130,7 @@ class HNSWIndex:
             self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
         self._graph.add_items(points, numbers, num_threads=n_threads)
         self._medoid_search = None
-        self._numbers = np.sort(np.concatenate([self._numbers, numbers]))
+        self._take_numbers(np.concatenate([self._in_order, numbers]))
 
     def renumbered(self, number_now: np.ndarray) -> "HNSWIndex":
         """A copy in which points have other numbers, or are gone.
@@ -171,7 +174,7 @@ class HNSWIndex:
         # The map from label to place is kept apart from the records.
         state["label_lookup_external"] = labels
         state["label_lookup_internal"] = places.astype(np.uint32)
-        twin = HNSWIndex._of(state, np.sort(numbers[numbers >= 0]))
+        twin = HNSWIndex._of(state, numbers[numbers >= 0])
         for place in np.flatnonzero(known & (numbers < 0)).tolist():
             twin._graph.mark_deleted(_FIRST_REMOVED + place)
         return twin
@@ -182,7 +185,7 @@ class HNSWIndex:
 
         index = cls.__new__(cls)
         index.n_features = state["dim"]
-        index._numbers = numbers
+        index._take_numbers(numbers)
         index._graph = hnswlib.Index.__new__(hnswlib.Index)
         index._graph.__setstate__((state,))
         index._settle()
@@ -227,6 +230,11 @@ class HNSWIndex:
         """The rows that a search can find, by their numbers, float32."""
         rows = self._graph.get_items(self._numbers, return_type="numpy")
         return np.asarray(rows, dtype=np.float32)
+
+    def latest(self, count: int) -> np.ndarray:
+        """Places, among the points by number, of those that were inserted last."""
+        start = max(self.n_points - count, 0)
+        return np.searchsorted(self._numbers, self._in_order[start:])
 
     def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
         """A function that finds the node nearest to one row, in few microseconds.
@@ -275,7 +283,7 @@ class HNSWIndex:
     def from_parts(cls, parts: HNSWParts) -> "HNSWIndex":
         """The index that the arrays came from; ValueError where there is none."""
         labels = parts.labels[~parts.removed]
-        return cls._of(parts.to_state(), np.sort(labels).astype(np.intp))
+        return cls._of(parts.to_state(), labels.astype(np.intp))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"version": STATE_VERSION, "parts": vars(self.parts())}

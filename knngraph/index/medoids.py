@@ -1,7 +1,7 @@
 """Searches that start at the nearest of a few medoids of the stored points."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isqrt
 from typing import Any
@@ -94,6 +94,18 @@ class MedoidSearch:
         there = np.arange(targets.shape[1]) < counts[:, None]
         links[number] = np.where(there, number[np.where(there, targets, 0)], -1)
         return cls(points, parts.vectors[removed], links, *choose_entries(points))
+
+    def without(self, places: np.ndarray) -> "MedoidSearch":
+        """The search in which no link leads to some points, none of them an entry."""
+        gone = np.zeros(len(self.links), dtype=bool)
+        gone[places] = True
+        cut = gone[self.links] & (self.links >= 0)
+        rows = np.flatnonzero(cut.any(axis=1))
+        left = np.where(cut[rows], -1, self.links[rows])
+        to_the_front = np.argsort(left < 0, axis=1, kind="stable")
+        links = self.links.copy()
+        links[rows] = np.take_along_axis(left, to_the_front, axis=1)
+        return replace(self, links=links)
 
     @property
     def n_points(self) -> int:

@@ -11,7 +11,6 @@ from knngraph.index.build import (
     HELD_OUT,
     SearchRecall,
     build_index,
-    index_for_walk,
     measure_recall,
 )
 from knngraph.index.exact import ExactIndex
@@ -140,15 +139,12 @@ def _change_index(
             M=settings.M,
             ef_construction=settings.ef_construction,
             seed=settings.seed,
-            walk=settings.walk,
             n_threads=build_threads,
         )
     index = index.renumbered(change.node_now)
     search_recall = _renumber_recall(before.search_recall, change.node_now)
     if len(new):
-        search_recall = _extend_recall(
-            search_recall, index, change, settings.walk, n_threads
-        )
+        search_recall = _extend_recall(search_recall, index, change, n_threads)
         index.add(change.training.points[new], new, n_threads=build_threads)
     return index, search_recall
 
@@ -172,7 +168,6 @@ def _extend_recall(
     recall: SearchRecall,
     index: HNSWIndex,
     change: ChangedRows,
-    walk: str,
     n_threads: int,
 ) -> SearchRecall:
     """Search for new nodes before they are inserted, as fit does for held-out rows.
@@ -183,9 +178,7 @@ def _extend_recall(
     points, new = change.training.points, change.new_nodes
     old = np.flatnonzero(change.old_node >= 0)
     stored, rows = points[old], points[new[:: max(1, -(-len(new) // HELD_OUT))]]
-    searched = index_for_walk(walk, index, stored)
-    found = measure_recall(searched, stored, rows, n_threads)
-    ends = old[found.reached] if walk == "medoids" else found.reached
-    reached = np.concatenate([recall.reached, ends], axis=1)
-    nearest = np.concatenate([recall.nearest, old[found.nearest]])
+    found = measure_recall(index, stored, rows, n_threads, old)
+    reached = np.concatenate([recall.reached, found.reached], axis=1)
+    nearest = np.concatenate([recall.nearest, found.nearest])
     return SearchRecall(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])

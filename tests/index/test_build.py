@@ -1,10 +1,19 @@
 """Building the index, and the search recall that is measured on the way."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
-from knngraph.index.build import EF_GRID, HELD_OUT, SearchRecall, build_index
+from knngraph.index.build import (
+    EF_GRID,
+    HELD_OUT,
+    SearchRecall,
+    build_index,
+    measure_recall,
+    measure_recall_from_medoids,
+)
 from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
 
 
 def test_every_point_is_in_the_index(random):
@@ -83,3 +92,50 @@ def test_nodes_are_their_own_answers():
     for ef in EF_GRID:
         expected = search_recall.agreement(own_number, ef)
         assert search_recall.agreement(None, ef) == expected
+
+
+@pytest.mark.parametrize(("n", "d"), [(3000, 16), (5000, 8)])
+def test_recall_from_medoids_is_that_of_rows_not_inserted_yet(n, d, random):
+    centers = 2.0 * random.normal(size=(100, d))
+    rows = centers[random.integers(100, size=n + 2000)]
+    rows = (rows + random.normal(size=rows.shape)).astype(np.float32)
+    points, queries = rows[:n], rows[n:]
+    index, _ = build_index(points)
+    measured = measure_recall_from_medoids(index, points, 1)
+    new = measure_recall(index.from_medoids(points), points, queries, 1)
+    assert 200 < len(measured.nearest) <= n // 10
+    # Of 300 to 500 rows: a standard error of 3 % at most.
+    for ef in EF_GRID:
+        assert abs(measured.agreement(None, ef) - new.agreement(None, ef)) < 0.08
+
+
+def test_recall_from_medoids_after_changes(random):
+    points = random.normal(size=(1000, 6)).astype(np.float32)
+    index, _ = build_index(points)
+    number_now = np.full(1000, -1)
+    number_now[:900] = np.arange(900)[::-1] + 100
+    added = random.normal(loc=3.0, size=(100, 6)).astype(np.float32)
+    changed = index.renumbered(number_now)
+    changed.add(added, np.arange(100))
+    points = np.concatenate([added, points[:900][::-1]])
+    # By insertion: the last of the old, then the new.
+    assert changed.latest(102).tolist() == [101, 100, *range(100)]
+    measured = measure_recall_from_medoids(changed, points, 1)
+    entries = changed.from_medoids(points).entries
+    places = np.setdiff1d(np.arange(100), entries)
+    left = np.setdiff1d(np.arange(1000), places)
+    exact, _ = ExactIndex(points[left]).nearest(points[places], 1)
+    assert_array_equal(measured.nearest, left[exact[:, 0]])
+    assert measured.agreement(None, 64) > 0.9
+
+
+def test_recall_is_named_by_the_numbers_of_the_index(random):
+    points = random.normal(size=(300, 4)).astype(np.float32)
+    numbers = 2 * np.arange(250) + 5
+    index = HNSWIndex(4, 250)
+    index.add(points[:250], numbers)
+    recall = measure_recall(index, points[:250], points[250:], 1, numbers)
+    exact, _ = ExactIndex(points[:250]).nearest(points[250:], 1)
+    assert_array_equal(recall.nearest, numbers[exact[:, 0]])
+    assert recall.agreement(None, 256) == 1.0
+    assert 0.1 < recall.agreement(None, 1) < 1.0
