@@ -141,6 +141,18 @@ class IndexedRows:
     out_of_fold: OutOfFold | None
     solved: Solved | None
 
+    def __getstate__(self) -> dict[str, Any]:
+        index = self.index
+        if isinstance(index, HNSWIndex):
+            return vars(self) | {"index": index.state_beside(self.training.points)}
+        return vars(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        index, points = state["index"], state["training"].points
+        if isinstance(index, dict):
+            state = state | {"index": HNSWIndex.from_state_beside(index, points)}
+        vars(self).update(state)
+
     @property
     def n_rows(self) -> int:
         """Number of training rows."""

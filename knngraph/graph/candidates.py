@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knngraph.compact import CompactPickle
 from knngraph.graph.neighbors import Neighbors, all_but_self
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
@@ -17,7 +18,7 @@ LARGEST_SAMPLE_OF_CLASS = 8192
 
 
 @dataclass(frozen=True)
-class SameClass:
+class SameClass(CompactPickle):
     """Nearest pairs of the same class, for the pairs that need them.
 
     Parameters

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from knngraph.compact import CompactPickle
 from knngraph.parallel import chunk_bounds
 from knngraph.weights import weigh_votes
 
@@ -16,7 +17,7 @@ _LEAST_VOTE = 1e-6
 
 
 @dataclass(frozen=True)
-class Consensus:
+class Consensus(CompactPickle):
     """The vote on every row and its result.
 
     Parameters

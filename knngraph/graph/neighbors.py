@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from knngraph.compact import CompactPickle
 from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.parallel import chunk_bounds
 from knngraph.weights import LEAST_REST, all_one, without_one_row
@@ -17,7 +18,7 @@ _EVERY_NODE = slice(None)
 
 
 @dataclass(frozen=True)
-class Neighbors:
+class Neighbors(CompactPickle):
     """Nearest other nodes, nearest first.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from knngraph.compact import CompactPickle
 from knngraph.graph.candidates import SameClass, nearest_pairs, union
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.neighbors import Neighbors
@@ -48,7 +49,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Representation:
+class Representation(CompactPickle):
     """Solutions for all pairs.
 
     Parameters

@@ -14,12 +14,12 @@ rounds that keep the graph as good (see `knngraph.graph.order`); the first and
 the last of them remain random samples of all.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from knngraph.compact import CompactPickle
 from knngraph.graph.order import RANDOM_HEAD, in_rounds
 from knngraph.index.build import HELD_OUT
 from knngraph.weights import LEAST_REST, class_factors, without_one_row
@@ -28,7 +28,7 @@ _HASH_BLOCK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
-class TrainingSet:
+class TrainingSet(CompactPickle):
     """Distinct rows and labels, with the way back to the user's rows.
 
     Parameters
@@ -61,10 +61,6 @@ class TrainingSet:
     pair_weight: np.ndarray
     row_weight: np.ndarray | None = None
     class_weight: np.ndarray | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Without what is found on first use, so that answering changes no pickle.
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def n_rows(self) -> int:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from knngraph.compact import packed, unpacked
 from knngraph.exceptions import SavedModelError
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
@@ -286,7 +287,42 @@ class HNSWIndex:
         return cls._of(parts.to_state(), labels.astype(np.intp))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"version": STATE_VERSION, "parts": vars(self.parts())}
+        return {"version": STATE_VERSION, "parts": dict(vars(self.parts()))}
+
+    def state_beside(self, points: np.ndarray) -> dict[str, Any]:
+        """The state for a file that holds these points too: without their vectors.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, n_features)
+            In the order of their numbers.
+        """
+        state = self.__getstate__()
+        parts = state["parts"]
+        vectors, labels = parts["vectors"], parts["labels"]
+        there = labels < len(points)
+        same = points.dtype == vectors.dtype and np.array_equal(
+            vectors[there].view(np.uint32), points[labels[there]].view(np.uint32)
+        )
+        parts = parts | {"vectors": vectors[~there] if same else vectors}
+        parts = {name: packed(value) for name, value in parts.items()}
+        return state | {"parts": parts}
+
+    @classmethod
+    def from_state_beside(
+        cls, state: dict[str, Any], points: np.ndarray
+    ) -> "HNSWIndex":
+        """The index of a `state_beside` of these points."""
+        parts = {name: unpacked(value) for name, value in state["parts"].items()}
+        others, labels = parts["vectors"], parts["labels"]
+        if len(others) < len(labels):
+            there = labels < len(points)
+            vectors = np.empty((len(labels), points.shape[1]), dtype=np.float32)
+            vectors[there], vectors[~there] = points[labels[there]], others
+            parts["vectors"] = vectors
+        index = cls.__new__(cls)
+        index.__setstate__(state | {"parts": parts})
+        return index
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         version = state.get("version")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from knngraph.compact import CompactPickle
 from knngraph.graph.training_set import TrainingSet
 from knngraph.space import is_sparse
 from knngraph.weights import mean_votes
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StoredAnswers:
+class StoredAnswers(CompactPickle):
     """Stored label of every node, and the shares of the vote behind it.
 
     Parameters
@@ -37,7 +38,7 @@ class StoredAnswers:
     ) -> "StoredAnswers":
         """Bring the consensus of the pairs to their nodes."""
         if training.n_nodes == training.n_pairs:  # pairs are sorted by node
-            return cls(consensus.codes.astype(np.intp), consensus.distribution)
+            return cls(consensus.codes, consensus.distribution)
         from scipy import sparse
 
         # The pairs of a node, by their weights.

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from knngraph.exceptions import SavedModelError
 
-STATE_FORMAT = 1
+# 2: attributes follow from the model, and arrays are compact.
+STATE_FORMAT = 2
 
 
 class CheckedPickle:
