@@ -130,22 +130,27 @@ def optimality_gap(n, similarity, weights, product, penalty, positive):
 
 
 @compiled_part
-def solve_on(support, size, gram, similarity, half_penalty, signs, factor, target):
+def solve_on(
+    support, size, gram, similarity, half_penalty, signs, step, factor, target
+):
     """Solve the optimality equations of a support by Cholesky factorisation.
 
-    Returns False where the equations are singular.
+    Where they are singular, as for rows close together in a wide kernel, pivots that
+    are zero but for rounding are raised. That is a proximal step from `step`
+    (Levenberg 1944), which lowers the objective as well.
     """
     for i in range(size):
         a = support[i]
-        target[i] = similarity[a] - half_penalty * signs[a]
+        value = similarity[a] - half_penalty * signs[a]
+        for j in range(size):
+            value -= gram[a, support[j]] * step[support[j]]
+        target[i] = value
         for j in range(i + 1):
             value = gram[a, support[j]]
             for k in range(j):
                 value -= factor[i, k] * factor[j, k]
             if i == j:
-                if value <= _SINGULAR * gram[a, a]:
-                    return False
-                factor[i, i] = np.sqrt(value)
+                factor[i, i] = np.sqrt(max(value, _SINGULAR * gram[a, a]))
             else:
                 factor[i, j] = value / factor[j, j]
     for i in range(size):
@@ -158,7 +163,8 @@ def solve_on(support, size, gram, similarity, half_penalty, signs, factor, targe
         for k in range(i + 1, size):
             value -= factor[k, i] * target[k]
         target[i] = value / factor[i, i]
-    return True
+    for i in range(size):
+        target[i] += step[support[i]]
 
 
 @compiled_part
@@ -169,8 +175,7 @@ def step_on_support(
 
     Where the solution of the support leaves the face, goes as far as the first
     weight that vanishes and solves again without it (Lawson and Hanson 1974).
-    The objective is convex on the way, so it falls. Returns False, `step`
-    unfinished, where the equations are singular.
+    The objective is convex on the way, so it falls.
     """
     size = 0
     for a in range(n):
@@ -181,10 +186,9 @@ def step_on_support(
             support[size] = a
             size += 1
     while size:
-        if not solve_on(
-            support, size, gram, similarity, 0.5 * penalty, signs, factor, target
-        ):
-            return False
+        solve_on(
+            support, size, gram, similarity, 0.5 * penalty, signs, step, factor, target
+        )
         fraction = 1.0
         vanishing = -1
         for i in range(size):
@@ -198,7 +202,7 @@ def step_on_support(
             a = support[i]
             step[a] += fraction * (target[i] - step[a])
         if vanishing < 0:
-            return True
+            return
         step[support[vanishing]] = 0.0
         kept = 0
         for i in range(size):
@@ -209,7 +213,6 @@ def step_on_support(
             else:
                 step[a] = 0.0
         size = kept
-    return False
 
 
 @compiled_part
@@ -267,22 +270,22 @@ def fista(
     momentum = 1.0
     n_iter = 0
     while n_iter < max_iter:
-        if step_on_support(
+        step_on_support(
             n, gram, similarity, penalty, weights, step, support, signs, factor, target
-        ):
-            multiply(n, gram, step, step_product)
-            new_value = objective(n, similarity, step, step_product, penalty)
-            if new_value < value:
-                drops[n_before + n_iter] = value - new_value
-                n_iter += 1
-                value = new_value
-                momentum = 1.0
-                for a in range(n):
-                    weights[a] = ahead[a] = step[a]
-                    product[a] = ahead_product[a] = step_product[a]
-                gap = optimality_gap(n, similarity, weights, product, penalty, positive)
-                if gap <= tolerance or n_iter == max_iter:
-                    break
+        )
+        multiply(n, gram, step, step_product)
+        new_value = objective(n, similarity, step, step_product, penalty)
+        if new_value < value:
+            drops[n_before + n_iter] = value - new_value
+            n_iter += 1
+            value = new_value
+            momentum = 1.0
+            for a in range(n):
+                weights[a] = ahead[a] = step[a]
+                product[a] = ahead_product[a] = step_product[a]
+            gap = optimality_gap(n, similarity, weights, product, penalty, positive)
+            if gap <= tolerance or n_iter == max_iter:
+                break
         while True:
             threshold = penalty / bound
             for a in range(n):

@@ -32,9 +32,10 @@ def loses_digits(
 ) -> bool:
     """Whether the nearest rows in single precision are others than in double.
 
-    A node counts where another listed neighbor than the first is nearest, and so do
-    nodes with rows that differ before they are rounded. Distances that differ by no
-    more than the rounding of the user's numbers are ties, of which any may come first.
+    A node counts where another listed neighbor than the first is nearest, or is only
+    farther by what single precision rounds; and so do nodes with rows that differ
+    before they are rounded. Distances that differ by no more than the rounding of the
+    user's numbers are ties, of which any may come first.
 
     Parameters
     ----------
@@ -57,12 +58,12 @@ def loses_digits(
     counts = np.bincount(training.node_of_row, minlength=training.n_nodes)[nodes]
     row_of_node = np.empty(training.n_nodes, dtype=np.intp)
     row_of_node[training.node_of_row[::-1]] = np.arange(training.n_rows)[::-1]
-    lost = _other_is_nearer(space, X, training, neighbors, nodes, row_of_node)
+    lost = _rounding_decides(space, X, training, neighbors, nodes, row_of_node)
     lost |= _copies_differ(space, X, training, nodes, row_of_node)
     return bool(counts[lost].sum() > TOLERATED_SHARE * counts.sum())
 
 
-def _other_is_nearer(
+def _rounding_decides(
     space: Space,
     X: Any,
     training: TrainingSet,
@@ -70,11 +71,11 @@ def _other_is_nearer(
     nodes: np.ndarray,
     row_of_node: np.ndarray,
 ) -> np.ndarray:
-    """Nodes that another neighbor is nearer to than the first of their list."""
+    """Nodes whose nearest neighbor rounding to single precision may decide."""
     ids = neighbors.ids[nodes]
-    other = np.zeros(len(nodes), dtype=bool)
+    decides = np.zeros(len(nodes), dtype=bool)
     if ids.shape[1] < 2:
-        return other
+        return decides
     away = np.sqrt(neighbors.squared[nodes].astype(np.float64))
     size = _lengths(training.points[nodes].astype(np.float64))[:, None] + away
     owner, place = np.nonzero(away - away[:, :1] <= _FAR_APART * size)
@@ -83,13 +84,15 @@ def _other_is_nearer(
     one, two = row_of_node[nodes[owner]], row_of_node[ids[owner, place]]
     relative = _rounding_of(X) if space.linear is None else _ROUNDING_OF_A_MAP
     distance, rounding = _distances(space, X, one, two, relative)
+    moved = _moved(space, X, one) + _moved(space, X, two)
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     if len(starts):
         # The first place of an owner is 0, the neighbor that is listed first.
         first = np.repeat(starts, np.diff(np.append(starts, len(owner))))
-        gap = distance[first] - distance
-        other[owner[gap > rounding[first] + rounding]] = True
-    return other
+        gap = distance - distance[first]
+        tied = np.abs(gap) <= rounding + rounding[first]
+        decides[owner[~tied & (gap <= moved + moved[first])]] = True
+    return decides
 
 
 def _copies_differ(
@@ -111,6 +114,17 @@ def _copies_differ(
     differ = np.zeros(training.n_nodes, dtype=bool)
     differ[training.node_of_row[rows[distance > rounding]]] = True
     return differ[nodes]
+
+
+def _moved(space: Space, X: Any, rows: np.ndarray) -> np.ndarray:
+    """How far rows are moved by single precision."""
+    moved = np.empty(len(rows))
+    step = max(1, _NUMBERS_PER_BLOCK // X.shape[1])
+    for start in range(0, len(rows), step):
+        some = X[rows[start : start + step]]
+        exact = replace(space, precision="double").map_block(some)
+        moved[start : start + step] = _lengths(exact - space.map_block(some))
+    return moved
 
 
 def _rounding_of(X: Any) -> float:

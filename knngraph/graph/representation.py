@@ -1,6 +1,5 @@
 """Sparse representation of every row by others, over a given or over full support."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.compact import CompactPickle
+from knngraph.exceptions import warn_once
 from knngraph.graph.candidates import SameClass, nearest_pairs, union
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.neighbors import Neighbors
@@ -229,12 +229,11 @@ def warn_of_unsolved(gaps: np.ndarray, problem: Problem) -> None:
         # Loaded here: workers of a cluster learn without scikit-learn.
         from sklearn.exceptions import ConvergenceWarning
 
-        warnings.warn(
+        warn_once(
             f"{unsolved} of {len(gaps)} rows did not reach tol={problem.tol} within "
             f"max_iter={problem.max_iter} iterations; the largest optimality gap is "
             f"{gaps.max():.1e}. Raise max_iter or tol.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 

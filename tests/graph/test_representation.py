@@ -254,8 +254,9 @@ def test_no_row_ends_without_a_neighbor(fraction, label_weight, random):
 
 def test_too_few_iterations_warn_and_name_the_way_out(some_digits):
     X, y = some_digits
-    with pytest.warns(ConvergenceWarning, match="Raise max_iter or tol"):
+    with pytest.warns(ConvergenceWarning, match="Raise max_iter or tol") as warned:
         found = Represented(X, y, fraction=0.05, max_iter=1)
+    assert warned[0].filename == __file__  # the line of the caller, not of the library
     assert found.result.gaps.max() > 1e-6
     assert found.result.n_iter.max() == 1
 
