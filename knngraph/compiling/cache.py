@@ -6,6 +6,7 @@ filled when an image was built, and where none is left it raises an error:
 https://numba.readthedocs.io/en/stable/developer/caching.html
 """
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -88,8 +89,10 @@ class KernelCache(caching._Cache):
 
 
 def _open_to_read(function: Callable) -> Iterator[caching.FunctionCache]:
-    """numba's cache in every folder that is named or beside the source."""
+    """The caches that numba passes over as their folder cannot be written to."""
     for kind in caching.UserProvidedCacheLocator, caching.InTreeCacheLocator:
+        if kind.from_function(function, inspect.getfile(function)) is not None:
+            continue
         unchecked = {"ensure_cache_path": lambda self: None}
         places = {"_locator_classes": [type(kind.__name__, (kind,), unchecked)]}
         place = type("Place", (caching.CompileResultCacheImpl,), places)
