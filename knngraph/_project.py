@@ -11,7 +11,7 @@ import numpy as np
 from knngraph.compiling import compiled
 
 
-@compiled
+@compiled(allocates=True)
 def project(rows, matrix, out):
     """Write rows @ matrix to `out`.
 

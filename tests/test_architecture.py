@@ -309,7 +309,7 @@ def test_numba_runs_no_threads_of_its_own_and_caches():
     assert kinds == {"compiled", "compiled_part"}
     for name, option in found:
         # The rest is the same for all.
-        own = {"fastmath", "inline"} if name == "compiled" else {"fastmath"}
+        own = {"fastmath", "allocates"} | ({"inline"} if name == "compiled" else set())
         assert set(option) <= own
     kernel = _violators.count_or_list_violators
     assert kernel.targetoptions["nogil"] is True

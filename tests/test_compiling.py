@@ -3,12 +3,14 @@
 import gc
 import resource
 
+import numpy as np
 import pytest
 from numba.core import event
+from numba.core.compiler import Flags
 from numba.core.errors import TypingError
 
 from knngraph.compiling import compiled, compiled_part
-from knngraph.compiling.kernels import _undisturbed
+from knngraph.compiling.pipelines import _QuickFlags, _undisturbed
 
 
 class _Look(event.Listener):
@@ -93,3 +95,62 @@ def test_a_part_is_part_of_who_calls_it():
     kernel = compiled(cache=False)(both)
     assert kernel(3.0) == both(3.0) == 3.0
     assert kernel.nopython_signatures
+
+
+def test_options_are_hashed_as_numba_does_it():
+    plain = Flags()
+    plain.nrt = True
+    quick = _QuickFlags(plain)
+    assert hash(quick) == hash(plain)
+    assert quick == plain
+    assert plain == quick
+    assert quick.copy() == plain
+    quick.nrt = False
+    assert quick != plain
+
+
+def test_a_part_is_no_machine_code_of_its_own():
+    @compiled_part
+    def thrice(x):
+        return 3 * x
+
+    kernel = compiled(cache=False)(lambda x: thrice(x) + thrice(2.0 * x))
+    names = []
+
+    class Passes(event.Listener):
+        def on_start(self, happening):
+            names.append(happening.data["name"])
+
+        def on_end(self, happening):
+            pass
+
+    with event.install_listener("numba:run_pass", Passes()):
+        assert kernel(1.0) == 9.0
+    assert [name for name in names if name.startswith("part_lowering")]
+    (code,) = kernel.overloads.values()
+    # The part was linked into the kernel, and calls of it were pasted in.
+    assert "thrice" not in str(code.library.get_llvm_str()).split("define ", 1)[1]
+
+
+def test_errors_of_parts_reach_the_caller():
+    @compiled_part(allocates=True)
+    def divide(x, y):
+        if y < 0:
+            raise ValueError("negative", y)
+        return x / y
+
+    kernel = compiled(cache=False, allocates=True)(lambda x, y: divide(x, y))
+    assert kernel(1.0, 2.0) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        kernel(1.0, 0.0)
+    with pytest.raises(ValueError, match="negative"):
+        kernel(1.0, -1.0)
+
+
+def test_a_kernel_that_makes_arrays_says_so():
+    def ones(n):
+        return np.ones(n)
+
+    with pytest.raises(TypingError, match="returning of array"):
+        compiled(cache=False)(ones)(2)
+    assert compiled(cache=False, allocates=True)(ones)(2).sum() == 2.0

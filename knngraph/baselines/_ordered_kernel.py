@@ -5,7 +5,7 @@ import numpy as np
 from knngraph.compiling import compiled
 
 
-@compiled
+@compiled(allocates=True)
 def average_distances(queries, rows, ids, weights):  # type: ignore[no-untyped-def]
     """Weighted squared distances to the ordered averages of growing length.
 

@@ -35,7 +35,7 @@ def eliminate(n, system, target):  # type: ignore[no-untyped-def]
         target[a] = rest / diagonal if diagonal != 0.0 else 0.0
 
 
-@compiled
+@compiled(allocates=True)
 def solve_mixes(  # type: ignore[no-untyped-def]
     inner, curved, start, penalty, exclude_self, max_iter, tol, mixes, n_steps
 ):

@@ -70,8 +70,9 @@ def fetch_candidates(points, pair_node, pair_code, pair_weight, candidates, r):
         fetch(pair_code, pair * pair_code.itemsize)
         fetch(pair_weight, pair * pair_weight.itemsize)
         row = pair_node[pair] * row_bytes
-        for ahead in range(0, min(row_bytes, _AHEAD), _LINE):
-            fetch(points, row + ahead)
+        for ahead in range(0, _AHEAD, _LINE):
+            if ahead < row_bytes:
+                fetch(points, row + ahead)
 
 
 @compiled_part(fastmath=_REORDER)
@@ -123,9 +124,9 @@ def optimality_gap(n, similarity, weights, product, penalty, positive):
     """Largest violation of the optimality conditions by any candidate."""
     gap = 0.0
     for a in range(n):
-        gap = max(
-            gap, violation(similarity[a], product[a], weights[a], penalty, positive)
-        )
+        of_this = violation(similarity[a], product[a], weights[a], penalty, positive)
+        if of_this > gap:
+            gap = of_this
     return gap
 
 
@@ -307,7 +308,8 @@ def fista(
             # The quadratic model is exact, so this is the whole test.
             if 2.0 * curvature <= bound * length * (1.0 + 1e-12):
                 break
-            bound = max(2.0 * bound, 2.0 * curvature / length)
+            needed = 2.0 * curvature / length
+            bound = needed if needed > 2.0 * bound else 2.0 * bound
         new_value = objective(n, similarity, step, step_product, penalty)
         if new_value >= value:
             if momentum == 1.0:
@@ -360,21 +362,22 @@ def similarity_to(n, points, node, code, nodes, codes, kernel, similarity):
     for a in range(n):
         exponent = kernel[0] * squared_distance(points, nodes[a], node)
         similarity[a] = exponent
-        nearest = min(nearest, exponent)
-        label_floor = max(label_floor, label_kernel(code, codes[a], kernel))
+        of_label = label_kernel(code, codes[a], kernel)
+        nearest = exponent if exponent < nearest else nearest
+        label_floor = of_label if of_label > label_floor else label_floor
     shift = nearest if label_floor == 0.0 else 0.0
     largest = 0.0
     for a in range(n):
         value = kernel[1] * np.exp(shift - similarity[a])
         value += label_kernel(code, codes[a], kernel)
         similarity[a] = value
-        largest = max(largest, value)
+        largest = value if value > largest else largest
     if largest == 0.0:
         return 0.0
     for a in range(n):
         similarity[a] /= largest
     # exp(-690) is the smallest power that leaves room for weights below it.
-    return largest * np.exp(-min(shift, 690.0))
+    return largest * np.exp(-shift if shift < 690.0 else -690.0)
 
 
 @compiled_part
@@ -476,7 +479,7 @@ def solve_row(
             members[size] = a
             kernel_row(n, points, nodes, codes, a, kernel, nuggets[a], rows[size])
             size += 1
-    limit = max(_FIRST, size + _GROWTH)
+    limit = size + _GROWTH if size + _GROWTH > _FIRST else _FIRST
     while True:
         for a in range(n):
             product[a] = 0.0
@@ -526,7 +529,7 @@ def solve_row(
         n_iter += iterations
         if iterations == 0 and size == before:
             break  # at the limit of double precision
-        limit = size + max(_GROWTH, size // 2)
+        limit = size + (size // 2 if size > 2 * _GROWTH else _GROWTH)
     return n_iter, gap
 
 
@@ -547,6 +550,7 @@ def solve_rows(
     lambda_max,
     n_iter,
     objective_path,
+    room,
 ):
     """Solve the problem of several rows over their candidates.
 
@@ -581,13 +585,14 @@ def solve_rows(
         Iterations are added, so that a row solved again goes on counting.
     objective_path : ndarray
         Receives the fall of the objective, summed over rows, by iteration.
+    room : tuple of ndarray of shape (max_iter + 1,), (13, width), (5, width), int64, \
+            and (3, width, width)
+        To work in.
     """
     positive, max_iter, tol = solver
     width = candidates.shape[1]
-    drops = np.empty(max_iter + 1)
-    vectors, places = np.empty((13, width)), np.empty((5, width), dtype=np.int64)
-    known_rows, gram = np.empty((width, width)), np.empty((width, width))
-    factor = np.empty((width, width))
+    drops, vectors, places, squares = room
+    known_rows, gram, factor = squares[0], squares[1], squares[2]
     similarity, nuggets, scaled = vectors[10], vectors[11], vectors[12]
     nodes, codes = places[3], places[4]
     for r in range(rows.shape[0]):
@@ -606,7 +611,8 @@ def solve_rows(
             if weight >= 1.0:
                 nuggets[n] = nugget / weight
             else:
-                nuggets[n] = (1.0 + nugget) / max(weight, LEAST_REST) - 1.0
+                weight = weight if weight > LEAST_REST else LEAST_REST
+                nuggets[n] = (1.0 + nugget) / weight - 1.0
             n += 1
         if n == 0:
             continue
@@ -647,7 +653,8 @@ def solve_rows(
         for a in range(n):
             weights[r, a] = scaled[a] * scale
         for i in range(iterations):
-            at = min(n_iter[r] + i, objective_path.shape[0] - 1)
+            at, last = n_iter[r] + i, objective_path.shape[0] - 1
+            at = at if at < last else last
             objective_path[at] += drops[i] * scale * scale
         n_iter[r] += iterations
         gaps[r] = gap * scale / lambda_max[r]

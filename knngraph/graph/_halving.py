@@ -71,7 +71,7 @@ def split_at(ids, keys, start, stop, place):
             return
 
 
-@compiled
+@compiled(allocates=True)
 def order_by_halving(points, ids, smallest):
     """Order rows in place: halves of halves that lie apart from each other.
 

@@ -148,6 +148,7 @@ def solve(
         lambda_max,
         n_iter,
         drops,
+        _room_for(candidates.shape[1], problem.max_iter),
     )
     owner, place = np.nonzero(weights)
     chosen = sparse.csr_array(
@@ -159,6 +160,16 @@ def solve(
         shape=(n, training.n_pairs),
     )
     return Solution(chosen, gaps, lambda_max, n_iter, drops)
+
+
+def _room_for(width: int, max_iter: int) -> tuple[np.ndarray, ...]:
+    """Room in which rows with so many candidates are solved."""
+    return (
+        np.empty(max_iter + 1),
+        np.empty((13, width)),
+        np.empty((5, width), dtype=np.int64),
+        np.empty((3, width, width)),
+    )
 
 
 def represent_locally(

@@ -53,7 +53,7 @@ def is_new(met, marks, mark, place):
     return True
 
 
-@compiled_part
+@compiled_part(allocates=True)
 def empty_table(n_spots):
     """A table of those met that has no mark yet."""
     met, marks = np.empty(n_spots, dtype=np.int32), np.empty(n_spots, dtype=np.int32)
@@ -135,7 +135,7 @@ def agree(nearest, size, n_agree, stored, node_classes):
     return False
 
 
-@compiled
+@compiled(allocates=True)
 def search_queries(
     points,
     links,

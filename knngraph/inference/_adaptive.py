@@ -64,7 +64,8 @@ def gaussian(n, gamma, squared, similarity):
     the exponent. Below -700 it is exp(-700).
     """
     for i in range(n):
-        x = max(-gamma * squared[i], -700.0)
+        x = -gamma * squared[i]
+        x = x if x > -700.0 else -700.0
         shifted = x * _INVERSE_LOG_2 + _ROUND
         k = shifted - _ROUND
         r = x - k * _LOG_2_HIGH - k * _LOG_2_LOW
@@ -178,7 +179,8 @@ def settle(n, columns, nuggets, slopes, active, factor, target, weights):
         for i in range(size):
             a = active[i]
             weight = weights[a]
-            weights[a] = max(0.0, weight + step * (target[i] - weight))
+            moved = weight + step * (target[i] - weight)
+            weights[a] = moved if moved > 0.0 else 0.0
         if first < 0:
             return True
         weights[first] = 0.0
@@ -246,7 +248,8 @@ def solve_query(
             slope = residual[a] - nugget * weight
             if weight == 0.0 and slope <= 0.0:
                 continue
-            moved = max(0.0, weight + slope / (1.0 + nugget))
+            moved = weight + slope / (1.0 + nugget)
+            moved = moved if moved > 0.0 else 0.0
             change = moved - weight
             if change != 0.0:
                 if not known[a]:
@@ -263,7 +266,7 @@ def solve_query(
                 weights[a] = moved
                 for b in range(n):
                     residual[b] -= change * columns[a, b]
-                largest = max(largest, abs(change))
+                largest = abs(change) if abs(change) > largest else largest
         if largest <= _TOLERANCE:
             break
         if regular:
@@ -303,7 +306,8 @@ def divide_nugget(n, nugget, nodes, left_out, starts, pair_weight, nuggets):
         if weight >= 1.0:
             nuggets[a] = nugget / weight
         else:
-            nuggets[a] = (1.0 + nugget) / max(weight, LEAST_REST) - 1.0
+            weight = weight if weight > LEAST_REST else LEAST_REST
+            nuggets[a] = (1.0 + nugget) / weight - 1.0
 
 
 @compiled_part(fastmath=False)
@@ -348,6 +352,7 @@ def vote_queries(
     settings,
     votes,
     shares,
+    room,
 ):
     """Votes of the candidates of several queries, under one or many settings.
 
@@ -377,13 +382,14 @@ def vote_queries(
         candidates after.
     shares : ndarray of shape (n_queries, m) or (0, m)
         Result, where it has rows: weight of every candidate, summing to one.
+    room : tuple of ndarray of shape (3, m, m), (7, m) and (2, m), intp
+        To work in.
     """
     m = ids.shape[1]
     many = settings.shape[0] > 1
-    squares, work = np.empty((3 * m, m)), np.empty((7, m))
-    columns, factor, distances = squares[:m], squares[m : 2 * m], squares[2 * m :]
+    squares, work, places = room
+    columns, factor, distances = squares[0], squares[1], squares[2]
     similarity, nuggets, weights = work[4], work[5], work[6]
-    places = np.empty((2, m), dtype=np.intp)
     active, known = places[0], places[1]
     for q in range(ids.shape[0]):
         nodes = ids[q]
@@ -395,7 +401,8 @@ def vote_queries(
             distances_between(n_listed, points, nodes, known, distances)
         last_gamma = -1.0
         for s in range(settings.shape[0]):
-            n = min(n_listed, np.int64(settings[s, 0]))
+            n = np.int64(settings[s, 0])
+            n = n if n < n_listed else n_listed
             if n == 0:
                 continue
             squared_sigma = settings[s, 1] * settings[s, 1]

@@ -111,7 +111,7 @@ def find_margins(
             node = ids[q, a]
             for pair in range(starts[node], starts[node + 1]):
                 code = pair_code[pair]
-                rival = max(rival, votes[code])
+                rival = votes[code] if votes[code] > rival else rival
                 votes[code] = 0.0
         if total > 0.0:
             # Shares of one class alone may add up to less than 1 in the last digit.

@@ -236,6 +236,7 @@ def votes_by_setting(
     from knngraph.inference import _adaptive
 
     ids, squared = in_one_layout(ids, squared)
+    m = ids.shape[1]
     votes = np.zeros((len(ids), len(settings), training.n_classes))
     _adaptive.vote_queries(
         training.points,
@@ -248,6 +249,7 @@ def votes_by_setting(
         left_out,
         settings,
         votes,
-        np.empty((0, ids.shape[1])) if shares is None else shares,
+        np.empty((0, m)) if shares is None else shares,
+        (np.empty((3, m, m)), np.empty((7, m)), np.empty((2, m), dtype=np.intp)),
     )
     return weigh_votes(votes, training.class_weight)

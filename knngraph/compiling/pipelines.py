@@ -1,0 +1,149 @@
+"""How numba's compiler runs for our kernels: the same passes with less waiting.
+
+The first use after an installation waits for it (`python -m benchmarks.compile_time`).
+https://numba.readthedocs.io/en/stable/developer/custom_pipeline.html is what this
+builds on; three costs are left out that change no result of a kernel.
+"""
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, Flags
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typed_passes import NativeLowering
+
+# Room of one frame in pointers: half a megabyte, for which CPython fetches a whole.
+_ROOM = 1 << 16
+
+
+def _undisturbed(compile_function: Callable, function: Callable) -> Any:
+    """Compile without the garbage collector, and with frames that lie in one piece.
+
+    numba makes millions of small objects for a kernel. Every so often the collector
+    then looks through all objects of the process, which are many once scikit-learn is
+    loaded. Objects in cycles wait until the kernel is there.
+
+    CPython keeps the frames of functions in pieces of 16 KiB. Releases up to 2026 give
+    a piece back as soon as it is empty: a loop that calls just across the end of a
+    piece allocates memory in every turn, a hundred times the cost of the call
+    (https://github.com/python/cpython/issues/142183). numba calls itself so deeply that
+    some of its loops always do; which ones depends on the depth of the caller. A frame
+    that claims more room than it needs gets a larger piece, and the rest of that piece
+    is enough for all functions below it.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return compile_function(function)
+    finally:
+        if was_on:
+            gc.enable()
+
+
+_undisturbed.__code__ = _undisturbed.__code__.replace(co_stacksize=_ROOM)
+
+
+_DEFAULTS = {name: option.default for name, option in Flags.options.items()}
+_NAMES_HASH = hash(Flags())
+
+
+class _QuickFlags(Flags):
+    """numba's options of a function, hashed and compared in one step.
+
+    numba looks them up for every overload that it tries for every operation of a
+    function. Its own hash is that of the names of all options, collected and sorted
+    anew every time; this one is equal to it.
+    """
+
+    def values(self) -> dict[str, Any]:
+        """All options by name."""
+        return _DEFAULTS | self._values
+
+    def __hash__(self) -> int:
+        return _NAMES_HASH
+
+
+class _Undisturbed(Compiler):
+    """numba's own passes; its lock lets one thread in at a time."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.state.flags = _QuickFlags(self.state.flags)
+
+    def compile_extra(self, function: Callable) -> Any:
+        """Compile from the bytecode of a function."""
+        return _undisturbed(super().compile_extra, function)
+
+
+class KernelCompiler(_Undisturbed):
+    """The passes for a function that Python calls."""
+
+    def compile_extra(self, function: Callable) -> Any:
+        """Compile, and give the parts that were linked in their environment.
+
+        An environment holds the objects that a function needs to raise an error;
+        numba sets that of a function when it has machine code of its own.
+        """
+        result = super().compile_extra(function)
+        for environment in result._find_referenced_environments():
+            result.library.codegen.set_env(environment.env_name, environment)
+        return result
+
+
+class _PartLibrary(JITCodeLibrary):
+    """Code of a part that waits to be linked into kernels.
+
+    numba would optimize it and turn it into machine code of its own, which nothing
+    calls; the optimizer then runs again over the kernel that the part is linked into.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(NativeLowering):
+    """Lowering into a library of parts, without an entry that could be called."""
+
+    _name = "part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        """Lower the function, and let compiled callers find it."""
+        name = state.func_id.func_qualname
+        state.library = _PartLibrary(state.targetctx.codegen(), name)
+        state.flags.no_compile = True
+        super().run_pass(state)
+        lowered = state.cr
+        # What stands for the function where numba looks it up; no call reaches it.
+        entry = _dynfunc.make_function(
+            lowered.fndesc.lookup_module(), name, "", 0, lowered.env, (state.library,)
+        )
+        state.targetctx.insert_user_function(entry, lowered.fndesc, [state.library])
+        state["cr"] = lowered._replace(cfunc=entry)
+        return True
+
+
+class PartCompiler(_Undisturbed):
+    """The passes for a function that only compiled functions call."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        """numba's pipeline with the lowering of a part."""
+        (passes,) = super().define_pipelines()
+        return [_with_part_lowering(passes)]
+
+
+def _with_part_lowering(passes: PassManager) -> PassManager:
+    changed = PassManager(passes.pipeline_name)
+    changed.passes = [
+        (_PartLowering if kind is NativeLowering else kind, text)
+        for kind, text in passes.passes
+    ]
+    changed.finalize()
+    return changed
