@@ -144,8 +144,9 @@ def misspelled():
         for name, allowed in make._parameter_constraints.items():
             for some in allowed:
                 # Not those of scikit-learn's own kinds, as "verbose".
-                for option in getattr(some, "options", ()):
-                    if isinstance(some, StrOptions) and len(option) > 3:
+                words = some.options if isinstance(some, StrOptions) else ()
+                for option in sorted(words):  # of every process in one order
+                    if len(option) > 3:
                         yield make, name, option
 
 
