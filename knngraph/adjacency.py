@@ -56,8 +56,7 @@ class Searched(SearchedRows):
 
 def search_rows(
     X: Any,
-    codes: np.ndarray,
-    n_classes: int,
+    codes: np.ndarray | None,
     k: int,
     *,
     metric: str,
@@ -66,13 +65,25 @@ def search_rows(
     random_state: Any,
     verbose: int,
 ) -> Searched:
-    """Place the rows and find the `k` nearest distinct others of each."""
+    """Place the rows and find the `k` nearest distinct others of each.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,) or None
+        Classes of the rows. None where nothing is learned from them: an exact search
+        is then in double precision, so that distances have all their digits.
+    """
     n_threads = count_threads(n_jobs)
     seed, build_threads = 0, n_threads
     if random_state is not None:
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         build_threads = 1
-    for precision in ("single", "double"):
+    exact = algorithm == "exact" or (algorithm == "auto" and X.shape[0] <= EXACT_LIMIT)
+    precisions = ("double",) if exact and codes is None else ("single", "double")
+    if codes is None:
+        codes = np.zeros(X.shape[0], dtype=np.intp)
+    n_classes = int(codes.max()) + 1
+    for precision in precisions:
         space = fit_space(X, metric, precision)
         training = build_training_set(space.map_rows(X), codes, n_classes, seed)
         points = training.points
@@ -199,9 +210,10 @@ def knn_adjacency(
 
     Notes
     -----
-    Rows are centered and then compared in single precision, where that finds the same
-    nearest rows: distances have about seven digits, and rows that agree in those digits
-    are copies. Elsewhere the search is exact, in double precision.
+    An exact search is in double precision. A navigable graph compares centered rows in
+    single precision, where that finds the same nearest rows, and else there is an exact
+    search: distances have about seven digits, and rows that agree in those digits are
+    copies.
 
     Examples
     --------
@@ -214,8 +226,7 @@ def knn_adjacency(
     X = check_array(X, accept_sparse="csr", dtype="numeric")
     searched = search_rows(
         X,
-        np.zeros(X.shape[0], dtype=np.intp),
-        1,
+        None,
         int(k),
         metric=metric_named(metric),
         algorithm=algorithm,

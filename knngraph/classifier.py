@@ -498,12 +498,19 @@ class KNNGraphClassifier(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        X : {array-like, sparse matrix} of shape (n_queries, n_features), or None
+            None stands for the training rows, each left out: no row votes for itself.
+            So `score(None, y)` is a leave-one-out accuracy.
 
         Returns
         -------
         ndarray of shape (n_queries,)
         """
+        if X is None:
+            check_is_fitted(self)
+            self._options()  # which checks them
+            codes = self._model.left_out_codes(self.inference)
+            return self.classes_[codes[self._model.training.pair_of_row]]
         X = self._checked_queries(X)
         options = self._options()
         return self.classes_[answer_codes(self._query_model(options), options, X)]

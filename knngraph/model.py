@@ -12,7 +12,7 @@ from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings, LearnedGraph, learn_graph
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
-from knngraph.graph.stored_left_out import stored_votes_left_out
+from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import (
     SearchRecall,
@@ -369,18 +369,9 @@ class FittedModel:
     @found_once
     def stored_rule(self) -> StoredRule:
         """The rule of a cascade and the calibration, from left-out rows."""
-        training, graph, left_out = self.training, self.graph, self.left_out
+        training, left_out = self.training, self.left_out
         sample = calibration_sample(training, self.honest_pairs)
-        (votes,) = stored_votes_left_out(
-            training,
-            self.left_out_neighbors,
-            graph.same_class,
-            graph.problem,
-            self.settings.graph.max_neighbors,
-            [self.settings.graph.self_weight],
-            sample,
-            n_threads=self.n_threads,
-        )
+        votes = self._stored_left_out(sample)
         rule, resolved, agreed = learn_rule(
             training,
             self.left_out_neighbors,
@@ -395,6 +386,37 @@ class FittedModel:
             training, votes, sample, agreed[sample], left_out.exponent
         )
         return StoredRule(rule, resolved, calibration)
+
+    def _stored_left_out(self, pairs: np.ndarray) -> StoredVotes:
+        (votes,) = stored_votes_left_out(
+            self.training,
+            self.left_out_neighbors,
+            self.graph.same_class,
+            self.graph.problem,
+            self.settings.graph.max_neighbors,
+            [self.settings.graph.self_weight],
+            pairs,
+            n_threads=self.n_threads,
+        )
+        return votes
+
+    def left_out_codes(self, inference: str) -> np.ndarray:
+        """Class that every pair gets when a row of it is left out.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            Its own where there is no other row.
+        """
+        given, stored = self.training.pair_code, np.ones(self.training.n_pairs, bool)
+        codes = given.copy()
+        if inference != "lookup":
+            codes = np.where(self.left_out.right, given, self.left_out.rival_code)
+            stored[:] = self.stored_rule.resolved if inference == "cascade" else False
+        pairs = np.flatnonzero(stored)
+        votes = self._stored_left_out(pairs).codes if len(pairs) else codes[:0]
+        codes[pairs] = np.where(votes < 0, given[pairs], votes)
+        return codes
 
     def calibration(self, inference: str) -> Calibration:
         """How votes become probabilities; adaptive ones need no stored votes."""

@@ -234,8 +234,7 @@ class KNNGraphTransformer(
             scales = _DENSITY_SCALES if learned else ()
             self._searched = search_rows(
                 X,
-                codes,
-                int(codes.max()) + 1,
+                codes if learned else None,
                 max((self.n_neighbors, *scales)),
                 metric=metric_named(self.metric, self.metric_params),
                 algorithm=self.algorithm,
