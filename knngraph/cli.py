@@ -63,6 +63,12 @@ def _run_compare(options: argparse.Namespace, parser: argparse.ArgumentParser) -
     return run_compare(options)
 
 
+def _run_warm(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from knngraph.warm import run_warm
+
+    return run_warm()
+
+
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="knngraph",
@@ -86,6 +92,13 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_run_demo)
     _add_compare(commands)
+    warm = commands.add_parser(
+        "warm",
+        help="compile all functions ahead, so that no first fit waits for it",
+        description="Compile all functions of knngraph into the cache of numba: "
+        "NUMBA_CACHE_DIR, else the folder of the package, else that of the user.",
+    )
+    warm.set_defaults(run=_run_warm)
     return parser
 
 

@@ -1,11 +1,16 @@
 """Progress of long work on standard error: a bar with tqdm, lines without."""
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SECONDS_BETWEEN_LINES = 2.0
+
+
+# Stages of all threads that are shown now.
+_SHOWN: list["Stage"] = []
 
 
 class Stage:
@@ -91,7 +96,27 @@ def stage(
         yield _SilentStage()
         return
     shown = Stage(name, total, unit)
+    _SHOWN.append(shown)
     try:
         yield shown
     finally:
+        _SHOWN.remove(shown)
         shown.close()
+
+
+def tell(text: str) -> None:
+    """Print a line between the stages that are shown, or else on a terminal.
+
+    Without a stage nothing is printed by worker processes, nor where standard error
+    is no terminal: in notebooks, services and logs.
+    """
+    if not _SHOWN:
+        is_worker = multiprocessing.parent_process() is not None
+        if is_worker or sys.stderr is None or not sys.stderr.isatty():
+            return
+    line = f"[knngraph] {text}"
+    bars = [stage._bar for stage in _SHOWN if stage._bar is not None]
+    if bars:
+        bars[0].write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr, flush=True)

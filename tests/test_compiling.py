@@ -1,7 +1,10 @@
 """What the first call of a kernel does beside compiling it."""
 
 import gc
+import io
+import multiprocessing
 import resource
+import sys
 
 import numpy as np
 import pytest
@@ -9,8 +12,9 @@ from numba.core import event
 from numba.core.compiler import Flags
 from numba.core.errors import TypingError
 
-from knngraph.compiling import compiled, compiled_part
+from knngraph.compiling import compiled, compiled_part, pipelines
 from knngraph.compiling.pipelines import _QuickFlags, _undisturbed
+from knngraph.progress import stage
 
 
 class _Look(event.Listener):
@@ -154,3 +158,68 @@ def test_a_kernel_that_makes_arrays_says_so():
     with pytest.raises(TypingError, match="returning of array"):
         compiled(cache=False)(ones)(2)
     assert compiled(cache=False, allocates=True)(ones)(2).sum() == 2.0
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def notice(monkeypatch):
+    """A notice that is due at once, as in a process that has compiled for long."""
+    fresh = pipelines._Notice()
+    fresh.spent = 60.0
+    monkeypatch.setattr(pipelines, "NOTICE", fresh)
+    return fresh
+
+
+def compile_two():
+    for step in range(2):
+        compiled(cache=False)(lambda x, step=step: x + step)(1)
+
+
+def test_a_terminal_is_told_once_that_compilation_takes_a_while(notice, monkeypatch):
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    compile_two()
+    (line,) = terminal.getvalue().splitlines()
+    assert line.startswith("[knngraph] compiles its functions")
+    assert "knngraph warm" in line
+
+
+def test_a_quick_compilation_is_silent(notice, monkeypatch):
+    notice.spent = 0.0
+    monkeypatch.setattr(pipelines, "_SECONDS_IN_SILENCE", 60.0)
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    compile_two()
+    assert terminal.getvalue() == ""
+    assert notice.spent > 0.0
+
+
+@pytest.mark.usefixtures("notice")
+def test_captured_output_gets_no_line(capsys):
+    compile_two()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("notice")
+def test_a_worker_process_prints_no_line(monkeypatch):
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(multiprocessing, "parent_process", object)
+    compile_two()
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.usefixtures("notice")
+@pytest.mark.parametrize("with_tqdm", [False, True])
+def test_verbose_shows_the_line_wherever_it_prints(monkeypatch, capsys, with_tqdm):
+    if not with_tqdm:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with stage("learning", total=2, verbose=1):
+        compile_two()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("compiles its functions") == 1

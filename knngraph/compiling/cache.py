@@ -16,7 +16,7 @@ from numba.core import caching
 
 from knngraph.exceptions import KNNGraphWarning, warn_once
 
-_UNKEPT = (
+UNKEPT = (
     "compiled functions cannot be kept on disk, so every process compiles them anew, "
     "which takes seconds. Set NUMBA_CACHE_DIR to a folder that can be written to; "
     "`knngraph warm` fills it ahead"
@@ -47,8 +47,9 @@ class KernelCache(caching._Cache):
 
     @property
     def cache_path(self) -> str | None:
-        """The folder that new code is saved in; None where there is none."""
-        return self._writable.cache_path
+        """The folder of the code, else one that is read; None where there is none."""
+        caches = self._writable, *self._readable
+        return next((c.cache_path for c in caches if c.cache_path is not None), None)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Compiled code for these types of arguments; None where there is none."""
@@ -73,7 +74,7 @@ class KernelCache(caching._Cache):
             kept = False
         if not kept and os.getpid() not in _WARNED:
             _WARNED.add(os.getpid())
-            warn_once(_UNKEPT, KNNGraphWarning)
+            warn_once(UNKEPT, KNNGraphWarning)
 
     def enable(self) -> None:
         """As in numba."""

@@ -10,6 +10,9 @@ from numba.extending import register_jitable
 from knngraph.compiling.cache import KernelCache
 from knngraph.compiling.pipelines import KernelCompiler, PartCompiler
 
+# Every kernel of the modules imported so far that is kept on disk.
+KERNELS: list[Any] = []
+
 
 def compiled(
     function: Callable | None = None,
@@ -48,8 +51,9 @@ def compiled(
         **options,
     )(function)
     # Without the compiler (NUMBA_DISABLE_JIT) the function stays as it is.
-    if cache and kernel is not function:
+    if cache and kernel is not function and "inline" not in options:
         kernel._cache = KernelCache(function)
+        KERNELS.append(kernel)
     return kernel
 
 

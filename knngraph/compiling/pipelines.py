@@ -6,15 +6,21 @@ builds on; three costs are left out that change no result of a kernel.
 """
 
 import gc
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from numba import _dynfunc
+from numba.core import event
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import NativeLowering
 
+from knngraph.progress import tell
+
+_SECONDS_IN_SILENCE = 1.0
 # Room of one frame in pointers: half a megabyte, for which CPython fetches a whole.
 _ROOM = 1 << 16
 
@@ -78,6 +84,40 @@ class _Undisturbed(Compiler):
         return _undisturbed(super().compile_extra, function)
 
 
+class _Notice(event.Listener):
+    """One line of progress a process, once its kernels have taken over a second."""
+
+    def __init__(self) -> None:
+        self.spent, self.begin, self.is_due = 0.0, 0.0, True
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at the clock with every pass of the compiler within the block."""
+        if not self.is_due:
+            yield
+            return
+        self.begin = time.perf_counter()
+        with event.install_listener("numba:run_pass", self):
+            yield
+        self.spent += time.perf_counter() - self.begin
+
+    def on_start(self, happening: event.Event) -> None:
+        """Tell if it is time to."""
+        elapsed = self.spent + time.perf_counter() - self.begin
+        if self.is_due and elapsed > _SECONDS_IN_SILENCE:
+            self.is_due = False
+            tell(
+                "compiles its functions, once after installation, which takes some "
+                "seconds (`knngraph warm` does it ahead)"
+            )
+
+    def on_end(self, happening: event.Event) -> None:
+        """The next pass looks again."""
+
+
+NOTICE = _Notice()
+
+
 class KernelCompiler(_Undisturbed):
     """The passes for a function that Python calls."""
 
@@ -87,7 +127,8 @@ class KernelCompiler(_Undisturbed):
         An environment holds the objects that a function needs to raise an error;
         numba sets that of a function when it has machine code of its own.
         """
-        result = super().compile_extra(function)
+        with NOTICE.watching():
+            result = super().compile_extra(function)
         for environment in result._find_referenced_environments():
             result.library.codegen.set_env(environment.env_name, environment)
         return result
