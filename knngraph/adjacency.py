@@ -86,6 +86,8 @@ def search_rows(
     for precision in precisions:
         space = fit_space(X, metric, precision)
         training = build_training_set(space.map_rows(X), codes, n_classes, seed)
+        if loses_digits(space, X, training):
+            continue
         points = training.points
         index: SearchIndex = ExactIndex(points)
         recall, wide = 1.0, None

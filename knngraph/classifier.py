@@ -460,6 +460,8 @@ class KNNGraphClassifier(
                 )
                 training = training.with_class_weight(class_weight)
                 placing.advance(X.shape[0])
+            if loses_digits(space, X, training):
+                continue
             index, search_recall = build_index(
                 training.points,
                 M=self.M,

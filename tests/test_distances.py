@@ -1,6 +1,7 @@
 """Squared distances, two ways."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
 
@@ -27,6 +28,16 @@ def test_both_agree_with_scipy(random):
 def test_rounding_never_makes_a_distance_negative(random):
     rows = (random.normal(size=(50, 3)) + 1e6).astype(np.float32)
     assert squared_distances(rows, rows).min() == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [0.02, 1.0])
+def test_a_product_that_loses_digits_is_made_good(dtype, share, random):
+    rows = random.normal(size=(200, 3))
+    rows[random.random(200) <= share] += 1e9 if dtype == np.float64 else 1e6
+    rows = rows.astype(dtype)
+    expected = cdist(rows, rows, "sqeuclidean")
+    assert_allclose(squared_distances(rows, rows), expected, rtol=1e-8)
 
 
 def test_differences_keep_their_digits_far_from_the_origin():

@@ -109,6 +109,8 @@ class HNSWKNNClassifier(BaselineClassifier):
             training = build_training_set(
                 self._space.map_rows(X), codes, self._n_classes, seed=seed
             )
+            if loses_digits(self._space, X, training):
+                continue
             self.index_ = self._index(training.points, seed)
             some = training.points[:PRECISION_SAMPLE]
             around = nearest_others(

@@ -20,8 +20,6 @@ _LARGEST_BLOCK = 1024
 # An index measures in single precision: distances that are closer than this share
 # could come out in the other order.
 _UNSURE = 1e-5
-# Rounding of a squared distance, as a share of the squared size of the rows.
-_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,6 @@ class SubsetSearch:
         self._own = np.full(n, np.inf)
         self._other = np.full(n, np.inf)
         self._misleading = np.full(n, -1, dtype=np.intp)
-        largest = np.einsum("ij,ij->i", self._points, self._points, dtype=np.float64)
-        # In double precision distances are sums of squared differences.
-        share = _ROUNDING if points.dtype == np.float32 else 0.0
-        self._rounding = share * (largest + largest.max(initial=0.0))
         self._keep(self._middles())
 
     def grow(self, margin: float) -> Subset:
@@ -117,7 +111,7 @@ class SubsetSearch:
         return Subset(np.sort(self._order[self._kept]), changed)
 
     def _unserved(self, margin: float) -> np.ndarray:
-        needed = self._own * ((1.0 + margin) ** 2 * (1.0 + _UNSURE)) + self._rounding
+        needed = self._own * ((1.0 + margin) ** 2 * (1.0 + _UNSURE))
         return ~self._kept & (self._other <= needed)
 
     def _nearest_to_what_misleads(self, unserved: np.ndarray) -> np.ndarray:

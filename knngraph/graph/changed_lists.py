@@ -12,9 +12,8 @@ from knngraph.parallel import chunk_bounds, map_chunks
 _NEW_PER_BLOCK = 256
 _OLD_PER_BLOCK = 16384
 _MERGED_PER_CHUNK = 1024
-# Room for rounding in the product that finds the nodes near a new one.
+# Room for rounding in the distances that find the nodes near a new one.
 _SLACK = 1e-5
-_PRODUCT_SLACK = 1e-13
 
 
 def change_neighbors(
@@ -94,13 +93,10 @@ def _nearer_newcomers(
 
     def compare(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         block = points[old[start:stop]].astype(np.float64)
-        norms = np.einsum("ij,ij->i", block, block)
+        limit = farthest[start:stop, None] * (1 + _SLACK)
         owners, newcomers = [], []
         for number, rows in enumerate(new_blocks):
-            rough = squared_distances(block, rows)
-            largest = max(norms.max(), (rows.astype(np.float64) ** 2).sum(1).max())
-            limit = farthest[start:stop] * (1 + _SLACK) + _PRODUCT_SLACK * largest
-            owner, place = np.nonzero(rough <= limit[:, None])
+            owner, place = np.nonzero(squared_distances(block, rows) <= limit)
             owners.append(old[start + owner])
             newcomers.append(new[number * _NEW_PER_BLOCK + place])
         return np.concatenate(owners), np.concatenate(newcomers)

@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.exact import FEW_COLUMNS, ExactIndex
 from knngraph.space import Space
 
 # Nodes that are looked at; they are in random order.
 PRECISION_SAMPLE = 2000
-# Share of the rows whose nearest row may be another one than in double precision.
-TOLERATED_SHARE = 0.001
+# Share of the rows whose nearest row may be another one than in double precision. With
+# few columns double precision costs next to nothing, and none may be.
+_TOLERATED_SHARE = 0.001
+# Neighbors that are searched for here, with few columns.
+_N_SEARCHED = 8
 # Rows on these nodes that are compared with one another, at most.
 _MOST_COPIES = 10 * PRECISION_SAMPLE
 # Of the size of rows: distances that differ by more are told apart in any case.
@@ -28,7 +32,7 @@ _NUMBERS_PER_BLOCK = 2**21
 
 
 def loses_digits(
-    space: Space, X: Any, training: TrainingSet, neighbors: Neighbors
+    space: Space, X: Any, training: TrainingSet, neighbors: Neighbors | None = None
 ) -> bool:
     """Whether the nearest rows in single precision are others than in double.
 
@@ -44,23 +48,32 @@ def loses_digits(
         The rows as the user gave them.
     training : TrainingSet
         The same in `space`.
-    neighbors : Neighbors
-        Of the first nodes at least.
+    neighbors : Neighbors or None
+        Of the first nodes at least. None where there are no lists yet: then only rows
+        of few columns are looked at, whose neighbors are soon found.
 
     Returns
     -------
     bool
-        Whether more than one row in a thousand is on such a node.
+        Whether any row of few columns is on such a node, or more than one in a
+        thousand of many columns.
     """
-    if space.precision == "double":
+    few = X.shape[1] <= FEW_COLUMNS
+    if space.precision == "double" or few != (neighbors is None):
         return False
+    if neighbors is None:
+        points, weights = training.points, training.node_weights()
+        some = points[:PRECISION_SAMPLE]
+        index = ExactIndex(points)
+        neighbors = nearest_others(index, some, weights, _N_SEARCHED)
     nodes = np.arange(min(PRECISION_SAMPLE, len(neighbors.ids)))
     counts = np.bincount(training.node_of_row, minlength=training.n_nodes)[nodes]
     row_of_node = np.empty(training.n_nodes, dtype=np.intp)
     row_of_node[training.node_of_row[::-1]] = np.arange(training.n_rows)[::-1]
     lost = _rounding_decides(space, X, training, neighbors, nodes, row_of_node)
     lost |= _copies_differ(space, X, training, nodes, row_of_node)
-    return bool(counts[lost].sum() > TOLERATED_SHARE * counts.sum())
+    tolerated = 0.0 if few else _TOLERATED_SHARE
+    return bool(counts[lost].sum() > tolerated * counts.sum())
 
 
 def _rounding_decides(
@@ -83,8 +96,7 @@ def _rounding_decides(
     owner, place = owner[several[owner]], place[several[owner]]
     one, two = row_of_node[nodes[owner]], row_of_node[ids[owner, place]]
     relative = _rounding_of(X) if space.linear is None else _ROUNDING_OF_A_MAP
-    distance, rounding = _distances(space, X, one, two, relative)
-    moved = _moved(space, X, one) + _moved(space, X, two)
+    distance, rounding, moved = _distances(space, X, one, two, relative)
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     if len(starts):
         # The first place of an owner is 0, the neighbor that is listed first.
@@ -110,21 +122,10 @@ def _copies_differ(
     rows, firsts = (some[rows != firsts][:_MOST_COPIES] for some in (rows, firsts))
     if space.linear is not None:  # a map rounds anew
         space = replace(space, metric="euclidean", linear=None)
-    distance, rounding = _distances(space, X, rows, firsts, _rounding_of(X))
+    distance, rounding, _ = _distances(space, X, rows, firsts, _rounding_of(X))
     differ = np.zeros(training.n_nodes, dtype=bool)
     differ[training.node_of_row[rows[distance > rounding]]] = True
     return differ[nodes]
-
-
-def _moved(space: Space, X: Any, rows: np.ndarray) -> np.ndarray:
-    """How far rows are moved by single precision."""
-    moved = np.empty(len(rows))
-    step = max(1, _NUMBERS_PER_BLOCK // X.shape[1])
-    for start in range(0, len(rows), step):
-        some = X[rows[start : start + step]]
-        exact = replace(space, precision="double").map_block(some)
-        moved[start : start + step] = _lengths(exact - space.map_block(some))
-    return moved
 
 
 def _rounding_of(X: Any) -> float:
@@ -139,23 +140,34 @@ def _rounding_of(X: Any) -> float:
 
 def _distances(
     space: Space, X: Any, one: np.ndarray, two: np.ndarray, relative: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """Distances between rows in double precision, and how far they are rounded.
 
-    Every coordinate is rounded by `relative` of its size, but alike in two rows in
-    which it is equal.
+    The second number is for the doubles: every coordinate is rounded by `relative` of
+    its size, but alike in two rows in which it is equal. The third is for single
+    precision: how far it moves the rows against each other.
+
+    Returns
+    -------
+    ndarray of shape (3, n)
     """
     double = space.in_double()
-    distance, rounding = np.empty(len(one)), np.empty(len(one))
+    found = np.empty((3, len(one)))
     step = max(1, _NUMBERS_PER_BLOCK // X.shape[1])
     for start in range(0, len(one), step):
         block = slice(start, start + step)
-        begin, end = (double.map_block(X[rows[block]]) for rows in (one, two))
+        ends = X[one[block]], X[two[block]]
+        begin, end = map(double.map_block, ends)
         difference = begin - end
         size = np.where(difference == 0.0, 0.0, np.abs(begin) + np.abs(end))
-        distance[block] = _lengths(difference)
-        rounding[block] = relative * _lengths(size)
-    return distance, rounding
+        begin, end = (space.map_block(rows).astype(np.float64) for rows in ends)
+        moved = difference - (begin - end)
+        found[:, block] = (
+            _lengths(difference),
+            relative * _lengths(size),
+            _lengths(moved),
+        )
+    return found
 
 
 def _lengths(rows: np.ndarray) -> np.ndarray:

@@ -13,8 +13,9 @@ _POINTS_PER_BLOCK = 4096
 # More than `k`, so that rounding in the product cannot push a true neighbor
 # off the list.
 _SPARE = 8
-# Rows in double precision are searched by a tree up to so many columns.
-_COLUMNS_OF_A_TREE = 16
+# A tree is quicker than the product up to so many columns; in double precision, which
+# the product may lose, it is tried up to more.
+FEW_COLUMNS, _COLUMNS_IN_DOUBLE = 4, 8
 # Rounding of a product that single precision does not see, as a share of the distance.
 _UNSEEN = 2.0**-26
 # Of a sum of squares, whose terms a tree adds in another order.
@@ -29,8 +30,8 @@ class ExactIndex:
     Distances are found by a matrix product first; the winners are measured
     again from coordinate differences, because the product loses digits when
     two rows are close together and far from the origin. Where it may have lost
-    a winner, and for rows in double precision with few columns, a tree finds them,
-    which compares differences only.
+    a winner, and where columns are few, a tree finds them, which compares differences
+    only.
 
     Of points equally far the smaller number comes first.
 
@@ -68,10 +69,10 @@ class ExactIndex:
         k = min(k, self.n_points)
         ids = np.empty((queries.shape[0], k), dtype=np.intp)
         squared = np.empty((queries.shape[0], k), dtype=np.float64)
-        double, n_columns = self.points.dtype == np.float64, self.points.shape[1]
-        search = self._by_product
-        if double and n_columns <= _COLUMNS_OF_A_TREE:
-            search = self._by_tree
+        double = self.points.dtype == np.float64
+        most = _COLUMNS_IN_DOUBLE if double else FEW_COLUMNS
+        few = self.points.shape[1] <= most
+        search = self._by_tree if few else self._by_product
 
         def search_block(start: int, stop: int) -> None:
             rows = queries[start:stop].astype(np.float64)

@@ -22,3 +22,20 @@ def test_places_that_rounding_moves():
     X, y = np.concatenate([tight, -tight]), random.integers(2, size=200)
     model = KNNGraphClassifier(random_state=0, max_neighbors=1).fit(X, y)
     assert model.precision_ == "double"
+
+
+def test_sentinels_of_one_column_are_no_blur():
+    # The coordinate that is far from the center is the same in all of them.
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(600, 6)), random.integers(2, size=600)
+    X[random.random(600) < 0.37, 2] = 1e9
+    model = KNNGraphClassifier(random_state=0, metric="euclidean", ef=64).fit(X, y)
+    assert model.precision_ == "single"
+
+
+def test_ties_of_float32_are_ties():
+    X = np.round(np.random.default_rng(0).normal(size=(300, 1)), 2) + 50.0
+    y = np.arange(300) % 2
+    for dtype in (np.float32, np.float64):
+        model = KNNGraphClassifier(random_state=0, ef=64).fit(X.astype(dtype), y)
+        assert model.precision_ == "single"
