@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from knngraph.parallel import chunk_bounds
+
 # Distances below this share of the squared norms are computed from differences: of a
 # product too few digits would be left.
 _NEAR = 2.0**-22
 # Share of such distances from which all are.
 _MANY = 0.1
 _NUMBERS_PER_BLOCK = 2**20
+_CACHED_NUMBERS = 32768
 
 
 def squared_distances(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -73,7 +76,10 @@ def squared_distances_to(
     ndarray of shape (n_rows, k), float64
     """
     squared = np.empty(ids.shape, dtype=np.float64)
-    for i, row in enumerate(rows.astype(np.float64)):
-        difference = points[ids[i]] - row
-        squared[i] = np.einsum("ij,ij->i", difference, difference)
+    # Few rows at once, so that their differences stay in the caches.
+    step = max(1, _CACHED_NUMBERS // max(1, ids.shape[1] * points.shape[1]))
+    for start, stop in chunk_bounds(len(ids), step):
+        some = rows[start:stop, None].astype(np.float64)
+        difference = points[ids[start:stop]] - some
+        np.einsum("ijk,ijk->ij", difference, difference, out=squared[start:stop])
     return squared
