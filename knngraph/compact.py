@@ -33,6 +33,14 @@ class Narrow:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """An array that counts from 0 on."""
+
+    size: int
+    dtype: str
+
+
+@dataclass(frozen=True)
 class NarrowRows:
     """The arrays of a CSR array, packed."""
 
@@ -54,6 +62,8 @@ def packed(value: Any) -> Any:
     (dtype('int16'), dtype('int64'))
     """
     if isinstance(value, np.ndarray):
+        if _counts(value):
+            return Counted(len(value), value.dtype.str)
         numbers = _narrowed(value)
         return value if numbers is value else Narrow(numbers, value.dtype.str)
     if getattr(value, "format", None) == "csr":
@@ -64,6 +74,8 @@ def packed(value: Any) -> Any:
 
 def unpacked(value: Any) -> Any:
     """The value that was packed, to the bit and with the same type."""
+    if isinstance(value, Counted):
+        return np.arange(value.size, dtype=value.dtype)
     if isinstance(value, Narrow):
         return value.numbers.astype(value.dtype)
     if isinstance(value, NarrowRows):
@@ -75,6 +87,11 @@ def unpacked(value: Any) -> Any:
         rows.indices, rows.indptr = indices, indptr
         return rows
     return value
+
+
+def _counts(array: np.ndarray) -> bool:
+    whole = array.dtype.kind in "iu" and array.ndim == 1
+    return whole and np.array_equal(array, np.arange(len(array)))
 
 
 def _narrowed(array: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ from tests.updating.fresh import assert_same_answers, assert_same_attributes
 ARRAYS = {
     "classes": (np.array([0, 4, 2]), 1),
     "missing": (np.array([-1, 300]), 2),
-    "rows": (np.arange(70_000), 4),
+    "rows": (np.arange(70_000)[::-1], 4),
+    "pairs without copies": (np.arange(70_000), 8),
     "rows and none": (np.arange(-1, 70_000), 4),
     "large": (np.array([0, 2**40]), 8),
     "hashes": (np.array([2**64 - 1], dtype=np.uint64), 8),
@@ -37,11 +38,15 @@ ARRAYS = {
 def test_arrays_come_back_to_the_bit(name):
     array, n_bytes = ARRAYS[name]
     narrow = packed(array)
-    assert getattr(narrow, "numbers", narrow).itemsize == n_bytes
+    assert getattr(narrow, "numbers", array).itemsize == n_bytes
     back = unpacked(pickle.loads(pickle.dumps(narrow)))
     assert back.dtype == array.dtype
     assert back.shape == array.shape
     assert back.tobytes() == array.tobytes()
+
+
+def test_an_array_that_counts_takes_no_room():
+    assert len(pickle.dumps(packed(np.arange(70_000)))) < 200
 
 
 def test_sparse_rows_come_back_to_the_bit(random):
