@@ -1,5 +1,4 @@
 """Compilation of kernels, and where they are kept."""
 
-from knngraph.compiling.kernels import compiled, compiled_part
-
-__all__ = ["compiled", "compiled_part"]
+from knngraph.compiling.kernels import compiled as compiled
+from knngraph.compiling.kernels import compiled_part as compiled_part
