@@ -22,10 +22,12 @@ from knngraph.inference.calibration import FLOOR, fit_exponent
 from knngraph.inference.leave_one_out import LeaveOneOut, VoteWeights
 from knngraph.weights import weigh_votes, without_one_row
 
-# Multiples of the nugget and shares of wrong labels that are compared. The plain
-# vote comes first: it wins among equals.
+# Multiples of the nugget and shares of wrong labels that are compared, the plain vote
+# first.
 NUGGET_FACTORS = (1.0, 1.0 / 3.0, 10.0 / 3.0)
 NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
+# The best must lead the plain vote by more than so many standard errors.
+_LEAD = 0.5
 
 
 def label_probability(
@@ -199,10 +201,24 @@ def estimate_reliability(
     LeaveOneOut
         With the reliability, and with the answers, the exponent and the score of
         votes by it, on a sample of the rows; `left_out` itself where nothing answers
-        better than the plain vote.
+        clearly better than the plain vote.
+
+    Notes
+    -----
+    A wrong label is contradicted by the vote without its row. So a share of wrong
+    labels is only tried where the plain vote, with the same nugget, contradicts as
+    many rows.
+
+    Let g be what a left-out row gains against the plain vote: -1, 0 or 1. By chance
+    alone the sum of all g would have a standard error of the root of the sum of all
+    g^2. The best setting has to lead by more than half of that: the best of several
+    always leads a little.
     """
     given, in_score = training.pair_code[sample], training.score_weights(sample)
-    best_score, best_votes, factor, noise = -1.0, np.empty(0), 1.0, 0.0
+    # Small weights count as rows too.
+    rows = in_score / min(1.0, in_score.mean()) if len(sample) else in_score
+    best_lead, best_votes, factor, noise = 0.0, np.empty(0), 1.0, 0.0
+    plain = differ = np.empty(0)
     ids, squared = leave_one_out_candidates(
         training, neighbors, sample, problem.n_neighbors
     )
@@ -222,11 +238,18 @@ def estimate_reliability(
         for level in NOISE_LEVELS:
             votes = voters.count(level, left_out.exponent, training.n_classes)
             right = votes.argmax(axis=1) == given
-            score = float(np.average(right, weights=in_score))
-            if score > best_score:
-                best_score, best_votes = score, votes
+            if level == 0.0:
+                contradicted = 1.0 - float(np.average(right, weights=in_score))
+            elif level > contradicted:
+                break
+            if nugget_factor == 1.0 and level == 0.0:
+                plain = right
+            gained = right.astype(np.float64) - plain
+            lead = float(gained @ rows)
+            if lead > best_lead:
+                best_lead, best_votes, differ = lead, votes, np.abs(gained)
                 factor, noise = nugget_factor, level
-    if factor == 1.0 and noise == 0.0:
+    if best_lead <= _LEAD * np.sqrt(differ @ rows[: len(differ)]):
         return left_out
     own = label_probability(
         left_out.own_share,
@@ -237,11 +260,12 @@ def estimate_reliability(
     )
     right = left_out.right.copy()
     right[sample] = best_votes.argmax(axis=1) == given
+    score = float(np.average(right[sample], weights=in_score))
     return replace(
         left_out,
         right=right,
         exponent=fit_exponent(best_votes, given, in_score),
-        score=best_score,
+        score=score,
         reliability=LabelReliability(own, left_out.rival_code, noise, factor),
     )
 
