@@ -751,8 +751,10 @@ class KNNGraphClassifier(
     def _searched_rows(self) -> SearchedRows:
         check_is_fitted(self)
         rows = self._model.rows
-        index: SearchIndex = ExactIndex(rows.training.points)
-        if not rows.exact:
+        index: SearchIndex = rows.index
+        if rows.exact and not isinstance(index, ExactIndex):
+            index = ExactIndex(rows.training.points)
+        elif not rows.exact:
             ef = ef_for(self._default_count())
             if isinstance(self.ef, Integral):
                 ef = max(ef, int(self.ef))
