@@ -437,7 +437,7 @@ def start_with_one(n, similarity, penalty, nuggets, kernel, weights):
     return weight * weight * diagonal
 
 
-@compiled(inline="always")
+@compiled_part
 def solve_row(
     n,
     points,
