@@ -26,8 +26,10 @@ from knngraph.weights import weigh_votes, without_one_row
 # first.
 NUGGET_FACTORS = (1.0, 1.0 / 3.0, 10.0 / 3.0)
 NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
-# The best must lead the plain vote by more than so many standard errors.
+# The best must lead the plain vote by more than so many standard errors, and by so
+# many rows besides where it assumes more wrong labels than are contradicted.
 _LEAD = 0.5
+_LEAD_ROWS = 2
 
 
 def label_probability(
@@ -205,14 +207,14 @@ def estimate_reliability(
 
     Notes
     -----
-    A wrong label is contradicted by the vote without its row. So a share of wrong
-    labels is only tried where the plain vote, with the same nugget, contradicts as
-    many rows.
-
     Let g be what a left-out row gains against the plain vote: -1, 0 or 1. By chance
     alone the sum of all g would have a standard error of the root of the sum of all
     g^2. The best setting has to lead by more than half of that: the best of several
     always leads a little.
+
+    A wrong label is contradicted by the vote without its row. So a share of wrong
+    labels above the share of rows that the plain vote, with the same nugget,
+    contradicts is unlikely: such a setting has to lead by two rows besides.
     """
     given, in_score = training.pair_code[sample], training.score_weights(sample)
     # Small weights count as rows too.
@@ -240,12 +242,12 @@ def estimate_reliability(
             right = votes.argmax(axis=1) == given
             if level == 0.0:
                 contradicted = 1.0 - float(np.average(right, weights=in_score))
-            elif level > contradicted:
-                break
             if nugget_factor == 1.0 and level == 0.0:
                 plain = right
             gained = right.astype(np.float64) - plain
             lead = float(gained @ rows)
+            if level > contradicted:
+                lead -= _LEAD_ROWS
             if lead > best_lead:
                 best_lead, best_votes, differ = lead, votes, np.abs(gained)
                 factor, noise = nugget_factor, level

@@ -148,15 +148,15 @@ def test_the_choice_is_the_best_that_leads_clearly(n_rows, share, rows, random):
         for factor in NUGGET_FACTORS
         for noise in NOISE_LEVELS
     }
-    possible = [
-        (factor, noise)
+    gained = {setting: r.astype(int) - right[1.0, 0.0] for setting, r in right.items()}
+    lead = {
+        (factor, noise): gained[factor, noise].sum()
+        - 2 * (noise > 1.0 - right[factor, 0.0].mean())
         for factor, noise in right
-        if noise <= 1.0 - right[factor, 0.0].mean()
-    ]
-    best = max(possible, key=lambda setting: right[setting].mean())  # first of equals
-    gained = right[best].astype(int) - right[1.0, 0.0]
+    }
+    best = max(lead, key=lead.__getitem__)  # first of equals
     chosen = (1.0, 0.0)
-    if gained.sum() > 0.5 * np.sqrt((gained**2).sum()):
+    if lead[best] > 0.5 * np.sqrt((gained[best] ** 2).sum()):
         chosen = best
         reliability = left_out.reliability
         assert (reliability.nugget_factor, reliability.noise) == chosen
