@@ -113,9 +113,14 @@ def _check_training(training: TrainingSet, n_features: int, dtype: np.dtype) -> 
     _require(bool(((steps == 0) | (steps == 1)).all()), "its rows are out of order")
     _require(steps[0] == 1 and steps[-1] == 1, "its rows are out of order")
     _check_codes(training.pair_code, training.n_classes)
-    weights = training.pair_weight
+    _check_weights(training.pair_weight, (n_pairs,))
+    if training.class_weight is not None:
+        _check_weights(training.class_weight, (training.n_classes,))
+
+
+def _check_weights(weights: np.ndarray, shape: tuple[int, ...]) -> None:
+    _check_array(weights, "weights", "f", shape)
     _require(weights.dtype == np.float64, f"its weights are {weights.dtype}")
-    _check_array(weights, "weights", "f", (n_pairs,))
     # One comparison more would let NaN pass.
     valid = weights.min() > 0 and weights.max() < np.inf
     _require(bool(valid), "a weight is wild")
