@@ -210,7 +210,7 @@ class KNeighborsInterface:
 
         Returns
         -------
-        CSR matrix of shape (n_queries, n_samples_fit_), float64
+        CSR matrix of shape (n_queries, `n_samples_fit_`), float64
             Nearest first in every row; a distance of zero is an entry.
 
         Examples
