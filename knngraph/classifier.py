@@ -423,7 +423,7 @@ class KNNGraphClassifier(
 
         n_listed = max(2, self._neighbors_needed(), *scales)
         rows = self._indexed_rows(
-            X, codes, weights, n_listed, seed, n_threads, build_threads
+            X, codes, weights, class_weight, n_listed, seed, build_threads
         )
         self._select(rows.training, rows.neighbors, rows.space, seed, n_threads)
         settings = replace(
@@ -440,13 +440,13 @@ class KNNGraphClassifier(
         X: Any,
         codes: np.ndarray,
         weights: np.ndarray | None,
+        class_weight: str | tuple[float, ...] | None,
         n_listed: int,
         seed: int,
-        n_threads: int,
         build_threads: int,
     ) -> IndexedRows:
         """Place, index and search the rows, in double precision where it is needed."""
-        class_weight = checked_class_weight(self.class_weight, self.classes_)
+        n_threads = count_threads(self.n_jobs)
         for precision in ("single", "double"):
             with stage("placing rows", X.shape[0], self.verbose) as placing:
                 space, training, out_of_fold = place_training_rows(
