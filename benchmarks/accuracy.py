@@ -1,4 +1,4 @@
-"""Accuracy over many sets: every inference beside kNN, its relatives and an SVC.
+"""Accuracy over many sets: our classifiers beside kNN, SVC, forests and boosting.
 
     python -m benchmarks.accuracy run --data-dir DIR [--noise 0.2] [--max-rows N]
     python -m benchmarks.accuracy report [--write-docs]
@@ -20,7 +20,12 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.metrics import log_loss
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
@@ -63,6 +68,7 @@ FIELDS = [
     "fold",
     "accuracy",
     "log_loss",
+    "auc",
     "fit_seconds",
     "us_per_query",
     "short_share",
@@ -100,7 +106,7 @@ def measure(model: Any, fold: Fold) -> dict[str, Any]:
 
 
 def score(model: Any, fold: Fold) -> dict[str, Any]:
-    """Accuracy, log loss and microseconds of the processor a query."""
+    """Accuracy, log loss, area under ROC and microseconds of the processor a query."""
     _, y_train, X_test, y_test = fold
     # The fixed cost of a call is not that of a query: small parts are asked again
     # and again in one batch.
@@ -117,10 +123,19 @@ def score(model: Any, fold: Fold) -> dict[str, Any]:
         "us_per_query": 1e6 * seconds / (repeats * len(y_test)),
     }
     if hasattr(model, "predict_proba"):
-        result["log_loss"] = log_loss(
-            y_test, model.predict_proba(X_test), labels=np.unique(y_train)
-        )
+        probabilities, classes = model.predict_proba(X_test), np.unique(y_train)
+        result["log_loss"] = log_loss(y_test, probabilities, labels=classes)
+        result["auc"] = area_under_roc(y_test, probabilities, classes)
     return result
+
+
+def area_under_roc(
+    y: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
+) -> float:
+    """Mean over the classes that y has, each against the rest."""
+    is_class = y[:, None] == classes
+    there = is_class.any(axis=0)
+    return float(roc_auc_score(is_class[:, there], probabilities[:, there]))
 
 
 def graph(fold: Fold, suffix: str = "", **settings: Any) -> Scores:
@@ -204,6 +219,24 @@ def svc(fold: Fold) -> Scores:
     return {"SVC": measure(SVC(**search.best_params_), fold)}
 
 
+def forests(fold: Fold) -> Scores:
+    """Forests as they come."""
+    models = {
+        "random forest": RandomForestClassifier(random_state=0),
+        "extra trees": ExtraTreesClassifier(random_state=0),
+    }
+    return {label: measure(model, fold) for label, model in models.items()}
+
+
+def boosting(fold: Fold) -> Scores:
+    """Boosted trees as they come."""
+    X_train, y_train, X_test, y_test = fold
+    if sparse.issparse(X_train):
+        fold = X_train.toarray(), y_train, X_test.toarray(), y_test
+    model = HistGradientBoostingClassifier(random_state=0)
+    return {"HistGradientBoosting": measure(model, fold)}
+
+
 def ordered_weights(fold: Fold) -> Scores:
     """The strongest published baseline, tuned."""
     model = baselines.OWAKNNClassifier(n_neighbors="cv", alpha="cv", random_state=0)
@@ -236,6 +269,8 @@ GROUPS: dict[str, tuple[Callable[[Fold], Scores], str]] = {
     "graph_cv": (graph_cv, "KNNGraphClassifierCV"),
     "nearest": (nearest, "5-NN"),
     "svc": (svc, "SVC"),
+    "forests": (forests, "extra trees"),
+    "boosting": (boosting, "HistGradientBoosting"),
     "ordered_weights": (ordered_weights, "OWA, tuned"),
     "siblings": (siblings, "k*-NN"),
 }

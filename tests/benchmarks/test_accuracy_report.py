@@ -7,7 +7,7 @@ from benchmarks.rows import append_rows
 
 METHODS = {
     "1-NN": -0.02, "5-NN": -0.01, "CV-kNN": 0.0, "lookup (ef=1)": 0.01,
-    "adaptive": 0.03,
+    "adaptive": 0.03, "extra trees": 0.02,
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def write(path, n_sets, conditions, fields=accuracy.FIELDS):
         {
             "set": f"set {place}", "noise": "0.0", "max_rows": "0", "method": method,
             "fold": fold, "accuracy": 0.5 + 0.05 * place + gain * (place + 1) + move,
-            "log_loss": 1.0, "us_per_query": 10.0,
+            "log_loss": 1.0 - gain, "auc": 0.9 + gain, "us_per_query": 10.0,
         }
         | conditions
         for place in range(n_sets)
@@ -48,10 +48,12 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
     write(results, 6, machine.conditions())
     accuracy_report.write_report(write_docs=True)
     page = (results.parent / "measured.md").read_text()
-    # All signs agree on six sets, in four comparisons: 4 x 2 / 64.
-    assert "| adaptive | 73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.1 |" in page
-    assert "| 1-NN | 55.50 | 5.00 | -7.00 | 0 / 0 / 6 | 0.1 |" in page
-    shown = " | ".join(f"{mean}.0 ± 1.0" for mean in (48, 49, 50, 51, 53))
+    # All signs agree on six sets, in five comparisons: 5 x 2 / 64.
+    assert "| adaptive | 73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.2 |" in page
+    assert "| 1-NN | 55.50 | 6.00 | -7.00 | 0 / 0 / 6 | 0.2 |" in page
+    assert "| adaptive | 0.970 | 0.930 | 6 of 6 |" in page
+    assert "| 1-NN | 1.020 | 0.880 | 0 of 6 |" in page
+    shown = " | ".join(f"{mean}.0 ± 1.0" for mean in (48, 49, 50, 52, 51, 53))
     assert f"| set 0 | {shown} |" in page
     assert f"{machine.conditions()['cpu']}, " in page
     assert f"knngraph {machine.conditions()['knngraph']}" in page
@@ -100,6 +102,7 @@ def test_two_files_are_compared_set_by_set(results, monkeypatch, capsys):
     accuracy.main()
     said = capsys.readouterr().out
     # The sixth set is in one file alone.
-    losses = "1.000 | 1.000 | +0.000"
+    losses = "0.970 | 0.960 | -0.010"
     assert f"| adaptive | 5 | 69.00 | 72.00 | +3.00 | {losses} | 5 | 0 |" in said
-    assert f"| 1-NN | 5 | 54.00 | 54.00 | +0.00 | {losses} | 0 | 0 |" in said
+    same = "1.020 | 1.020 | +0.000"
+    assert f"| 1-NN | 5 | 54.00 | 54.00 | +0.00 | {same} | 0 | 0 |" in said
