@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from knngraph.compare.html_page import as_svg, drawing
+from knngraph.html_page import as_svg, drawing
 from knngraph.inspection._optional import COLORS, MARKERS
 
 __all__ = ["COLORS", "MARKERS", "as_svg", "draw_lines", "drawing", "on_white"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.figures import on_white
 from benchmarks.pages import DOCS, table
-from knngraph.compare.html_page import html_page
+from knngraph.html_page import html_page
 
 
 class Report:

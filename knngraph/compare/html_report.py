@@ -19,7 +19,7 @@ from knngraph.compare.comparison import (
     wrong_in_hundred,
 )
 from knngraph.compare.cross_validation import MAJORITY
-from knngraph.compare.html_page import (
+from knngraph.html_page import (
     as_svg,
     bullets,
     drawing,

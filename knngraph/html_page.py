@@ -42,7 +42,7 @@ def html_page(title: str, blocks: Iterable[str]) -> str:
 
     Examples
     --------
-    >>> from knngraph.compare.html_page import heading, html_page, table
+    >>> from knngraph.html_page import heading, html_page, table
     >>> codes = table(["", "code"], [["red", "1"]])
     >>> "<td>1</td>" in html_page("Colors", [heading("Codes"), codes])
     True
