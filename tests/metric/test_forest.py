@@ -1,0 +1,186 @@
+"""A forest as flat arrays, and which of its trees have drawn a row."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+
+from knngraph.graph.training_set import row_hashes
+from knngraph.metric.forest import columns_as_seen, draw_counts
+from knngraph.metric.grow import (
+    MAX_TARGETS,
+    ForestSettings,
+    class_targets,
+    flatten,
+    grow_forest,
+)
+
+FEW = ForestSettings(n_trees=20)
+
+
+def rows_of(random, n_rows, n_columns, *, missing=0.0):
+    X = random.normal(size=(n_rows, n_columns)).astype(np.float32)
+    X[random.random(X.shape) < missing] = np.nan
+    return X
+
+
+def tree_by_tree(forest, X, codes, n_classes, kind):
+    """Scikit-learn's trees, fitted to the rows that the forest says each has drawn."""
+    seen = forest.as_seen(X)
+    hashes = row_hashes(seen, forest.seed)
+    order = np.lexsort((codes, hashes))
+    for number, salt in enumerate(forest.salts):
+        counts = draw_counts(hashes[order], salt)
+        some = order[counts > 0]
+        extra = kind == "extra" or (kind == "both" and number % 2)
+        tree = (ExtraTreeClassifier if extra else DecisionTreeClassifier)(
+            max_features="sqrt", random_state=int(salt >> np.uint64(33))
+        )
+        tree.fit(seen[some], codes[some], sample_weight=counts[counts > 0])
+        yield tree, set(some.tolist())
+
+
+@pytest.mark.parametrize("kind", ["both", "forest", "extra"])
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize(
+    ("n_columns", "n_classes"), [(1, 2), (6, 3), (6, 2), (6, 30), (4, 300)]
+)
+def test_shares_are_those_of_scikit_learns_trees(
+    random, kind, missing, n_columns, n_classes
+):
+    n = 900 if n_classes == 300 else 250
+    X = rows_of(random, n, n_columns, missing=missing)
+    X = X[np.unique(np.nan_to_num(X, nan=99.0), axis=0, return_index=True)[1]]
+    codes = random.integers(n_classes, size=len(X))
+    queries = rows_of(random, 100, n_columns, missing=0.3)
+    settings = ForestSettings(n_trees=6, kind=kind)
+    forest = grow_forest(X, codes, n_classes, settings)
+    targets = class_targets(n_classes, 0)
+    for rows, out_of_bag in ((queries, False), (X, True)):
+        found = forest.out_of_bag_shares(X) if out_of_bag else forest.shares(rows)
+        expected, counted = np.zeros(found.shape), np.zeros(len(rows))
+        trees = list(tree_by_tree(forest, X, codes, n_classes, kind))
+        for tree, drawn in trees:
+            shares = np.zeros((len(rows), n_classes))
+            shares[:, tree.classes_] = tree.predict_proba(forest.as_seen(rows))
+            # Rows that every tree has drawn are answered by all of them.
+            everywhere = set.intersection(*(drawn for _, drawn in trees))
+            counts = [
+                not out_of_bag or i not in drawn or i in everywhere
+                for i in range(len(rows))
+            ]
+            expected[counts] += (shares @ targets)[counts].astype(np.float32)
+            counted += counts
+        assert_array_equal(found, expected / counted[:, None])
+
+
+def test_constant_columns_and_one_class(random):
+    X = np.hstack([np.full((60, 2), 7.0), random.normal(size=(60, 1))])
+    codes = (X[:, 2] > 0).astype(int)
+    forest = grow_forest(X, codes, 2, FEW)
+    assert set(forest.feature.tolist()) == {-1, 2}
+    assert ((forest.shares(X)[:, 0] > 0.5) == codes).all()
+    constant = grow_forest(X[:, :2], codes, 2, FEW)
+    assert np.ptp(constant.shares(X[:, :2])) == 0.0
+    alone = grow_forest(X, np.zeros(60, dtype=int), 1, FEW)
+    assert_array_equal(alone.shares(X), np.ones((60, 1)))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3])
+def test_trees_without_rows_know_how_frequent_classes_are(n_rows):
+    X, codes = np.arange(n_rows)[:, None] * 1.0, np.arange(n_rows)
+    forest = grow_forest(X, codes, 3, ForestSettings(n_trees=40))
+    shares = forest.shares(X)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert (forest.out_of_bag_shares(X) >= 0.0).all()
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_threads_and_order_change_no_bytes(random, n_threads):
+    X = rows_of(random, 1300, 4, missing=0.1)
+    codes = random.integers(3, size=1300)
+    one = grow_forest(X, codes, 3, FEW)
+    order = random.permutation(1300)
+    scales = grow_forest(X[order], codes[order], 3, FEW, n_threads=n_threads)
+    for name in ("feature", "threshold", "right", "missing_left", "values", "center"):
+        assert getattr(one, name).tobytes() == getattr(scales, name).tobytes()
+    for answer in ("shares", "out_of_bag_shares"):
+        together = getattr(one, answer)(X)
+        assert_array_equal(getattr(one, answer)(X, n_threads=n_threads), together)
+        alone = [getattr(one, answer)(X[i : i + 1])[0] for i in range(50)]
+        assert_array_equal(alone, together[:50])
+
+
+def test_out_of_bag_shares_do_not_depend_on_the_label(random):
+    # Labels without any rule: only trees that have drawn a row know its label.
+    X, codes = rows_of(random, 2000, 5), random.integers(2, size=2000)
+    forest = grow_forest(X, codes, 2, ForestSettings(n_trees=60))
+    right = (forest.out_of_bag_shares(X)[:, 0] > 0.5) == codes
+    assert abs(right.mean() - 0.5) < 0.04
+    assert ((forest.shares(X)[:, 0] > 0.5) == codes).mean() > 0.95
+
+
+def test_copies_have_the_same_shares_and_unseen_rows_all_trees(random):
+    X, codes = rows_of(random, 500, 3), random.integers(2, size=500)
+    forest = grow_forest(X[:400], codes[:400], 2, FEW)
+    twice = forest.out_of_bag_shares(np.concatenate([X, X[::-1]]))
+    assert_array_equal(twice[:500], twice[500:][::-1])
+    few = grow_forest(X, codes, 2, ForestSettings(n_trees=20, max_rows=100))
+    unseen = row_hashes(few.as_seen(X), 0) > np.uint64(few.cutoff)
+    assert unseen.sum() == 400
+    drawn = few.drawn(few.as_seen(X))
+    assert not drawn[unseen].any()
+    assert 0.58 < drawn[~unseen].mean() < 0.68
+    assert_array_equal(few.out_of_bag_shares(X)[unseen], few.shares(X)[unseen])
+
+
+def test_zeros_and_missing_numbers_are_alike():
+    nans = np.array([0x7FF8000000000000, 0xFFF8000000000001], np.uint64)
+    rows = np.concatenate([[0.0, -0.0], nans.view(np.float64)])[:, None]
+    seen = columns_as_seen(rows, np.zeros(1), np.ones(1))
+    assert seen[0].tobytes() == seen[1].tobytes()
+    assert seen[2].tobytes() == seen[3].tobytes()
+    assert np.isnan(seen[2:]).all()
+    hashes = row_hashes(seen, 0)
+    assert hashes[0] == hashes[1] != hashes[2] == hashes[3]
+
+
+def test_counts_are_poisson():
+    hashes = row_hashes(np.arange(200_000, dtype=np.float32)[:, None], 0)
+    for salt in np.random.default_rng(0).integers(2**64, size=3, dtype=np.uint64):
+        counts = draw_counts(hashes, salt)
+        assert counts.mean() == pytest.approx(1.0, abs=0.01)
+        assert counts.var() == pytest.approx(1.0, abs=0.02)
+        assert (counts == 0).mean() == pytest.approx(np.exp(-1.0), abs=0.005)
+    top = np.array([2**64 - 1], dtype=np.uint64)
+    assert draw_counts(top, np.zeros(1, dtype=np.uint64))[0] < 20
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])
+def test_the_unit_of_a_column_is_of_no_account(random, scale):
+    X, codes = rows_of(random, 300, 2).astype(np.float64), random.integers(2, size=300)
+    unit = 2.0 ** np.round(np.log2(scale))
+    plain = grow_forest(X, codes, 2, FEW)
+    scaled = grow_forest(X * [unit, 1.0], codes, 2, FEW)
+    assert_array_equal(scaled.shares(X * [unit, 1.0]), plain.shares(X))
+    farthest = np.array([[np.finfo(float).max, -np.finfo(float).max]])
+    assert np.isfinite(scaled.shares(farthest)).all()
+
+
+def test_many_classes_take_few_targets(random):
+    X, codes = rows_of(random, 600, 3), random.integers(40, size=600)
+    forest = grow_forest(X, codes, 40, FEW)
+    assert forest.n_targets == MAX_TARGETS
+    # Pure leaves share the values of their class.
+    assert len(forest.values) < 60
+
+
+def test_thresholds_in_single_precision_send_every_number_the_same_way(random):
+    X = rows_of(random, 400, 1)
+    tree = DecisionTreeClassifier(random_state=0).fit(X, random.integers(2, size=400))
+    inner = tree.tree_.feature >= 0
+    single = flatten(tree, class_targets(2, 0)).threshold[inner]
+    for threshold, kept in zip(tree.tree_.threshold[inner], single):
+        near = np.float32(threshold)
+        for x in (near, np.nextafter(near, -np.inf), np.nextafter(near, np.inf)):
+            assert (x <= threshold) == (x <= kept)
