@@ -111,49 +111,62 @@ def _add_compare(commands: Any) -> None:
         "print a table and a picture, and say which one to take and why.",
     )
     compare.set_defaults(run=_run_compare)
-    compare.add_argument(
-        "file", type=Path, help="CSV (also .tsv, .gz) or Parquet (.parquet, .pq)"
-    )
-    compare.add_argument(
-        "--target", required=True, metavar="COLUMN", help="the column to predict"
-    )
-
-    def add_number(option: str, least: int, default: int | None, text: str) -> None:
-        compare.add_argument(
-            option, type=_at_least(least), default=default, metavar="N", help=text
-        )
-
-    add_number("--folds", 2, 5, "number of stratified folds (default: %(default)s)")
+    add_table_options(compare)
+    _add_number(compare, "--folds", 2, 5, "number of stratified folds")
     compare.add_argument(
         "--report", type=Path, metavar="FILE", help="write an HTML page as well"
-    )
-    rows = "compare on N random rows, 0 for all (default: at most 20000)"
-    add_number("--sample", 0, None, rows)
-    add_number("--seed", 0, 0, "of sample, folds and methods (default: %(default)s)")
-    compare.add_argument(
-        "--sep", type=_one_character, metavar="C", help="separator; found out else"
-    )
-    compare.add_argument("--encoding", help="of the text; found out else")
-    for option, text in (
-        ("--drop", "leave a column out (may be repeated)"),
-        ("--keep", "keep a column that looks like names of the rows (repeatable)"),
-        ("--category", "a number that is the code of a category (repeatable)"),
-    ):
-        compare.add_argument(
-            option, action="append", default=[], metavar="COLUMN", help=text
-        )
-    compare.add_argument(
-        "--as-classes",
-        action="store_true",
-        help="take every value of a numeric target for a class",
     )
     compare.add_argument(
         "--quick",
         action="store_true",
         help="leave out what learns a metric or its own settings",
     )
-    add_number("--jobs", 1, 1, "threads of every method (default: %(default)s)")
+    _add_number(compare, "--jobs", 1, 1, "threads of every method")
     compare.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def add_table_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `TableOptions`, which all commands on tables share."""
+    command.add_argument(
+        "file", type=Path, help="CSV (also .tsv, .gz) or Parquet (.parquet, .pq)"
+    )
+    command.add_argument(
+        "--target", required=True, metavar="COLUMN", help="the column to predict"
+    )
+    for option, text in (
+        ("--drop", "leave a column out (may be repeated)"),
+        ("--keep", "keep a column that looks like names of the rows (repeatable)"),
+        ("--category", "a number that is the code of a category (repeatable)"),
+    ):
+        command.add_argument(
+            option, action="append", default=[], metavar="COLUMN", help=text
+        )
+    command.add_argument(
+        "--sep", type=_one_character, metavar="C", help="separator; found out else"
+    )
+    command.add_argument("--encoding", help="of the text; found out else")
+    rows = "take N random rows, 0 for all (default: at most 20000)"
+    _add_number(command, "--sample", 0, None, rows)
+    _add_number(command, "--seed", 0, 0, "of everything random")
+    for option, text in (
+        ("--as-classes", "take every value of a numeric target for a class"),
+        ("--merge-case", "take labels that differ only in case for one class"),
+    ):
+        command.add_argument(option, action="store_true", help=text)
+
+
+def _add_number(
+    command: argparse.ArgumentParser,
+    option: str,
+    least: int,
+    default: int | None,
+    text: str,
+) -> None:
+    if default is not None:
+        text += " (default: %(default)s)"
+    command.add_argument(
+        option, type=_at_least(least), default=default, metavar="N", help=text
+    )
 
 
 def _at_least(smallest: int) -> Any:

@@ -243,7 +243,7 @@ def test_only_the_command_compares_tables():
 
 
 @pytest.mark.parametrize(
-    "heavy", ["hnswlib", "matplotlib", "tqdm", "pandas", "pyarrow"]
+    "heavy", ["hnswlib", "matplotlib", "tqdm", "pandas", "pyarrow", "skrub"]
 )
 def test_heavy_packages_load_on_first_use(heavy):
     at_import = {

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"numba", "hnswlib", "matplotlib", "tqdm", "dask"}
+HEAVY = {"numba", "hnswlib", "matplotlib", "tqdm", "dask", "pandas", "skrub"}
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.compare.table import TableProblem, counted, read_table
-from knngraph.compare.target import check_folds, find_column, take_target
+from knngraph.compare.load import TableOptions, load_table, pipeline_for
+from knngraph.compare.table import TableProblem, counted
+from knngraph.compare.target import check_folds
 from knngraph.progress import stage
-
-# Rows that are compared on without --sample: minutes, not hours.
-DEFAULT_SAMPLE = 20_000
 
 
 def run_compare(options: argparse.Namespace) -> int:
@@ -39,59 +37,18 @@ def run_compare(options: argparse.Namespace) -> int:
 
 def compare_table(options: argparse.Namespace) -> Any:
     """Read the table, prepare it and compare: all but the reports."""
-    table = read_table(options.file, separator=options.sep, encoding=options.encoding)
-    frame, notices = table.frame, list(table.notices)
-    names = list(frame.columns)
-    target_name = find_column(names, options.target, "--target")
-    for option in ("drop", "keep", "category"):
-        for name in getattr(options, option):
-            find_column(names, name, f"--{option}")
-            if name == target_name:
-                raise TableProblem(f"--{option}: {name!r} is the target.")
-    target = take_target(frame, target_name, as_classes=options.as_classes)
-    frame = frame.iloc[target.rows].drop(columns=[target_name, *set(options.drop)])
-    codes, classes = target.codes, target.classes
-    notices += target.notices
-    rows = _sampled_rows(len(frame), options.sample, options.seed)
-    if len(rows) < len(frame):
-        notices.append(
-            f"A random sample of {counted(len(rows), 'row')} out of {len(frame):,} "
-            "(change: --sample)."
-        )
-        frame, codes = frame.iloc[rows], codes[rows]
-        kept, codes = np.unique(codes, return_inverse=True)
-        classes = classes[kept]
-        if len(classes) < 2:
-            raise TableProblem(
-                f"--sample {len(rows)}: the sample holds one class; take more rows."
-            )
-    notices += check_folds(codes, classes, target_name, options.folds)
-    return _compare(
-        options, frame.reset_index(drop=True), codes, classes, target_name, notices
-    )
+    from sklearn.neighbors import KNeighborsClassifier
 
-
-def _compare(
-    options: argparse.Namespace,
-    frame: Any,
-    codes: np.ndarray,
-    classes: np.ndarray,
-    target_name: str,
-    notices: list[str],
-) -> Any:
-    from knngraph.compare.columns import (
-        check_size,
-        describe_preparation,
-        make_preparation,
-        prepared_input,
-        sort_columns,
-    )
     from knngraph.compare.comparison import Comparison, choose
     from knngraph.compare.cross_validation import all_fits, cross_validate, warm_up
 
-    columns = sort_columns(frame, keep=options.keep, as_categories=options.category)
-    check_size(columns)
-    notices = [*notices, *columns.notices, *_copies(columns, codes)]
+    table = load_table(TableOptions.of(options))
+    frame, codes, classes = table.frame, table.codes, table.classes
+    notices = [
+        *table.notices,
+        *check_folds(codes, classes, options.target, options.folds),
+    ]
+    notices += _copies(frame, codes)
     fits = all_fits(quick=options.quick)
     verbose = not options.quiet
     with stage("getting ready", len(fits), verbose, unit="method") as ready:
@@ -99,9 +56,9 @@ def _compare(
     total = options.folds * len(fits)
     with stage("comparing", total, verbose, unit="fit") as comparing:
         measured = cross_validate(
-            prepared_input(columns),
+            frame,
             codes,
-            lambda: make_preparation(columns),
+            lambda: pipeline_for(KNeighborsClassifier())[:-1],
             fits,
             n_folds=options.folds,
             seed=options.seed,
@@ -110,35 +67,23 @@ def _compare(
         )
     return Comparison(
         path=options.file,
-        target=target_name,
+        target=options.target,
         class_names=classes,
         class_counts=np.bincount(codes, minlength=len(classes)),
-        n_columns=len(columns.number_names) + len(columns.category_names),
+        n_columns=len(frame.columns),
         n_folds=options.folds,
         seed=options.seed,
         n_jobs=options.jobs,
         notices=notices,
-        preparation=describe_preparation(columns),
+        preparation=["Encoded by skrub.tabular_pipeline, on the training rows alone."],
         measured=measured,
         choice=choose(measured),
     )
 
 
-def _sampled_rows(n_rows: int, sample: int | None, seed: int) -> np.ndarray:
-    wanted = DEFAULT_SAMPLE if sample is None else sample
-    if wanted == 0 or n_rows <= wanted:
-        return np.arange(n_rows)
-    random = np.random.default_rng(seed)
-    return np.sort(random.choice(n_rows, wanted, replace=False))
-
-
-def _copies(columns: Any, codes: np.ndarray) -> list[str]:
+def _copies(frame: Any, codes: np.ndarray) -> list[str]:
     """A notice of rows that repeat another one: they favor the nearest neighbor."""
-    import pandas
-
-    parts = (columns.numbers, columns.categories, codes)
-    together = pandas.concat([pandas.DataFrame(part) for part in parts], axis=1)
-    repeated = int(together.duplicated().sum())
+    repeated = int(frame.assign(**{"\0": codes}).duplicated().sum())
     if not repeated:
         return []
     return [

@@ -171,7 +171,7 @@ class Measured:
 
 
 def cross_validate(
-    rows: np.ndarray,
+    rows: Any,
     codes: np.ndarray,
     make_preparation: Callable[[], Any],
     fits: list[Fit],
@@ -185,7 +185,7 @@ def cross_validate(
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_columns)
+    rows : DataFrame of shape (n_rows, n_columns)
         As `make_preparation()` takes them.
     codes : ndarray of shape (n_rows,)
     make_preparation : callable
@@ -201,8 +201,8 @@ def cross_validate(
         _ignore_small_classes()
         for train, test in folds.split(rows, codes):
             preparation = make_preparation()
-            X_train = preparation.fit_transform(rows[train])
-            X_test = preparation.transform(rows[test])
+            X_train = np.asarray(preparation.fit_transform(rows.iloc[train]))
+            X_test = np.asarray(preparation.transform(rows.iloc[test]))
             for fit, entries in zip(fits, measured):
                 _measure_fit(
                     fit, entries, X_train, codes[train], X_test, codes[test], seed,

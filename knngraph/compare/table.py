@@ -7,20 +7,26 @@ import re
 import warnings
 import zlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-# What a cell without a value may hold, beside what pandas takes for missing.
-MORE_MISSING = ["?"]
+# What a cell without a value may hold. The word None is a category in many tables;
+# among numbers and dates it is missing as any other word.
+MISSING = [
+    "", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan",
+    "null", "NULL", "Null", "#NULL!", "#VALUE!", "#REF!", "#DIV/0!",
+]  # fmt: skip
 _SEPARATORS = ",;\t|"
 _HEAD_BYTES = 256 * 1024
 _HEAD_LINES = 50
-_DECIMAL_COMMA = re.compile(r"(?:^|;)\s*-?\d+,\d+\s*(?=;|$)", re.MULTILINE)
-_DECIMAL_POINT = re.compile(r"(?:^|;)\s*-?\d+\.\d+\s*(?=;|$)", re.MULTILINE)
+# Digits that stay text: as a number the code 01234 would lose its zero.
+_CODE = re.compile(r"0\d+")
 
 
-class TableProblem(Exception):
+class TableProblem(ValueError):
     """A table or an option that cannot be compared on.
 
     The message is one line that names the file, column or option, and the way out.
@@ -65,7 +71,11 @@ class TableFile:
 
 
 def read_table(
-    path: Path, *, separator: str | None = None, encoding: str | None = None
+    path: Path,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    text_columns: Collection[str] = (),
 ) -> TableFile:
     """Read a table with named columns.
 
@@ -78,6 +88,8 @@ def read_table(
         One character; None finds out between comma, semicolon, tab and bar.
     encoding : str or None, default=None
         None means UTF-8, else UTF-16 where the file says so, else Windows-1252.
+    text_columns : collection of str
+        Columns of a text file that are no numbers, whatever they hold.
 
     Raises
     ------
@@ -91,7 +103,7 @@ def read_table(
         if path.suffix.lower() in (".parquet", ".pq"):
             table = _read_parquet(path, pandas)
         else:
-            table = _read_text(path, separator, encoding, pandas)
+            table = _read_text(path, separator, encoding, text_columns, pandas)
     except FileNotFoundError as error:
         raise TableProblem(f"there is no file {path}.") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -138,16 +150,20 @@ def _read_parquet(path: Path, pandas: Any) -> TableFile:
 
 
 def _read_text(
-    path: Path, separator: str | None, encoding: str | None, pandas: Any
+    path: Path,
+    separator: str | None,
+    encoding: str | None,
+    text_columns: Collection[str],
+    pandas: Any,
 ) -> TableFile:
-    compression = "gzip" if path.suffix.lower() == ".gz" else None
-    with gzip.open(path) if compression else path.open("rb") as stream:
+    packed = path.suffix.lower() == ".gz"
+    with gzip.open(path) if packed else path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     notices: list[str] = []
     encodings = _encodings(path, head, encoding)
     for attempt, name in enumerate(encodings):
         try:
-            table = _parse_text(path, head, separator, name, compression, pandas)
+            frame = _parse_text(path, head, separator, name, text_columns, pandas)
         except UnicodeDecodeError as error:
             if attempt + 1 < len(encodings):
                 continue
@@ -160,7 +176,7 @@ def _read_text(
             notices.append(
                 f"The file is not UTF-8; it was read as {name} (change: --encoding)."
             )
-        return TableFile(table.frame, notices + table.notices)
+        return TableFile(frame, notices)
     raise AssertionError("there is always an encoding to try")
 
 
@@ -183,23 +199,22 @@ def _parse_text(
     head: bytes,
     separator: str | None,
     encoding: str,
-    compression: str | None,
+    text_columns: Collection[str],
     pandas: Any,
-) -> TableFile:
+) -> Any:
     text = head.decode(encoding, errors="replace")
     if not text.strip():
         raise TableProblem(f"{path} is empty.")
     if separator is None:
         separator = _find_separator(text)
-    notices = []
-    commas = _DECIMAL_COMMA.search(text) and not _DECIMAL_POINT.search(text)
-    decimal = "," if separator == ";" and commas else "."
-    if decimal == ",":
-        notices.append("Decimal commas were found and read as such.")
     lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-    stripped = ([cell.strip() for cell in line] for line in lines)
-    names = next(line for line in stripped if any(line))
+    filled = ([cell.strip() for cell in line] for line in lines if any(line))
+    names, *cells = [line for line in filled if any(line)]
     _refuse_duplicates(path, [name for name in names if name])
+    codes = [
+        name for name, column in zip(names, zip_longest(*cells, fillvalue=""))
+        if any(map(_CODE.fullmatch, column))
+    ]  # fmt: skip
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)
@@ -207,10 +222,11 @@ def _parse_text(
                 path,
                 sep=separator,
                 encoding=encoding,
-                compression=compression,
-                decimal=decimal,
+                compression="gzip" if path.suffix.lower() == ".gz" else None,
+                dtype=dict.fromkeys([*codes, *text_columns], str),
                 index_col=False,
-                na_values=MORE_MISSING,
+                keep_default_na=False,
+                na_values=MISSING,
                 skipinitialspace=True,
                 low_memory=False,
             )
@@ -223,7 +239,7 @@ def _parse_text(
             f"({detail}); mend them or say --sep."
         ) from error
     frame.columns = [str(name).strip() for name in frame.columns]
-    return TableFile(frame, notices)
+    return frame
 
 
 def _find_separator(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.compare.columns import as_text, numbers_of_text
 from knngraph.compare.table import TableProblem, counted, quoted
 
 # A number with more distinct values than this may be a quantity.
@@ -45,10 +46,13 @@ def find_column(names: list[str], wanted: str, option: str) -> str:
     raise TableProblem(f"{option}: there is no column {wanted!r}; {hint}")
 
 
-def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
+def take_target(
+    frame: Any, name: str, *, as_classes: bool = False, merge_case: bool = False
+) -> Target:
     """Bring the column of a name to class codes.
 
     With `as_classes` every value of a number is a class, however many there are.
+    With `merge_case` labels that differ only in case are one class.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
     from pandas.api import types
 
     column = frame[name]
-    rows = np.flatnonzero(column.notna().to_numpy())
+    rows = np.flatnonzero(as_text(column).notna().to_numpy())
     notices = []
     n_missing = len(column) - len(rows)
     if not len(rows):
@@ -69,37 +73,63 @@ def take_target(frame: Any, name: str, *, as_classes: bool = False) -> Target:
             f"{name!r} left out."
         )
     present = column.iloc[rows]
-    is_number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-    if is_number:
+    texts = as_text(present)
+    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         values = present.to_numpy(dtype=np.float64)
-        whole = bool((values == np.floor(values)).all())
-        kinds, codes = np.unique(values, return_inverse=True)
-        classes = np.array([f"{v:.0f}" if whole else f"{v:g}" for v in kinds])
-        if len(set(classes)) < len(classes):
-            classes = np.array([repr(float(v)) for v in kinds])
-        many = len(kinds) > _MANY_VALUES
-        if many and not as_classes and (not whole or 2 * len(kinds) > len(values)):
+    else:
+        # Amounts and decimal commas are text, and a quantity nevertheless.
+        texts, said = _one_spelling(texts, name, merge_case)
+        notices += said
+        marks = (numbers_of_text(texts, mark).to_numpy() for mark in (".", ","))
+        values = min(marks, key=lambda found: np.isnan(found).sum())
+    is_number = not np.isnan(values).any()
+    if is_number:
+        distinct = np.unique(values)
+        whole = bool((distinct == np.floor(distinct)).all())
+        many = len(distinct) > _MANY_VALUES
+        if many and not as_classes and (not whole or 2 * len(distinct) > len(values)):
             raise TableProblem(
-                f"the target {name!r} is a number with {len(kinds):,} distinct values "
-                f"({kinds[0]:g} to {kinds[-1]:g}): that is regression, and this "
-                "compares classifiers. Cut it into ranges first (pandas.qcut), or say "
+                f"the target {name!r} is a number with {len(distinct):,} distinct "
+                f"values ({distinct[0]:g} to {distinct[-1]:g}): that is regression, "
+                "and this needs classes. Cut it into ranges (pandas.qcut), or say "
                 "--as-classes if every value is a class."
             )
         if many:
             notices.append(
-                f"The {counted(len(classes), 'distinct number')} of the target "
+                f"The {counted(len(distinct), 'distinct number')} of the target "
                 f"{name!r} are taken as classes."
             )
-    else:
-        classes, codes = np.unique(
-            np.array([str(value).strip() for value in present]), return_inverse=True
-        )
+    classes, codes = np.unique(texts.to_numpy(dtype=str), return_inverse=True)
+    if is_number:
+        # 9 comes before 10.
+        first = np.unique(codes, return_index=True)[1]
+        order = np.argsort(values[first], kind="stable")
+        classes, codes = classes[order], np.argsort(order)[codes]
     if len(classes) < 2:
         raise TableProblem(
             f"the target {name!r} has one class, {str(classes[0])!r}, in all "
             f"{counted(len(rows), 'row')}; there is nothing to tell apart."
         )
     return Target(rows, codes.astype(np.intp), classes, notices)
+
+
+def _one_spelling(texts: Any, name: str, merge: bool) -> tuple[Any, list[str]]:
+    """Labels with those merged that differ only in case, and what is said of them."""
+    counts = texts.value_counts()
+    notices = []
+    for _, spellings in counts.groupby(counts.index.str.casefold()):
+        if len(spellings) < 2:
+            continue
+        # The most frequent comes first.
+        kept, *others = spellings.index
+        shown = ", ".join(f"{label!r} ({n:,})" for label, n in spellings.items())
+        if merge:
+            texts = texts.replace(others, kept)
+        how = f"merged into {kept!r}" if merge else "apart (one class: --merge-case)"
+        notices.append(f"Labels of {name!r} that differ only in case {how}: {shown}.")
+    if "none" in counts.index.str.casefold():
+        notices.append(f"The word None is a class of {name!r}, not a missing value.")
+    return texts, notices
 
 
 def check_folds(

@@ -1,4 +1,4 @@
-"""Every column is numbers, categories, or left out with a reason."""
+"""Every column is read as what it is, or left out with a reason."""
 
 import datetime
 
@@ -6,22 +6,24 @@ import numpy as np
 import pandas
 import pytest
 
-from knngraph.compare.columns import (
-    describe_preparation,
-    make_preparation,
-    prepared_input,
-    sort_columns,
-)
+from knngraph.compare.columns import TypedColumns, find_columns
 from knngraph.compare.table import TableProblem
 
 N = 30
 RANDOM = np.random.default_rng(0)
+DAYS = pandas.date_range("2024-01-01", periods=N)
+AMOUNTS = RANDOM.uniform(-9999, 9999, N).round(2)
 
 
-def sort_with(values, name="x", **options):
-    """Sort one column beside a number that stays."""
+def typed(values, name="x", **options):
+    """Find and read one column beside a number that stays."""
     frame = pandas.DataFrame({"other": RANDOM.normal(size=N), name: values})
-    return sort_columns(frame, **options)
+    columns, notices = find_columns(frame, **options)
+    return columns, columns.transform(frame).get(name), " ".join(notices)
+
+
+def german(value):
+    return f"{value:,.2f} €".translate(str.maketrans(",.", ".,"))
 
 
 @pytest.mark.parametrize(
@@ -31,16 +33,88 @@ def sort_with(values, name="x", **options):
         RANDOM.normal(size=N).astype(np.float32),
         pandas.array([1, 2, None] * 10, dtype="Int64"),
         [str(v) for v in RANDOM.normal(size=N)],
-        pandas.date_range("2024-01-01", periods=N, tz="Europe/Paris"),
-        [f"2024-01-{i + 1:02d}" for i in range(N)],
-        [f"2024-01-{i + 1:02d}T10:00:00Z" for i in range(N)],
         pandas.to_timedelta(np.arange(N), unit="h"),
     ],
 )
 def test_numbers(values):
-    columns = sort_with(values)
-    assert columns.number_names == ["other", "x"]
-    assert columns.category_names == []
+    columns, column, _ = typed(values)
+    assert columns.numbers == ["other", "x"]
+    assert column.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda v: f"${v:,.2f}".replace("$-", "-$"),
+        lambda v: f"{v:,.2f} USD",
+        lambda v: f"£ {v:,.2f}",
+        lambda v: f"({-v:,.2f})" if v < 0 else f"{v:,.2f}",
+        lambda v: f"{v:,.2f} %",
+        lambda v: f"{v:,.2f}".replace(",", "'"),
+        lambda v: f"{v:,.2f}".replace(",", "\N{NO-BREAK SPACE}"),
+        lambda v: f"{v:.2f}".replace(".", ","),
+        german,
+    ],
+)
+def test_amounts_as_people_write_them(write):
+    columns, column, said = typed([write(value) for value in AMOUNTS])
+    assert columns.numbers == ["other", "x"]
+    np.testing.assert_array_equal(column, AMOUNTS)
+    assert f"'x' read as numbers: {write(AMOUNTS[0])!r} is {AMOUNTS[0]:g}" in said
+
+
+def test_separators_of_thousands_and_decimal_commas():
+    # As pandas reads "1,234" where nothing says otherwise.
+    assert typed(["1,234", "2,345,678", "7"] * 10)[1][1] == 2345678
+    assert typed(["1,234", "2,34", "7"] * 10)[1][0] == 1.234
+    assert typed(["1.234", "2.345.678", "7"] * 10)[1][0] == 1234
+
+
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [
+        ("%Y-%m-%d", "ISO8601"),
+        ("%Y-%m-%dT%H:%M:%SZ", "ISO8601"),
+        ("%d/%m/%Y", "%d/%m/%Y"),
+        ("%m/%d/%Y", "%m/%d/%Y"),
+        ("%d.%m.%y", "%d.%m.%y"),
+        ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M"),
+        ("%d-%b-%Y", "%d-%b-%Y"),
+        ("%B %d, %Y", "%B %d, %Y"),
+        ("%Y%m%d", "%Y%m%d"),
+    ],
+)
+def test_dates(form, read):
+    values = [*DAYS.strftime(form)[:-1], None]
+    columns, column, said = typed(values)
+    assert columns.dates == {"x": read}
+    assert column[:-1].tolist() == DAYS[:-1].tolist()
+    assert column.isna().tolist() == [False] * (N - 1) + [True]
+    assert f"'x' read as dates ({read})" in said
+
+
+def test_days_and_months_that_nothing_tells_apart():
+    days = [f"{1 + i % 12:02d}/{1 + i % 5:02d}/2024" for i in range(N)]
+    columns, _, said = typed(days)
+    assert columns.dates == {"x": "%m/%d/%Y"}
+    assert "No day above 12 settles the order" in said
+    columns, _, said = typed([day.replace("/", ".") for day in days])
+    assert columns.dates == {"x": "%d.%m.%Y"}
+    assert "No day above 12" in said
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pandas.date_range("2024-01-01", periods=N, tz="Europe/Paris"),
+        [datetime.datetime(2024, 1, 1 + i) for i in range(N)],
+        [20240101 + i for i in range(N)],
+    ],
+)
+def test_dates_of_other_types(values):
+    _, column, _ = typed(values)
+    assert column.nunique() == N
+    assert str(column.dtype).startswith("datetime64[")
 
 
 @pytest.mark.parametrize(
@@ -52,12 +126,24 @@ def test_numbers(values):
         pandas.Categorical(["a", "b", "c"] * 10),
         pandas.Categorical([1, 2, 3] * 10),
         ["1", "x"] * 15,
+        ["01234", "12345"] * 15,
     ],
 )
 def test_categories(values):
-    columns = sort_with(values)
-    assert columns.number_names == ["other"]
-    assert columns.category_names == ["x"]
+    columns, column, _ = typed(values)
+    assert columns.categories == ["x"]
+    assert column.nunique() == len(set(values) - {None, pandas.NA})
+
+
+def test_the_word_none_is_a_category():
+    _, column, said = typed(["None", "mild", None] * 10)
+    assert column.isna().sum() == 10
+    assert (column == "None").sum() == 10
+    assert "'None' of 'x' taken as a category (10 cells)" in said
+    # And no number.
+    _, column, said = typed(["None", "1.5", "2"] * 10)
+    assert column.isna().sum() == 10
+    assert "10 cells of 'x' taken as missing, no numbers: 'None'" in said
 
 
 @pytest.mark.parametrize(
@@ -67,97 +153,73 @@ def test_categories(values):
         ([3] * N, "constant"),
         (["a", None] * 15, "constant"),
         ([True] * N, "constant"),
-        (np.arange(5, 5 + N), "numbers the rows"),
+        (np.arange(5, 5 + N), "numbers that name the rows"),
+        (RANDOM.choice(9 * 10**8, N, replace=False) + 10**8, "name the rows"),
         ([f"name {i}" for i in range(N)], "text that differs in most rows"),
         ([[1, 2]] * N, "lists or records"),
         (np.arange(N) * 1j, "complex"),
     ],
 )
 def test_left_out(values, why):
-    columns = sort_with(values)
-    assert columns.number_names == ["other"]
-    assert columns.category_names == []
-    (notice,) = columns.notices
-    assert why in notice
-    assert "'x'" in notice
+    columns, column, said = typed(values)
+    assert columns.names == ["other"]
+    assert column is None
+    assert why in said
+    assert "'x'" in said
 
 
-def test_an_id_by_its_name():
-    values = RANDOM.permutation(1000)[:N]
-    assert "numbers the rows" in sort_with(values, "customer_id").notices[0]
-    assert sort_with(values, "price").number_names == ["other", "price"]
+def test_numbers_that_are_distinct_and_no_names():
+    some = RANDOM.permutation(1000)[:N]
+    assert "name the rows" in typed(some, "customer_id")[2]
+    assert typed(some, "price")[0].numbers == ["other", "price"]
+    seconds = 1_700_000_000 + 1000 * some
+    assert typed(seconds, "timestamp")[0].numbers == ["other", "timestamp"]
+
+
+def test_text_of_several_words_is_encoded():
+    values = [f"the {i}th of many short texts" for i in range(N)]
+    columns, column, said = typed(values)
+    assert columns.texts == ["x"]
+    assert column.tolist() == values
+    assert "'x' taken as text" in said
 
 
 def test_the_user_knows_better():
-    assert sort_with(np.arange(N), keep=["x"]).number_names == ["other", "x"]
+    assert typed(np.arange(N), keep=["x"])[0].numbers == ["other", "x"]
     texts = [f"name {i}" for i in range(N)]
-    assert sort_with(texts, keep=["x"]).category_names == ["x"]
-    codes = np.arange(N) % 3
-    assert sort_with(codes, as_categories=["x"]).category_names == ["x"]
+    assert typed(texts, keep=["x"])[0].texts == ["x"]
+    columns, column, _ = typed(np.arange(N) % 3, as_categories=["x"])
+    assert columns.categories == ["x"]
+    assert set(column) == {"0", "1", "2"}
 
 
-def test_odd_entries_among_numbers_are_missing():
-    columns = sort_with([*map(str, range(5, 2 * N + 3, 2)), "unknown"])
-    assert np.isnan(columns.numbers[:, 1]).tolist() == [False] * (N - 1) + [True]
-    assert "'unknown'" in columns.notices[0]
+def test_odd_entries_are_missing():
+    _, column, said = typed([*map(str, range(5, 2 * N + 3, 2)), "unknown"])
+    assert np.isnan(column).tolist() == [False] * (N - 1) + [True]
+    assert "1 cell of 'x' taken as missing, no numbers: 'unknown'" in said
+    _, column, said = typed(["n/k", *DAYS.strftime("%d/%m/%Y")[1:]])
+    assert column.isna().tolist() == [True] + [False] * (N - 1)
+    assert "1 cell of 'x' taken as missing, no dates: 'n/k'" in said
 
 
 def test_infinite_numbers_are_missing():
-    columns = sort_with([np.inf, -np.inf, *RANDOM.normal(size=N - 2)])
-    assert np.isnan(columns.numbers[:2, 1]).all()
-    assert "2 infinite values of 'x'" in columns.notices[0]
-
-
-def test_dates_are_days():
-    columns = sort_with(
-        [None, datetime.datetime(1970, 1, 3, 12)]
-        + [datetime.datetime(1970, 1, 1)] * (N - 2)
-    )
-    assert np.isnan(columns.numbers[0, 1])
-    assert columns.numbers[1:3, 1].tolist() == [2.5, 0.0]
+    _, column, said = typed([np.inf, -np.inf, *RANDOM.normal(size=N - 2)])
+    assert np.isnan(column[:2]).all()
+    assert "2 infinite values of 'x'" in said
 
 
 def test_nothing_left():
     frame = pandas.DataFrame({"x": [1] * N, "y": [None] * N})
     with pytest.raises(TableProblem, match=r"no column is left.*'x': constant"):
-        sort_columns(frame)
+        find_columns(frame)
 
 
-def test_preparation_by_hand():
-    frame = pandas.DataFrame(
-        {"size": [1.0, np.nan, 3.0, 2.0], "kind": ["a", "b", None, "b"]}
-    )
-    columns = sort_columns(frame)
-    rows = make_preparation(columns).fit_transform(prepared_input(columns))
-    deviation = np.std([1, 2, 3, 2])  # the median, 2, in the place of the missing
-    expected = [
-        [-1 / deviation, 1, 0],
-        [0, 0, 1],
-        [1 / deviation, 0, 1],  # the most frequent, b
-        [0, 0, 1],
-    ]
-    np.testing.assert_allclose(rows, expected)
-    said = " ".join(describe_preparation(columns))
-    for part in ("median", "StandardScaler", "OneHotEncoder", "(1 cell)"):
-        assert part in said
-
-
-def test_unknown_and_rare_categories():
-    many = [f"c{i % 60}" for i in range(400)]
-    columns = sort_columns(pandas.DataFrame({"kind": many}))
-    assert "60 categories" in columns.notices[0]
-    preparation = make_preparation(columns)
-    rows = prepared_input(columns)
-    assert preparation.fit_transform(rows).shape == (400, 50)
-    # The column of the rare takes what was never seen.
-    unseen = preparation.transform(np.array([["new"]], dtype=object))
-    assert unseen.tolist() == [[0.0] * 49 + [1.0]]
-
-
-def test_a_fold_without_any_value_of_a_column():
-    frame = pandas.DataFrame({"x": [1.0, 2.0, np.nan, np.nan], "y": [0.0, 1, 2, 3]})
-    columns = sort_columns(frame)
-    rows = prepared_input(columns)
-    prepared = make_preparation(columns).fit(rows[2:]).transform(rows)
-    assert prepared.shape == (4, 2)
-    assert np.isfinite(prepared).all()
+def test_rows_of_another_table():
+    columns = TypedColumns(["a"], [], {"b": "%d/%m/%Y"}, ["c"])
+    new = pandas.DataFrame({"c": [3.0, None], "more": 1, "b": ["02/01/2024", "?"]})
+    with pytest.raises(TableProblem, match="no column 'a'; the model was fitted"):
+        columns.transform(new)
+    found = columns.transform(new.assign(a=["$1,000", "x"]))
+    assert found.columns.tolist() == ["a", "b", "c"]
+    assert found.iloc[0].tolist() == [1000, pandas.Timestamp(2024, 1, 2), "3"]
+    assert found.iloc[1].isna().all()

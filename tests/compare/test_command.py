@@ -81,11 +81,10 @@ def test_a_run_from_file_to_report(wine, tmp_path):
     assert "177 rows, 15 columns, 3 classes in 'target'; 3 stratified folds" in out
     for notice in (
         "1 row without a value in the target",
-        "numbers the rows (keep: --keep): 'id'",
+        "numbers that name the rows (keep: --keep): 'id'",
         "differs in most rows (keep: --keep): 'note'",
         "constant: 'same'",
-        "Dates of 'when' taken as days",
-        "1 category ('region')",
+        "'when' read as dates (ISO8601)",
     ):
         assert notice in out
     lines = figures(out)

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import log_loss as reference_log_loss
@@ -116,7 +117,7 @@ def fits():
 
 def test_cross_validation_by_hand():
     # Two rows a place and class: one of each in either fold.
-    X = np.array([[0.0], [0.1], [10.0], [10.1]])
+    X = pandas.DataFrame({"x": [0.0, 0.1, 10.0, 10.1]})
     codes = np.array([0, 0, 1, 1])
     done = []
     most, one, fifty = cross_validate(
@@ -145,7 +146,7 @@ class Warns(KNeighborsClassifier):
 
 
 def test_warnings_are_kept_for_the_report():
-    X = np.array([[0.0], [0.1], [10.0], [10.1]])
+    X = pandas.DataFrame({"x": [0.0, 0.1, 10.0, 10.1]})
     own = Fit(lambda s, j: Warns(1), [Method("own", "", {}), Method("again", "", {})])
     first, second = cross_validate(
         X, np.array([0, 0, 1, 1]), FunctionTransformer, [own], n_folds=2, seed=0

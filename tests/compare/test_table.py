@@ -68,14 +68,22 @@ def test_named_rows_of_parquet_are_a_column(tmp_path):
     assert list(read_table(tmp_path / "data.parquet").frame) == ["kind", "size"]
 
 
-def test_commas_in_quotes_and_decimal_commas(tmp_path):
+def test_commas_in_quotes_stay_in_their_cell(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text('name,size\n"Doe, Jane",1\n"Roe, Jim",2\n')
     assert read_table(path).frame["name"].tolist() == ["Doe, Jane", "Roe, Jim"]
-    path.write_text("kind;size\na;1,5\nb;2,25\n")
-    table = read_table(path)
-    assert table.frame["size"].tolist() == [1.5, 2.25]
-    assert "Decimal commas" in table.notices[0]
+
+
+def test_codes_keep_their_zeros_and_none_stays_a_word(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("zip,size,kind\n12345,1,None\n\n01234,2,NA\n")
+    frame = read_table(path).frame
+    assert frame["zip"].tolist() == ["12345", "01234"]
+    assert frame["size"].tolist() == [1, 2]
+    assert frame["kind"][0] == "None"
+    assert frame["kind"].isna().tolist() == [False, True]
+    frame = read_table(path, text_columns=["size"]).frame
+    assert frame["size"].tolist() == ["1", "2"]
 
 
 def test_question_marks_and_blanks_are_missing(tmp_path):

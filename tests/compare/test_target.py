@@ -55,6 +55,31 @@ def test_many_numbers_can_be_classes():
     assert "30 distinct numbers" in target.notices[0]
 
 
+def test_amounts_are_a_quantity():
+    for form in ("${:,.2f}", "{:.1f}%"):
+        values = [form.format(1000.5 + 3 * i) for i in range(40)]
+        with pytest.raises(TableProblem, match="that is regression"):
+            take_target(pandas.DataFrame({"t": values}), "t")
+
+
+def test_labels_that_differ_only_in_case():
+    frame = pandas.DataFrame({"t": ["yes", "Yes", "Yes", "no", "YES"]})
+    target = take_target(frame, "t")
+    assert target.classes.tolist() == ["YES", "Yes", "no", "yes"]
+    (said,) = target.notices
+    assert "'Yes' (2), 'yes' (1), 'YES' (1)" in said
+    assert "--merge-case" in said
+    target = take_target(frame, "t", merge_case=True)
+    assert target.classes.tolist() == ["Yes", "no"]
+    assert "merged into 'Yes'" in target.notices[0]
+
+
+def test_the_word_none_is_a_class():
+    target = take_target(pandas.DataFrame({"t": ["None", "mild", None]}), "t")
+    assert target.classes.tolist() == ["None", "mild"]
+    assert "None is a class of 't'" in " ".join(target.notices)
+
+
 def test_numbers_that_print_alike_stay_apart():
     values = [1.00000001, 1.00000002, 1.5]
     classes = take_target(pandas.DataFrame({"t": values}), "t").classes
