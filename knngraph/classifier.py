@@ -27,7 +27,8 @@ from knngraph.inference.answer import (
     answer_probabilities,
     resolved_by_lookup,
 )
-from knngraph.inspection.explain import Explanation, StoredVotes, explain_answers
+from knngraph.inspection.explain import StoredVotes, explain_answers
+from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
@@ -573,8 +574,9 @@ class KNNGraphClassifier(
         -------
         list of Explanation
             One a row: the nearest training row, the neighbors that voted with
-            their weights, labels and distances, class scores, margin, and whether a
-            cascade resolved it. Each prints, and has `to_frame`.
+            their weights, labels and distances, the shares of the columns in what makes
+            them near, class scores, margin, and whether a cascade resolved it. Each
+            prints, and has `to_frame`.
 
         Examples
         --------
@@ -594,7 +596,8 @@ class KNNGraphClassifier(
             self._model.stored,
             self._model.settings.graph.self_weight,
         )
-        return explain_answers(model, options, votes, self.classes_, X)
+        names = getattr(self, "feature_names_in_", None)
+        return explain_answers(model, options, votes, self.classes_, X, names)
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
         """Training rows whose label their neighbors contradict most.

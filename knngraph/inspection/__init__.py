@@ -1,6 +1,6 @@
 """Inspection of graphs and searches: explanations, suspect labels, and pictures."""
 
-from knngraph.inspection.explain import Explanation, VotingNeighbor
+from knngraph.inspection.explanation import Explanation, Reason, VotingNeighbor
 from knngraph.inspection.fidelity import NeighborhoodFidelity, neighborhood_fidelity
 from knngraph.inspection.graph_displays import (
     ConvergenceDisplay,
@@ -18,6 +18,7 @@ __all__ = [
     "NeighborGraphDisplay",
     "NeighborhoodFidelity",
     "ParetoDisplay",
+    "Reason",
     "SuspectLabels",
     "VotingNeighbor",
     "neighborhood_fidelity",

@@ -1,7 +1,7 @@
 """Why a query was answered as it was: the training rows behind the answer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,152 +17,9 @@ from knngraph.inference.answer import (
     stored_shares,
 )
 from knngraph.inference.stored import StoredAnswers
-from knngraph.inspection._optional import as_frame
-
-_CLASSES_IN_TEXT = 4
-_VOTERS_IN_TEXT = 8
-
-
-@dataclass(frozen=True)
-class VotingNeighbor:
-    """A training row among the voters, and the weight of its vote.
-
-    Parameters
-    ----------
-    row : int
-        Number of the training row; the first where copies with one label share
-        a vote.
-    label : object
-        Its given label.
-    weight : float
-        Its share of the vote, with that of the copies it stands for. Zero for
-        candidates that explain nothing.
-    distance : float
-        From the row that the vote was about: the training row reached, or the
-        query. In the units of `query_bandwidth_`.
-    reliability : float, default=1.0
-        Share of its vote that its label gets. The rest goes to `rival`.
-    rival : object, default=None
-        The class that contradicts its label most; None where the label is certain.
-    """
-
-    row: int
-    label: Any
-    weight: float
-    distance: float
-    reliability: float = 1.0
-    rival: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """How one query was answered.
-
-    Parameters
-    ----------
-    query : int
-        Row of X.
-    inference : {"lookup", "adaptive", "cascade"}
-    way : {"stored", "adaptive"}
-        Whether a stored label answered, or the problem solved at the query. Only
-        a cascade takes both ways.
-    predicted : object
-        The class that `predict` returns.
-    row : int
-        Training row that the search found; on the adaptive way the nearest
-        candidate. The first where several rows are copies.
-    given, stored : object
-        Its given label, and the label stored for it.
-    distance : float
-        From the query to it: Euclidean, in the units of the data; between rows
-        of unit length with metric="cosine", between mapped rows with "learned".
-    neighbors : tuple of VotingNeighbor
-        Heaviest first. On the stored way the learned neighbors of the row
-        reached and the row itself, on the adaptive way all candidates.
-    classes : ndarray of shape (n_classes,)
-    scores : ndarray of shape (n_classes,)
-        Share of the vote that every class has.
-    probabilities : ndarray of shape (n_classes,)
-        What `predict_proba` makes of it.
-    margin : float
-        Largest minus second largest score.
-    """
-
-    query: int
-    inference: str
-    way: str
-    predicted: Any
-    row: int
-    given: Any
-    stored: Any
-    distance: float
-    neighbors: tuple[VotingNeighbor, ...]
-    classes: np.ndarray
-    scores: np.ndarray
-    probabilities: np.ndarray
-    margin: float
-
-    @property
-    def voters(self) -> tuple[VotingNeighbor, ...]:
-        """The neighbors whose vote counts."""
-        return tuple(n for n in self.neighbors if n.weight > 0.0)
-
-    def __str__(self) -> str:
-        voters = self.voters
-        lines = [
-            f"query {self.query}: class {self.predicted}, "
-            f"score {self.scores.max():.2f}, margin {self.margin:.2f}",
-            f"  nearest training row {self.row}: given {self.given}, "
-            f"stored {self.stored}, distance {self.distance:.4g}",
-            f"  answered by {self._way_in_words()}",
-            f"  scores: {self._scores_in_words()}",
-            f"  {'row':>8}  {'label':>10}  {'weight':>6}  distance",
-        ]
-        for voter in voters[:_VOTERS_IN_TEXT]:
-            lines.append(
-                f"  {voter.row:>8}  {voter.label!s:>10}  {voter.weight:6.3f}  "
-                f"{voter.distance:.4g}{_doubt_in_words(voter)}"
-            )
-        if len(voters) > _VOTERS_IN_TEXT:
-            lines.append(f"  and {len(voters) - _VOTERS_IN_TEXT} more")
-        return "\n".join(lines)
-
-    def to_frame(self) -> Any:
-        """One line a neighbor.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns "query", "row", "label", "weight", "distance", "reliability" and
-            "rival".
-        """
-        columns = {"query": [self.query] * len(self.neighbors)}
-        for field in fields(VotingNeighbor):
-            columns[field.name] = [getattr(n, field.name) for n in self.neighbors]
-        return as_frame(columns, "Explanation.to_frame")
-
-    def _way_in_words(self) -> str:
-        of_cascade = ", cascade" if self.inference == "cascade" else ""
-        n_voters, n_candidates = len(self.voters), len(self.neighbors)
-        if self.way == "stored":
-            return f"the stored label{of_cascade}; votes behind it: {n_voters}"
-        voters = f"{n_voters} of {n_candidates} candidates"
-        return f"a vote at the query{of_cascade}; voters: {voters}"
-
-    def _scores_in_words(self) -> str:
-        order = np.argsort(-self.scores, kind="stable")[:_CLASSES_IN_TEXT]
-        shown = [
-            f"{self.classes[c]} {self.scores[c]:.2f}"
-            for c in order
-            if self.scores[c] > 0.0
-        ]
-        return ", ".join(shown)
-
-
-def _doubt_in_words(voter: VotingNeighbor) -> str:
-    if voter.rival is None:
-        return ""
-    return f"  reliability {voter.reliability:.2f}, else {voter.rival}"
+from knngraph.inspection.columns import Columns
+from knngraph.inspection.explanation import Explanation, VotingNeighbor
+from knngraph.space import is_sparse
 
 
 @dataclass(frozen=True)
@@ -184,15 +41,29 @@ def explain_answers(
     votes: StoredVotes,
     classes: np.ndarray,
     X: Any,
+    names: Any = None,
 ) -> list[Explanation]:
-    """Explain the answer to every query, a row of X."""
+    """Explain the answer to every query, a row of X.
+
+    Parameters
+    ----------
+    names : sequence of str or None, default=None
+        Of the columns of X.
+    """
+    names = [f"x{j}" for j in range(X.shape[1])] if names is None else names
+    names = tuple(str(name) for name in names)
     probabilities = answer_probabilities(model, options, X)
     rows = _Rows(model, classes)
     explanations = []
     for block, queries in query_blocks(model, X):
+        values = X[block].toarray() if is_sparse(X) else X[block]
         for place, answer in enumerate(_answers(model, options, votes, rows, queries)):
             query = block.start + place
             row = int(rows.first_of_node[answer.node])
+            near = rows.near(queries[place], [answer.node])
+            about = queries[place]
+            if answer.way == "stored":
+                about = model.training.points[answer.node]
             explanations.append(
                 Explanation(
                     query=query,
@@ -203,11 +74,15 @@ def explain_answers(
                     given=rows.given(row),
                     stored=rows.labels[int(votes.stored.codes[answer.node])],
                     distance=float(rows.distances(queries[place], [answer.node])[0]),
-                    neighbors=answer.neighbors,
+                    neighbors=rows.with_reasons(about, answer.neighbors),
                     classes=classes,
                     scores=answer.scores,
                     probabilities=probabilities[query],
                     margin=_margin(answer.scores),
+                    columns=names,
+                    values=values[place].astype(np.float64),
+                    shares=near[0][0],
+                    row_values=near[1][0],
                 )
             )
     return explanations
@@ -236,6 +111,7 @@ class _Rows:
         self.of_pair, _ = training.rows_of_pairs()
         self.first_of_node = np.minimum.reduceat(self.of_pair, self.starts[:-1])
         self.on_node = training.node_weights()
+        self.columns = Columns(model.space, training)
 
     def given(self, row: int) -> Any:
         return self.labels[int(self.training.codes[row])]
@@ -249,8 +125,38 @@ class _Rows:
         """Reliability and rival of the label of a pair, where labels may be wrong."""
         if self.reliability is None:
             return {}
-        rival = self.labels[int(self.reliability.rival[pair])]
-        return {"reliability": float(self.reliability.own[pair]), "rival": rival}
+        rival = int(self.reliability.rival[pair])
+        if rival == self.training.pair_code[pair]:
+            return {}  # no other class has a vote there
+        own = float(self.reliability.own[pair])
+        return {"reliability": own, "rival": self.labels[rival]}
+
+    def near(self, mapped: np.ndarray, nodes: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of the columns in what makes nodes near, and values of the nodes."""
+        points = self.training.points[nodes]
+        parts = self.columns.parts
+        shares = self.columns.shares(parts(mapped[None]), parts(points))
+        return shares, self.columns.values(points)
+
+    def with_reasons(
+        self, about: np.ndarray, neighbors: tuple[VotingNeighbor, ...]
+    ) -> tuple[VotingNeighbor, ...]:
+        """The same neighbors; those with a weight with shares and values of columns.
+
+        Parameters
+        ----------
+        about : ndarray of shape (n_coordinates,)
+            The mapped row that the vote was about.
+        neighbors : tuple of VotingNeighbor
+            Heaviest first.
+        """
+        n_voters = sum(n.weight > 0.0 for n in neighbors)
+        nodes = self.training.node_of_row[[n.row for n in neighbors[:n_voters]]]
+        voters = [
+            replace(voter, shares=shares, values=values)
+            for voter, shares, values in zip(neighbors, *self.near(about, nodes))
+        ]
+        return (*voters, *neighbors[n_voters:])
 
     def weighed(self, neighbors: list[VotingNeighbor]) -> list[VotingNeighbor]:
         """The same voters, with the weights of classes in their votes."""

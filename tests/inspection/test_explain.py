@@ -203,6 +203,7 @@ def test_as_table(model, queries, monkeypatch):
     explanation = model.explain(queries[:1])[0]
     table = explanation.to_frame()
     columns = ["query", "row", "label", "weight", "distance", "reliability", "rival"]
+    columns.append("reasons")
     assert list(table) == columns
     assert_array_equal(table["row"], [n.row for n in explanation.neighbors])
     assert_allclose(table["weight"].sum(), 1.0)
@@ -216,3 +217,30 @@ def test_before_fit_and_with_other_columns(model):
         KNNGraphClassifier().explain([[1.0]])
     with pytest.raises(ValueError, match="expecting 64 features"):
         model.explain([[1.0]])
+
+
+def test_doubt_about_a_label_names_another_one():
+    # Wrong labels in one cloud; in the other, far away, no label is contradicted.
+    random = np.random.default_rng(0)
+    X = np.concatenate([random.normal(size=(300, 2)), random.normal(50, 1, (300, 2))])
+    y = np.repeat(["left", "right"], 300)
+    y[np.flatnonzero(random.random(300) < 0.2)] = "wrong"
+    model = KNNGraphClassifier(inference="adaptive", metric="euclidean", random_state=0)
+    explanations = model.fit(X, y).explain(X[290:310])
+    assert model.label_noise_ > 0.0
+    voters = [voter for e in explanations for voter in e.voters]
+    assert all(voter.rival != voter.label for voter in voters)
+    assert any(voter.rival is not None for voter in voters)
+    certain = [voter for voter in voters if voter.rival is None]
+    assert certain
+    assert all(voter.reliability == 1.0 for voter in certain)
+    text = "\n".join(map(str, explanations))
+    assert "else " in text
+    assert "reliability 1.00" not in text
+    for explanation in explanations:
+        total = dict.fromkeys(model.classes_.tolist(), 0.0)
+        for voter in explanation.voters:
+            total[voter.label] += voter.weight * voter.reliability
+            if voter.rival is not None:
+                total[voter.rival] += voter.weight * (1.0 - voter.reliability)
+        assert_allclose(list(total.values()), explanation.scores, atol=1e-9)

@@ -1,0 +1,262 @@
+"""An answer as it is explained: the voters, their shares, and text of both."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from knngraph.inspection._optional import as_frame
+
+_CLASSES_IN_TEXT = 4
+_VOTERS_IN_TEXT = 8
+_COLUMNS_IN_TEXT = 3
+_LETTERS_OF_A_NAME = 24
+_LINE = 88
+# Columns of a smaller share, which is none in per cent, are not shown.
+_LEAST_SHARE = 0.005
+# Doubt about a label that is shown: less is none in two digits.
+_LEAST_DOUBT = 0.005
+_IN_FRAME = ("row", "label", "weight", "distance", "reliability", "rival")
+
+
+class Reason(NamedTuple):
+    """A column that makes a row near.
+
+    Parameters
+    ----------
+    column : str
+    share : float
+        Of the column in what makes the row near.
+    about, row : float
+        Value at what the vote was about, and at the row, in the units of the user.
+    """
+
+    column: str
+    share: float
+    about: float
+    row: float
+
+    def __str__(self) -> str:
+        name = shorten(self.column)
+        return f"{name} {self.share:.0%} ({_number(self.about)}, {_number(self.row)})"
+
+
+@dataclass(frozen=True)
+class VotingNeighbor:
+    """A training row among the voters, and the weight of its vote.
+
+    Parameters
+    ----------
+    row : int
+        Number of the training row; the first where copies with one label share
+        a vote.
+    label : object
+        Its given label.
+    weight : float
+        Its share of the vote, with that of the copies it stands for. Zero for
+        candidates that explain nothing.
+    distance : float
+        From the row that the vote was about: the training row reached, or the
+        query. In the units of `query_bandwidth_`.
+    reliability : float, default=1.0
+        Share of its vote that its label gets. The rest goes to `rival`.
+    rival : object, default=None
+        The class that contradicts its label most; None where the label is certain.
+    shares : ndarray of shape (n_features,) or None
+        Share of every column in what makes the row near, with the sum one; see
+        `knngraph.inspection.columns.Columns` for the formula. None for candidates
+        that explain nothing.
+    values : ndarray of shape (n_features,) or None
+        The row in the units of the user, to the digits that the index holds.
+    """
+
+    row: int
+    label: Any
+    weight: float
+    distance: float
+    reliability: float = 1.0
+    rival: Any = None
+    shares: np.ndarray | None = field(default=None, compare=False, repr=False)
+    values: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How one query was answered.
+
+    Parameters
+    ----------
+    query : int
+        Row of X.
+    inference : {"lookup", "adaptive", "cascade"}
+    way : {"stored", "adaptive"}
+        Whether a stored label answered, or the problem solved at the query. Only
+        a cascade takes both ways.
+    predicted : object
+        The class that `predict` returns.
+    row : int
+        Training row that the search found; on the adaptive way the nearest
+        candidate. The first where several rows are copies.
+    given, stored : object
+        Its given label, and the label stored for it.
+    distance : float
+        From the query to it: Euclidean, in the units of the data; between rows
+        of unit length with metric="cosine", between mapped rows with "learned".
+    neighbors : tuple of VotingNeighbor
+        Heaviest first. On the stored way the learned neighbors of the row
+        reached and the row itself, on the adaptive way all candidates.
+    classes : ndarray of shape (n_classes,)
+    scores : ndarray of shape (n_classes,)
+        Share of the vote that every class has.
+    probabilities : ndarray of shape (n_classes,)
+        What `predict_proba` makes of it.
+    margin : float
+        Largest minus second largest score.
+    columns : tuple of str
+        Names of the columns of X: `feature_names_in_`, else "x0", "x1" ...
+    values : ndarray of shape (n_features,)
+        The query, in the units of the user.
+    shares, row_values : ndarray of shape (n_features,)
+        Shares of the columns in what makes `row` near to the query, and the values of
+        `row`; as `shares` and `values` of its `VotingNeighbor`.
+    """
+
+    query: int
+    inference: str
+    way: str
+    predicted: Any
+    row: int
+    given: Any
+    stored: Any
+    distance: float
+    neighbors: tuple[VotingNeighbor, ...]
+    classes: np.ndarray
+    scores: np.ndarray
+    probabilities: np.ndarray
+    margin: float
+    columns: tuple[str, ...]
+    values: np.ndarray
+    shares: np.ndarray
+    row_values: np.ndarray
+
+    @property
+    def voters(self) -> tuple[VotingNeighbor, ...]:
+        """The neighbors whose vote counts."""
+        return tuple(n for n in self.neighbors if n.weight > 0.0)
+
+    def reasons(
+        self, neighbor: VotingNeighbor | None = None, n_columns: int = 3
+    ) -> list[Reason]:
+        """The columns that make a row near, largest share first.
+
+        Parameters
+        ----------
+        neighbor : VotingNeighbor or None, default=None
+            One of `voters`, near to what the vote was about: the query, or the training
+            row reached on the stored way. None is the row reached, near to the query.
+        n_columns : int, default=3
+            At most so many; columns without a share are left out.
+
+        Returns
+        -------
+        list of Reason
+        """
+        if neighbor is None:
+            about, shares, values = self.values, self.shares, self.row_values
+        elif neighbor.shares is None or neighbor.values is None:
+            return []
+        else:
+            about = self.row_values if self.way == "stored" else self.values
+            shares, values = neighbor.shares, neighbor.values
+        order = np.argsort(-shares, kind="stable")[:n_columns]
+        return [
+            Reason(self.columns[j], float(shares[j]), float(about[j]), float(values[j]))
+            for j in order
+            if shares[j] > 0.0
+        ]
+
+    def __str__(self) -> str:
+        voters, stored = self.voters, self.way == "stored"
+        about = f"row {self.row}" if stored else "query"
+        lines = [
+            f"query {self.query}: class {self.predicted}, "
+            f"score {self.scores.max():.2f}, margin {self.margin:.2f}",
+            f"  nearest training row {self.row}: given {self.given}, "
+            f"stored {self.stored}, distance {self.distance:.4g}",
+            *([_reasons_in_words(self.reasons(), "near by ")] if stored else []),
+            f"  answered by {self._way_in_words()}",
+            f"  scores: {self._scores_in_words()}",
+            f"  {'row':>8}  {'label':>10}  {'weight':>6}  distance, "
+            f"and columns that make it near ({about}, row)",
+        ]
+        for voter in voters[:_VOTERS_IN_TEXT]:
+            lines += [
+                f"  {voter.row:>8}  {voter.label!s:>10}  {voter.weight:6.3f}  "
+                f"{voter.distance:.4g}{_doubt_in_words(voter)}",
+                _reasons_in_words(self.reasons(voter)),
+            ]
+        if len(voters) > _VOTERS_IN_TEXT:
+            lines.append(f"  and {len(voters) - _VOTERS_IN_TEXT} more")
+        return "\n".join(lines)
+
+    def to_frame(self) -> Any:
+        """One line a neighbor.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns "query", "row", "label", "weight", "distance", "reliability",
+            "rival" and "reasons", which is text: the three columns of the largest
+            shares, with the values of what the vote was about and of the row.
+        """
+        columns: dict[str, list[Any]] = {"query": [self.query] * len(self.neighbors)}
+        for name in _IN_FRAME:
+            columns[name] = [getattr(n, name) for n in self.neighbors]
+        columns["reasons"] = [
+            ", ".join(map(str, self.reasons(n))) for n in self.neighbors
+        ]
+        return as_frame(columns, "Explanation.to_frame")
+
+    def _way_in_words(self) -> str:
+        of_cascade = ", cascade" if self.inference == "cascade" else ""
+        n_voters, n_candidates = len(self.voters), len(self.neighbors)
+        if self.way == "stored":
+            return f"the stored label{of_cascade}; votes behind it: {n_voters}"
+        voters = f"{n_voters} of {n_candidates} candidates"
+        return f"a vote at the query{of_cascade}; voters: {voters}"
+
+    def _scores_in_words(self) -> str:
+        order = np.argsort(-self.scores, kind="stable")[:_CLASSES_IN_TEXT]
+        shown = [
+            f"{self.classes[c]} {self.scores[c]:.2f}"
+            for c in order
+            if self.scores[c] > 0.0
+        ]
+        return ", ".join(shown)
+
+
+def shorten(name: str) -> str:
+    """A name of at most 24 letters."""
+    if len(name) <= _LETTERS_OF_A_NAME:
+        return name
+    return f"{name[: _LETTERS_OF_A_NAME - 3]}..."
+
+
+def _number(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{value:.6g}"
+
+
+def _reasons_in_words(reasons: list[Reason], start: str = "") -> str:
+    line = f"{'':12}{start}"
+    for place, reason in enumerate(reasons):
+        more = f"{', ' if place else ''}{reason}"
+        if len(line) + len(more) > _LINE or (place and reason.share < _LEAST_SHARE):
+            break
+        line += more
+    return line
+
+
+def _doubt_in_words(voter: VotingNeighbor) -> str:
+    if voter.rival is None or voter.reliability > 1.0 - _LEAST_DOUBT:
+        return ""
+    return f"  reliability {voter.reliability:.2f}, else {voter.rival}"
