@@ -32,7 +32,7 @@ from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
-from knngraph.metric.names import metric_named
+from knngraph.metric.names import allows_missing, metric_named
 from knngraph.metric.place import place_training_rows
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
@@ -47,7 +47,7 @@ from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
-from knngraph.validation import check_labels, validated
+from knngraph.validation import check_labels, check_present
 from knngraph.weights import (
     checked_class_weight,
     checked_sample_weight,
@@ -372,6 +372,7 @@ class KNNGraphClassifier(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = allows_missing(self.metric)
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -397,7 +398,7 @@ class KNNGraphClassifier(
             return self._fit(X, y, sample_weight)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> "KNNGraphClassifier":
-        X, y = validated(self, X, y, accept_sparse="csr", dtype="numeric")
+        X, y = self._checked_rows(X, y)
         check_labels(y)
         y = column_or_1d(y, warn=True)
         weights = checked_sample_weight(sample_weight, len(y))
@@ -413,6 +414,7 @@ class KNNGraphClassifier(
         weights: np.ndarray | None,
     ) -> "KNNGraphClassifier":
         """Fit validated rows, whose labels are numbers of the given classes."""
+        check_present(X, getattr(self, "feature_names_in_", None))
         class_weight = checked_class_weight(self.class_weight, classes)
         unit = weight_unit(weights)
         weights = in_units(weights, unit, len(codes))
@@ -769,7 +771,7 @@ class KNNGraphClassifier(
 
     def _checked_queries(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validated(self, X, reset=False, accept_sparse="csr", dtype="numeric")
+        return self._checked_rows(X, reset=False)
 
     def _seed_and_build_threads(self, n_threads: int) -> tuple[int, int]:
         if self.random_state is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.missing import Missing, column_medians, fit_missing
 from knngraph.weights import middle_values
 
 # Largest dense copy of sparse training rows that `fit` makes.
@@ -42,15 +43,18 @@ class Space:
         With "cosine" rows are brought to unit length, where half the squared
         Euclidean distance is one minus the cosine. A row of zeros stays a row
         of zeros, at distance one from every unit row.
-    center : ndarray of shape (n_features,) or None
-        Subtracted first (Euclidean metric on dense data).
+    center : ndarray of shape (n_filled,) or None
+        Subtracted first (Euclidean metric on dense data); n_filled is the number of
+        features, and of the indicators of `missing`.
     scale : float
         A power of two; mapped distance times `scale` is distance in the units
         of the user.
-    linear : ndarray of shape (n_features, n_features) or None
+    linear : ndarray of shape (n_filled, n_filled) or None
         With "learned", the map that follows.
     precision : {"single", "double"}, default="single"
         Of the mapped rows.
+    missing : Missing or None, default=None
+        Fills rows in before all else. None where missing values are not allowed.
 
     Examples
     --------
@@ -67,6 +71,11 @@ class Space:
     scale: float
     linear: np.ndarray | None = None
     precision: str = "single"
+    missing: Missing | None = None
+
+    def n_mapped(self, n_features: int) -> int:
+        """Number of columns of mapped rows; X has `n_features`."""
+        return n_features + (0 if self.missing is None else len(self.missing.columns))
 
     @property
     def dtype(self) -> np.dtype:
@@ -83,14 +92,14 @@ class Space:
         Parameters
         ----------
         X : ndarray or CSR of shape (n_rows, n_features)
-            Finite numbers. What is farther away than distances can hold is moved
-            to the largest coordinate.
+            Finite numbers, or NaN where `missing` fills them in. What is farther away
+            than distances can hold is moved to the largest coordinate.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_features), of `dtype`, C-contiguous
+        ndarray of shape (n_rows, n_mapped), of `dtype`, C-contiguous
         """
-        rows = np.empty(X.shape, dtype=self.dtype)
+        rows = np.empty((X.shape[0], self.n_mapped(X.shape[1])), dtype=self.dtype)
         for start, stop in self.blocks(X):
             self.map_block(X[start:stop], out=rows[start:stop])
         return rows
@@ -103,7 +112,7 @@ class Space:
 
     def map_block(self, block: Any, out: np.ndarray | None = None) -> np.ndarray:
         """Map one block of rows; see `map_rows`."""
-        dense = block.toarray() if is_sparse(block) else block
+        dense = self.filled(block)
         if out is None:
             out = np.empty(dense.shape, dtype=self.dtype)
         step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
@@ -122,6 +131,11 @@ class Space:
         if not within:
             np.clip(out, -limit, limit, out=out)
         return out
+
+    def filled(self, block: Any) -> np.ndarray:
+        """A block of rows, dense, with what stands for missing values."""
+        dense: np.ndarray = block.toarray() if is_sparse(block) else block
+        return dense if self.missing is None else self.missing.filled(dense)
 
     def _subtract_center(
         self, dense: np.ndarray, out: np.ndarray, step: int, limit: float
@@ -183,6 +197,8 @@ def fit_space(
     metric: str,
     precision: str = "single",
     weights: np.ndarray | None = None,
+    *,
+    allow_missing: bool = False,
 ) -> Space:
     """Choose center and scale from the training rows.
 
@@ -200,65 +216,53 @@ def fit_space(
         range.
     weights : ndarray of shape (n_rows,) or None, default=None
         Of the rows, in both medians; None where every row weighs one.
+    allow_missing : bool, default=False
+        Whether NaN, in dense X, stands for a missing value; see `Missing`.
     """
+    missing, center = None, None
+    if allow_missing:
+        missing, center = fit_missing(X, weights)
+    elif metric != "cosine" and precision == "single" and not is_sparse(X):
+        center = column_medians(X, weights)
+    space = Space(metric, center, 1.0, precision=precision, missing=missing)
     if is_sparse(X):
-        _check_dense_size(X, 4 if precision == "single" else 8)
+        _check_dense_size(X.shape, space)
     if metric == "cosine":
-        return Space(metric, None, 1.0, precision=precision)
-    if precision == "double":
-        return Space(
-            metric,
-            None,
-            power_of_two_near(row_sizes(X, None), weights),
-            precision=precision,
-        )
-    center = None if is_sparse(X) else _column_medians(X, weights)
-    sizes = row_sizes(X, center)
+        return space
+    if is_sparse(X) or precision == "double":
+        space = replace(space, center=None)
+    sizes = row_sizes(X, space)
     scale = power_of_two_near(sizes, weights)
-    if not sizes.max(initial=0.0) < LARGEST_COORDINATE * scale:
-        return fit_space(X, metric, "double", weights)
-    return Space(metric, center, scale)
+    if (
+        precision == "single"
+        and not sizes.max(initial=0.0) < LARGEST_COORDINATE * scale
+    ):
+        return fit_space(X, metric, "double", weights, allow_missing=allow_missing)
+    return replace(space, scale=scale)
 
 
-def _check_dense_size(X: Any, n_bytes_each: int) -> None:
-    n_bytes = n_bytes_each * X.shape[0] * X.shape[1]
+def _check_dense_size(shape: tuple[int, int], space: Space) -> None:
+    n_bytes = space.dtype.itemsize * shape[0] * space.n_mapped(shape[1])
     if n_bytes > DENSE_BYTES_LIMIT:
         raise ValueError(
-            f"Sparse X of shape {X.shape} would need {n_bytes / 2**30:.1f} GiB as "
-            f"the dense float{8 * n_bytes_each} rows that the index holds; the limit "
+            f"Sparse X of shape {shape} would need {n_bytes / 2**30:.1f} GiB as "
+            f"the dense {space.dtype} rows that the index holds; the limit "
             f"is {DENSE_BYTES_LIMIT / 2**30:.0f} GiB. Reduce the number of columns "
             "first, for example with sklearn.decomposition.TruncatedSVD in a "
             "Pipeline."
         )
 
 
-def _column_medians(X: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    medians = np.empty(X.shape[1], dtype=np.float64)
-    if weights is not None:
-        for place, column in enumerate(X.T):
-            medians[place] = middle_values(column, weights)[0]
-        return medians
-    width = max(1, _BLOCK_BYTES // (8 * X.shape[0]))
-    for start in range(0, X.shape[1], width):
-        # A copy even where the transpose is contiguous: it is sorted in place.
-        columns = np.array(X[:, start : start + width].T, order="C")
-        # The middle element, not the mean of two: always a number the column
-        # holds, so that integers stay integers and nothing overflows.
-        middle = (X.shape[0] - 1) // 2
-        columns.partition(middle, axis=1)
-        medians[start : start + width] = columns[:, middle]
-    return medians
-
-
-def row_sizes(X: Any, center: np.ndarray | None) -> np.ndarray:
-    """Largest coordinate of every centered row, without its sign."""
-    if is_sparse(X):
+def row_sizes(X: Any, space: Space) -> np.ndarray:
+    """Largest coordinate of every filled and centered row, without its sign."""
+    if is_sparse(X) and space.n_mapped(X.shape[1]) == X.shape[1]:
         return np.asarray(abs(X).max(axis=1).todense(), dtype=np.float64).ravel()
     sizes = np.empty(X.shape[0], dtype=np.float64)
-    zero = np.zeros(1) if center is None else center
-    for start, stop in Space("euclidean", center, 1.0).blocks(X):
+    zero = np.zeros(1) if space.center is None else space.center
+    for start, stop in space.blocks(X):
         with np.errstate(over="ignore"):
-            sizes[start:stop] = np.abs(X[start:stop] - zero).max(axis=1)
+            rows = space.filled(X[start:stop]) - zero
+            sizes[start:stop] = np.abs(rows).max(axis=1)
     return sizes
 
 

@@ -1,6 +1,8 @@
 """scikit-learn's validation, with the place of what is wrong."""
 
 import re
+import sys
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,13 +12,17 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
+from knngraph.missing import columns_with_missing
+
 # Kinds of numpy dtypes whose entries are real numbers.
 _REAL_KINDS = "biuf"
 # Names of the dtypes of dates, times and durations in data frames.
 _A_TIME = re.compile("date|time|duration|period", re.IGNORECASE)
 
 
-def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+def validated(
+    estimator: Any, X: Any, *y: Any, allow_nan: bool | None = None, **options: Any
+) -> Any:
     """Call `validate_data`; name the entry of X that it refuses.
 
     Parameters
@@ -24,6 +30,9 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     X : array-like or sparse matrix
     y : array-like
         At most one.
+    allow_nan : bool or None, default=None
+        Whether X may hold missing values: NaN, or None and NA among objects. None
+        where the estimator has no metric that takes them.
     **options
         Of `sklearn.utils.validation.validate_data`.
 
@@ -34,8 +43,7 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     >>> validated(KNNGraphClassifier(), [[1.0, 2.0], [3.0, float("nan")]])
     Traceback (most recent call last):
         ...
-    ValueError: X has nan in row 1, column 1. Input X contains NaN.
-    ...
+    ValueError: X has nan in row 1, column 1. Input X contains NaN. ...
     """
     if np.ma.is_masked(X):
         raise ValueError(
@@ -48,24 +56,89 @@ def validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
         _refuse_missing_labels(y[0])
         if is_classifier(estimator):
             _refuse_several_outputs(y[0], type(estimator).__name__)
+    if allow_nan:
+        options["ensure_all_finite"] = "allow-nan"
+        X = _with_nan(X)
     try:
         checked = validate_data(estimator, X, *y, **options)
     except (OverflowError, TypeError, ValueError) as error:
         if "omplex" in str(error):
             _refuse_complex_numbers(X)
-        place = _place_of_bad_entry(X)
+        place = _place_of_bad_entry(X, allow_nan)
         if place is None:
             raise
+        if str(error).startswith("Input X contains NaN"):
+            out = _instead_of_missing(estimator, allow_nan is not None)
+            raise ValueError(f"{place} Input X contains NaN. {out}") from error
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{place} {error}") from error
     rows = checked[0] if y else checked
     if rows.dtype.kind not in _REAL_KINDS:
-        place = _place_of_bad_entry(X) or "X has entries that are no numbers."
+        place = (
+            _place_of_bad_entry(X, allow_nan) or "X has entries that are no numbers."
+        )
         raise TypeError(
             f"{place} Columns of dtype {rows.dtype} cannot be measured: convert or "
             "drop them."
         )
     return checked
+
+
+def _with_nan(X: Any) -> Any:
+    """The same with NaN for NA among objects, which numpy takes for no number."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return X
+    if isinstance(X, pandas.DataFrame) and "object" in map(str, X.dtypes):
+        return X.mask(X.isna(), np.nan)
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        return np.where(pandas.isna(X), np.nan, X)
+    return X
+
+
+def _instead_of_missing(estimator: Any, is_metric: bool) -> str:
+    who = type(estimator).__name__
+    fill = (
+        "fill them in (sklearn.impute.SimpleImputer in a Pipeline), or leave their "
+        "rows out."
+    )
+    if is_metric:
+        return (
+            f'{who} takes missing values with metric="auto", and not with '
+            f"metric={estimator.metric!r}: use that one, {fill}"
+        )
+    return f"{who} takes no missing values: {fill}"
+
+
+def check_present(X: Any, names: Any) -> None:
+    """Refuse columns without any value, and name them.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    names : array-like of str or None
+        Of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.validation import check_present
+    >>> check_present(np.array([[1.0, np.nan]]), ["age", "height"])
+    Traceback (most recent call last):
+        ...
+    ValueError: X has no value in any row of column 1 ('height'): drop it.
+    """
+    columns = columns_with_missing(X)
+    if sparse.issparse(X):
+        present = X[:, columns].tocsc()
+        n_missing = [np.isnan(present[:, [i]].data).sum() for i in range(len(columns))]
+    else:
+        n_missing = np.isnan(X[:, columns]).sum(axis=0)
+    empty = columns[np.equal(n_missing, X.shape[0])]
+    if len(empty):
+        named = ", ".join(_named(column, names) for column in empty[:10])
+        more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""
+        raise ValueError(f"X has no value in any row of column {named}{more}: drop it.")
 
 
 def check_labels(y: np.ndarray) -> None:
@@ -207,15 +280,16 @@ def _refuse_missing_labels(y: Any) -> None:
         )
 
 
-def _place_of_bad_entry(X: Any) -> str | None:
+def _place_of_bad_entry(X: Any, allow_nan: bool | None = False) -> str | None:
     """The first entry that is not a finite number; None where all are."""
     if sparse.issparse(X):
         entries = X.tocoo()
-        bad = np.flatnonzero(_not_finite(entries.data))
+        bad = np.flatnonzero(_not_finite(entries.data, allow_nan))
         if not len(bad) or entries.ndim != 2:
             return None
         value, row, column = (a[bad[0]] for a in (entries.data, *entries.coords))
-        return _described(value, row, column, None)
+        others = np.setdiff1d(entries.coords[1][bad], column)
+        return _described(value, row, column, None, others.tolist())
     names = getattr(X, "columns", None)
     try:
         table = X.to_numpy() if hasattr(X, "to_numpy") else np.asarray(X)
@@ -223,12 +297,15 @@ def _place_of_bad_entry(X: Any) -> str | None:
         return None  # lists of different lengths, which the error names
     if table.ndim != 2:
         return None
+    rows = {}
     for column in range(table.shape[1]):
-        bad = np.flatnonzero(_not_finite(table[:, column]))
+        bad = np.flatnonzero(_not_finite(table[:, column], allow_nan))
         if len(bad):
-            value = table[bad[0], column]
-            return _described(value, bad[0], column, names)
-    return None
+            rows[column] = bad[0]
+    if not rows:
+        return None
+    column, row = next(iter(rows.items()))
+    return _described(table[row, column], row, column, names, list(rows)[1:])
 
 
 def _refuse_complex_numbers(X: Any) -> None:
@@ -256,10 +333,17 @@ def _refuse_complex_numbers(X: Any) -> None:
     ) from None
 
 
-def _not_finite(values: np.ndarray) -> np.ndarray:
+def _not_finite(values: np.ndarray, allow_nan: bool | None = False) -> np.ndarray:
     if values.dtype.kind in "biufc":
-        return ~np.isfinite(values)
-    return np.array([not _is_finite_number(value) for value in values], dtype=bool)
+        return np.isinf(values) if allow_nan else ~np.isfinite(values)
+    return np.array(
+        [not (_is_finite_number(v) or (allow_nan and _is_nan(v))) for v in values],
+        dtype=bool,
+    )
+
+
+def _is_nan(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def _is_finite_number(value: Any) -> bool:
@@ -269,8 +353,18 @@ def _is_finite_number(value: Any) -> bool:
         return False
 
 
-def _described(value: Any, row: Any, column: Any, names: Any) -> str:
-    name = "" if names is None else f" ({names[column]!r})"
+def _described(
+    value: Any, row: Any, column: Any, names: Any, others: Sequence[Any] = ()
+) -> str:
     shown = str(value) if isinstance(value, float | np.floating) else repr(value)
     shown = shown if len(shown) <= 60 else f"{shown[:40]}..."
-    return f"X has {shown} in row {row}, column {column}{name}."
+    place = f"X has {shown} in row {row}, column {_named(column, names)}"
+    if not len(others):
+        return f"{place}."
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    listed = ", ".join(_named(other, names) for other in others[:5])
+    return f"{place} (such entries are in columns {listed}{more} too)."
+
+
+def _named(column: Any, names: Any) -> str:
+    return str(column) if names is None else f"{column} ({names[column]!r})"

@@ -380,10 +380,12 @@ class Refusal:
     only: frozenset[str] = frozenset(ALL_ESTIMATORS)
 
 
-def _with(value: Any, dtype: Any = np.float64) -> Callable[[np.ndarray], np.ndarray]:
+def _with(
+    value: Any, dtype: Any = np.float64, row: Any = 10
+) -> Callable[[np.ndarray], np.ndarray]:
     def put(rows: np.ndarray) -> np.ndarray:
         rows = rows.astype(dtype)
-        rows[10, 1] = value
+        rows[row, 1] = value
         return rows
 
     return put
@@ -417,18 +419,33 @@ _TIMES: dict[str, list[Any]] = {
     "durations": [timedelta(hours=i) for i in range(7)],
 }
 _COMPLEX, _PARTS = r"^Complex data not supported\.", r"Give .* are nothing\.$"
-_NAN = r"X has nan in row 10, column 1\. Input X contains NaN"
+_NAN = r"X has nan in row 10, column 1\. Input X contains NaN\. .*SimpleImputer"
 _CLASSIFIES = frozenset({*GRAPHS, *BASELINES})
+# With metric="auto", the default.
+TAKE_NAN = frozenset({*GRAPHS} - {"graph cosine", "graph learned"})
+_TAKE_NO_NAN = frozenset(ALL_ESTIMATORS) - TAKE_NAN
 _READS_LABELS = _CLASSIFIES | {"transformer learned"}
 
 REFUSALS: dict[str, Refusal] = {
-    "NaN": Refusal(X=_with(np.nan), message=_NAN),
+    "NaN": Refusal(X=_with(np.nan), message=_NAN, only=_TAKE_NO_NAN),
+    "a column of NaN": Refusal(
+        X=_with(np.nan, row=slice(None)),
+        message=r"X has no value in any row of column 1: drop it",
+        only=TAKE_NAN,
+    ),
+    "a column of None": Refusal(
+        X=lambda rows: pd.DataFrame(rows, columns=list("abc")).assign(b=None),
+        message=r"X has no value in any row of column 1 \('b'\): drop it",
+        only=TAKE_NAN,
+    ),
     "inf": Refusal(X=_with(np.inf), message="X has inf in row 10, column 1.*infinity"),
     "-inf in float32": Refusal(
         X=_with(-np.inf, np.float32), message="X has -inf in row 10, column 1"
     ),
     "None": Refusal(
-        X=_with(None, object), message="X has None in row 10, column 1.*NaN"
+        X=_with(None, object),
+        message="X has None in row 10, column 1.*NaN",
+        only=_TAKE_NO_NAN,
     ),
     "a word": Refusal(
         X=_with("abc", object), message="X has 'abc' in row 10, column 1.*convert"
@@ -436,10 +453,12 @@ REFUSALS: dict[str, Refusal] = {
     "pandas NA": Refusal(
         X=_frame_with(pd.NA, "Float64"),
         message=r"in row 10, column 1 \('height'\).*NaN",
+        only=_TAKE_NO_NAN,
     ),
     "pandas NaN": Refusal(
         X=_frame_with(np.nan, float),
         message=r"X has nan in row 10, column 1 \('height'\)",
+        only=_TAKE_NO_NAN,
     ),
     "a word in pandas": Refusal(
         X=_frame_with("tall", object),
@@ -451,7 +470,7 @@ REFUSALS: dict[str, Refusal] = {
     "sparse NaN": Refusal(
         X=lambda rows: sparse.csr_array(_with(np.nan)(rows)),
         message=_NAN,
-        only=frozenset(TAKE_SPARSE),
+        only=_TAKE_NO_NAN & TAKE_SPARSE,
     ),
     "sparse columns of pandas without zeros": Refusal(
         X=lambda rows: pd.DataFrame(rows).astype(pd.SparseDtype(float)),
@@ -560,7 +579,7 @@ REFUSALS: dict[str, Refusal] = {
         queries=lambda rows: np.hstack([rows, rows]),
         message="X has 6 features, but .* is expecting 3 features",
     ),
-    "NaN asked": Refusal(queries=_with(np.nan), message=_NAN),
+    "NaN asked": Refusal(queries=_with(np.nan), message=_NAN, only=_TAKE_NO_NAN),
     "inf asked": Refusal(queries=_with(np.inf), message="X has inf in row 10"),
     "nothing asked": Refusal(queries=lambda rows: rows[:0], message=r"0 sample\(s\)"),
     "one dimension asked": Refusal(

@@ -279,9 +279,12 @@ def test_a_query_out_of_range_is_answered(value, inference, blobs):
     assert_allclose(model.predict_proba(query).sum(axis=1), 1.0)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_none_are_refused(value, blobs):
-    model = KNNGraphClassifier(random_state=0).fit(*blobs)
+@pytest.mark.parametrize(
+    ("value", "metric"),
+    [(np.nan, "euclidean"), (np.inf, "euclidean"), (-np.inf, "auto")],
+)
+def test_numbers_that_are_none_are_refused(value, metric, blobs):
+    model = KNNGraphClassifier(metric=metric, random_state=0).fit(*blobs)
     query = np.zeros((2, 5))
     query[1, 3] = value
     for call in (model.predict, model.predict_proba, lambda X: model.fit(X, [0, 1])):

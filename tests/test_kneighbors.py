@@ -249,7 +249,7 @@ def test_arrays_where_scikit_learn_is_set_to_return_arrays(blobs):
             ValueError,
             r"Expected n_neighbors <= n_samples_fit, but n_neighbors = 241",
         ),
-        ({"X": [[np.nan] * 5]}, ValueError, r"X has nan in row 0, column 0"),
+        ({"X": [[np.inf] * 5]}, ValueError, r"X has inf in row 0, column 0"),
         ({"X": [[0.0]]}, ValueError, r"X has 1 features"),
     ],
 )

@@ -282,7 +282,7 @@ class CondensedClassifier(
 
     def _checked_queries(self, X: Any) -> Any:
         self._check_made()
-        return RowRules(self._state.n_features, self._state.names).many(X)
+        return RowRules.of_state(self._state).many(X)
 
     def _check_made(self) -> None:
         check_is_fitted(self, msg="A %(name)s is made by condense, not constructed.")

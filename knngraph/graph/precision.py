@@ -58,7 +58,7 @@ def loses_digits(
         Whether any row of few columns is on such a node, or more than one in a
         thousand of many columns.
     """
-    few = X.shape[1] <= FEW_COLUMNS
+    few = training.points.shape[1] <= FEW_COLUMNS
     if space.precision == "double" or few != (neighbors is None):
         return False
     if neighbors is None:
@@ -153,7 +153,7 @@ def _distances(
     """
     double = space.in_double()
     found = np.empty((3, len(one)))
-    step = max(1, _NUMBERS_PER_BLOCK // X.shape[1])
+    step = max(1, _NUMBERS_PER_BLOCK // space.n_mapped(X.shape[1]))
     for start in range(0, len(one), step):
         block = slice(start, start + step)
         ends = X[one[block]], X[two[block]]

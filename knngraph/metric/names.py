@@ -48,6 +48,14 @@ _OTHERS_OF_SCIKIT_LEARN = (
     *("rogerstanimoto", "russellrao", "sokalmichener", "sokalsneath", "yule"),
 )
 
+# Metrics that take missing values as they are.
+_WITH_MISSING = ("auto", "trees")
+
+
+def allows_missing(metric: Any) -> bool:
+    """Whether X may hold NaN with a metric."""
+    return isinstance(metric, str) and metric in _WITH_MISSING
+
 
 def metric_named(metric: str, params: dict[str, Any] | None = None) -> str:
     """Resolve other names of the Euclidean metric.

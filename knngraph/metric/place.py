@@ -10,6 +10,7 @@ from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.metric.choose import MAX_ROWS, Choice, choose_map, folds
 from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
+from knngraph.metric.names import allows_missing
 from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space, fit_space
@@ -34,6 +35,7 @@ def place_training_rows(
     Parameters
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
+        With NaN only where the metric `allows_missing`.
     codes : ndarray of shape (n_rows,)
     metric : {"euclidean", "cosine", "learned", "auto"}
         "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
@@ -59,9 +61,15 @@ def place_training_rows(
             'metric="euclidean" or "cosine".'
         )
     learned = metric in ("learned", "auto")
-    space = fit_space(X, "euclidean" if learned else metric, precision, row_weight)
+    space = fit_space(
+        X,
+        "euclidean" if learned else metric,
+        precision,
+        row_weight,
+        allow_missing=allows_missing(metric),
+    )
     training = _training_set(space, X, codes, n_classes, seed, row_weight)
-    if not learned or X.shape[1] > MAX_FEATURES:
+    if not learned or space.n_mapped(X.shape[1]) > MAX_FEATURES:
         return space, training, None
     rows, row_codes = sample_pairs(training, MAX_ROWS)
     with one_blas_thread():

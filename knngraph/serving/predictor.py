@@ -63,7 +63,7 @@ class Predictor:
     _state: PredictorState
 
     def __init__(self, state: PredictorState) -> None:
-        rules = RowRules(state.n_features, state.names)
+        rules = RowRules.of_state(state)
         object.__setattr__(self, "_state", state)
         object.__setattr__(self, "_rules", rules)
         object.__setattr__(self, "_answer", row_answer(state, rules))

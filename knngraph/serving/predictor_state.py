@@ -19,6 +19,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.stored import StoredAnswers
+from knngraph.missing import Missing
 from knngraph.space import Space, is_sparse
 
 
@@ -76,7 +77,8 @@ def checked_state(state: Any) -> PredictorState:
     if state.names is not None:
         _check_array(state.names, "names", "OU", (state.n_features,))
     _check_space(model.space, state.n_features)
-    _check_training(model.training, state.n_features, model.space.dtype)
+    n_mapped = model.space.n_mapped(state.n_features)
+    _check_training(model.training, n_mapped, model.space.dtype)
     known = options.inference in ("lookup", "adaptive", "cascade")
     _require(known, "its inference is new")
     _require(isinstance(model.problem, QueryProblem), "it has no problem for queries")
@@ -130,10 +132,25 @@ def _check_space(space: Space, n_features: int) -> None:
     _require(space.metric in ("euclidean", "cosine", "learned"), "its metric is new")
     _require(space.precision in ("single", "double"), "its precision is new")
     _require(type(space.scale) is float and space.scale > 0, "it has no scale")
+    if space.missing is not None:
+        _check_missing(space.missing, n_features)
+    n_filled = space.n_mapped(n_features)
     if space.center is not None:
-        _check_array(space.center, "center", "f", (n_features,))
+        _check_array(space.center, "center", "f", (n_filled,))
     if space.linear is not None:
-        _check_array(space.linear, "map", "f", (n_features, n_features))
+        _check_array(space.linear, "map", "f", (n_filled, n_filled))
+
+
+def _check_missing(missing: Any, n_features: int) -> None:
+    _require(isinstance(missing, Missing), "what it fills in is unknown")
+    _check_array(missing.medians, "medians", "f", (n_features,))
+    n_indicators = _length(missing.columns)
+    _check_array(missing.columns, "columns of indicators", "i", (n_indicators,))
+    _check_array(missing.sizes, "sizes of indicators", "f", (n_indicators,))
+    if n_indicators:
+        _check_codes(missing.columns, n_features)
+    for numbers in (missing.medians, missing.sizes):
+        _require(bool(np.isfinite(numbers).all()), "what it fills in is not finite")
 
 
 def _check_stored(stored: Any, training: TrainingSet) -> None:

@@ -27,10 +27,19 @@ class RowRules:
     n_features : int
     names : ndarray of str or None
         Names of the columns, where fit has seen any.
+    allow_nan : bool
+        Whether NaN stands for a missing value.
     """
 
     n_features: int
     names: np.ndarray | None
+    allow_nan: bool
+
+    @classmethod
+    def of_state(cls, state: PredictorState) -> "RowRules":
+        """The rules of a model."""
+        allow_nan = state.model.space.missing is not None
+        return cls(state.n_features, state.names, allow_nan)
 
     def one(self, x: Any) -> np.ndarray:
         """Check one row; returns it as a block of shape (1, n_features)."""
@@ -47,9 +56,9 @@ class RowRules:
         if is_sparse(X):
             rows = X.tocsr()
             self._check_width(rows.shape, "X")
-            if not np.isfinite(rows.data).all():
+            if not self._allowed(rows.data).all():
                 entries = rows.tocoo()
-                place = int(np.flatnonzero(~np.isfinite(entries.data))[0])
+                place = int(np.flatnonzero(~self._allowed(entries.data))[0])
                 self._refuse(
                     "X", entries.row[place], entries.col[place], entries.data[place]
                 )
@@ -77,12 +86,18 @@ class RowRules:
             )
         step = max(1, _BYTES_PER_BLOCK // max(1, rows[:1].nbytes))
         for start in range(0, len(rows), step):
-            finite = np.isfinite(rows[start : start + step])
-            if not finite.all():
-                row, column = np.argwhere(~finite)[0]
+            allowed = self._allowed(rows[start : start + step])
+            if not allowed.all():
+                row, column = np.argwhere(~allowed)[0]
                 row += start
                 self._refuse(name, row, column, rows[row, column])
         return rows
+
+    def _allowed(self, numbers: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(numbers)
+        if self.allow_nan and not finite.all():
+            return ~np.isinf(numbers)
+        return finite
 
     def _check_width(self, shape: tuple[int, ...], name: str) -> None:
         if shape[1] != self.n_features:
@@ -190,7 +205,9 @@ def _single_center(state: PredictorState) -> np.ndarray | None:
     space = state.model.space
     if space.metric != "euclidean" or space.scale != 1.0 or space.linear is not None:
         return None
-    if space.precision != "single":
+    if space.precision != "single" or space.n_mapped(state.n_features) != (
+        state.n_features
+    ):
         return None
     if space.center is None:
         return np.zeros(state.n_features, dtype=np.float32)

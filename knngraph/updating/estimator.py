@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from knngraph.fitting import all_or_nothing
 from knngraph.learned import LearnedAttributes, ShowsLearned
+from knngraph.metric.names import allows_missing
 from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.updating.arguments import (
@@ -75,7 +76,7 @@ class UpdatableMixin(ShowsLearned):
         """
         if "_learned" not in vars(self):
             return self._first_rows(X, y, classes, sample_weight)
-        X, y = validated(self, X, y, reset=False, accept_sparse="csr", dtype="numeric")
+        X, y = self._checked_rows(X, y, reset=False)
         check_labels(y)
         y = column_or_1d(y, warn=True)
         if classes is not None and not np.array_equal(
@@ -133,6 +134,22 @@ class UpdatableMixin(ShowsLearned):
             self._note(change.removed(rows))
         return self
 
+    def _checked_rows(self, X: Any, *y: Any, reset: bool = True) -> Any:
+        """Rows of a fit, or of a call after it, validated."""
+        if reset:
+            allow_nan = allows_missing(self.metric)
+        else:
+            allow_nan = self._model.space.missing is not None
+        return validated(
+            self,
+            X,
+            *y,
+            reset=reset,
+            allow_nan=allow_nan,
+            accept_sparse="csr",
+            dtype="numeric",
+        )
+
     def _first_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
         if classes is None:
             raise ValueError(
@@ -140,7 +157,7 @@ class UpdatableMixin(ShowsLearned):
                 "that there will ever be, for example numpy.unique of all of y."
             )
         with all_or_nothing(self):
-            X, y = validated(self, X, y, accept_sparse="csr", dtype="numeric")
+            X, y = self._checked_rows(X, y)
             check_labels(y)
             y = column_or_1d(y, warn=True)
             classes = check_classes(classes)

@@ -309,4 +309,4 @@ def test_bad_use(noisy):
     with pytest.raises(ValueError, match="3 columns, the model was fitted on 2"):
         condensed.predict([[1.0, 2.0, 3.0]])
     with pytest.raises(ValueError, match="finite"):
-        condensed.predict([[np.nan, 0.0]])
+        condensed.predict([[np.inf, 0.0]])

@@ -175,7 +175,7 @@ def test_it_stays_what_it_was_made_as():
 
 def test_names_of_columns(tmp_path):
     X, y = load_iris(return_X_y=True, as_frame=True)
-    classifier = KNNGraphClassifier(random_state=0).fit(X, y)
+    classifier = KNNGraphClassifier(metric="euclidean", random_state=0).fit(X, y)
     classifier.to_predictor().save(tmp_path / "model")
     predictor = load_predictor(tmp_path / "model")
     assert_array_equal(predictor.feature_names_in_, X.columns)
