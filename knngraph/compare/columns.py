@@ -1,7 +1,7 @@
 """The kinds of the columns of a table, and the step that reads cells accordingly."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from knngraph.compare.table import TableProblem, counted, quoted
 
+NUMBER, DECIMAL_COMMA = "number", "decimal comma"
 # Share of entries that must be numbers or dates; the rest are odd ones, missing.
 _MOSTLY = 0.9
 # A text column with odd entries needs this many distinct ones to be numbers.
@@ -40,49 +41,34 @@ _ENCODED_COLUMNS = 40
 
 
 class TypedColumns(TransformerMixin, BaseEstimator):
-    """Cells of a table as people write them, as numbers, dates, categories and text.
+    """Cells as people write them become numbers, dates, categories and text.
 
     Nothing is learned at fit. Columns come by name in any order; others are ignored.
 
     Parameters
     ----------
-    numbers : sequence of str
-        Entries may hold a currency, a percent sign, separators of thousands, or
-        parentheses for a minus. What is no number, and infinity, is missing.
-    decimal_commas : sequence of str
-        Those of the numbers in which a comma is the decimal mark.
-    dates : mapping of str to str or None, default=None
-        Format of every column of dates.
-    categories, texts : sequence of str
+    kinds : mapping of str to str
+        Of every column: "number", "decimal comma", "category", "text", or the format
+        of its dates. A number may have a currency, a percent sign, separators of
+        thousands, or parentheses for a minus. What cannot be read is missing.
 
     Examples
     --------
     >>> import pandas
     >>> from knngraph.compare.columns import TypedColumns
     >>> frame = pandas.DataFrame({"price": ["$1,200.50", "(3)"], "kind": ["None", "a"]})
-    >>> columns = TypedColumns(numbers=["price"], categories=["kind"])
+    >>> columns = TypedColumns({"price": "number", "kind": "category"})
     >>> columns.fit_transform(frame)["price"].tolist()
     [1200.5, -3.0]
     """
 
-    def __init__(
-        self,
-        numbers: Sequence[str] = (),
-        decimal_commas: Sequence[str] = (),
-        dates: Mapping[str, str] | None = None,
-        categories: Sequence[str] = (),
-        texts: Sequence[str] = (),
-    ) -> None:
-        self.numbers = numbers
-        self.decimal_commas = decimal_commas
-        self.dates = dates
-        self.categories = categories
-        self.texts = texts
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self.kinds = kinds
 
     @property
-    def names(self) -> list[str]:
-        """The columns that are taken."""
-        return [*self.numbers, *(self.dates or {}), *self.categories, *self.texts]
+    def text_names(self) -> list[str]:
+        """The columns that hold text, whatever it looks like."""
+        return [n for n, kind in self.kinds.items() if kind in ("category", "text")]
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -92,31 +78,37 @@ class TypedColumns(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> Any:
-        """Read the cells of a data frame.
-
-        Raises
-        ------
-        TableProblem
-            Where a column is not there.
-        """
+        """Read the cells of a data frame; TableProblem names columns that it lacks."""
         import pandas
 
-        lost = [name for name in self.names if name not in X.columns]
+        lost = [name for name in self.kinds if name not in X.columns]
         if lost:
             raise TableProblem(
                 f"there is no column {quoted(lost)}; the model was fitted with it."
             )
-        columns: dict[str, Any] = {}
-        for name in self.numbers:
-            mark = "," if name in self.decimal_commas else "."
-            columns[name] = _as_numbers(X[name], mark)
-        for name, form in (self.dates or {}).items():
-            columns[name] = _as_dates(X[name], form)
-        for name in self.categories:
-            columns[name] = as_text(X[name]).astype("category")
-        for name in self.texts:
-            columns[name] = as_text(X[name])
+        columns = {name: _read(X[name], kind) for name, kind in self.kinds.items()}
         return pandas.DataFrame(columns, index=X.index)
+
+
+def _read(column: Any, kind: str) -> Any:
+    """A column of text or of any other type as its kind."""
+    import pandas
+    from pandas.api import types
+
+    if kind in ("category", "text"):
+        return as_text(column).astype("category" if kind == "category" else object)
+    if kind not in (NUMBER, DECIMAL_COMMA):
+        if not types.is_datetime64_any_dtype(column):
+            column = as_text(column)
+        dates = pandas.to_datetime(column, format=kind, errors="coerce", utc=True)
+        return dates.dt.tz_localize(None)
+    if types.is_timedelta64_dtype(column):
+        values = column.dt.total_seconds()
+    elif types.is_numeric_dtype(column):
+        values = column.astype("Float64").astype(np.float64)
+    else:
+        values = numbers_of_text(as_text(column), "," if kind == DECIMAL_COMMA else ".")
+    return values.where(np.isfinite(values), np.nan)
 
 
 def as_text(column: Any) -> Any:
@@ -134,18 +126,6 @@ def as_text(column: Any) -> Any:
     return texts.where(present & (texts != ""), None)
 
 
-def _as_numbers(column: Any, mark: str) -> Any:
-    from pandas.api import types
-
-    if types.is_timedelta64_dtype(column):
-        return column.dt.total_seconds()
-    if types.is_numeric_dtype(column):
-        values = column.astype("Float64").astype(np.float64)
-    else:
-        values = numbers_of_text(as_text(column), mark)
-    return values.where(np.isfinite(values), np.nan)
-
-
 def numbers_of_text(texts: Any, mark: str) -> Any:
     """Numbers with that decimal mark; NaN where a text is none."""
     import pandas
@@ -160,29 +140,8 @@ def numbers_of_text(texts: Any, mark: str) -> Any:
     return pandas.to_numeric(texts, errors="coerce").astype(np.float64)
 
 
-def _as_dates(column: Any, form: str) -> Any:
-    import pandas
-
-    if not pandas.api.types.is_datetime64_any_dtype(column):
-        column = as_text(column)
-    dates = pandas.to_datetime(column, format=form, errors="coerce", utc=True)
-    return dates.dt.tz_localize(None)
-
-
-class _Kinds:
-    """What was found so far: columns by kind, and what to say of them."""
-
-    def __init__(self) -> None:
-        self.numbers: list[str] = []
-        self.decimal_commas: list[str] = []
-        self.dates: dict[str, str] = {}
-        self.categories: list[str] = []
-        self.texts: list[str] = []
-        self.left_out: dict[str, list[str]] = {}
-        self.notices: list[str] = []
-
-    def leave_out(self, name: str, why: str) -> None:
-        self.left_out.setdefault(why, []).append(name)
+class _LeftOut(Exception):
+    """Why a column is not learned from."""
 
 
 def find_columns(
@@ -208,85 +167,69 @@ def find_columns(
     TableProblem
         Where no column is left.
     """
-    kinds = _Kinds()
+    kinds: dict[str, str] = {}
+    left_out: dict[str, list[str]] = {}
+    notices: list[str] = []
     for name in frame.columns:
-        _find_kind(name, frame[name], kinds, name in keep, name in as_categories)
-    columns = TypedColumns(
-        kinds.numbers,
-        kinds.decimal_commas,
-        kinds.dates,
-        kinds.categories,
-        kinds.texts,
-    )
-    if not columns.names:
-        why = "; ".join(f"{quoted(n)}: {w}" for w, n in kinds.left_out.items())
-        raise TableProblem(
-            "no column is left to learn from" + (f" ({why})." if why else ".")
-        )
-    left_out = [
-        f"Left out, {why}: {quoted(names, limit=10)}."
-        for why, names in kinds.left_out.items()
-    ]
-    return columns, left_out + kinds.notices
+        column = frame[name]
+        try:
+            kind = (
+                "category" if name in as_categories else _kind_of(column, name in keep)
+            )
+            values = _read(column, kind)
+            if values.nunique() < 2:
+                raise _LeftOut("constant" if values.nunique() else "all values missing")
+            if kind == NUMBER and name not in keep and _names_the_rows(name, column):
+                raise _LeftOut("numbers that name the rows (keep: --keep)")
+        except _LeftOut as why:
+            left_out.setdefault(str(why), []).append(name)
+        else:
+            kinds[name] = kind
+            notices += _notices(name, column, kind, values)
+    said = [f"Left out, {why}: {quoted(n, limit=10)}." for why, n in left_out.items()]
+    if not kinds:
+        raise TableProblem("no column is left to learn from. " + " ".join(said))
+    return TypedColumns(kinds), said + notices
 
 
-def _find_kind(
-    name: str, column: Any, kinds: _Kinds, keep: bool, as_category: bool
-) -> None:
+def _kind_of(column: Any, keep: bool) -> str:
     from pandas.api import types
 
     present = column.dropna()
-    if not len(present):
-        return kinds.leave_out(name, "all values missing")
     if types.is_complex_dtype(column):
-        return kinds.leave_out(name, "complex numbers")
+        raise _LeftOut("complex numbers")
     if types.is_object_dtype(column) and present.map(_is_nested).any():
-        return kinds.leave_out(name, "lists or records in a cell")
+        raise _LeftOut("lists or records in a cell")
     if types.is_datetime64_any_dtype(column):
-        return _take_dates(name, column, "ISO8601", kinds)
-    numeric = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-    if types.is_timedelta64_dtype(column) or (numeric and not as_category):
-        return _take_numbers(name, column, ".", kinds, keep)
-    texts = as_text(column).dropna()
+        return "ISO8601"
+    if types.is_bool_dtype(column) or isinstance(column.dtype, types.CategoricalDtype):
+        return "category"
+    if types.is_float_dtype(column) or types.is_timedelta64_dtype(column):
+        return NUMBER
+    texts = as_text(present).dropna()
+    if len(texts) and texts.str.fullmatch(_COMPACT_DATE).all():
+        return "%Y%m%d"
+    if types.is_numeric_dtype(column):
+        return NUMBER
     counts = texts.value_counts()
-    if len(counts) < 2:
-        return kinds.leave_out(
-            name, "constant" if len(counts) else "all values missing"
-        )
-    stated = isinstance(column.dtype, types.CategoricalDtype)
-    if not (as_category or stated or types.is_bool_dtype(column)):
-        words = counts[~counts.index.str.lower().isin(["none"])]
-        form = _date_format(words)
-        if form is not None:
-            return _take_dates(name, column, form, kinds)
-        mark = _decimal_mark(words)
-        if mark is not None:
-            return _take_numbers(name, column, mark, kinds, keep)
-        names_rows = len(counts) == len(column) or len(counts) >= max(
-            _FEWEST_DISTINCT, _MOSTLY_DISTINCT * len(texts)
-        )
-        if names_rows:
-            if not keep and texts.str.count(r"\w+").mean() < _WORDS_OF_TEXT:
-                return kinds.leave_out(
-                    name, "text that differs in most rows (keep: --keep)"
-                )
-            kinds.notices.append(f"{name!r} taken as text.")
-            kinds.texts.append(name)
-            return None
-    for word in counts.index[counts.index.str.lower() == "none"]:
-        kinds.notices.append(
-            f"{word!r} of {name!r} taken as a category "
-            f"({counted(int(counts[word]), 'cell')})."
-        )
-    kinds.categories.append(name)
+    words = counts[counts.index.str.lower() != "none"]
+    kind = _date_format(words) or _number_kind(words)
+    if kind is not None:
+        return kind
+    many = max(_FEWEST_DISTINCT, _MOSTLY_DISTINCT * len(texts))
+    if len(counts) < many and not 1 < len(counts) == len(column):
+        return "category"
+    if not keep and texts.str.count(r"\w+").mean() < _WORDS_OF_TEXT:
+        raise _LeftOut("text that differs in most rows (keep: --keep)")
+    return "text"
 
 
 def _is_nested(value: object) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray)
 
 
-def _decimal_mark(counts: Any) -> str | None:
-    """The mark with which most entries are numbers, None for no such column."""
+def _number_kind(counts: Any) -> str | None:
+    """The kind that reads most entries as numbers, None for no such column."""
     import pandas
 
     texts = pandas.Series(list(counts.index), dtype=object)
@@ -294,14 +237,12 @@ def _decimal_mark(counts: Any) -> str | None:
     if texts.str.fullmatch(r"\d{2,}").all() and texts.str.match("0").any():
         return None
     right = {
-        mark: counts[numbers_of_text(texts, mark).notna().to_numpy()].sum()
-        for mark in (".", ",")
+        kind: counts[_read(texts, kind).notna().to_numpy()].sum()
+        for kind in (NUMBER, DECIMAL_COMMA)
     }
-    mark = "," if right[","] > right["."] else "."
-    if right[mark] == counts.sum() > 0:
-        return mark
-    enough = len(counts) >= _FEWEST_DISTINCT
-    return mark if enough and right[mark] >= _MOSTLY * counts.sum() else None
+    kind = max(right, key=lambda kind: right[kind])
+    some_odd = right[kind] >= _MOSTLY * counts.sum() and len(counts) >= _FEWEST_DISTINCT
+    return kind if right[kind] == counts.sum() > 0 or some_odd else None
 
 
 def _date_format(counts: Any) -> str | None:
@@ -331,91 +272,65 @@ def _date_format(counts: Any) -> str | None:
     if likely.str.contains(r"^\d+\.\d+\.").all():
         forms.sort(key=lambda form: not form.startswith("%d"))
     weights = counts[texts].to_numpy()
-    right = [weights[_as_dates(texts, form).notna().to_numpy()].sum() for form in forms]
+    right = [weights[_read(texts, form).notna().to_numpy()].sum() for form in forms]
     best = int(np.argmax(right))
     return forms[best] if right[best] >= _MOSTLY * counts.sum() else None
 
 
-def _take_dates(name: str, column: Any, form: str, kinds: _Kinds) -> None:
-    dates = _as_dates(column, form)
-    if dates.nunique() < 2:
-        return kinds.leave_out(name, "constant")
-    kinds.dates[name] = form
-    kinds.notices.append(f"{name!r} read as dates ({form}).")
-    ordered = "%m" in form and not form.startswith("%Y")
-    if ordered and dates.dt.day.max() <= 12:
-        kinds.notices[-1] += " No day above 12 settles the order of day and month."
-    _say_odd(name, column, dates, "dates", kinds)
-
-
-def _take_numbers(name: str, column: Any, mark: str, kinds: _Kinds, keep: bool) -> None:
+def _names_the_rows(name: str, column: Any) -> bool:
+    """Whether these are distinct whole numbers that count or name the rows."""
     from pandas.api import types
 
-    values = _as_numbers(column, mark)
-    present = values.dropna()
-    if types.is_integer_dtype(column) or not types.is_numeric_dtype(column):
-        texts = as_text(column.dropna())
-        if texts.str.fullmatch(_COMPACT_DATE).all():
-            return _take_dates(name, column, "%Y%m%d", kinds)
-    if present.nunique() < 2:
-        return kinds.leave_out(name, "constant")
-    timed = types.is_timedelta64_dtype(column)
-    if not (keep or timed) and _names_the_rows(name, present, len(values)):
-        return kinds.leave_out(name, "numbers that name the rows (keep: --keep)")
-    kinds.numbers.append(name)
-    if types.is_numeric_dtype(column):
-        infinite = int((np.isinf(column.astype("Float64"))).sum())
-        if infinite:
-            kinds.notices.append(
-                f"{infinite} infinite values of {name!r} taken as missing."
-            )
-        return None
-    if timed:
-        return None
-    if mark == ",":
-        kinds.decimal_commas.append(name)
-    written = texts[~texts.str.fullmatch(r"[+-]?\d*\.?\d*").fillna(True)]
-    written = written[values[written.index].notna()]
-    if len(written):
-        kinds.notices.append(
-            f"{name!r} read as numbers: {written.iloc[0]!r} is "
-            f"{values[written.index[0]]:.12g}."
-        )
-    _say_odd(name, column, values, "numbers", kinds)
-
-
-def _names_the_rows(name: str, present: Any, n_rows: int) -> bool:
-    if n_rows < _FEWEST_DISTINCT or present.nunique() < n_rows:
+    values = _read(column, NUMBER)
+    distinct = len(values) >= _FEWEST_DISTINCT and values.nunique() == len(values)
+    if types.is_timedelta64_dtype(column) or not distinct or (values % 1 != 0).any():
         return False
-    if (present != np.floor(present)).any():
-        return False
-    least, most = present.min(), present.max()
+    least, most = values.min(), values.max()
     digits = {len(f"{abs(value):.0f}") for value in (least, most)}
-    of_one_length = min(digits) >= _DIGITS_OF_NAME and len(digits) == 1
+    long = len(digits) == 1 and digits.pop() >= _DIGITS_OF_NAME
     return bool(
-        most - least == n_rows - 1
+        most - least == len(values) - 1
         or _NAME_OF_ID.search(name)
-        or (of_one_length and not _NAME_OF_TIME.search(name))
+        or (long and not _NAME_OF_TIME.search(name))
     )
 
 
-def _say_odd(name: str, column: Any, values: Any, noun: str, kinds: _Kinds) -> None:
-    odd = as_text(column[values.isna()]).dropna()
-    if len(odd):
-        kinds.notices.append(
-            f"{counted(len(odd), 'cell')} of {name!r} taken as missing, no {noun}: "
-            f"{quoted(odd.unique(), limit=3)}."
+def _notices(name: str, column: Any, kind: str, values: Any) -> list[str]:
+    """What was taken for what, where a reader of the file may see it otherwise."""
+    texts, said = as_text(column), []
+    if kind == "category":
+        words = texts[texts.str.lower() == "none"].value_counts()
+        said = [
+            f"{word!r} of {name!r} taken as a category ({counted(int(n), 'cell')})."
+            for word, n in words.items()
+        ]
+    elif kind in (NUMBER, DECIMAL_COMMA):
+        odd = ~texts.str.fullmatch(r"[+-]?[\d.]*(?:e[+-]?\d+)?").astype(bool)
+        for place in np.flatnonzero(odd & values.notna() & texts.notna())[:1]:
+            text, value = texts.iloc[place], values.iloc[place]
+            said = [f"{name!r} read as numbers: {text!r} is {value:.12g}."]
+    elif kind == "text":
+        said = [f"{name!r} taken as text."]
+    else:
+        said = [f"{name!r} read as dates ({kind})."]
+        ordered = "%m" in kind and not kind.startswith("%Y")
+        if ordered and values.dt.day.max() <= 12:
+            said[0] += " No day above 12 settles the order of day and month."
+    lost = texts[values.isna()].dropna()
+    if len(lost):
+        said.append(
+            f"{counted(len(lost), 'cell')} of {name!r} taken as missing: "
+            f"{quoted(lost.unique(), limit=3)}."
         )
+    return said
 
 
 def check_size(frame: Any) -> None:
     """Refuse rows that would not fit into memory once they are encoded."""
-    n_rows, width = len(frame), 0
-    for kind in frame.dtypes:
-        width += 1 if kind == np.float64 else _ENCODED_COLUMNS
-    n_bytes = 8 * n_rows * width
+    width = sum(1 if t == np.float64 else _ENCODED_COLUMNS for t in frame.dtypes)
+    n_bytes = 8 * len(frame) * width
     if n_bytes > _LARGEST_BYTES:
         raise TableProblem(
-            f"{counted(n_rows, 'row')} of {width:,} numbers would take "
+            f"{counted(len(frame), 'row')} of {width:,} numbers would take "
             f"{n_bytes / 2**30:.0f} GiB; take fewer rows with --sample."
         )
