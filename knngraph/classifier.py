@@ -255,6 +255,11 @@ class KNNGraphClassifier(
         `class_weight="balanced"` it is the mean of the accuracies of the classes.
     resolved_ : ndarray of shape (n_samples,), bool
         Whether a cascade would answer the row, left out, by a stored label.
+    feature_relevance_ : ndarray of shape (`n_features_in_`,)
+        How much every column tells the classes apart, with the sum one: what it puts
+        training rows farther from near rows of other classes than from near ones of
+        their own. See `knngraph.inspection.feature_relevance`, which gives it for
+        other rows.
     lookup_agreement_ : float
         Share of held-out training rows for which the search with the present `ef`
         finds the label that exact search finds. With the present `walk`, which

@@ -7,6 +7,7 @@ import numpy as np
 from knngraph.graph.consensus import Consensus
 from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.representation import Representation
+from knngraph.inspection.relevance import relevance_of_training_rows
 from knngraph.model import FittedModel, found_once
 from knngraph.parallel import count_threads
 
@@ -137,6 +138,11 @@ class LearnedAttributes:
         """Whether a cascade would answer the row, left out, by a stored label."""
         return self.model.stored_rule.resolved[self._pair]
 
+    @found_once
+    def feature_relevance_(self) -> np.ndarray:
+        """How much every column tells the classes apart."""
+        return relevance_of_training_rows(self.model.space, self.model.training)
+
     def lookup_agreement(self, walk: str, ef: int) -> float:
         """Share of held-out rows whose search finds the label of exact search."""
         recall = self.model.search_recall(walk)
@@ -156,6 +162,7 @@ _PARTS = dict.fromkeys(LEARNED, "graph") | {
     "label_noise_": "left_out",
     "loo_score_": "left_out",
     "resolved_": "stored_rule",
+    "feature_relevance_": None,  # of the rows alone
 }
 
 
@@ -181,7 +188,8 @@ class ShowsLearned:
         # What shows every attribute, as a notebook does, must not compute any.
         learned = vars(self).get("_learned")
         parts = {} if learned is None else vars(learned.model)
-        there = [name for name, part in _PARTS.items() if part in parts]
+        found = () if learned is None else vars(learned)
+        there = [n for n, part in _PARTS.items() if part in parts or n in found]
         return sorted({*super().__dir__(), *there})
 
     @property

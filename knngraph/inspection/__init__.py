@@ -7,6 +7,7 @@ from knngraph.inspection.graph_displays import (
     LearnedKDisplay,
     NeighborGraphDisplay,
 )
+from knngraph.inspection.relevance import feature_relevance
 from knngraph.inspection.search_displays import FidelityDisplay, ParetoDisplay
 from knngraph.inspection.suspects import SuspectLabels
 
@@ -21,5 +22,6 @@ __all__ = [
     "Reason",
     "SuspectLabels",
     "VotingNeighbor",
+    "feature_relevance",
     "neighborhood_fidelity",
 ]
