@@ -97,8 +97,10 @@ class Columns:
     """
 
     def __init__(self, space: Space, training: TrainingSet) -> None:
-        self.space = space
+        self.space, self.missing = space, space.missing
         points = training.points
+        n_indicators = 0 if self.missing is None else len(self.missing.columns)
+        self.n_features = points.shape[1] - n_indicators
         n_nodes = min(_TYPICAL_NODES, max(1, _TYPICAL_NUMBERS // points.shape[1]))
         self._inverse = None
         if space.linear is not None:
@@ -175,15 +177,21 @@ class Columns:
         Returns
         -------
         ndarray of shape (n_rows, n_features)
-            Rounded to the digits that the mapped rows hold. Rows of unit length with
-            the cosine metric.
+            Rounded to the digits that the mapped rows hold; NaN where a value was
+            missing. Rows of unit length with the cosine metric.
         """
-        values = self._in_units(mapped.astype(np.float64))
+        filled = self._in_units(mapped.astype(np.float64))
         with np.errstate(over="ignore", invalid="ignore"):
-            rounded = np.round(values * self._power) / self._power
-        return np.where(np.isfinite(rounded), rounded, values)
+            rounded = np.round(filled * self._power) / self._power
+        values = np.where(np.isfinite(rounded), rounded, filled)[:, : self.n_features]
+        if self.missing is not None:
+            indicators = filled[:, self.n_features :]
+            row, place = np.nonzero(indicators > 0.5 * self.missing.sizes)
+            values[row, self.missing.columns[place]] = np.nan
+        return values
 
     def _in_units(self, rows: np.ndarray) -> np.ndarray:
+        """The columns and the indicators of missing values in the units of the user."""
         if self._inverse is not None:
             with one_blas_thread():
                 rows = rows @ self._inverse
@@ -191,8 +199,11 @@ class Columns:
         return rows if self.space.center is None else rows + self.space.center
 
     def _by_column(self, terms: np.ndarray) -> np.ndarray:
-        """Sum the terms of coordinates that are of one column."""
-        return terms
+        """Add the terms of the indicators to those of their columns."""
+        by_column = terms[:, : self.n_features]
+        if self.missing is not None:
+            by_column[:, self.missing.columns] += terms[:, self.n_features :]
+        return by_column
 
     def _power_of_values(self, sample: np.ndarray) -> np.ndarray:
         """The power of ten that is rounded to, of every column, by what it holds."""

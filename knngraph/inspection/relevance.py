@@ -10,7 +10,6 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.inspection.columns import Columns, as_shares
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space
-from knngraph.validation import validated
 
 # Rows that are looked at, and training rows that their neighbors are among.
 _ROWS = 1000
@@ -77,7 +76,7 @@ def feature_relevance(estimator: Any, X: Any, y: Any = None) -> np.ndarray:
     'petal length (cm)'
     """
     check_is_fitted(estimator)
-    X = validated(estimator, X, reset=False, accept_sparse="csr", dtype="numeric")
+    X = estimator._checked_queries(X)
     given = estimator.predict(X) if y is None else np.asarray(y)
     codes = np.searchsorted(estimator.classes_, given)
     codes = np.minimum(codes, len(estimator.classes_) - 1)

@@ -183,3 +183,25 @@ def test_shares_of_amounts():
     amounts = np.array([[1.0, 3.0], [0.0, 0.0], [0.0, 1e-320], [1e308, 1e308]])
     expected = [[0.25, 0.75], [0.5, 0.5], [0.0, 1.0], [0.5, 0.5]]
     assert_allclose(as_shares(amounts), expected)
+
+
+def test_missing_values_have_the_share_of_their_column():
+    X, y = made_rows()
+    X[::3, 0], X[5:20, 4] = np.nan, np.nan
+    model = KNNGraphClassifier(inference="adaptive", metric="auto", random_state=0)
+    model.fit(X, y)
+    space = model._model.space
+    filled = space.missing.filled(X)
+    assert filled.shape[1] == 7
+    for query, explanation in zip(X, model.explain(X[:12])):
+        assert_array_equal(explanation.values, query)
+        mapped = space.missing.filled(query[None])[0]
+        typical = np.mean([split(model, mapped, row) for row in filled], axis=0)
+        for voter in explanation.voters:
+            assert_allclose(voter.values, X[voter.row], rtol=1e-5)
+            near = typical - split(model, mapped, filled[voter.row])
+            near[[0, 4]] += near[5:]  # the indicators
+            near = np.maximum(near[:5], 0.0)
+            assert_allclose(voter.shares, near / near.sum(), atol=1e-4)
+    assert "missing" in str(explanation) or "missing" in str(model.explain(X[:1])[0])
+    assert model.feature_relevance_.shape == (5,)
