@@ -7,6 +7,7 @@ value is as far from a row with one, in the mean, as two rows with one are from 
 other, and two rows without are as near in this column as copies.
 """
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,18 @@ def has_missing(rows: np.ndarray) -> bool:
     return rows.dtype.kind == "f" and rows.size > 0 and bool(np.isnan(rows.min()))
 
 
+def with_nan(X: Any) -> Any:
+    """The same with NaN for NA among objects, which numpy takes for no number."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return X
+    if isinstance(X, pandas.DataFrame) and "object" in map(str, X.dtypes):
+        return X.mask(X.isna(), np.nan)
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        return np.where(pandas.isna(X), np.nan, X)
+    return X
+
+
 def columns_with_missing(X: Any) -> np.ndarray:
     """Columns with NaN, ascending.
 
@@ -85,6 +98,22 @@ def columns_with_missing(X: Any) -> np.ndarray:
     if not hasattr(X, "tocsr"):
         return np.flatnonzero(np.isnan(X.min(axis=0)))
     return np.unique(X.indices[np.isnan(X.data)]).astype(np.intp)
+
+
+def columns_without_values(X: Any) -> np.ndarray:
+    """Columns in which every value is missing, ascending.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    """
+    columns = columns_with_missing(X)
+    if hasattr(X, "tocsr"):
+        missing = X.indices[np.isnan(X.data)]
+        n_missing = np.bincount(missing, minlength=X.shape[1])[columns]
+    else:
+        n_missing = np.isnan(X[:, columns]).sum(axis=0)
+    return columns[n_missing == X.shape[0]]
 
 
 def fit_missing(

@@ -1,8 +1,8 @@
 """scikit-learn's validation, with the place of what is wrong."""
 
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
-from knngraph.missing import columns_with_missing
+from knngraph.missing import with_nan
 
 # Kinds of numpy dtypes whose entries are real numbers.
 _REAL_KINDS = "biuf"
@@ -56,22 +56,12 @@ def validated(
         _refuse_missing_labels(y[0])
         if is_classifier(estimator):
             _refuse_several_outputs(y[0], type(estimator).__name__)
+    metric = None if allow_nan is None else estimator.metric
     if allow_nan:
-        options["ensure_all_finite"] = "allow-nan"
-        X = _with_nan(X)
-    try:
+        X = with_nan(X)
+    options["ensure_all_finite"] = "allow-nan" if allow_nan else True
+    with naming_bad_entries(X, allow_nan, type(estimator).__name__, metric):
         checked = validate_data(estimator, X, *y, **options)
-    except (OverflowError, TypeError, ValueError) as error:
-        if "omplex" in str(error):
-            _refuse_complex_numbers(X)
-        place = _place_of_bad_entry(X, allow_nan)
-        if place is None:
-            raise
-        if str(error).startswith("Input X contains NaN"):
-            out = _instead_of_missing(estimator, allow_nan is not None)
-            raise ValueError(f"{place} Input X contains NaN. {out}") from error
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{place} {error}") from error
     rows = checked[0] if y else checked
     if rows.dtype.kind not in _REAL_KINDS:
         place = (
@@ -84,61 +74,78 @@ def validated(
     return checked
 
 
-def _with_nan(X: Any) -> Any:
-    """The same with NaN for NA among objects, which numpy takes for no number."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None:
-        return X
-    if isinstance(X, pandas.DataFrame) and "object" in map(str, X.dtypes):
-        return X.mask(X.isna(), np.nan)
-    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
-        return np.where(pandas.isna(X), np.nan, X)
-    return X
+@contextmanager
+def naming_bad_entries(
+    X: Any, allow_nan: bool | None, name: str, metric: Any = None
+) -> Iterator[None]:
+    """Say in errors of scikit-learn's checks which entry of X they are about.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix
+    allow_nan : bool or None
+        As of `validated`.
+    name : str
+        Of the estimator.
+    metric : str or None
+        What it has in the place of a metric that takes missing values; None where it
+        has none that does.
+    """
+    try:
+        yield
+    except (OverflowError, TypeError, ValueError) as error:
+        if "omplex" in str(error):
+            _refuse_complex_numbers(X)
+        place = _place_of_bad_entry(X, allow_nan)
+        if place is None:
+            raise
+        if str(error).startswith("Input X contains NaN"):
+            out = _instead_of_missing(name, metric)
+            raise ValueError(f"{place} Input X contains NaN. {out}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{place} {error}") from error
 
 
-def _instead_of_missing(estimator: Any, is_metric: bool) -> str:
-    who = type(estimator).__name__
+def _instead_of_missing(name: str, metric: Any) -> str:
     fill = (
         "fill them in (sklearn.impute.SimpleImputer in a Pipeline), or leave their "
         "rows out."
     )
-    if is_metric:
-        return (
-            f'{who} takes missing values with metric="auto", and not with '
-            f"metric={estimator.metric!r}: use that one, {fill}"
-        )
-    return f"{who} takes no missing values: {fill}"
+    if metric is None:
+        return f"{name} takes no missing values: {fill}"
+    return (
+        f'{name} takes missing values with metric="auto", and not with '
+        f"metric={metric!r}: use that one, {fill}"
+    )
 
 
-def check_present(X: Any, names: Any) -> None:
-    """Refuse columns without any value, and name them.
+def refuse_empty_columns(columns: np.ndarray, names: Any, where: str = "X") -> None:
+    """Raise an error that names columns without any value, where there are some.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
+    columns : ndarray of int
     names : array-like of str or None
-        Of the columns.
+        Of all columns.
+    where : str, default="X"
 
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.validation import check_present
-    >>> check_present(np.array([[1.0, np.nan]]), ["age", "height"])
+    >>> from knngraph.missing import columns_without_values
+    >>> from knngraph.validation import refuse_empty_columns
+    >>> columns = columns_without_values(np.array([[1.0, np.nan], [np.nan, np.nan]]))
+    >>> refuse_empty_columns(columns, ["age", "height"])
     Traceback (most recent call last):
         ...
     ValueError: X has no value in any row of column 1 ('height'): drop it.
     """
-    columns = columns_with_missing(X)
-    if sparse.issparse(X):
-        present = X[:, columns].tocsc()
-        n_missing = [np.isnan(present[:, [i]].data).sum() for i in range(len(columns))]
-    else:
-        n_missing = np.isnan(X[:, columns]).sum(axis=0)
-    empty = columns[np.equal(n_missing, X.shape[0])]
-    if len(empty):
-        named = ", ".join(_named(column, names) for column in empty[:10])
-        more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""
-        raise ValueError(f"X has no value in any row of column {named}{more}: drop it.")
+    if len(columns):
+        named = ", ".join(_named(column, names) for column in columns[:10])
+        more = f" and {len(columns) - 10} more" if len(columns) > 10 else ""
+        raise ValueError(
+            f"{where} has no value in any row of column {named}{more}: drop it."
+        )
 
 
 def check_labels(y: np.ndarray) -> None:

@@ -125,7 +125,7 @@ def count_right(answers: np.ndarray, given: Any) -> tuple[int, int]:
 
 
 def _map_queries(space: Space, block: Any, n_features: int) -> np.ndarray:
-    rows = numeric_rows(block)
+    rows = numeric_rows(block, space.missing is not None)
     if rows.shape[1] != n_features:
         raise ValueError(
             f"X has {rows.shape[1]} features, but DaskKNNGraphClassifier is expecting "

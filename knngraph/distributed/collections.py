@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from knngraph.distributed.tasks import compute, task
+from knngraph.missing import columns_without_values, with_nan
 
 # Rows of a block of queries, in bytes of the candidates that it fetches at most.
 _FETCHED_BYTES = 64 * 2**20
@@ -15,12 +16,13 @@ _FETCHED_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Described:
-    """Sizes and classes of one block of training rows."""
+    """Sizes and classes of one block of training rows, and columns without values."""
 
     n_rows: int
     n_features: int
     n_bytes: int
     classes: np.ndarray
+    empty_columns: np.ndarray
 
 
 def is_dask(X: Any) -> bool:
@@ -94,27 +96,38 @@ def training_blocks(X: Any, y: Any) -> tuple[list[Any], list[Any]]:
     return X_blocks, y_blocks
 
 
-def describe_blocks(X_blocks: list[Any], y_blocks: list[Any]) -> list[Described]:
+def describe_blocks(
+    X_blocks: list[Any], y_blocks: list[Any], allow_nan: bool
+) -> list[Described]:
     """Check all blocks in one pass; a few numbers each come back."""
     described = [
-        task(partial(_describe, number=i), X, y, name="describe")
+        task(partial(_describe, number=i, allow_nan=allow_nan), X, y, name="describe")
         for i, (X, y) in enumerate(zip(X_blocks, y_blocks))
     ]
     return list(compute(*described))
 
 
-def numeric_rows(X: Any) -> np.ndarray:
-    """A block of X as finite numbers, of any number of rows."""
-    if _is_plain(X, n_dimensions=2) and X.shape[1] and np.isfinite(X).all():
+def numeric_rows(X: Any, allow_nan: bool = True) -> np.ndarray:
+    """A block of X as numbers, of any number of rows; NaN where it is allowed."""
+    if _is_plain(X, n_dimensions=2) and X.shape[1]:
         whole: np.ndarray = X
-        return whole
+        if not (np.isinf(X) if allow_nan else ~np.isfinite(X)).any():
+            return whole
     # Only for what has to be converted or refused: scikit-learn loads pandas, and
     # both together take a worker more memory than many a partition.
     from sklearn.utils import check_array
 
-    rows: np.ndarray = check_array(
-        X, dtype="numeric", ensure_min_samples=0, input_name="X"
-    )
+    from knngraph.validation import naming_bad_entries
+
+    X = with_nan(X) if allow_nan else X
+    with naming_bad_entries(X, allow_nan, "The estimator"):
+        rows: np.ndarray = check_array(
+            X,
+            dtype="numeric",
+            ensure_all_finite="allow-nan" if allow_nan else True,
+            ensure_min_samples=0,
+            input_name="X",
+        )
     return rows
 
 
@@ -137,9 +150,9 @@ def _is_plain(values: Any, n_dimensions: int, kinds: str = "iubf") -> bool:
     return values.dtype.kind in kinds and values.dtype.itemsize > 0
 
 
-def _describe(X: Any, y: Any, number: int) -> Described:
+def _describe(X: Any, y: Any, number: int, allow_nan: bool) -> Described:
     try:
-        rows, labels = numeric_rows(X), given_labels(y)
+        rows, labels = numeric_rows(X, allow_nan), given_labels(y)
         if len(labels) and not _is_plain(labels, n_dimensions=1, kinds="iubU"):
             from sklearn.utils.multiclass import check_classification_targets
 
@@ -151,7 +164,9 @@ def _describe(X: Any, y: Any, number: int) -> Described:
             f"Block {number} has {len(rows)} rows in X and {len(labels)} in y; cut "
             "both alike."
         )
-    return Described(len(rows), rows.shape[1], rows.nbytes, np.unique(labels))
+    classes = np.unique(labels)
+    empty = columns_without_values(rows) if len(rows) else np.arange(rows.shape[1])
+    return Described(len(rows), rows.shape[1], rows.nbytes, classes, empty)
 
 
 def joint_classes(described: list[Described]) -> np.ndarray:
@@ -166,10 +181,15 @@ def joint_classes(described: list[Described]) -> np.ndarray:
     )
 
 
+def joint_empty_columns(described: list[Described]) -> np.ndarray:
+    """Columns without a value in any block."""
+    return reduce(np.intersect1d, [block.empty_columns for block in described])
+
+
 def answer_rows(
     X: Any,
     answer: Callable[[Any], Any],
-    n_candidates: int,
+    n_fetched: int,
     dtype: Any,
     columns: np.ndarray | None,
 ) -> Any:
@@ -181,8 +201,8 @@ def answer_rows(
         Chunks of known size are cut where they are too large.
     answer : callable
         From a block of rows to the task that answers it.
-    n_candidates : int
-        Nodes that are fetched for a row.
+    n_fetched : int
+        Bytes that are fetched for a row.
     dtype : dtype
         Of the answers.
     columns : ndarray or None
@@ -198,8 +218,7 @@ def answer_rows(
         raise ValueError(f"X must have two dimensions, got {X.ndim}.")
     X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
     if not np.isnan(X.chunks[0]).any():
-        of_row = max(1, n_candidates) * (4 * X.shape[1] + 40)
-        most = max(256, _FETCHED_BYTES // of_row)
+        most = max(256, _FETCHED_BYTES // (n_fetched or 4 * X.shape[1] + 40))
         if max(X.chunks[0], default=0) > most:
             X = X.rechunk({0: tuple(_cut(X.chunks[0], most))})
     return _array(X, [answer(block) for block in row_blocks(X)], dtype, columns)

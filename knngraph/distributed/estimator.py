@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -33,6 +34,7 @@ from knngraph.distributed.collections import (
     is_dask,
     is_frame,
     joint_classes,
+    joint_empty_columns,
     training_blocks,
 )
 from knngraph.distributed.files import load_parts, save_parts
@@ -79,6 +81,7 @@ from knngraph.parallel import count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_parameters
 from knngraph.progress import stage
 from knngraph.selection import KNNGraphClassifierCV
+from knngraph.validation import refuse_empty_columns
 
 # Bytes of X up to which one worker fits all rows.
 LOCAL_BYTES = 2 * 2**30
@@ -204,9 +207,11 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         with all_or_nothing(self):
             self.__dict__ = {n: v for n, v in vars(self).items() if not _is_fitted(n)}
             X_blocks, y_blocks = training_blocks(X, y)
-            described = describe_blocks(X_blocks, y_blocks)
+            described = describe_blocks(X_blocks, y_blocks, self._allow_nan())
             self.classes_ = joint_classes(described)
             self._check_columns(X, reset=True)
+            names = getattr(self, "feature_names_in_", None)
+            refuse_empty_columns(joint_empty_columns(described), names)
             self.n_features_in_ = max(block.n_features for block in described)
             blocks = list(zip(X_blocks, y_blocks))
             n_rows = sum(block.n_rows for block in described)
@@ -238,7 +243,12 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         centroids = wanted if self.routing == "centroids" and wanted > 1 else None
         with stage("fitting the pilot", n_rows, verbose) as pilot:
             shared, shown, messages = fit_pilot(
-                blocks, estimator, n_rows, n_bytes, centroids
+                blocks,
+                estimator,
+                n_rows,
+                n_bytes,
+                centroids,
+                getattr(self, "feature_names_in_", None),
             )
             pilot.advance(n_rows)
         with stage("placing rows", n_rows, verbose) as placing:
@@ -420,6 +430,14 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         """The estimator, with its parameters of now."""
         return KNNGraphClassifier() if self.estimator is None else self.estimator
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._allow_nan()
+        return tags
+
+    def _allow_nan(self) -> bool:
+        return bool(get_tags(self._present).input_tags.allow_nan)
+
     def _n_threads(self) -> int:
         with own_threads():
             return count_threads(self._present.n_jobs)
@@ -483,7 +501,9 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         found = compute(*(task(sizes_of, part, name="sizes") for part in partitions))
         n_nodes, n_rows, class_sizes = (np.array(column) for column in zip(*found))
         n_probes = None if router.centroids is None else self.n_probes
-        layout = Layout(homes, router, n_probes, self.n_features_in_, n_nodes, n_rows)
+        n_features = self.n_features_in_
+        n_mapped = shared.space.n_mapped(n_features)
+        layout = Layout(homes, router, n_probes, n_features, n_mapped, n_nodes, n_rows)
         return partitions, layout, class_sizes.sum(axis=0)
 
     def _check_columns(self, X: Any, reset: bool) -> None:
@@ -503,15 +523,19 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         by_class = method == "predict_proba"
         dtype = np.float64 if by_class else self.classes_.dtype
         columns = self.classes_ if by_class else None
-        m = 0 if self._shared is None else self._shared.problem.n_neighbors
+        n_fetched = 0
+        if self._shared is not None:
+            n_mapped = self._shared.space.n_mapped(self.n_features_in_)
+            n_fetched = self._shared.problem.n_neighbors * (4 * n_mapped + 40)
         self._check_columns(X, reset=False)
         if is_dask(X):
-            return answer_rows(X, answer, m, dtype, columns)
+            return answer_rows(X, answer, n_fetched, dtype, columns)
         import dask.array as da
 
-        rows = check_array(X, dtype="numeric")
+        # The tasks check the numbers.
+        rows = check_array(X, dtype="numeric", ensure_all_finite=False)
         lazily = da.from_array(rows, chunks=(_CHUNK_OF_QUERIES, -1))
-        return answer_rows(lazily, answer, m, dtype, columns).compute()
+        return answer_rows(lazily, answer, n_fetched, dtype, columns).compute()
 
     def _answer_of(self, method: str) -> Any:
         """From a block of rows to the task that answers it."""

@@ -103,7 +103,7 @@ def list_neighbors(
     exact = int(layout.n_rows.sum()) <= shared.exact_up_to
     options = SearchOptions(ef_for(k), exact, n_threads=n_threads)
     at_once = blocks_at_once(len(partitions))
-    rows = max(64, _SEARCHED_BYTES // (4 * layout.n_features + 400))
+    rows = max(64, _SEARCHED_BYTES // (4 * layout.n_mapped + 400))
     listed = []
     for number, (own, home) in enumerate(zip(partitions, layout.homes)):
         parts: list[Any] = []
@@ -180,13 +180,13 @@ def learn_partitions(
     sample = _class_samples(partitions, layout, shared, class_sizes)
     block = partial(_learn_block, layout=layout, shared=shared, n_threads=n_threads)
     at_once = blocks_at_once(len(partitions))
-    of_node = (shared.n_listed + 1) * (4 * layout.n_features + 28)
+    of_node = (shared.n_listed + 1) * (4 * layout.n_mapped + 28)
     fitted, summaries = [], []
     n_values = int(layout.n_nodes.sum()) * len(class_sizes)
     finish = partial(_fitted, dense=n_values <= DENSE_DISTRIBUTION_LIMIT)
     for number, home in enumerate(layout.homes):
         mine, size = (partitions[number], lists[number]), int(layout.n_nodes[number])
-        n_bytes = max(_FETCHED_BYTES, 4 * layout.n_features * size // _PATCHES)
+        n_bytes = max(_FETCHED_BYTES, 4 * layout.n_mapped * size // _PATCHES)
         parts: list[Any] = []
         for start, stop in chunk_bounds(size, max(16, n_bytes // of_node)):
             where: dict[str, Any] = {"start": start, "stop": stop, "number": number}
@@ -412,7 +412,7 @@ def _class_samples(
     partitions: list[Any], layout: Layout, shared: Shared, class_sizes: np.ndarray
 ) -> Any:
     """Nodes of every class, for the pairs whose neighbors hold too few of theirs."""
-    in_bytes = _CLASS_SAMPLE_BYTES // (4 * layout.n_features * len(class_sizes))
+    in_bytes = _CLASS_SAMPLE_BYTES // (4 * layout.n_mapped * len(class_sizes))
     fewest = 2 * same_class_quota(shared.settings.max_neighbors) + 2
     limit = min(LARGEST_SAMPLE_OF_CLASS, max(fewest, in_bytes))
     take = partial(

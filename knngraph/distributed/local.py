@@ -44,7 +44,8 @@ def local_classifier(
     """
     n_rows, m = int(layout.n_rows.sum()), shared.n_listed
     # Points, the index with its own, neighbor lists, learned weights, shares.
-    of_row = 8 * layout.n_features + 260 + 16 * m + 8 * min(len(classes), 10)
+    n_mapped = shared.space.n_mapped(layout.n_features)
+    of_row = 8 * n_mapped + 260 + 16 * m + 8 * min(len(classes), 10)
     if n_rows * of_row > max_bytes:
         raise ValueError(
             f"The fitted model of {n_rows} rows would take about "

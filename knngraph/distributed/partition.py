@@ -113,7 +113,8 @@ class Layout:
     router : Router
     n_probes : int or None
         Partitions that are searched for a row; None for all.
-    n_features : int
+    n_features, n_mapped : int
+        Columns of the user's rows, and of mapped ones.
     n_nodes, n_rows : ndarray of shape (n_partitions,)
     """
 
@@ -121,6 +122,7 @@ class Layout:
     router: Router
     n_probes: int | None
     n_features: int
+    n_mapped: int
     n_nodes: np.ndarray
     n_rows: np.ndarray
 

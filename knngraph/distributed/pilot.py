@@ -19,6 +19,7 @@ from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.leave_one_out import calibration_sample, leave_one_out
+from knngraph.missing import columns_without_values
 from knngraph.space import Space
 
 # Rows of the sample: so many at most. Of fewer than 800,000 rows a part, so that the
@@ -124,6 +125,7 @@ def fit_pilot(
     n_rows: int,
     n_bytes: int,
     n_centroids: int | None,
+    names: Any = None,
 ) -> tuple[Shared, dict[str, Any], list[Any]]:
     """Fit a sample of the rows in one task.
 
@@ -138,6 +140,8 @@ def fit_pilot(
         Of all blocks.
     n_centroids : int or None
         Centroids to find in the sample; None for none.
+    names : array-like of str or None
+        Of the columns.
 
     Returns
     -------
@@ -152,7 +156,9 @@ def fit_pilot(
     share = min(1.0, (limit + 5.0 * np.sqrt(limit)) / n_rows)
     sample = partial(_sample, share=share, limit=limit)
     parts = [task(sample, X, y, name="sample") for X, y in blocks]
-    fit = partial(_fit, estimator=estimator, limit=limit, n_centroids=n_centroids)
+    fit = partial(
+        _fit, estimator=estimator, limit=limit, n_centroids=n_centroids, names=names
+    )
     # Always on the same worker: what it loads for this, others do not.
     pilot = task(fit, parts, name="pilot", home=homes_of(1)[0])
     ((shared, shown, warned),) = compute(pilot)
@@ -171,9 +177,15 @@ def _sample(X: Any, y: Any, share: float, limit: int) -> Sample:
 
 
 def _fit(
-    parts: list[Sample], estimator: Any, limit: int, n_centroids: int | None
+    parts: list[Sample],
+    estimator: Any,
+    limit: int,
+    n_centroids: int | None,
+    names: Any,
 ) -> tuple[Shared, dict[str, Any], list[Any]]:
     from sklearn.base import clone
+
+    from knngraph.validation import refuse_empty_columns
 
     parts = [part for part in parts if len(part.rows)]
     hashes = np.concatenate([part.hashes for part in parts])
@@ -181,6 +193,9 @@ def _fit(
     # By label among copies, so that the order of the blocks is of no matter.
     order = np.lexsort((np.unique(labels, return_inverse=True)[1], hashes))[:limit]
     rows = np.concatenate([part.rows for part in parts])[order]
+    # A column whose few values are in no row of the sample.
+    where = f"A sample of {len(rows)} rows of X, which the map is learned from,"
+    refuse_empty_columns(columns_without_values(rows), names, where)
     with warnings.catch_warnings(record=True) as warned, own_threads():
         warnings.simplefilter("always")
         fitted = clone(estimator).fit(rows, labels[order])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from knngraph.inference.answer import mapped_codes
+from knngraph.missing import with_nan
 from knngraph.serving.predictor_state import PredictorState
 from knngraph.space import LARGEST_COORDINATE, is_sparse
 
@@ -119,7 +120,7 @@ class RowRules:
 
     def _as_numbers(self, rows: np.ndarray, name: str) -> np.ndarray:
         try:
-            return rows.astype(np.float64)
+            return with_nan(rows).astype(np.float64)
         except (TypeError, ValueError):
             row, column = next(
                 place for place, value in np.ndenumerate(rows) if not _is_number(value)

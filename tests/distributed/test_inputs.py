@@ -102,8 +102,8 @@ def test_a_fit_that_fails_leaves_the_model(blobs, local_rows):
     rows, labels = da.from_array(X, chunks=(80, -1)), da.from_array(y, chunks=80)
     far = distributed(local_rows=local_rows).fit(rows, labels)
     expected = far.predict(X)
-    with pytest.raises(ValueError, match="NaN"):
-        far.fit(da.where(rows == X[100, 0], np.nan, rows)[:, :2], labels + 5)
+    with pytest.raises(ValueError, match="inf"):
+        far.fit(da.where(rows == X[100, 0], np.inf, rows)[:, :2], labels + 5)
     np.testing.assert_array_equal(far.predict(X), expected)
 
 
@@ -153,8 +153,9 @@ def test_what_is_refused(blobs, local_rows):
     far = distributed(local_rows=local_rows)
     with pytest.raises(TypeError, match=r"X must be a Dask array.*got ndarray"):
         far.fit(X, y)
-    with pytest.raises(ValueError, match=r"Block 1 of the rows: .*NaN"):
-        far.fit(da.where(rows == X[100, 0], np.nan, rows), labels)
+    wrong = da.where(rows == X[100, 0], np.inf, rows)
+    with pytest.raises(ValueError, match=r"Block 1 .* X has inf in row 20, column 0"):
+        far.fit(wrong, labels)
     with pytest.raises(ValueError, match="0 samples"):
         far.fit(rows[:0], labels[:0])
     with pytest.raises(ValueError, match="Unknown label type"):
@@ -242,7 +243,7 @@ def test_what_runs_on_workers_loads_no_data_frames():
         "    importlib.import_module('knngraph.distributed.' + stage)\n"
         "import numpy as np\n"
         "from knngraph.distributed.collections import _describe\n"
-        "_describe(np.ones((3, 2)), np.array(['a', 'b', 'a']), 0)\n"
+        "_describe(np.ones((3, 2)), np.array(['a', 'b', 'a']), 0, True)\n"
         "print(sorted({'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(

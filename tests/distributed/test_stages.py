@@ -85,7 +85,7 @@ def partitions_of(points, codes, n_partitions, seed=0):
         training = build_training_set(points[rows], codes[rows], 10, seed)
         parts.append(with_index(Partition(training, rows), 16, 200, seed, 1))
     sizes = np.array([[p.training.n_nodes, p.training.n_rows] for p in parts]).T
-    layout = Layout([None] * n_partitions, router, None, points.shape[1], *sizes)
+    layout = Layout([None] * n_partitions, router, None, *[points.shape[1]] * 2, *sizes)
     return parts, layout
 
 
