@@ -27,14 +27,18 @@ from knngraph.inference.answer import (
     answer_probabilities,
     resolved_by_lookup,
 )
-from knngraph.inspection.explain import StoredVotes, explain_answers
+from knngraph.inspection.explain import (
+    StoredVotes,
+    checked_rows,
+    explain_answers,
+    explain_left_out,
+)
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
 from knngraph.metric.place import place_training_rows
-from knngraph.missing import columns_without_values
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
@@ -48,7 +52,7 @@ from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
-from knngraph.validation import check_labels, refuse_empty_columns
+from knngraph.validation import check_labels, check_present
 from knngraph.weights import (
     checked_class_weight,
     checked_sample_weight,
@@ -256,11 +260,6 @@ class KNNGraphClassifier(
         `class_weight="balanced"` it is the mean of the accuracies of the classes.
     resolved_ : ndarray of shape (n_samples,), bool
         Whether a cascade would answer the row, left out, by a stored label.
-    feature_relevance_ : ndarray of shape (`n_features_in_`,)
-        How much every column tells the classes apart, with the sum one: what it puts
-        training rows farther from near rows of other classes than from near ones of
-        their own. See `knngraph.inspection.feature_relevance`, which gives it for
-        other rows.
     lookup_agreement_ : float
         Share of held-out training rows for which the search with the present `ef`
         finds the label that exact search finds. With the present `walk`, which
@@ -420,8 +419,7 @@ class KNNGraphClassifier(
         weights: np.ndarray | None,
     ) -> "KNNGraphClassifier":
         """Fit validated rows, whose labels are numbers of the given classes."""
-        names = getattr(self, "feature_names_in_", None)
-        refuse_empty_columns(columns_without_values(X), names)
+        check_present(X, getattr(self, "feature_names_in_", None))
         class_weight = checked_class_weight(self.class_weight, classes)
         unit = weight_unit(weights)
         weights = in_units(weights, unit, len(codes))
@@ -572,12 +570,14 @@ class KNNGraphClassifier(
             "resolved_share": float(resolved.mean()),
         }
 
-    def explain(self, X: Any) -> list[Explanation]:
+    def explain(self, X: Any, n_others: int = 0) -> list[Explanation]:
         """List the training rows behind every answer, with their votes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        n_others : int, default=0
+            List so many of the nearest rows of the most probable other class as well.
 
         Returns
         -------
@@ -586,6 +586,11 @@ class KNNGraphClassifier(
             their weights, labels and distances, the shares of the columns in what makes
             them near, class scores, margin, and whether a cascade resolved it. Each
             prints, and has `to_frame`.
+
+        See Also
+        --------
+        explain_left_out : The same for training rows, without their own votes.
+        knngraph.inspection.explain_table : The same in the columns of a table.
 
         Examples
         --------
@@ -600,13 +605,52 @@ class KNNGraphClassifier(
         X = self._checked_queries(X)
         options = self._options()
         model = self._query_model(options, probabilities=True)
-        votes = StoredVotes(
-            self.graph_,
-            self._model.stored,
-            self._model.settings.graph.self_weight,
+        return explain_answers(model, options, *self._names_of_votes(), X, n_others)
+
+    def explain_left_out(self, rows: Any, n_others: int = 0) -> list[Explanation]:
+        """List the neighbors of training rows, with the votes on their classes.
+
+        Parameters
+        ----------
+        rows : array-like of shape (n,), int
+            Places among the training rows, such as those of `suspect_labels`.
+        n_others : int, default=0
+            As for `explain`.
+
+        Returns
+        -------
+        list of Explanation
+            One a row, which has no vote itself. `query` is the row. The vote is the
+            adaptive one, whatever `inference` is, and given labels count in full.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> y[60] = 0
+        >>> classifier = KNNGraphClassifier(random_state=0).fit(X, y)
+        >>> explanation = classifier.explain_left_out([60])[0]
+        >>> explanation.query, explanation.predicted
+        (60, 1)
+        """
+        check_is_fitted(self)
+        left_out = checked_rows(rows, self.n_samples_fit_)
+        options = replace(self._options(), inference="adaptive")
+        model = self._query_model(options, probabilities=True)
+        neighbors = self._model.left_out_neighbors
+        return explain_left_out(
+            model, options, *self._names_of_votes(), neighbors, left_out, n_others
         )
+
+    def _names_of_votes(self) -> tuple[StoredVotes, np.ndarray, tuple[str, ...]]:
+        """The vote behind the stored labels, and names of classes and columns."""
+        self_weight = self._model.settings.graph.self_weight
+        votes = StoredVotes(self.graph_, self._model.stored, self_weight)
         names = getattr(self, "feature_names_in_", None)
-        return explain_answers(model, options, votes, self.classes_, X, names)
+        if names is None:
+            names = [f"x{j}" for j in range(self.n_features_in_)]
+        return votes, self.classes_, tuple(map(str, names))
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
         """Training rows whose label their neighbors contradict most.

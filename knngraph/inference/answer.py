@@ -85,6 +85,8 @@ class Found:
         those that are not resolved, and on the probabilities of all.
     ids, squared : ndarray of shape (n_open, m)
         Candidates of these.
+    left_out : ndarray of shape (n_open,) or None
+        Pairs of which one row does not vote; None for queries that are new.
     """
 
     nodes: np.ndarray
@@ -92,6 +94,7 @@ class Found:
     open: np.ndarray
     ids: np.ndarray
     squared: np.ndarray
+    left_out: np.ndarray | None = None
 
     def votes(
         self,
@@ -107,6 +110,7 @@ class Found:
             self.squared[some],
             model.problem,
             reliability=model.reliability,
+            left_out=None if self.left_out is None else self.left_out[some],
             shares=shares,
             n_threads=n_threads,
         )

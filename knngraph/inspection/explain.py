@@ -6,20 +6,28 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
+from knngraph.inference.adaptive import leave_one_out_candidates, queries_per_block
 from knngraph.inference.answer import (
     Found,
     PredictOptions,
     QueryModel,
     answer_probabilities,
+    favor,
     query_blocks,
     search,
     stored_shares,
 )
+from knngraph.inference.calibration import sharpen
 from knngraph.inference.stored import StoredAnswers
 from knngraph.inspection.columns import Columns
 from knngraph.inspection.explanation import Explanation, VotingNeighbor
+from knngraph.parallel import chunk_bounds
 from knngraph.space import is_sparse
+
+# Nodes that are compared with a query at once: bounds the memory.
+_NODES_PER_BLOCK = 65536
 
 
 @dataclass(frozen=True)
@@ -40,52 +48,125 @@ def explain_answers(
     options: PredictOptions,
     votes: StoredVotes,
     classes: np.ndarray,
+    names: tuple[str, ...],
     X: Any,
-    names: Any = None,
+    n_others: int = 0,
 ) -> list[Explanation]:
     """Explain the answer to every query, a row of X.
 
     Parameters
     ----------
-    names : sequence of str or None, default=None
+    names : tuple of str
         Of the columns of X.
+    n_others : int, default=0
+        Nearest rows of the most probable other class.
     """
-    names = [f"x{j}" for j in range(X.shape[1])] if names is None else names
-    names = tuple(str(name) for name in names)
     probabilities = answer_probabilities(model, options, X)
-    rows = _Rows(model, classes)
+    rows = _Rows(model, votes, classes, names, n_others)
     explanations = []
     for block, queries in query_blocks(model, X):
         values = X[block].toarray() if is_sparse(X) else X[block]
-        for place, answer in enumerate(_answers(model, options, votes, rows, queries)):
+        found = search(model, options, queries)
+        for place, answer in enumerate(_answers(model, options, rows, queries, found)):
             query = block.start + place
-            row = int(rows.first_of_node[answer.node])
-            near = rows.near(queries[place], [answer.node])
-            about = queries[place]
-            if answer.way == "stored":
-                about = model.training.points[answer.node]
             explanations.append(
-                Explanation(
-                    query=query,
-                    inference=options.inference,
-                    way=answer.way,
-                    predicted=rows.labels[int(probabilities[query].argmax())],
-                    row=row,
-                    given=rows.given(row),
-                    stored=rows.labels[int(votes.stored.codes[answer.node])],
-                    distance=float(rows.distances(queries[place], [answer.node])[0]),
-                    neighbors=rows.with_reasons(about, answer.neighbors),
-                    classes=classes,
-                    scores=answer.scores,
-                    probabilities=probabilities[query],
-                    margin=_margin(answer.scores),
-                    columns=names,
-                    values=values[place].astype(np.float64),
-                    shares=near[0][0],
-                    row_values=near[1][0],
+                rows.explained(
+                    _Query(query, queries[place], values[place].astype(np.float64)),
+                    options.inference,
+                    answer,
+                    probabilities[query],
                 )
             )
     return explanations
+
+
+def explain_left_out(
+    model: QueryModel,
+    options: PredictOptions,
+    votes: StoredVotes,
+    classes: np.ndarray,
+    names: tuple[str, ...],
+    neighbors: Neighbors,
+    left_out: np.ndarray,
+    n_others: int = 0,
+) -> list[Explanation]:
+    """Explain the adaptive answers to training rows, each without its own vote.
+
+    Labels vote in full: what is known of the reliability of the labels beside a row
+    rests on the label of the row as well.
+
+    Parameters
+    ----------
+    neighbors : Neighbors
+        Of the nodes, for rows that are left out.
+    left_out : ndarray of shape (n,)
+        Training rows.
+    """
+    training, calibration = model.training, model.calibration
+    assert calibration is not None
+    model = replace(model, reliability=None)
+    rows = _Rows(model, votes, classes, names, n_others)
+    explanations = []
+    for start, stop in chunk_bounds(
+        len(left_out), queries_per_block(training.n_classes)
+    ):
+        some = left_out[start:stop]
+        pairs = training.pair_of_row[some]
+        candidates = leave_one_out_candidates(
+            training, neighbors, pairs, model.problem.n_neighbors
+        )
+        found = Found(
+            candidates[0][:, 0],
+            np.zeros(len(some), dtype=bool),
+            np.arange(len(some)),
+            *candidates,
+            left_out=pairs,
+        )
+        queries = training.points[training.pair_node[pairs]]
+        values = rows.columns.values(queries)
+        answers = _adaptive_answers(model, options, rows, queries, found, some)
+        for place, answer in enumerate(answers):
+            likely = sharpen(answer.scores[None], calibration.adaptive)
+            favor(likely, np.array([answer.scores.argmax()]))
+            explanations.append(
+                rows.explained(
+                    _Query(int(some[place]), queries[place], values[place], True),
+                    "adaptive",
+                    answer,
+                    likely[0],
+                )
+            )
+    return explanations
+
+
+def checked_rows(rows: Any, n_rows: int) -> np.ndarray:
+    """Places among the training rows, or an error that names one that is none."""
+    given = np.asarray(rows)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise ValueError(
+            f"rows must be a list of integers, got {rows!r}; they are places among the "
+            "training rows."
+        )
+    beyond = given[(given < 0) | (given >= n_rows)]
+    if len(beyond):
+        raise ValueError(
+            f"rows must be from 0 to {n_rows - 1}, the places of the {n_rows} training "
+            f"rows, got {beyond[0]}."
+        )
+    return given.astype(np.intp)
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A query: its number, as it is mapped, in the units of the user.
+
+    `left_out` says that the number is that of a training row, which does not vote.
+    """
+
+    number: int
+    mapped: np.ndarray
+    values: np.ndarray
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,19 +180,102 @@ class _Answer:
 class _Rows:
     """Names and distances of the rows behind nodes and pairs."""
 
-    def __init__(self, model: QueryModel, classes: np.ndarray) -> None:
+    def __init__(
+        self,
+        model: QueryModel,
+        votes: StoredVotes,
+        classes: np.ndarray,
+        names: tuple[str, ...],
+        n_others: int,
+    ) -> None:
         training: TrainingSet = model.training
         self.training = training
+        self.votes = votes
+        self.names = names
+        self.n_others = n_others
         reliability = model.reliability
         noisy = reliability is not None and reliability.noise > 0.0
         self.reliability = reliability if noisy else None
+        self.classes = classes
         self.labels = classes.tolist()
         self.scale = model.space.scale
         self.starts = training.node_starts()
-        self.of_pair, _ = training.rows_of_pairs()
+        self.of_pair, self.second_of_pair = training.rows_of_pairs()
         self.first_of_node = np.minimum.reduceat(self.of_pair, self.starts[:-1])
         self.on_node = training.node_weights()
         self.columns = Columns(model.space, training)
+
+    def explained(
+        self,
+        query: _Query,
+        inference: str,
+        answer: "_Answer",
+        probabilities: np.ndarray,
+    ) -> Explanation:
+        """The explanation of an answer."""
+        row = int(self.first_of_node[answer.node])
+        near = self.near(query.mapped, [answer.node])
+        about = query.mapped
+        if answer.way == "stored":
+            about = self.training.points[answer.node]
+        order = np.argsort(-probabilities, kind="stable")
+        return Explanation(
+            query=query.number,
+            inference=inference,
+            way=answer.way,
+            predicted=self.labels[int(order[0])],
+            row=row,
+            given=self.given(row),
+            stored=self.labels[int(self.votes.stored.codes[answer.node])],
+            distance=float(self.distances(query.mapped, [answer.node])[0]),
+            neighbors=self.with_reasons(about, answer.neighbors),
+            classes=self.classes,
+            scores=answer.scores,
+            probabilities=probabilities,
+            margin=_margin(answer.scores),
+            columns=self.names,
+            values=query.values,
+            shares=near[0][0],
+            row_values=near[1][0],
+            others=self.nearest_of_class(order[1:2], query),
+        )
+
+    def nearest_of_class(
+        self, code: np.ndarray, query: _Query
+    ) -> tuple[VotingNeighbor, ...]:
+        """The nearest rows of a class, of which there may be none, with reasons."""
+        training = self.training
+        pairs = np.flatnonzero(np.isin(training.pair_code, code))
+        if not self.n_others or not len(pairs):
+            return ()
+        nodes = training.pair_node[pairs]
+        away = np.concatenate(
+            [
+                self.distances(query.mapped, nodes[start:stop])
+                for start, stop in chunk_bounds(len(nodes), _NODES_PER_BLOCK)
+            ]
+        )
+        named = self.of_pair[pairs]
+        if query.left_out:
+            own = named == query.number
+            named = np.where(own, self.second_of_pair[pairs], named)
+            # Without a copy there is no other row.
+            away = np.where(named < 0, np.inf, away)
+        first = np.lexsort((named, away))[: self.n_others]
+        first = first[np.isfinite(away[first])]
+        shares, values = self.near(query.mapped, nodes[first])
+        return tuple(
+            VotingNeighbor(
+                row=int(named[i]),
+                label=self.labels[code[0]],
+                weight=0.0,
+                distance=float(away[i]),
+                **self.doubt(int(pairs[i])),
+                shares=share,
+                values=value,
+            )
+            for i, share, value in zip(first, shares, values)
+        )
 
     def given(self, row: int) -> Any:
         return self.labels[int(self.training.codes[row])]
@@ -181,22 +345,41 @@ class _Rows:
             for n, (own, other) in zip(neighbors, votes)
         ]
 
-    def shares_on(self, node: int) -> Iterator[tuple[int, float]]:
-        """Pairs of a node, and the share of its weight that each stands for."""
-        for pair in range(self.starts[node], self.starts[node + 1]):
-            yield pair, self.training.pair_weight[pair] / self.on_node[node]
+    def shares_on(
+        self, node: int, left_out: int | None = None
+    ) -> Iterator[tuple[int, int, float]]:
+        """Pairs of a node, a row of each, and the share of its weight that it has.
+
+        Without the row that is left out, where one is.
+        """
+        weights = self.training.pair_weight[self.starts[node] : self.starts[node + 1]]
+        whole, out = self.on_node[node], -1
+        if left_out is not None:
+            out = int(self.training.pair_of_row[left_out])
+            if self.training.pair_node[out] == node:
+                place = out - self.starts[node]
+                weights = weights.copy()
+                weights[place] -= min(1.0, weights[place])
+                whole = self.training.left_weights(np.array([out]))[0]
+        for place, weight in enumerate(weights):
+            pair = int(self.starts[node] + place)
+            row = int(self.of_pair[pair])
+            if row == left_out:
+                row = int(self.second_of_pair[pair])
+            if row >= 0 and weight > 0.0:
+                yield pair, row, weight / whole
 
 
 def _answers(
     model: QueryModel,
     options: PredictOptions,
-    votes: StoredVotes,
     rows: _Rows,
     queries: np.ndarray,
+    found: Found,
 ) -> Iterator[_Answer]:
     """The answer to every query of a block, in their order."""
-    found = search(model, options, queries)
     at_query = iter(_adaptive_answers(model, options, rows, queries, found))
+    votes = rows.votes
     scores = stored_shares(votes.stored, found.nodes)
     for place, node in enumerate(found.nodes):
         if found.resolved[place]:
@@ -212,29 +395,31 @@ def _adaptive_answers(
     rows: _Rows,
     queries: np.ndarray,
     found: Found,
+    left_out: np.ndarray | None = None,
 ) -> Iterator[_Answer]:
+    """Answers by a vote at the query; `left_out` are training rows without a vote."""
     unresolved = np.flatnonzero(~found.resolved[found.open])
     if not len(unresolved):
         return
     candidates = found.ids[unresolved]
     shares = np.zeros(candidates.shape)
     scores = found.votes(model, options.n_threads, unresolved, shares)
-    for query, ids, weights, score in zip(
-        queries[found.open[unresolved]], candidates, shares, scores
+    for place, ids, weights, score in zip(
+        found.open[unresolved], candidates, shares, scores
     ):
         nodes = ids[ids >= 0]
+        out = None if left_out is None else int(left_out[place])
+        away = rows.distances(queries[place], nodes)
         neighbors = [
             VotingNeighbor(
-                row=int(rows.of_pair[pair]),
+                row=row,
                 label=rows.labels[int(model.training.pair_code[pair])],
                 weight=float(weight * part),
                 distance=float(distance),
                 **rows.doubt(pair),
             )
-            for node, weight, distance in zip(
-                nodes, weights, rows.distances(query, nodes)
-            )
-            for pair, part in rows.shares_on(node)
+            for node, weight, distance in zip(nodes, weights, away)
+            for pair, row, part in rows.shares_on(int(node), out)
         ]
         voters = rows.weighed(neighbors)
         yield _Answer("adaptive", int(nodes[0]), _sorted(voters), score)
@@ -246,8 +431,7 @@ def _stored_neighbors(
     """Learned neighbors of the rows on a node, and those rows themselves."""
     graph, training = votes.graph, rows.training
     neighbors = []
-    for pair, part in rows.shares_on(node):
-        own = int(rows.of_pair[pair])
+    for _, own, part in rows.shares_on(node):
         listed = slice(graph.indptr[own], graph.indptr[own + 1])
         # The vote of `knngraph.graph.consensus`, neighbor by neighbor.
         weights = np.maximum(graph.data[listed], 0.0)

@@ -119,6 +119,9 @@ class Explanation:
     shares, row_values : ndarray of shape (n_features,)
         Shares of the columns in what makes `row` near to the query, and the values of
         `row`; as `shares` and `values` of its `VotingNeighbor`.
+    others : tuple of VotingNeighbor
+        The nearest training rows of the most probable other class, without weights; as
+        many as were wanted.
     """
 
     query: int
@@ -138,6 +141,7 @@ class Explanation:
     values: np.ndarray
     shares: np.ndarray
     row_values: np.ndarray
+    others: tuple[VotingNeighbor, ...] = ()
 
     @property
     def voters(self) -> tuple[VotingNeighbor, ...]:
