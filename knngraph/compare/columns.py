@@ -77,6 +77,10 @@ class TypedColumns(TransformerMixin, BaseEstimator):
         """Do nothing."""
         return self
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns that come out, which are those that go in."""
+        return np.array(list(self.kinds), dtype=object)
+
     def transform(self, X: Any) -> Any:
         """Read the cells of a data frame; TableProblem names columns that it lacks."""
         import pandas

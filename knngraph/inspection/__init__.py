@@ -7,9 +7,14 @@ from knngraph.inspection.graph_displays import (
     LearnedKDisplay,
     NeighborGraphDisplay,
 )
-from knngraph.inspection.relevance import feature_relevance
 from knngraph.inspection.search_displays import FidelityDisplay, ParetoDisplay
 from knngraph.inspection.suspects import SuspectLabels
+from knngraph.inspection.tables import (
+    TableExplanation,
+    TableRow,
+    explain_table,
+    explain_training_rows,
+)
 
 __all__ = [
     "ConvergenceDisplay",
@@ -21,7 +26,10 @@ __all__ = [
     "ParetoDisplay",
     "Reason",
     "SuspectLabels",
+    "TableExplanation",
+    "TableRow",
     "VotingNeighbor",
-    "feature_relevance",
+    "explain_table",
+    "explain_training_rows",
     "neighborhood_fidelity",
 ]
