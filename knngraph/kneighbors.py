@@ -130,8 +130,11 @@ class KNeighborsInterface:
     @property
     def effective_metric_params_(self) -> dict[str, Any]:
         """Further arguments of the metric; `VI` holds what a learned map amounts to."""
-        linear = self._searched_rows().space.linear
-        return {} if linear is None else {"VI": linear @ linear.T}
+        space = self._searched_rows().space
+        # After trees there is no such matrix for the rows of the user.
+        if space.linear is None or space.trees is not None:
+            return {}
+        return {"VI": space.linear @ space.linear.T}
 
     def kneighbors(
         self,
@@ -183,7 +186,9 @@ class KNeighborsInterface:
         searched = self._searched_rows()
         queries = None
         if X is not None:
-            queries = searched.space.map_rows(self._checked_queries(X))
+            queries = searched.space.map_rows(
+                self._checked_queries(X), n_threads=count_threads(self.n_jobs)
+            )
         rows, squared = nearest_rows(
             searched,
             queries,

@@ -44,7 +44,9 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "vote": [StrOptions({"reliability", "labels"})],
     "metric": [
-        StrOptions({"euclidean", "cosine", "learned", "auto", "l2", "minkowski"})
+        StrOptions(
+            {"euclidean", "cosine", "learned", "trees", "auto", "l2", "minkowski"}
+        )
     ],
     "metric_params": [dict, None],
     "cascade_tolerance": [Interval(Real, 0, 1, closed="both")],

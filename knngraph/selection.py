@@ -84,7 +84,7 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
     max_rows : int, default=5000
         Rows that the settings are compared on; a random sample where there are
         more.
-    metric : {"auto", "euclidean", "cosine", "learned"}, default="auto"
+    metric : {"auto", "euclidean", "cosine", "learned", "trees"}, default="auto"
         As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
         other settings are chosen: leave-one-out cannot judge a map that was
         learned with the label of the row left out.

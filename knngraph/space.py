@@ -9,12 +9,15 @@ compared by the digits that the user gave.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from knngraph.missing import Missing, column_medians, fit_missing
 from knngraph.weights import middle_values
+
+if TYPE_CHECKING:
+    from knngraph.metric.forest import ForestMap
 
 # Largest dense copy of sparse training rows that `fit` makes.
 DENSE_BYTES_LIMIT = 4 * 2**30
@@ -39,7 +42,7 @@ class Space:
 
     Parameters
     ----------
-    metric : {"euclidean", "cosine", "learned"}
+    metric : {"euclidean", "cosine", "learned", "trees", "trees, learned"}
         With "cosine" rows are brought to unit length, where half the squared
         Euclidean distance is one minus the cosine. A row of zeros stays a row
         of zeros, at distance one from every unit row.
@@ -49,12 +52,15 @@ class Space:
     scale : float
         A power of two; mapped distance times `scale` is distance in the units
         of the user.
-    linear : ndarray of shape (n_filled, n_filled) or None
+    linear : ndarray of shape (n_mapped, n_mapped) or None
         With "learned", the map that follows.
     precision : {"single", "double"}, default="single"
         Of the mapped rows.
     missing : Missing or None, default=None
         Fills rows in before all else. None where missing values are not allowed.
+    trees : ForestMap or None, default=None
+        With "trees", what adds its shares of the classes before the filled columns,
+        which it weighs.
 
     Examples
     --------
@@ -72,10 +78,16 @@ class Space:
     linear: np.ndarray | None = None
     precision: str = "single"
     missing: Missing | None = None
+    trees: "ForestMap | None" = None
+
+    def n_filled(self, n_features: int) -> int:
+        """Number of columns of filled rows; X has `n_features`."""
+        return n_features + (0 if self.missing is None else len(self.missing.columns))
 
     def n_mapped(self, n_features: int) -> int:
         """Number of columns of mapped rows; X has `n_features`."""
-        return n_features + (0 if self.missing is None else len(self.missing.columns))
+        n_shares = 0 if self.trees is None else self.trees.n_targets
+        return n_shares + self.n_filled(n_features)
 
     @property
     def dtype(self) -> np.dtype:
@@ -86,7 +98,7 @@ class Space:
         """The same map with all digits of the user's rows."""
         return replace(self, center=None, precision="double")
 
-    def map_rows(self, X: Any) -> np.ndarray:
+    def map_rows(self, X: Any, *, n_threads: int = 1) -> np.ndarray:
         """Map rows in blocks of bounded memory.
 
         Parameters
@@ -99,9 +111,26 @@ class Space:
         -------
         ndarray of shape (n_rows, n_mapped), of `dtype`, C-contiguous
         """
-        rows = np.empty((X.shape[0], self.n_mapped(X.shape[1])), dtype=self.dtype)
+        return self._map_rows(X, training=False, n_threads=n_threads)
+
+    def map_training_rows(self, X: Any, *, n_threads: int = 1) -> np.ndarray:
+        """Map rows that a label comes with, by what has not seen it; see `map_rows`.
+
+        The trees that have drawn a row are left out. Without trees the rows are
+        mapped as any other.
+        """
+        return self._map_rows(X, training=True, n_threads=n_threads)
+
+    def _map_rows(self, X: Any, training: bool, n_threads: int) -> np.ndarray:
+        shape = X.shape[0], self.n_mapped(X.shape[1])
+        rows = np.empty(shape, dtype=self.dtype)
         for start, stop in self.blocks(X):
-            self.map_block(X[start:stop], out=rows[start:stop])
+            self.map_block(
+                X[start:stop],
+                out=rows[start:stop],
+                training=training,
+                n_threads=n_threads,
+            )
         return rows
 
     def blocks(self, X: Any, largest: int | None = None) -> list[tuple[int, int]]:
@@ -110,23 +139,34 @@ class Space:
         size = size if largest is None else min(size, largest)
         return [(i, min(i + size, X.shape[0])) for i in range(0, X.shape[0], size)]
 
-    def map_block(self, block: Any, out: np.ndarray | None = None) -> np.ndarray:
-        """Map one block of rows; see `map_rows`."""
+    def map_block(
+        self,
+        block: Any,
+        out: np.ndarray | None = None,
+        *,
+        training: bool = False,
+        n_threads: int = 1,
+    ) -> np.ndarray:
+        """Map one block of rows; see `map_rows` and `map_training_rows`."""
+        block = block.toarray() if is_sparse(block) else block
         dense = self.filled(block)
         if out is None:
-            out = np.empty(dense.shape, dtype=self.dtype)
-        step = max(1, _CACHED_NUMBERS // max(1, dense.shape[1]))
+            shape = len(block), self.n_mapped(block.shape[1])
+            out = np.empty(shape, dtype=self.dtype)
+        step = max(1, _CACHED_NUMBERS // max(1, out.shape[1]))
         limit = LARGEST_COORDINATE if self.precision == "single" else LARGEST_IN_DOUBLE
-        if self.center is not None and self.scale == 1.0 and self.linear is None:
+        moved_only = self.center is not None and self.scale == 1.0
+        if moved_only and self.linear is None and self.trees is None:
             within = self._subtract_center(dense, out, step, limit)
         else:
             within = True
+            shares = self._shares(block, training, n_threads)
             for start in range(0, dense.shape[0], step):
                 piece, mapped = dense[start : start + step], out[start : start + step]
                 if self.metric == "cosine":
                     mapped[:] = _unit_rows(piece)
                 else:
-                    self._map_piece(piece, mapped)
+                    self._map_piece(piece, shares[start : start + step], mapped)
                 within &= _is_within(mapped, limit)
         if not within:
             np.clip(out, -limit, limit, out=out)
@@ -136,6 +176,14 @@ class Space:
         """A block of rows, dense, with what stands for missing values."""
         dense: np.ndarray = block.toarray() if is_sparse(block) else block
         return dense if self.missing is None else self.missing.filled(dense)
+
+    def _shares(self, dense: np.ndarray, training: bool, n_threads: int) -> np.ndarray:
+        """What the trees say of rows; no columns where there are none."""
+        if self.trees is None:
+            return np.empty((len(dense), 0))
+        if training:
+            return self.trees.out_of_bag_shares(dense, n_threads=n_threads)
+        return self.trees.shares(dense, n_threads=n_threads)
 
     def _subtract_center(
         self, dense: np.ndarray, out: np.ndarray, step: int, limit: float
@@ -165,21 +213,29 @@ class Space:
                 within &= _is_within(mapped, limit)  # while it is in the cache
         return within
 
-    def _map_piece(self, piece: np.ndarray, out: np.ndarray) -> None:
+    def _map_piece(
+        self, piece: np.ndarray, shares: np.ndarray, out: np.ndarray
+    ) -> None:
         with np.errstate(over="ignore"):
-            if self.linear is not None:
-                self._map_linearly(piece, out)
+            if self.linear is None and self.trees is None:
+                centered = piece if self.center is None else piece - self.center
+                np.multiply(centered, 1.0 / self.scale, out=out, casting="unsafe")
                 return
-            centered = piece if self.center is None else piece - self.center
-            np.multiply(centered, 1.0 / self.scale, out=out, casting="unsafe")
+            rows = np.array(piece, dtype=np.float64, order="C")
+            if self.center is not None:
+                rows -= self.center
+            rows *= 1.0 / self.scale
+            if self.trees is not None:
+                rows *= self.trees.column_weight
+                rows = np.hstack([shares, rows])
+            if self.linear is None:
+                out[:] = rows
+            else:
+                self._map_linearly(rows, out)
 
-    def _map_linearly(self, piece: np.ndarray, out: np.ndarray) -> None:
+    def _map_linearly(self, rows: np.ndarray, out: np.ndarray) -> None:
         from knngraph._project import project
 
-        rows = piece.astype(np.float64, order="C")  # compiled for no other order
-        if self.center is not None:
-            rows -= self.center
-        rows *= 1.0 / self.scale
         if not _is_within(rows, LARGEST_IN_DOUBLE):
             np.clip(rows, -LARGEST_IN_DOUBLE, LARGEST_IN_DOUBLE, out=rows)
         project(rows, self.linear, out)

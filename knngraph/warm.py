@@ -68,7 +68,7 @@ def estimators() -> Iterator[Any]:
     for support in ("exact", "local"):
         yield knngraph.KNNGraphClassifier(support=support, inference="adaptive")
     yield knngraph.KNNGraphClassifier(inference="cascade", metric="learned")
-    yield knngraph.KNNGraphClassifier(walk="medoids")
+    yield knngraph.KNNGraphClassifier(walk="medoids", metric="trees")
 
 
 def few_rows() -> tuple[np.ndarray, np.ndarray]:

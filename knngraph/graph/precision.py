@@ -121,7 +121,7 @@ def _copies_differ(
     firsts = row_of_node[training.node_of_row[rows]]
     rows, firsts = (some[rows != firsts][:_MOST_COPIES] for some in (rows, firsts))
     if space.linear is not None:  # a map rounds anew
-        space = replace(space, metric="euclidean", linear=None)
+        space = replace(space, linear=None)
     distance, rounding, _ = _distances(space, X, rows, firsts, _rounding_of(X))
     differ = np.zeros(training.n_nodes, dtype=bool)
     differ[training.node_of_row[rows[distance > rounding]]] = True
@@ -157,10 +157,12 @@ def _distances(
     for start in range(0, len(one), step):
         block = slice(start, start + step)
         ends = X[one[block]], X[two[block]]
-        begin, end = map(double.map_block, ends)
+        begin, end = (double.map_block(rows, training=True) for rows in ends)
         difference = begin - end
         size = np.where(difference == 0.0, 0.0, np.abs(begin) + np.abs(end))
-        begin, end = (space.map_block(rows).astype(np.float64) for rows in ends)
+        begin, end = (
+            space.map_block(rows, training=True).astype(np.float64) for rows in ends
+        )
         moved = difference - (begin - end)
         found[:, block] = (
             _lengths(difference),

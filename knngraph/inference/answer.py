@@ -128,7 +128,7 @@ def answer_codes(model: QueryModel, options: PredictOptions, X: Any) -> np.ndarr
     ndarray of shape (n_queries,), intp
     """
     codes = np.empty(X.shape[0], dtype=np.intp)
-    for block, queries in query_blocks(model, X):
+    for block, queries in query_blocks(model, X, options.n_threads):
         codes[block] = mapped_codes(model, options, queries)
     return codes
 
@@ -171,7 +171,7 @@ def answer_probabilities(
     assert calibration is not None
     cascade = options.inference == "cascade"
     exponent = calibration.agreed if cascade else calibration.stored
-    for block, queries in query_blocks(model, X):
+    for block, queries in query_blocks(model, X, options.n_threads):
         found = search(model, options, queries)
         answers = probabilities[block]
         if len(found.open):
@@ -207,16 +207,19 @@ def resolved_by_lookup(
     ndarray of shape (n_queries,), bool
     """
     resolved = np.empty(X.shape[0], dtype=bool)
-    for block, queries in query_blocks(model, X):
+    for block, queries in query_blocks(model, X, options.n_threads):
         resolved[block] = search(model, options, queries).resolved
     return resolved
 
 
-def query_blocks(model: QueryModel, X: Any) -> Iterator[tuple[slice, np.ndarray]]:
+def query_blocks(
+    model: QueryModel, X: Any, n_threads: int
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Blocks of mapped rows, and where they are in `X`."""
     largest = queries_per_block(model.training.n_classes)
     for start, stop in model.space.blocks(X, largest):
-        yield slice(start, stop), model.space.map_block(X[start:stop])
+        block = X[start:stop]
+        yield slice(start, stop), model.space.map_block(block, n_threads=n_threads)
 
 
 def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> Found:

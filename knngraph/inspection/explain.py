@@ -64,7 +64,7 @@ def explain_answers(
     probabilities = answer_probabilities(model, options, X)
     rows = _Rows(model, votes, classes, names, n_others)
     explanations = []
-    for block, queries in query_blocks(model, X):
+    for block, queries in query_blocks(model, X, options.n_threads):
         values = X[block].toarray() if is_sparse(X) else X[block]
         found = search(model, options, queries)
         for place, answer in enumerate(_answers(model, options, rows, queries, found)):

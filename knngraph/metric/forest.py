@@ -13,7 +13,6 @@ from functools import partial
 import numpy as np
 
 from knngraph.graph.training_set import row_hashes
-from knngraph.metric._forest import add_leaf_values
 from knngraph.parallel import map_chunks
 
 # Rows that pass a tree together; their coordinates stay in the cache of a core.
@@ -150,6 +149,9 @@ class ForestMap:
     def _means_of_chunk(
         self, X: np.ndarray, means: np.ndarray, out_of_bag: bool, start: int, stop: int
     ) -> None:
+        # Loads the compiler, which a predictor without trees does without.
+        from knngraph.metric._forest import add_leaf_values
+
         seen, total = self.as_seen(X[start:stop]), means[start:stop]
         n_trees = len(self.roots)
         skipped = np.zeros((0, n_trees), dtype=bool)

@@ -58,17 +58,20 @@ def grow_forest(
     n_classes: int,
     settings: ForestSettings,
     *,
+    places: np.ndarray | None = None,
     n_threads: int = 1,
 ) -> ForestMap:
     """Grow the trees of a `ForestMap`.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
-        Distinct rows, in random order; a dense one may hold NaN.
+    X : ndarray or CSR of shape (n_all_rows, n_features)
+        A dense one may hold NaN.
     codes : ndarray of shape (n_rows,)
     n_classes : int
     settings : ForestSettings
+    places : ndarray of shape (n_rows,) or None, default=None
+        Rows of X that differ in features or class, in random order; None for all.
 
     Returns
     -------
@@ -82,11 +85,13 @@ def grow_forest(
     columns looked at in every split, from the rows that the Poisson bootstrap of
     `ForestMap` draws. Neither their order nor the number of threads changes a bit.
     """
-    center, scale = _column_scales(_dense(X[:_SCALE_ROWS]), not is_sparse(X))
-    hashes = np.empty(X.shape[0], dtype=np.uint64)
+    places = np.arange(X.shape[0]) if places is None else places
+    center, scale = _column_scales(_dense(X[places[:_SCALE_ROWS]]), not is_sparse(X))
+    hashes = np.empty(len(places), dtype=np.uint64)
     step = max(1, _BLOCK_BYTES // (8 * X.shape[1]))
-    for start in range(0, X.shape[0], step):
-        seen = columns_as_seen(_dense(X[start : start + step]), center, scale)
+    for start in range(0, len(places), step):
+        rows = _dense(X[places[start : start + step]])
+        seen = columns_as_seen(rows, center, scale)
         hashes[start : start + step] = row_hashes(seen, settings.seed)
     chosen = np.arange(len(hashes))
     if len(hashes) > settings.max_rows:
@@ -98,7 +103,7 @@ def grow_forest(
     salts = random.integers(2**64, size=settings.n_trees, dtype=np.uint64)
     grow = partial(
         _grow_tree,
-        columns_as_seen(_dense(X[chosen]), center, scale),
+        columns_as_seen(_dense(X[places[chosen]]), center, scale),
         codes[chosen],
         class_targets(n_classes, settings.seed),
         hashes=hashes,

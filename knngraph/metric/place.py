@@ -1,6 +1,6 @@
 """Place the training rows in the space they are compared in."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -8,16 +8,20 @@ import numpy as np
 
 from knngraph.graph.training_set import TrainingSet, build_training_set
 from knngraph.metric.choose import MAX_ROWS, Choice, choose_map, folds
+from knngraph.metric.forest import ForestMap
 from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
+from knngraph.metric.grow import ForestSettings, grow_forest
 from knngraph.metric.names import allows_missing
 from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold
 from knngraph.parallel import one_blas_thread
-from knngraph.space import Space, fit_space
+from knngraph.space import Space, fit_space, is_sparse
 
 # A map is a square matrix of the features: beyond this many it costs more at a
 # query than it can give.
 MAX_FEATURES = 1000
+# Rows farther from the middle than so many typical ones weigh as those.
+_FAR = 5.0
 
 
 def place_training_rows(
@@ -29,6 +33,7 @@ def place_training_rows(
     *,
     seed: int = 0,
     precision: str = "single",
+    n_threads: int = 1,
 ) -> tuple[Space, TrainingSet, OutOfFold | None]:
     """Map the training rows by a metric.
 
@@ -37,10 +42,10 @@ def place_training_rows(
     X : ndarray or CSR of shape (n_rows, n_features)
         With NaN only where the metric `allows_missing`.
     codes : ndarray of shape (n_rows,)
-    metric : {"euclidean", "cosine", "learned", "auto"}
+    metric : {"euclidean", "cosine", "learned", "auto", "trees"}
         "learned" maps the rows by the last of the `gradient_maps`; "auto" by the one
-        that `choose_map` chooses, or by none. Maps are learned from distinct rows,
-        whatever they weigh.
+        that `choose_map` chooses, or by none; "trees" by a `ForestMap`, and then as
+        "auto" does. Maps are learned from distinct rows, whatever they weigh.
     row_weight : ndarray of shape (n_rows,) or None
         None where every row weighs one.
     precision : {"single", "double"}, default="single"
@@ -51,7 +56,7 @@ def place_training_rows(
     space : Space
     training : TrainingSet
     out_of_fold : OutOfFold or None
-        None where no map is kept.
+        None where no linear map is kept.
     """
     if metric == "learned" and X.shape[1] > MAX_FEATURES:
         raise ValueError(
@@ -60,38 +65,151 @@ def place_training_rows(
             "first (sklearn.decomposition.PCA or TruncatedSVD in a Pipeline), or use "
             'metric="euclidean" or "cosine".'
         )
-    learned = metric in ("learned", "auto")
+    plain = "cosine" if metric == "cosine" else "euclidean"
+    rows = LabeledRows(X, codes, n_classes, row_weight, seed, n_threads)
     space = fit_space(
-        X,
-        "euclidean" if learned else metric,
-        precision,
-        row_weight,
-        allow_missing=allows_missing(metric),
+        X, plain, precision, row_weight, allow_missing=allows_missing(metric)
     )
-    training = _training_set(space, X, codes, n_classes, seed, row_weight)
-    if not learned or space.n_mapped(X.shape[1]) > MAX_FEATURES:
+    training = rows.placed(space)
+    if metric == "trees":
+        forest = grow_on_pairs(rows, training)
+        if forest is not None:
+            space, training = place_by_forest(rows, space, training, forest)
+    if metric == plain:
         return space, training, None
-    rows, row_codes = sample_pairs(training, MAX_ROWS)
+    return place_by_linear_map(rows, space, training, chosen=metric != "learned")
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """Training rows as the user gave them, and what placing them takes.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    codes : ndarray of shape (n_rows,)
+    n_classes : int
+    row_weight : ndarray of shape (n_rows,) or None
+    seed, n_threads : int
+    """
+
+    X: Any
+    codes: np.ndarray
+    n_classes: int
+    row_weight: np.ndarray | None = None
+    seed: int = 0
+    n_threads: int = 1
+
+    def placed(self, space: Space) -> TrainingSet:
+        """The training set in a space."""
+        rows = space.map_training_rows(self.X, n_threads=self.n_threads)
+        return build_training_set(
+            rows, self.codes, self.n_classes, self.seed, row_weight=self.row_weight
+        )
+
+
+def grow_on_pairs(rows: LabeledRows, training: TrainingSet) -> ForestMap | None:
+    """Grow a forest on the training pairs; None where there is only one class.
+
+    Parameters
+    ----------
+    training : TrainingSet
+        The rows in a space without trees.
+    """
+    if not (training.pair_code != training.pair_code[0]).any():
+        return None
+    return grow_forest(
+        rows.X,
+        training.pair_code,
+        rows.n_classes,
+        ForestSettings(seed=rows.seed),
+        places=training.rows_of_pairs()[0],
+        n_threads=rows.n_threads,
+    )
+
+
+def place_by_forest(
+    rows: LabeledRows, space: Space, training: TrainingSet, forest: ForestMap
+) -> tuple[Space, TrainingSet]:
+    """Map rows by a forest, which adds its shares before the columns.
+
+    Parameters
+    ----------
+    space, training : Space, TrainingSet
+        Without trees.
+
+    Returns
+    -------
+    space, training : Space, TrainingSet
+        The columns have the weight that makes both parts vary alike.
+    """
+    some = training.rows_of_pairs()[0][:MAX_ROWS]
+    sample = rows.X[some].toarray() if is_sparse(rows.X) else rows.X[some]
+    of_shares = _variance(forest.out_of_bag_shares(sample, n_threads=rows.n_threads))
+    points = training.points[training.pair_node[:MAX_ROWS]].astype(np.float64)
+    of_columns = _variance(points)
+    weight = 1.0
+    if of_shares > 0.0 and of_columns > 0.0:
+        weight = float(np.sqrt(of_shares / of_columns))
+    # Shares have no unit: neither have the mapped rows.
+    forest = replace(forest, column_weight=weight / space.scale)
+    space = replace(space, metric="trees", scale=1.0, trees=forest)
+    return space, rows.placed(space)
+
+
+def place_by_linear_map(
+    rows: LabeledRows, space: Space, training: TrainingSet, *, chosen: bool
+) -> tuple[Space, TrainingSet, OutOfFold | None]:
+    """Map rows by a linear map, where there is one to learn.
+
+    Parameters
+    ----------
+    space, training : Space, TrainingSet
+        Without a linear map; the rows may be those of a forest.
+    chosen : bool
+        Whether `choose_map` chooses the map, or none; else it is the last one.
+    """
+    unmapped = space, training, None
+    if training.points.shape[1] > MAX_FEATURES:
+        return unmapped
+    n_classes, seed = rows.n_classes, rows.seed
+    points, codes = sample_pairs(training, MAX_ROWS)
     with one_blas_thread():
-        chosen = Choice(N_MAPS)
-        if metric == "auto":
-            chosen = choose_map(rows, row_codes, n_classes, seed=seed)
-        factor = _factor_of_map(chosen.number, rows, row_codes, n_classes, seed)
+        choice = Choice(N_MAPS)
+        if chosen:
+            choice = choose_map(points, codes, n_classes, seed=seed)
+        factor = _factor_of_map(choice.number, points, codes, n_classes, seed)
         if factor is None:
-            return space, training, None
+            return unmapped
         linear = symmetric_map(factor)
-    space = replace(space, metric="learned", linear=linear)
-    mapped = _training_set(space, X, codes, n_classes, seed, row_weight)
+    metric = "learned" if space.trees is None else "trees, learned"
+    space = replace(space, metric=metric, linear=linear)
+    mapped = rows.placed(space)
     row_of_pair, _ = training.rows_of_pairs()
-    pair_of_place = mapped.pair_of_row[row_of_pair[: len(rows)]]
+    pair_of_place = mapped.pair_of_row[row_of_pair[: len(points)]]
     if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
         fold_maps, pair_of_place = [], pair_of_place[:ROWS_OF_A_MAP]
     else:
-        fold_maps = _maps_of_folds(chosen, rows, row_codes, n_classes, seed)
+        fold_maps = _maps_of_folds(choice, points, codes, n_classes, seed)
     out_of_fold = OutOfFold.of_sample(linear, fold_maps, mapped.n_pairs, pair_of_place)
     if not len(out_of_fold.honest_pairs()):
         return space, mapped, None  # too few rows for a map without some of them
     return space, mapped, out_of_fold
+
+
+def _variance(rows: np.ndarray) -> float:
+    """Sum of the variances of all columns, with far rows drawn near.
+
+    Rows that are over five times as far from the middle as a typical one would else
+    decide how little the others count.
+    """
+    rows = rows - np.median(rows, axis=0)
+    sizes = np.abs(rows).max(axis=1)
+    if not sizes.max() > 0.0:
+        return 0.0
+    limit = _FAR * np.median(sizes[sizes > 0.0])
+    rows /= np.maximum(sizes / limit, 1.0)[:, None]
+    return float(rows.var(axis=0).sum())
 
 
 def _maps_of_folds(
@@ -137,15 +255,3 @@ def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndar
     # the order of the rows.
     nodes = training.pair_node[:limit]
     return training.points[nodes], training.pair_code[:limit]
-
-
-def _training_set(
-    space: Space,
-    X: Any,
-    codes: np.ndarray,
-    n_classes: int,
-    seed: int,
-    row_weight: np.ndarray | None,
-) -> TrainingSet:
-    rows = space.map_rows(X)
-    return build_training_set(rows, codes, n_classes, seed, row_weight=row_weight)

@@ -19,8 +19,11 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.stored import StoredAnswers
+from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
 from knngraph.space import Space, is_sparse
+
+_METRICS = ("euclidean", "cosine", "learned", "trees", "trees, learned")
 
 
 @dataclass(frozen=True)
@@ -129,16 +132,20 @@ def _check_weights(weights: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def _check_space(space: Space, n_features: int) -> None:
-    _require(space.metric in ("euclidean", "cosine", "learned"), "its metric is new")
+    _require(space.metric in _METRICS, "its metric is new")
     _require(space.precision in ("single", "double"), "its precision is new")
     _require(type(space.scale) is float and space.scale > 0, "it has no scale")
     if space.missing is not None:
         _check_missing(space.missing, n_features)
-    n_filled = space.n_mapped(n_features)
     if space.center is not None:
-        _check_array(space.center, "center", "f", (n_filled,))
+        _check_array(space.center, "center", "f", (space.n_filled(n_features),))
+    with_trees = space.metric.startswith("trees")
+    _require((space.trees is not None) == with_trees, "its trees are not its metric")
+    if space.trees is not None:
+        _check_forest(space.trees, n_features)
     if space.linear is not None:
-        _check_array(space.linear, "map", "f", (n_filled, n_filled))
+        n_mapped = space.n_mapped(n_features)
+        _check_array(space.linear, "map", "f", (n_mapped, n_mapped))
 
 
 def _check_missing(missing: Any, n_features: int) -> None:
@@ -151,6 +158,41 @@ def _check_missing(missing: Any, n_features: int) -> None:
         _check_codes(missing.columns, n_features)
     for numbers in (missing.medians, missing.sizes):
         _require(bool(np.isfinite(numbers).all()), "what it fills in is not finite")
+
+
+def _check_forest(forest: Any, n_features: int) -> None:
+    _require(isinstance(forest, ForestMap), "its trees are of a new kind")
+    n_nodes, n_trees = _length(forest.feature), _length(forest.roots)
+    n_values, n_targets = _length(forest.values), _length(forest.values.T)
+    for name, dtype, shape in (
+        ("center", np.float64, (n_features,)),
+        ("scale", np.float64, (n_features,)),
+        ("feature", np.int32, (n_nodes,)),
+        ("threshold", np.float32, (n_nodes,)),
+        ("right", np.int32, (n_nodes,)),
+        ("missing_left", np.bool_, (n_nodes,)),
+        ("roots", np.int32, (n_trees,)),
+        ("values", np.float32, (n_values, n_targets)),
+        ("salts", np.uint64, (n_trees,)),
+    ):
+        array = getattr(forest, name)
+        _check_array(array, f"{name} of its trees", np.dtype(dtype).kind, shape)
+        _require(array.dtype == dtype, f"{name} of its trees is {array.dtype}")
+    _require(n_trees > 0 and n_nodes > 0 and n_targets > 0, "it has no trees")
+    scaled = np.isfinite(forest.scale).all() and (forest.scale > 0.0).all()
+    _require(bool(scaled), "a scale of its trees is wild")
+    _require(0 <= forest.cutoff < 2**64 and forest.seed >= 0, "its hashes are wild")
+    feature, right, roots = forest.feature, forest.right, forest.roots
+    _require(feature.min() >= -1 and feature.max() < n_features, "a column is wild")
+    _require(roots.min() >= 0 and roots.max() < n_nodes, "a root is wild")
+    inner = np.flatnonzero(feature >= 0)
+    # Both children come after their parent, so that every path ends.
+    forth = (right[inner] > inner).all() and (inner + 1 < n_nodes).all()
+    _require(bool(forth), "a child is wild")
+    _require(bool((right[inner] < n_nodes).all()), "a child is wild")
+    leaves = right[feature < 0]
+    _require(len(leaves) > 0, "its trees have no leaves")
+    _require(leaves.min() >= 0 and leaves.max() < n_values, "a leaf is wild")
 
 
 def _check_stored(stored: Any, training: TrainingSet) -> None:

@@ -21,6 +21,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.stored import StoredAnswers
+from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
 from knngraph.serving.predictor_state import PredictorState
 from knngraph.space import Space, is_sparse
@@ -30,6 +31,7 @@ _CLASSES = {
     for known in (
         Calibration,
         CascadeRule,
+        ForestMap,
         HNSWParts,
         LabelReliability,
         MedoidSearch,

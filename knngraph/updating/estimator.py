@@ -60,9 +60,9 @@ class UpdatableMixin(ShowsLearned):
 
         Notes
         -----
-        Center, scale and learned map stay those of the last `fit` (or of the first
-        call). Otherwise answers are those of a fit on all rows there are: the same
-        with an exact search, as accurate with the index.
+        Center, scale, learned map and trees stay those of the last `fit` (or of the
+        first call). Otherwise answers are those of a fit on all rows there are: the
+        same with an exact search, as accurate with the index.
 
         Examples
         --------
@@ -91,7 +91,7 @@ class UpdatableMixin(ShowsLearned):
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
         weights = in_units(weights, self._model.settings.weight_unit, len(codes))
-        rows = change.space.map_rows(X)
+        rows = change.space.map_training_rows(X, n_threads=count_threads(self.n_jobs))
         warn_of_far_rows(rows, self._model.settings)
         self._note(change.added(rows, codes, weights))
         return self
@@ -114,7 +114,8 @@ class UpdatableMixin(ShowsLearned):
         Notes
         -----
         A class whose rows are all forgotten stays in `classes_`. The last row
-        cannot be forgotten.
+        cannot be forgotten. Learned maps and trees stay those of the last `fit`, which
+        may have seen labels of rows that are gone.
 
         Examples
         --------
