@@ -39,6 +39,7 @@ from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
 from knngraph.metric.place import place_training_rows
+from knngraph.missing import columns_without_values
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
@@ -52,7 +53,7 @@ from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
-from knngraph.validation import check_labels, check_present
+from knngraph.validation import check_labels, refuse_empty_columns
 from knngraph.weights import (
     checked_class_weight,
     checked_sample_weight,
@@ -263,6 +264,11 @@ class KNNGraphClassifier(
         `class_weight="balanced"` it is the mean of the accuracies of the classes.
     resolved_ : ndarray of shape (n_samples,), bool
         Whether a cascade would answer the row, left out, by a stored label.
+    feature_relevance_ : ndarray of shape (`n_features_in_`,)
+        How much every column tells the classes apart, with the sum one: what it puts
+        training rows farther from near rows of other classes than from near ones of
+        their own. See `knngraph.inspection.feature_relevance`, which gives it for
+        other rows.
     lookup_agreement_ : float
         Share of held-out training rows for which the search with the present `ef`
         finds the label that exact search finds. With the present `walk`, which
@@ -422,7 +428,8 @@ class KNNGraphClassifier(
         weights: np.ndarray | None,
     ) -> "KNNGraphClassifier":
         """Fit validated rows, whose labels are numbers of the given classes."""
-        check_present(X, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        refuse_empty_columns(columns_without_values(X), names)
         class_weight = checked_class_weight(self.class_weight, classes)
         unit = weight_unit(weights)
         weights = in_units(weights, unit, len(codes))

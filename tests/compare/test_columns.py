@@ -210,7 +210,7 @@ def test_infinite_numbers_are_missing():
 
 def test_nothing_left():
     frame = pandas.DataFrame({"x": [1] * N, "y": [None] * N})
-    with pytest.raises(TableProblem, match="no column is left.*constant: 'x'"):
+    with pytest.raises(TableProblem, match=r"no column is left.*constant: 'x'"):
         find_columns(frame)
 
 
