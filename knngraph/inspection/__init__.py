@@ -7,6 +7,7 @@ from knngraph.inspection.graph_displays import (
     LearnedKDisplay,
     NeighborGraphDisplay,
 )
+from knngraph.inspection.relevance import feature_relevance
 from knngraph.inspection.search_displays import FidelityDisplay, ParetoDisplay
 from knngraph.inspection.suspects import SuspectLabels
 from knngraph.inspection.tables import (
@@ -31,5 +32,6 @@ __all__ = [
     "VotingNeighbor",
     "explain_table",
     "explain_training_rows",
+    "feature_relevance",
     "neighborhood_fidelity",
 ]
