@@ -13,12 +13,10 @@ from knngraph.exceptions import LookupAgreementWarning, warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
-from knngraph.graph.neighbors import Neighbors, nearest_others
-from knngraph.graph.precision import loses_digits
-from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import LOOKUP_EF, WideSearch, build_index, walk_for
+from knngraph.index.build import LOOKUP_EF, WideSearch, walk_for
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex, ef_for
+from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
     PredictOptions,
@@ -38,7 +36,6 @@ from knngraph.inspection.suspects import SuspectLabels, rank_suspects
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
-from knngraph.metric.place import place_training_rows
 from knngraph.missing import columns_without_values
 from knngraph.model import FitSettings, FittedModel, IndexedRows
 from knngraph.parallel import count_threads
@@ -49,7 +46,6 @@ from knngraph.parameters import (
     check_penalties,
     checked_scales,
 )
-from knngraph.progress import stage
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
@@ -439,80 +435,26 @@ class KNNGraphClassifier(
         n_threads = count_threads(self.n_jobs)
         seed, build_threads = self._seed_and_build_threads(n_threads)
 
-        n_listed = max(2, self._neighbors_needed(), *scales)
-        rows = self._indexed_rows(
-            X, codes, weights, class_weight, n_listed, seed, build_threads
+        given = GivenRows(X, codes, len(classes), weights, class_weight)
+        index_settings = IndexSettings(
+            n_listed=max(2, self._neighbors_needed(), *scales),
+            exact_up_to=self._exact_up_to(),
+            M=self.M,
+            ef_construction=self.ef_construction,
+            seed=seed,
+            n_threads=n_threads,
+            build_threads=build_threads,
+            verbose=self.verbose,
         )
-        self._select(rows.training, rows.neighbors, rows.space, seed, n_threads)
+        rows = self._indexed_rows(given, index_settings)
         settings = replace(
-            self._fit_settings(rows.space, rows.neighbors, n_listed, seed),
+            self._fit_settings(rows, index_settings),
             weight_unit=unit,
             class_weight=class_weight,
         )
         self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
         self._warn_of_lost_searches()
         return self
-
-    def _indexed_rows(
-        self,
-        X: Any,
-        codes: np.ndarray,
-        weights: np.ndarray | None,
-        class_weight: str | tuple[float, ...] | None,
-        n_listed: int,
-        seed: int,
-        build_threads: int,
-    ) -> IndexedRows:
-        """Place, index and search the rows, in double precision where it is needed."""
-        n_threads = count_threads(self.n_jobs)
-        for precision in ("single", "double"):
-            with stage("placing rows", X.shape[0], self.verbose) as placing:
-                space, training, out_of_fold = place_training_rows(
-                    X,
-                    codes,
-                    len(self.classes_),
-                    metric_named(self.metric, self.metric_params),
-                    weights,
-                    seed=seed,
-                    precision=precision,
-                    n_threads=n_threads,
-                )
-                training = training.with_class_weight(class_weight)
-                placing.advance(X.shape[0])
-            if loses_digits(space, X, training):
-                continue
-            index, search_recall = build_index(
-                training.points,
-                M=self.M,
-                ef_construction=self.ef_construction,
-                seed=seed,
-                n_threads=build_threads,
-                verbose=self.verbose,
-            )
-            exact = training.weight <= self._exact_up_to()
-            searching = stage("searching neighbors", training.n_nodes, self.verbose)
-            with searching as searched:
-                neighbors = nearest_others(
-                    ExactIndex(training.points) if exact else index,
-                    training.points,
-                    training.node_weights(),
-                    n_listed,
-                    n_threads=n_threads,
-                    advance=searched.advance,
-                )
-            if not loses_digits(space, X, training, neighbors):
-                break
-        return IndexedRows(
-            space,
-            training,
-            None,
-            index,
-            search_recall,
-            neighbors,
-            exact,
-            out_of_fold,
-            solved=None,
-        )
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of every row.
@@ -805,15 +747,10 @@ class KNNGraphClassifier(
         """Number of neighbors that learning and answering need."""
         return int(self._setting("max_neighbors"))
 
-    def _select(
-        self,
-        training: TrainingSet,
-        neighbors: Neighbors,
-        space: Space,
-        seed: int,
-        n_threads: int,
-    ) -> None:
-        """Choose settings from the neighbors; nothing to choose here."""
+    def _indexed_rows(self, given: GivenRows, settings: IndexSettings) -> IndexedRows:
+        """Rows under the metric; an estimator that tunes itself chooses here."""
+        metric = metric_named(self.metric, self.metric_params)
+        return index_rows(given, place_rows(given, metric, settings), settings)
 
     def _searched_rows(self) -> SearchedRows:
         check_is_fitted(self)
@@ -866,25 +803,22 @@ class KNNGraphClassifier(
         )
 
     def _fit_settings(
-        self,
-        space: Space,
-        neighbors: Neighbors,
-        n_listed: int,
-        seed: int,
+        self, rows: IndexedRows, index_settings: IndexSettings
     ) -> FitSettings:
+        bandwidth = self._setting("query_bandwidth")
         return FitSettings(
-            graph=self._graph_settings(space),
+            graph=self._graph_settings(rows.space),
             problem=self._query_problem(),
-            query_bandwidth=in_mapped_units(self._setting("query_bandwidth"), space),
+            query_bandwidth=in_mapped_units(bandwidth, rows.space),
             tolerance=self.cascade_tolerance,
             vote=self.vote,
-            n_listed=n_listed,
-            exact_up_to=self._exact_up_to(),
-            M=self.M,
-            ef_construction=self.ef_construction,
-            seed=seed,
+            n_listed=index_settings.n_listed,
+            exact_up_to=index_settings.exact_up_to,
+            M=index_settings.M,
+            ef_construction=index_settings.ef_construction,
+            seed=index_settings.seed,
             seeded=self.random_state is not None,
-            spacing=neighbors_bandwidth(neighbors, n_listed),
+            spacing=neighbors_bandwidth(rows.neighbors, index_settings.n_listed),
         )
 
     def _keep_model(self, model: FittedModel) -> None:

@@ -35,7 +35,7 @@ from knngraph.inference.leave_one_out import (
 )
 from knngraph.inference.reliability import estimate_reliability, voting_pairs
 from knngraph.inference.stored import StoredAnswers
-from knngraph.metric.out_of_fold import OutOfFold
+from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -157,6 +157,19 @@ class IndexedRows:
     def n_rows(self) -> int:
         """Number of training rows."""
         return self.training.n_rows
+
+    @property
+    def honest_pairs(self) -> np.ndarray:
+        """Pairs whose leave-one-out answers are those of new rows."""
+        return honest_pairs(self.training, self.out_of_fold)
+
+    def left_out_neighbors(self, n_threads: int) -> Neighbors:
+        """Neighbor lists of left-out rows, under maps that have not seen them."""
+        if self.out_of_fold is None:
+            return self.neighbors
+        return self.out_of_fold.neighbors(
+            self.training, self.neighbors, n_threads=n_threads
+        )
 
 
 class RowsToFind(Protocol):
@@ -315,17 +328,12 @@ class FittedModel:
     @found_once
     def left_out_neighbors(self) -> Neighbors:
         """Neighbor lists of left-out rows, under maps that have not seen them."""
-        neighbors, out_of_fold = self.rows.neighbors, self.rows.out_of_fold
-        if out_of_fold is None:
-            return neighbors
-        return out_of_fold.neighbors(self.training, neighbors, n_threads=self.n_threads)
+        return self.rows.left_out_neighbors(self.n_threads)
 
     @property
     def honest_pairs(self) -> np.ndarray:
         """Pairs whose leave-one-out answers are those of new rows."""
-        if self.rows.out_of_fold is None:
-            return np.arange(self.training.n_pairs)
-        return self.rows.out_of_fold.honest_pairs()
+        return self.rows.honest_pairs
 
     @found_once
     def left_out(self) -> LeaveOneOut:

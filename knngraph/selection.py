@@ -15,12 +15,14 @@ from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import graph_problem, same_class_quota
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import stored_votes_left_out
-from knngraph.graph.training_set import TrainingSet, random_pairs
+from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
 from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.comparison import Comparison, rows_to_compare
 from knngraph.inference.leave_one_out import leave_one_out_grid
+from knngraph.metric.names import metric_named
+from knngraph.model import IndexedRows
 from knngraph.parameters import PARAMETER_CONSTRAINTS
 from knngraph.progress import stage
-from knngraph.space import Space
 
 # Parameters that are taken over from the classifier as they are.
 _KEPT = (
@@ -85,9 +87,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         Rows that the settings are compared on; a random sample where there are
         more.
     metric : {"auto", "euclidean", "cosine", "learned", "trees"}, default="auto"
-        As on `KNNGraphClassifier`. "auto" decides on held-out rows before the
-        other settings are chosen: leave-one-out cannot judge a map that was
-        learned with the label of the row left out.
+        As on `KNNGraphClassifier`. A left-out row is answered by a map that has not
+        seen its label.
     metric_params : dict or None, default=None
         As on `KNNGraphClassifier`.
     vote, class_weight, support, cascade_tolerance, walk, ef, M, ef_construction, \
@@ -101,6 +102,9 @@ n_jobs, random_state, verbose
     best_score_ : float
         Their leave-one-out accuracy, by the weights of the rows and of their
         classes.
+    metric_scores_ : dict
+        Leave-one-out accuracy of every metric that was compared, with its own best
+        settings, on the same rows.
     cv_results_ : dict of ndarray
         "params" (list of dict), "mean_test_score" and "rank_test_score", a value
         a setting.
@@ -200,46 +204,53 @@ n_jobs, random_state, verbose
             return int(self._setting("max_neighbors"))
         return max(self.neighbor_counts)
 
-    def _select(
-        self,
-        training: TrainingSet,
-        neighbors: Neighbors,
-        space: Space,
-        seed: int,
-        n_threads: int,
-    ) -> None:
-        pairs = random_pairs(training, self.max_rows)
+    def _indexed_rows(self, given: GivenRows, settings: IndexSettings) -> IndexedRows:
+        placed = [
+            place_rows(given, metric, settings) for metric in self._metrics(given)
+        ]
+        sample = rows_to_compare(
+            [(one.training, one.honest_pairs) for one in placed], self.max_rows
+        )
+        kept: tuple[IndexedRows, Comparison] | None = None
+        self.metric_scores_ = {}
+        while placed:
+            # One after the other, so that no more than two indexes are held.
+            rows = index_rows(given, placed.pop(0), settings)
+            found = self._compared(rows, sample, settings)
+            self.metric_scores_[rows.space.metric] = found.best_score
+            if kept is None or found.leads(kept[1]):
+                kept = rows, found
+        rows, found = kept  # type: ignore[misc]
+        self.best_params_, self.best_score_ = found.best_params, found.best_score
+        self.cv_results_ = found.results
+        return rows
+
+    def _metrics(self, given: GivenRows) -> tuple[str, ...]:
+        """Metrics to compare, the one that is kept between equals first."""
+        return (metric_named(self.metric, self.metric_params),)
+
+    def _compared(
+        self, rows: IndexedRows, sample: np.ndarray, settings: IndexSettings
+    ) -> Comparison:
+        """Compare the settings on left-out rows, by what has not seen their labels."""
+        training = rows.training
+        pairs = training.pair_of_row[sample]
+        left_out = rows.left_out_neighbors(settings.n_threads)
         if self.inference == "lookup":
-            settings, right = self._stored_grid(
-                training, neighbors, space, seed, n_threads, pairs
-            )
+            params, right = self._stored_grid(rows, left_out, pairs, settings)
             own_share = right.astype(np.float64)
         else:
-            settings, right, own_share = self._query_grid(
-                training, neighbors, space, n_threads, pairs
+            params, right, own_share = self._query_grid(
+                rows, left_out, pairs, settings.n_threads
             )
-        weights = training.score_weights(pairs)
-        scores = np.average(right, axis=1, weights=weights)
-        shares = np.average(own_share, axis=1, weights=weights)
-        order = np.lexsort((-shares, -scores))
-        best = int(order[0])
-        ranks = np.empty(len(order), dtype=np.intp)
-        ranks[order] = np.arange(1, len(order) + 1)
-        self.best_params_ = settings[best]
-        self.best_score_ = float(scores[best])
-        self.cv_results_ = {
-            "params": settings,
-            "mean_test_score": scores,
-            "rank_test_score": ranks,
-        }
+        return Comparison(params, right, own_share, training.score_weights(pairs))
 
     def _query_grid(
         self,
-        training: TrainingSet,
-        neighbors: Neighbors,
-        space: Space,
-        n_threads: int,
+        rows: IndexedRows,
+        left_out: Neighbors,
         pairs: np.ndarray,
+        n_threads: int,
     ) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
         settings, problems = [], []
         for m, factor, nugget, penalty in product(
@@ -248,20 +259,20 @@ n_jobs, random_state, verbose
             self.query_nuggets,
             self.query_penalties,
         ):
-            sigma = factor * neighbors_bandwidth(neighbors, int(m))
+            sigma = factor * neighbors_bandwidth(rows.neighbors, int(m))
             problems.append(QueryProblem(int(m), sigma, nugget, penalty))
             settings.append(
                 {
                     "max_neighbors": int(m),
-                    "query_bandwidth": sigma * space.scale,
+                    "query_bandwidth": sigma * rows.space.scale,
                     "query_nugget": float(nugget),
                     "query_penalty": float(penalty),
                 }
             )
         with stage("comparing settings", len(pairs), self.verbose) as comparing:
             right, own_share = leave_one_out_grid(
-                training,
-                neighbors,
+                rows.training,
+                left_out,
                 problems,
                 pairs,
                 n_threads=n_threads,
@@ -271,24 +282,22 @@ n_jobs, random_state, verbose
 
     def _stored_grid(
         self,
-        training: TrainingSet,
-        neighbors: Neighbors,
-        space: Space,
-        seed: int,
-        n_threads: int,
+        rows: IndexedRows,
+        left_out: Neighbors,
         pairs: np.ndarray,
+        settings: IndexSettings,
     ) -> tuple[list[dict[str, Any]], np.ndarray]:
-        max_neighbors = int(self._setting("max_neighbors"))
+        training, max_neighbors = rows.training, int(self._setting("max_neighbors"))
         same_class = nearest_of_same_class(
             training,
-            neighbors,
+            rows.neighbors,
             max_neighbors,
             same_class_quota(max_neighbors),
-            seed=seed,
-            n_threads=n_threads,
+            seed=settings.seed,
+            n_threads=settings.n_threads,
         )
         graphs = list(product(self.label_weights, self.penalty_ranges))
-        settings, right = [], []
+        params, right = [], []
         with stage("comparing settings", len(graphs), self.verbose) as comparing:
             for label_weight, (penalty_min, penalty_max) in graphs:
                 changed = {
@@ -297,25 +306,27 @@ n_jobs, random_state, verbose
                     "penalty_max": float(penalty_max),
                 }
                 problem = graph_problem(
-                    training, neighbors, self._graph_settings(space, **changed)
+                    training,
+                    rows.neighbors,
+                    self._graph_settings(rows.space, **changed),
                 )
                 votes = stored_votes_left_out(
                     training,
-                    neighbors,
+                    left_out,
                     same_class,
                     problem,
                     max_neighbors,
                     self.self_weights,
                     pairs,
-                    n_threads=n_threads,
+                    n_threads=settings.n_threads,
                 )
                 right += [v.codes == training.pair_code[pairs] for v in votes]
-                settings += [
+                params += [
                     changed | {"self_weight": float(weight)}
                     for weight in self.self_weights
                 ]
                 comparing.advance(1)
-        return settings, np.array(right)
+        return params, np.array(right)
 
 
 def _check_values(values: Any, name: str, allowed: Interval) -> None:

@@ -8,11 +8,9 @@ from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.partition import Layout, Partition
 from knngraph.distributed.pilot import Shared
 from knngraph.distributed.tasks import compute
-from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
-from knngraph.index.build import build_index
-from knngraph.index.exact import ExactIndex
-from knngraph.model import FittedModel, IndexedRows
+from knngraph.indexing import IndexSettings, PlacedRows, index_placed
+from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 
 
@@ -55,34 +53,19 @@ def local_classifier(
         )
     training = _gathered(compute(*parts), len(classes), shared.seed)
     n_threads = count_threads(classifier.n_jobs)
-    index, search_recall = build_index(
-        training.points,
+    index_settings = IndexSettings(
+        n_listed=m,
+        exact_up_to=shared.exact_up_to,
         M=shared.M,
         ef_construction=shared.ef_construction,
         seed=shared.seed,
-        n_threads=1 if shared.seeded else n_threads,
+        n_threads=n_threads,
+        build_threads=1 if shared.seeded else n_threads,
         verbose=classifier.verbose,
     )
-    exact = training.n_rows <= shared.exact_up_to
-    neighbors = nearest_others(
-        ExactIndex(training.points) if exact else index,
-        training.points,
-        training.node_weights(),
-        m,
-        n_threads=n_threads,
-    )
-    settings = classifier._fit_settings(shared.space, neighbors, m, shared.seed)
-    rows = IndexedRows(
-        shared.space,
-        training,
-        None,
-        index,
-        search_recall,
-        neighbors,
-        exact,
-        out_of_fold=None,
-        solved=None,
-    )
+    placed = PlacedRows(classifier.metric, shared.space, training, None)
+    rows = index_placed(placed, index_settings)
+    settings = classifier._fit_settings(rows, index_settings)
     classifier.classes_, classifier.n_features_in_ = classes, layout.n_features
     model = FittedModel(rows, settings, n_threads, classifier.verbose)
     classifier._keep_model(model)

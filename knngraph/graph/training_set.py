@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from knngraph.compact import CompactPickle
-from knngraph.graph.order import RANDOM_HEAD, in_rounds
+from knngraph.graph.order import in_rounds
 from knngraph.index.build import HELD_OUT
 from knngraph.weights import LEAST_REST, class_factors, without_one_row
 
@@ -229,12 +229,21 @@ def rows_on_nodes(
     )
 
 
-def random_pairs(training: TrainingSet, limit: int) -> np.ndarray:
-    """A random sample of at most `limit` pairs, sorted, the same at every call."""
-    if limit <= RANDOM_HEAD or training.n_pairs <= limit:
-        return np.arange(min(limit, training.n_pairs))
+def random_pairs(pairs: np.ndarray, limit: int) -> np.ndarray:
+    """A random sample of at most `limit` of some pairs, the same at every call.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n,), ascending
+
+    Returns
+    -------
+    ndarray of shape (at most `limit`,), ascending
+    """
+    if len(pairs) <= limit:
+        return pairs
     random = np.random.default_rng(0)
-    return np.sort(random.choice(training.n_pairs, limit, replace=False))
+    return np.sort(random.choice(pairs, limit, replace=False))
 
 
 def training_set_of_pairs(

@@ -112,3 +112,16 @@ class OutOfFold:
                 ExactIndex(points), points, nodes, ids.shape[1], n_threads=n_threads
             )
         return Neighbors(ids, squared, neighbors.node_weights)
+
+
+def honest_pairs(training: TrainingSet, out_of_fold: OutOfFold | None) -> np.ndarray:
+    """Pairs whose leave-one-out answers are those of new rows, ascending.
+
+    Parameters
+    ----------
+    out_of_fold : OutOfFold or None
+        None where no map has seen a label: then all pairs.
+    """
+    if out_of_fold is None:
+        return np.arange(training.n_pairs)
+    return out_of_fold.honest_pairs()
