@@ -77,7 +77,13 @@ def has_missing(rows: np.ndarray) -> bool:
 
 
 def with_nan(X: Any) -> Any:
-    """The same with NaN for NA among objects, which numpy takes for no number."""
+    """The same with NaN for NA and None among objects."""
+    if isinstance(X, list):
+        try:
+            table = np.asarray(X)
+        except ValueError:
+            return X  # lists of different lengths
+        X = table if table.dtype.kind == "O" else X
     pandas = sys.modules.get("pandas")
     if pandas is None:
         return X

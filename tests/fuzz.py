@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import get_tags
 
 from knngraph.exceptions import KNNGraphWarning
 from tests.hostile import (
@@ -113,10 +114,13 @@ def run_case(number: int, seed: int) -> str:
     random = np.random.default_rng([seed, number])
     name = str(random.choice(sorted(ALL_ESTIMATORS)))
     X, y, queries = draw_data(random)
-    if name in TAKE_SPARSE and random.random() < 0.2:
-        X, queries = sparse.csr_array(X), sparse.csr_array(queries)
     model = ALL_ESTIMATORS[name]()
     model.set_params(**draw_settings(random, set(model.get_params())))
+    if get_tags(model).input_tags.allow_nan and random.random() < 0.5:
+        for rows in (X, queries):
+            rows[random.random(rows.shape) < random.choice([0.02, 0.2, 0.8])] = np.nan
+    if name in TAKE_SPARSE and random.random() < 0.2:
+        X, queries = sparse.csr_array(X), sparse.csr_array(queries)
     if name in GRAPHS:
         model.set_params(**PREDICT_OPTIONS[str(random.choice(sorted(PREDICT_OPTIONS)))])
     with warnings.catch_warnings():

@@ -69,6 +69,8 @@ TRANSFORMERS: dict[str, Callable[..., BaseEstimator]] = {
 
 ALL_ESTIMATORS = GRAPHS | BASELINES | TRANSFORMERS
 TAKE_SPARSE = {*GRAPHS, *TRANSFORMERS}
+# With metric="auto", the default.
+TAKE_NAN = frozenset({*GRAPHS} - {"graph cosine", "graph learned"})
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,23 @@ def _long_indices(rows: np.ndarray) -> Any:
     return stored
 
 
+def _with_gaps(rows: np.ndarray) -> np.ndarray:
+    """One cell of every second row or so is missing: any two tell the class."""
+    rows, numbers = rows.copy(), np.arange(len(rows))
+    for column in range(3):
+        rows[numbers % 7 == column, column] = np.nan
+    return rows
+
+
+def _gaps(change: Callable[[Any], Any] = lambda rows: rows) -> Case:
+    return Case(_changed(lambda rows: change(_with_gaps(rows))), only=TAKE_NAN)
+
+
+def _with_one_value(rows: np.ndarray) -> np.ndarray:
+    given = np.where(np.arange(len(rows)) % 5 == 0, 7.0, np.nan)
+    return np.column_stack([rows, given])
+
+
 _NO_SQUARES = dict.fromkeys(
     set(BASELINES) - {"HNSWKNNClassifier"}, "Multiply X|Divide the column"
 )
@@ -366,6 +385,17 @@ CASES: dict[str, Case] = {
     "sparse, explicit zeros": Case(_changed(_explicit_zeros), refused=_DENSE_ONLY),
     "sparse, unsorted indices": Case(_changed(_unsorted), refused=_DENSE_ONLY),
     "sparse, int64 indices": Case(_changed(_long_indices), refused=_DENSE_ONLY),
+    "gaps": _gaps(),
+    "gaps, offset 1e8": _gaps(lambda rows: rows + 1e8),
+    "gaps, scale 1e-300": _gaps(lambda rows: rows * 1e-300),
+    "gaps, scale 1e300": _gaps(lambda rows: rows * 1e300),
+    "gaps, float32": _gaps(lambda rows: rows.astype(np.float32)),
+    "gaps, a column of one value": _gaps(_with_one_value),
+    "gaps, objects": _gaps(lambda rows: np.where(np.isnan(rows), None, rows)),
+    "gaps, nullable pandas": _gaps(
+        lambda rows: pd.DataFrame(rows, columns=list("abc")).astype("Float64")
+    ),
+    "gaps, CSR": _gaps(sparse.csr_array),
 }
 
 
@@ -421,8 +451,6 @@ _TIMES: dict[str, list[Any]] = {
 _COMPLEX, _PARTS = r"^Complex data not supported\.", r"Give .* are nothing\.$"
 _NAN = r"X has nan in row 10, column 1\. Input X contains NaN\. .*SimpleImputer"
 _CLASSIFIES = frozenset({*GRAPHS, *BASELINES})
-# With metric="auto", the default.
-TAKE_NAN = frozenset({*GRAPHS} - {"graph cosine", "graph learned"})
 _TAKE_NO_NAN = frozenset(ALL_ESTIMATORS) - TAKE_NAN
 _READS_LABELS = _CLASSIFIES | {"transformer learned"}
 

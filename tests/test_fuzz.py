@@ -35,13 +35,16 @@ def test_any_bandwidth_in_any_units(bandwidth, scale, blobs):
 
 
 @_RARE
-@settings(max_examples=40, derandomize=True, deadline=None, database=None)
+@settings(max_examples=60, derandomize=True, deadline=None, database=None)
 @given(st.data())
-def test_any_finite_numbers_get_shares_that_sum_to_one(data):
+def test_any_numbers_and_gaps_get_shares_that_sum_to_one(data):
     shape = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 4)))
     # Eighths of moderate size: single precision tells them apart.
     numbers = st.integers(-(10**6), 10**6).map(lambda number: number / 8.0)
     X = data.draw(of_numpy.arrays(np.float64, shape, elements=numbers))
+    gaps = data.draw(of_numpy.arrays(np.bool_, shape))
+    gaps[0] = False  # every column has a value
+    X[gaps & data.draw(st.booleans())] = np.nan
     y = data.draw(of_numpy.arrays(np.int64, shape[0], elements=st.integers(0, 3)))
     inference = data.draw(st.sampled_from(["lookup", "adaptive", "cascade"]))
     model = KNNGraphClassifier(inference=inference, random_state=0)

@@ -4,6 +4,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -11,6 +12,7 @@ from sklearn.multioutput import MultiOutputClassifier
 
 from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning
+from knngraph.missing import fit_missing
 from tests.hostile import (
     ALL_ESTIMATORS,
     CASES,
@@ -38,11 +40,19 @@ def labels_of_nearest(X, y, queries):
     return np.array(labels)
 
 
+def _as_numbers(rows):
+    dense = rows.toarray() if hasattr(rows, "toarray") else rows
+    return pd.DataFrame(dense).astype(float).to_numpy()
+
+
 @pytest.mark.parametrize("name", sorted(CASES.keys() - {"a billion sparse columns"}))
 def test_the_table_holds_the_right_answers(name):
     data = CASES[name].make()
     if name == "100000 sparse columns":
         data = data.mapped(lambda rows: rows[:, rows.sum(axis=0).nonzero()[0]])
+    if name.startswith("gaps"):
+        data = data.mapped(_as_numbers)
+        data = data.mapped(fit_missing(data.X)[0].filled)
     expected = labels_of_nearest(data.X, data.y, data.queries)
     np.testing.assert_array_equal(data.answers, expected)
 
@@ -142,6 +152,9 @@ _IN_PARTS = [
     "memory-mapped",
     "float32",
     "CSR",
+    "gaps",
+    "gaps, offset 1e8",
+    "gaps, CSR",
 ]
 
 
