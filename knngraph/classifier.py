@@ -32,7 +32,7 @@ from knngraph.inspection.explain import (
     explain_left_out,
 )
 from knngraph.inspection.explanation import Explanation
-from knngraph.inspection.suspects import SuspectLabels, rank_suspects
+from knngraph.inspection.suspects import SuspectLabels, rank_suspects, rows_to_keep
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
@@ -242,6 +242,9 @@ class KNNGraphClassifier(
         Nugget that is used at queries.
     label_noise_ : float
         Share of wrong labels that the votes at queries assume.
+    noise_matrix_ : ndarray of shape (n_classes, n_classes)
+        Probability of a given label (column) in a likely class (row), as
+        `suspect_labels` uses it; rows sum to one.
     label_distribution_ : ndarray or CSR array of shape (n_samples, n_classes)
         Shares of the vote on every row; sparse above ten million numbers.
     labels_ : ndarray of shape (n_samples,)
@@ -606,12 +609,13 @@ class KNNGraphClassifier(
         return votes, self.classes_, tuple(map(str, names))
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
-        """Training rows whose label their neighbors contradict most.
+        """Training rows whose given label is likely wrong.
 
-        Every row, left out, has an adaptive answer. First come the
-        rows whose given class has the smallest share of that vote; where that is
-        equal, those whose strongest other class has the largest; then the order
-        of the rows. Nothing is changed: `relabeled_` stays what fit did.
+        Every row, left out, has an adaptive vote. Calibrated, and with
+        `noise_matrix_`, it gives the probability that the given label is right: rows
+        with the smallest come first, where that is equal those whose suggested class
+        is most probable, then the order of the rows. Nothing is changed: `relabeled_`
+        stays what fit did. Weights of classes do not count.
 
         Parameters
         ----------
@@ -621,8 +625,12 @@ class KNNGraphClassifier(
         Returns
         -------
         SuspectLabels
-            "rows", "given", "suggested", "share" and "rival_share", each of
-            shape (k,).
+            "rows", "given", "suggested", "probability" and "suggested_probability",
+            each of shape (k,). Rows are counted among those of positive weight.
+
+        See Also
+        --------
+        clean : The rows without them.
 
         Examples
         --------
@@ -630,13 +638,44 @@ class KNNGraphClassifier(
         >>> from sklearn.datasets import load_iris
         >>> X, y = load_iris(return_X_y=True)
         >>> y[[3, 60]] = 2, 0
-        >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+        >>> classifier = KNNGraphClassifier(inference="adaptive", random_state=0)
+        >>> classifier = classifier.fit(X, y)
         >>> sorted(classifier.suspect_labels(2).rows.tolist())
         [3, 60]
         """
         check_is_fitted(self)
+        self._model.use_threads(count_threads(self.n_jobs))
         model = self._model
-        return rank_suspects(model.training, model.left_out, self.classes_, k=k)
+        return rank_suspects(model.training, model.label_quality, self.classes_, k)
+
+    def clean(self, remove: float | None = None) -> np.ndarray:
+        """Rows to keep for another classifier: all but the most suspect labels.
+
+        Parameters
+        ----------
+        remove : int, float or None, default=None
+            An integer is the number of rows that are left out, a float below 1.0
+            their share; None leaves out as many as are expected to be wrong, the sum
+            of the probabilities that `suspect_labels` gives. One row of every class is
+            kept.
+
+        Returns
+        -------
+        ndarray of shape (n_kept,), intp, ascending
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifierCV
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> X, y = load_iris(return_X_y=True)
+        >>> y[[3, 60]] = 2, 0
+        >>> keep = KNNGraphClassifierCV(random_state=0).fit(X, y).clean(2)
+        >>> model = LogisticRegression(max_iter=1000).fit(X[keep], y[keep])
+        >>> model.predict(X[[3, 60]])
+        array([0, 1])
+        """
+        return rows_to_keep(self.suspect_labels(), remove)
 
     def to_predictor(self) -> "Predictor":
         """Make a small object that answers without scikit-learn.

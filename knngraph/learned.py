@@ -93,6 +93,11 @@ class LearnedAttributes:
         return 0.0 if reliability is None else reliability.noise
 
     @found_once
+    def noise_matrix_(self) -> np.ndarray:
+        """Probability of every given label in every likely class."""
+        return self.model.label_quality.noise_matrix
+
+    @found_once
     def label_distribution_(self) -> Any:
         """Shares of the vote on every row."""
         return self._consensus.distribution[self._pair]
@@ -160,6 +165,7 @@ _PARTS = dict.fromkeys(LEARNED, "graph") | {
     "query_bandwidth_": "problem",
     "query_nugget_": "left_out",
     "label_noise_": "left_out",
+    "noise_matrix_": "label_quality",
     "loo_score_": "left_out",
     "resolved_": "stored_rule",
     "feature_relevance_": None,  # of the rows alone

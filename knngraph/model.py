@@ -26,6 +26,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
 from knngraph.inference.cascade_rule import learn_rule
+from knngraph.inference.label_quality import LabelQuality, judge_labels
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     VoteWeights,
@@ -366,6 +367,19 @@ class FittedModel:
             sample,
             n_threads=self.n_threads,
         )
+
+    @found_once
+    def label_quality(self) -> LabelQuality:
+        """How probable every given label is, and the noise matrix."""
+        with stage("judging labels", self.training.n_pairs, self.verbose) as judging:
+            return judge_labels(
+                self.training,
+                self.left_out_neighbors,
+                self.problem,
+                self.honest_pairs,
+                n_threads=self.n_threads,
+                advance=judging.advance,
+            )
 
     @property
     def reliability(self) -> LabelReliability | None:

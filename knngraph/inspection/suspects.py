@@ -1,13 +1,13 @@
-"""Training rows whose given label their neighbors contradict."""
+"""Training rows whose given label is likely wrong, and the rows that are left."""
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
-from knngraph.inference.leave_one_out import LeaveOneOut
+from knngraph.inference.label_quality import LabelQuality
 from knngraph.inspection._optional import as_frame
 
 _ROWS_IN_TEXT = 10
@@ -23,31 +23,33 @@ class SuspectLabels:
     rows : ndarray of shape (k,), intp
         Training rows, most suspect first.
     given, suggested : ndarray of shape (k,)
-        Their label, and the class that the vote without the row prefers among
-        the others; the given label where no other class has a vote.
-    share, rival_share : ndarray of shape (k,)
-        Shares of the vote without the row for either class.
+        Their label, and the likeliest other class of those that the vote without the
+        row names; the given label where it names no other.
+    probability : ndarray of shape (k,)
+        Probability that the given label is right.
+    suggested_probability : ndarray of shape (k,)
+        Probability that the suggested one is.
     """
 
     rows: np.ndarray
     given: np.ndarray
     suggested: np.ndarray
-    share: np.ndarray
-    rival_share: np.ndarray
+    probability: np.ndarray
+    suggested_probability: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __str__(self) -> str:
-        lines = [
-            f"{'row':>8}  {'given':>10}  {'share':>5}  {'other':>10}  {'share':>5}"
-        ]
+        columns = f"{'given':>10}  {'right':>5}  {'suggested':>10}  {'right':>5}"
+        lines = [f"{'row':>8}  {columns}"]
         shown = min(len(self), _ROWS_IN_TEXT)
         for i in range(shown):
-            lines.append(
-                f"{self.rows[i]:>8}  {self.given[i]!s:>10}  {self.share[i]:5.2f}  "
-                f"{self.suggested[i]!s:>10}  {self.rival_share[i]:5.2f}"
+            given = f"{self.given[i]!s:>10}  {self.probability[i]:5.2f}"
+            suggested = (
+                f"{self.suggested[i]!s:>10}  {self.suggested_probability[i]:5.2f}"
             )
+            lines.append(f"{self.rows[i]:>8}  {given}  {suggested}")
         if shown < len(self):
             lines.append(f"and {len(self) - shown} more")
         return "\n".join(lines)
@@ -58,68 +60,103 @@ class SuspectLabels:
         Returns
         -------
         pandas.DataFrame
-            Columns "row", "given", "suggested", "share" and "rival_share".
+            Columns "row", "given", "suggested", "probability" and
+            "suggested_probability".
         """
-        others = ("given", "suggested", "share", "rival_share")
+        others = ("given", "suggested", "probability", "suggested_probability")
         columns = {"row": self.rows} | {name: getattr(self, name) for name in others}
         return as_frame(columns, "SuspectLabels.to_frame")
 
 
 def rank_suspects(
     training: TrainingSet,
-    left_out: LeaveOneOut,
+    quality: LabelQuality,
     classes: np.ndarray,
     k: int | None = None,
 ) -> SuspectLabels:
-    """Order the rows by how much the vote without them contradicts their label.
+    """Order the rows by the probability that their label is right.
 
     Returns
     -------
     SuspectLabels
-        The first `k`, or all: smallest share of the given class first, then the
-        largest share of another class, then the order of the rows.
+        The first `k`, or all: least probable label first, then the most probable
+        suggestion, then the order of the rows.
 
     Examples
     --------
     >>> import numpy as np
     >>> from knngraph.graph.training_set import build_training_set
-    >>> from knngraph.inference.leave_one_out import LeaveOneOut
+    >>> from knngraph.inference.label_quality import LabelQuality
     >>> from knngraph.inspection.suspects import rank_suspects
     >>> points = np.zeros((2, 1), dtype=np.float32)
     >>> training = build_training_set(points, np.array([0, 1]), 2)
-    >>> said = LeaveOneOut(
-    ...     right=np.array([True, False]),
-    ...     own_share=np.array([0.9, 0.2]),
+    >>> quality = LabelQuality(
+    ...     given=np.array([0.9, 0.2]),
     ...     rival_code=np.array([1, 0]),
-    ...     rival_share=np.array([0.1, 0.8]),
-    ...     exponent=1.0,
-    ...     score=0.5,
+    ...     rival=np.array([0.1, 0.8]),
+    ...     noise_matrix=np.eye(2),
     ... )
-    >>> print(rank_suspects(training, said, np.array(["cat", "dog"])))
-         row       given  share       other  share
+    >>> print(rank_suspects(training, quality, np.array(["cat", "dog"])))
+         row       given  right   suggested  right
            1         dog   0.20         cat   0.80
            0         cat   0.90         dog   0.10
     """
+    if k is not None and (
+        not isinstance(k, Integral)
+        or isinstance(k, bool)
+        or not 1 <= k <= training.n_rows
+    ):
+        raise ValueError(
+            f"k must be an integer between 1 and {training.n_rows}, the number of "
+            f"training rows, or None for all of them, got {k!r}."
+        )
     pair = training.pair_of_row
-    share, rival_share = left_out.own_share[pair], left_out.rival_share[pair]
-    # Shares that differ by rounding alone are equal.
-    keys = (-rival_share.round(_DIGITS), share.round(_DIGITS))
-    rows = np.lexsort(keys)[: _checked_number(k, training.n_rows)]
+    given, rival = quality.given[pair], quality.rival[pair]
+    # Probabilities that differ by rounding alone are equal.
+    rows = np.lexsort((-rival.round(_DIGITS), given.round(_DIGITS)))[:k]
     return SuspectLabels(
         rows=rows,
         given=classes[training.codes[rows]],
-        suggested=classes[left_out.rival_code[pair[rows]]],
-        share=share[rows],
-        rival_share=rival_share[rows],
+        suggested=classes[quality.rival_code[pair[rows]]],
+        probability=given[rows],
+        suggested_probability=rival[rows],
     )
 
 
-def _checked_number(k: int | None, n_rows: int) -> int:
-    if k is None:
-        return n_rows
-    if not isinstance(k, Integral) or isinstance(k, bool) or not 1 <= k <= n_rows:
+def rows_to_keep(suspects: SuspectLabels, remove: float | None) -> np.ndarray:
+    """Rows that are left when the most suspect ones are removed.
+
+    Parameters
+    ----------
+    suspects : SuspectLabels
+        All rows.
+    remove : int, float or None
+        Their number, or their share of all rows; None for the number of wrong labels
+        that is expected, the sum of the probabilities to be wrong.
+
+    Returns
+    -------
+    ndarray of intp, ascending
+        The least suspect row of every class is kept.
+    """
+    n_rows = len(suspects)
+    # The last of every class.
+    last = n_rows - 1 - np.unique(suspects.given[::-1], return_index=True)[1]
+    most = n_rows - len(last)
+    share = isinstance(remove, Real) and not isinstance(remove, Integral)
+    if remove is None:
+        number = min(round(float((1.0 - suspects.probability).sum())), most)
+    elif share and 0.0 <= remove < 1.0:
+        number = min(round(float(remove) * n_rows), most)
+    elif isinstance(remove, Integral) and not isinstance(remove, bool):
+        number = int(remove)
+    else:
+        number = -1
+    if not 0 <= number <= most:
         raise ValueError(
-            f"k must be an integer between 1 and {n_rows}, the number of training "
-            f"rows, or None for all of them, got {k!r}."
+            "remove must be None, a share of the training rows, at least 0.0 and below "
+            f"1.0, or their number, an integer from 0 to {most} (of {n_rows} rows one "
+            f"of every class is kept), got {remove!r}."
         )
-    return int(k)
+    removed = np.delete(np.arange(n_rows), last)[:number]
+    return np.sort(np.delete(suspects.rows, removed))

@@ -50,6 +50,7 @@ def assert_same_attributes(model, fresh):
         "n_iter_",
         "loo_score_",
         "resolved_",
+        "noise_matrix_",
     ):
         expected = getattr(fresh, name)
         assert_array_equal(getattr(model, name), expected, err_msg=name)
@@ -57,7 +58,7 @@ def assert_same_attributes(model, fresh):
     suspects, expected = model.suspect_labels(), fresh.suspect_labels()
     assert_array_equal(suspects.rows, expected.rows)
     assert_array_equal(suspects.given, expected.given)
-    assert_array_equal(suspects.share, expected.share)
+    assert_array_equal(suspects.probability, expected.probability)
 
 
 class Rows:
