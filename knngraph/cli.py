@@ -63,6 +63,12 @@ def _run_compare(options: argparse.Namespace, parser: argparse.ArgumentParser) -
     return run_compare(options)
 
 
+def _run_explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from knngraph.commands.explain_rows import run_explain
+
+    return run_explain(options)
+
+
 def _run_warm(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from knngraph.warm import run_warm
 
@@ -92,6 +98,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_run_demo)
     _add_compare(commands)
+    _add_explain(commands)
     warm = commands.add_parser(
         "warm",
         help="compile all functions ahead, so that no first fit waits for it",
@@ -123,6 +130,49 @@ def _add_compare(commands: Any) -> None:
     )
     _add_number(compare, "--jobs", 1, 1, "threads of every method")
     compare.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="show which rows of a table decide an answer, as one HTML page",
+        description="Fit a CSV or Parquet file, answer rows that the fit has not seen, "
+        "and write a card of every answer: probabilities, the rows that voted beside "
+        "the row explained, and the columns that make them near.",
+    )
+    explain.set_defaults(run=_run_explain)
+    add_table_options(explain)
+    explain.add_argument(
+        "--row",
+        type=_at_least(0),
+        action="append",
+        default=[],
+        metavar="N",
+        help="explain row N, counted from 0, of the file or of --query (repeatable)",
+    )
+    explain.add_argument(
+        "--query",
+        type=Path,
+        metavar="FILE",
+        help="explain the rows of another table with the same columns",
+    )
+    _add_fit_options(explain, "knngraph-explain.html")
+
+
+def _add_fit_options(command: argparse.ArgumentParser, output: str) -> None:
+    """Options of commands that fit one classifier and write a page."""
+    command.add_argument(
+        "--output",
+        type=Path,
+        default=Path(output),
+        metavar="FILE",
+        help="where to write the page (default: %(default)s)",
+    )
+    command.add_argument(
+        "--quick", action="store_true", help="fit without a search for settings"
+    )
+    _add_number(command, "--jobs", 1, 1, "threads")
+    command.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def add_table_options(command: argparse.ArgumentParser) -> None:

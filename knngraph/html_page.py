@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -34,6 +35,14 @@ _DRAWING = {
     "legend.frameon": False,
 }
 
+# Letters of a text in a cell, and in the hint that shows more of it.
+_LONGEST_TEXT = 60
+_LONGEST_HINT = 500
+# Zero-width joiners: parts of letters and emoji that are shown.
+_JOINERS = "\u200c\u200d"
+_SHADE = "#0072b2"
+_DARKEST = 0x60
+
 
 def html_page(title: str, blocks: Iterable[str]) -> str:
     """The whole page in UTF-8, its style inside.
@@ -52,43 +61,113 @@ def html_page(title: str, blocks: Iterable[str]) -> str:
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         "<meta name='color-scheme' content='light dark'>\n"
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>{shown(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
 def heading(words: str, level: int = 2) -> str:
     """A heading."""
-    return f"<h{level}>{escape(words)}</h{level}>"
+    return f"<h{level}>{shown(words)}</h{level}>"
 
 
 def paragraph(words: str, kind: str = "") -> str:
     """A paragraph; its kind is "", "lead" or "note"."""
-    return f"<p{_kind(kind)}>{escape(words)}</p>"
+    return f"<p{_kind(kind)}>{shown(words)}</p>"
 
 
 def bullets(items: Iterable[str]) -> str:
     """A list."""
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+    return "<ul>" + "".join(f"<li>{shown(item)}</li>" for item in items) + "</ul>"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table that is more than a text.
+
+    Parameters
+    ----------
+    text : str
+    note : str, default=""
+        Smaller, below the text.
+    shade : float, default=0.0
+        From 0 to 1.
+    """
+
+    text: str
+    note: str = ""
+    shade: float = 0.0
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], chosen: str | None = None
+    heads: Sequence[str | Cell],
+    rows: Iterable[Sequence[str | Cell]],
+    chosen: str | None = None,
 ) -> str:
     """A table that scrolls by itself where the screen is narrow.
 
     The first cell of a row names it; the `chosen` one gets a star.
     """
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    head = "".join(_cell("th", cell) for cell in heads)
     lines = []
     for name, *cells in rows:
-        figures = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        figures = "".join(_cell("td", cell) for cell in cells)
         mark = _kind("chosen" if name == chosen else "")
-        lines.append(f"<tr{mark}><th>{escape(name)}</th>{figures}</tr>")
+        lines.append(f"<tr{mark}>{_cell('th', name)}{figures}</tr>")
     return (
         f"<table tabindex='0'><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
+
+
+def bars(rows: Iterable[tuple[str, float, str]]) -> str:
+    """Bars with a name and a figure each; their lengths are from 0 to 1."""
+    lines = [
+        f"<div class='label'>{shown(name, _LONGEST_TEXT)}</div><div class='track'>"
+        f"<div class='bar ours' style='width:{100 * length:.2f}%'></div></div>"
+        f"<div class='figure'>{escape(figure)}</div>"
+        for name, length, figure in rows
+    ]
+    return f"<div class='bars'>{''.join(lines)}</div>"
+
+
+def folded(summary: str, blocks: Iterable[str]) -> str:
+    """Blocks that a click on the summary shows."""
+    body = "".join(blocks)
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+
+
+def shown(text: str, longest: int | None = None) -> str:
+    """Any text as HTML that shows it: escaped, without controls, cut where asked.
+
+    Marks that turn the direction of writing, and what no file can hold, become a
+    replacement character.
+
+    Examples
+    --------
+    >>> from knngraph.html_page import shown
+    >>> shown("<b>bold</b>")
+    '&lt;b&gt;bold&lt;/b&gt;'
+    """
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 1] + "…"
+    kept = [
+        c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "\ufffd"
+        for c in text
+    ]
+    return escape("".join(kept))
+
+
+def _cell(tag: str, cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return f"<{tag}>{shown(cell)}</{tag}>"
+    whole = shown(cell.text, _LONGEST_HINT)
+    text = shown(cell.text, _LONGEST_TEXT)
+    hint = f" title='{whole}'" if whole != text else ""
+    shade = round(_DARKEST * min(max(cell.shade, 0.0), 1.0))
+    paint = f" style='background:{_SHADE}{shade:02x}'" if shade else ""
+    note = f"<br><small>{escape(cell.note)}</small>" if cell.note else ""
+    return f"<{tag}{hint}{paint}>{text}{note}</{tag}>"
 
 
 @contextmanager
@@ -149,10 +228,11 @@ footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 0.5re
 span.chosen::before, tr.chosen th::before { content: "★ "; }
 .choice p:first-child { font-size: 1.1rem; }
 .bars {
-  display: grid; grid-template-columns: max-content 1fr max-content;
+  display: grid; grid-template-columns: fit-content(40%) 1fr max-content;
   gap: 0.35rem 0.75rem; align-items: center;
 }
 .figure { font-variant-numeric: tabular-nums; text-align: right; font-size: 0.9rem; }
+.label { overflow-wrap: anywhere; }
 .track { min-width: 0; }
 .bar { height: 1rem; min-width: 1px; border-radius: 0 3px 3px 0; }
 .ours { background: var(--ours); }
@@ -178,6 +258,9 @@ tbody th { font-weight: 400; }
 thead th { color: var(--soft); font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }
+thead th { vertical-align: bottom; }
+small { color: var(--soft); }
+summary { cursor: pointer; color: var(--soft); }
 @media (max-width: 600px) {
   .bars { grid-template-columns: 1fr max-content; gap: 0.1rem 0.75rem; }
   .bars .label { grid-column: 1 / -1; margin-top: 0.4rem; }

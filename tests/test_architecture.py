@@ -230,16 +230,15 @@ def test_one_file_imports_hnswlib():
     assert users == {"knngraph.index.hnsw"}
 
 
-def test_only_the_command_compares_tables():
+def test_only_commands_read_tables():
     users = {
         module
         for module, name in imported_by(("knngraph",))
         if belongs_to(name, ("knngraph.compare",))
     }
     assert "knngraph.cli" in users
-    assert all(
-        m == "knngraph.cli" or belongs_to(m, ("knngraph.compare",)) for m in users
-    )
+    rooms = ("knngraph.cli", "knngraph.compare", "knngraph.commands")
+    assert all(belongs_to(user, rooms) for user in users)
 
 
 @pytest.mark.parametrize(

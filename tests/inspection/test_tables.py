@@ -161,7 +161,7 @@ def test_what_cannot_be_explained_is_refused(fitted):
 def test_a_tabular_pipeline_of_skrub(fitted):
     skrub = pytest.importorskip("skrub")
     _, table, labels = fitted
-    table = table.fillna(40.0).assign(day=pd.date_range("2020-01-01", periods=120))
+    table = table.assign(day=pd.date_range("2020-01-01", periods=120))
     model = skrub.tabular_pipeline(
         KNNGraphClassifier(inference="cascade", random_state=0)
     )

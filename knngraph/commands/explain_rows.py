@@ -1,0 +1,94 @@
+"""`knngraph explain`: the cards of the answers to some rows."""
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from knngraph.commands.fitted_table import check_output, fit_table, or_say_why
+from knngraph.compare.columns import TypedColumns
+from knngraph.compare.load import TableOptions, load_table
+from knngraph.compare.table import TableProblem, counted, read_table
+from knngraph.inspection.cards import answer_page
+from knngraph.inspection.tables import explain_table
+from knngraph.progress import stage
+
+# Cards of one page.
+_MOST_CARDS = 100
+
+
+def run_explain(options: argparse.Namespace) -> int:
+    """Fit a table, explain rows of it or of another one, and write their cards."""
+    return or_say_why("explain", lambda: _explain(options))
+
+
+def _explain(options: argparse.Namespace) -> None:
+    check_output(options.output)
+    if options.query is None and not options.row:
+        raise TableProblem("say which row to explain: --row N, or --query FILE.")
+    table = load_table(TableOptions.of(options))
+    asked, given, notices = _rows_asked(options, table.columns)
+    own = options.query is None
+    fitted = fit_table(table, options, asked.index.to_numpy() if own else None)
+    _ = fitted.pipeline[-1].graph_  # explanations read it; a stage of its own
+    explanations = []
+    with stage("explaining", len(asked), not options.quiet) as explaining:
+        for place in range(len(asked)):
+            explanations += explain_table(
+                fitted.pipeline, asked.iloc[[place]], training=fitted.training
+            )
+            explaining.advance(1)
+    name = options.file.name if own else options.query.name
+    rows = "row" if len(asked) == 1 else "rows"
+    title = f"{rows.capitalize()} {', '.join(map(str, asked.index[:5]))} of {name}"
+    remarks = [
+        f"Learned from {counted(len(fitted.training), 'row')} of {options.file.name}"
+        + (f", without the {rows} explained." if own else "."),
+        "Rows are counted from 0, the first one below the names of the columns.",
+        *notices,
+        *table.notices,
+    ]
+    page = answer_page(title, explanations, given=given, remarks=remarks)
+    options.output.write_text(page, encoding="utf-8")
+    for explanation in explanations:
+        print(explanation)
+    print(f"Card: {options.output}")
+
+
+def _rows_asked(
+    options: argparse.Namespace, columns: TypedColumns
+) -> tuple[Any, list[str | None], list[str]]:
+    """Rows as they are in their file, their labels where it has them, notices."""
+    own = options.query is None
+    path = options.file if own else options.query
+    file = read_table(
+        path,
+        separator=options.sep,
+        encoding=options.encoding,
+        text_columns=() if own else columns.text_names,
+    )
+    frame = file.frame
+    lost = [name for name in columns.kinds if name not in frame.columns]
+    if lost:
+        raise TableProblem(f"--query: {path} has no column {lost[0]!r}.")
+    rows = list(dict.fromkeys(options.row)) or list(range(len(frame)))
+    beyond = [row for row in rows if row >= len(frame)]
+    if beyond:
+        raise TableProblem(
+            f"--row {beyond[0]}: {path} has {counted(len(frame), 'row')}, "
+            f"counted from 0 to {len(frame) - 1}."
+        )
+    notices = list(file.notices) if not own else []
+    if len(rows) > _MOST_CARDS:
+        notices.append(
+            f"The first {_MOST_CARDS} of {counted(len(rows), 'row')} have a card "
+            "(choose: --row)."
+        )
+        rows = rows[:_MOST_CARDS]
+    asked = frame.iloc[rows]
+    asked.index = np.array(rows)
+    given: list[str | None] = [None] * len(rows)
+    if options.target in frame.columns:
+        column = asked.pop(options.target)
+        given = [str(v).strip() if p else None for v, p in zip(column, column.notna())]
+    return asked, given, notices
