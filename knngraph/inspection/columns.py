@@ -1,17 +1,18 @@
 """How near two mapped rows are, column by column of the user."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet
+from knngraph.inspection.paths import TreePaths
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space
 
-# Nodes that stand for all training rows, and numbers of these that are held.
+# Nodes that stand for all training rows.
 _TYPICAL_NODES = 2000
-_TYPICAL_NUMBERS = 2**23
+# Bound of the numbers that the parts of some rows are.
+_MOST_NUMBERS = 2**24
 # What nearness may be by rounding alone, as a share of its terms.
 _ROUNDING = 1e-9
 # Relative error of a coordinate in single and in double precision, doubled.
@@ -33,18 +34,25 @@ class Parts:
         Rows before the linear map L; each coordinate is of one column.
     after : ndarray of shape (n, n_coordinates)
         The same times L L'; without a linear map the same.
-    products : ndarray of shape (n, n_coordinates)
-        Of both.
+    products : ndarray of shape (n, n_features)
+        Of both, summed over the coordinates of a column.
+    paths : ndarray of shape (n, n_features, n_shares)
+        Parts of the columns in the class shares of trees, which are the first
+        coordinates; see `TreePaths`. No shares without trees.
     """
 
     before: np.ndarray
     after: np.ndarray
     products: np.ndarray
+    paths: np.ndarray
 
-    def mixed(self, weights: Any) -> "Parts":
+    def mixed(self, weights: np.ndarray) -> "Parts":
         """Sums of the parts of the rows, by weights of shape (m, n)."""
         return Parts(
-            weights @ self.before, weights @ self.after, weights @ self.products
+            weights @ self.before,
+            weights @ self.after,
+            weights @ self.products,
+            np.tensordot(weights, self.paths, axes=1),
         )
 
 
@@ -73,6 +81,14 @@ class Columns:
     the product that is split: near_j = q_j (v_j - mean_t t_j) over rows of unit length,
     so that a column which is zero at the query has no part.
 
+    With trees the first coordinates of a row x are shares p(x) of classes, which
+    `TreePaths` splits into parts c_j(x), one for every column, by the splits on its
+    paths. What they leave of p is spread over the columns by the sizes of their parts.
+    Then b_j is summed over the class shares and the coordinate of the column: the
+    differences there, c_j(q) - c_j(v) and e_j, times those of M e. So the b_j add up to
+    d^2 again. Splits on which the paths of q and v agree change both parts alike: what
+    holds them apart are the columns of the splits where they part, and of those after.
+
     The share of a column is max(near_j, 0), divided by the sum over all columns. It is
     zero where a column puts the two farther apart than typical rows. Where every
     column does, or where there is one training row, all columns have equal shares.
@@ -97,32 +113,49 @@ class Columns:
     """
 
     def __init__(self, space: Space, training: TrainingSet) -> None:
-        self.space, self.missing = space, space.missing
+        self.space, self.missing, self.trees = space, space.missing, space.trees
         points = training.points
+        self.n_shares = 0 if self.trees is None else self.trees.n_targets
         n_indicators = 0 if self.missing is None else len(self.missing.columns)
-        self.n_features = points.shape[1] - n_indicators
-        n_nodes = min(_TYPICAL_NODES, max(1, _TYPICAL_NUMBERS // points.shape[1]))
+        self.n_features = points.shape[1] - self.n_shares - n_indicators
         self._inverse = None
         if space.linear is not None:
             with one_blas_thread():
                 self._inverse = np.linalg.inv(space.linear)
-        self._mean = np.zeros(points.shape[1])
-        weights = training.node_weights()[:n_nodes]
+        n_nodes = self.n_within(_TYPICAL_NODES)
         sample = points[:n_nodes].astype(np.float64)
+        weights = training.node_weights()[:n_nodes]
         self._mean = np.average(sample, axis=0, weights=weights)
-        products = np.average(self.parts(sample).products, axis=0, weights=weights)
-        self._typical = self._by_column(products[None])
         self._power = self._power_of_values(sample)
+        self._paths, self._mean_paths = None, np.zeros((self.n_features, self.n_shares))
+        if self.trees is not None:
+            shares = self._before_map(sample)[:, : self.n_shares]
+            self._paths = TreePaths(self.trees, self.values(sample), shares)
+            self._mean_paths = np.average(self.parts(sample).paths, 0, weights)
+        self._typical = np.average(self.parts(sample).products, 0, weights)
+
+    def n_within(self, n_rows: int) -> int:
+        """So many rows, or as many as parts of bounded memory."""
+        n_numbers = self.n_features * (3 + self.n_shares)
+        return min(n_rows, max(1, _MOST_NUMBERS // n_numbers))
 
     def parts(self, mapped: np.ndarray) -> Parts:
         """Take mapped rows, of shape (n, n_coordinates), apart."""
         from_mean = mapped - self._mean
-        if self._inverse is None or self.space.linear is None:
-            return Parts(from_mean, from_mean, from_mean**2)
-        with one_blas_thread():
-            before = from_mean @ self._inverse
-            after = from_mean @ self.space.linear.T
-        return Parts(before, after, before * after)
+        before, after = self._before_map(from_mean), from_mean
+        if self.space.linear is not None:
+            with one_blas_thread():
+                after = from_mean @ self.space.linear.T
+        products = self._by_column(before * after)
+        if self._paths is None:
+            paths = np.zeros((len(mapped), self.n_features, 0))
+        else:
+            paths = self._paths.parts(self.values(mapped))
+            left = before[:, : self.n_shares] - paths.sum(axis=1)
+            of_left = as_shares(np.abs(paths).sum(axis=2))
+            paths += of_left[:, :, None] * left[:, None, :] - self._mean_paths
+            products += np.einsum("ijk,ik->ij", paths, after[:, : self.n_shares])
+        return Parts(before, after, products, paths)
 
     def near(self, queries: Parts, rows: Parts) -> np.ndarray:
         """How much every column makes rows near, see `near_j` in the notes.
@@ -156,8 +189,12 @@ class Columns:
             return (queries.before + self._mean) * mixed.before
         terms = queries.before * mixed.after
         terms += queries.after * mixed.before
-        terms -= mixed.products
-        return self._by_column(terms)
+        contrast = self._by_column(terms) - mixed.products
+        if self.n_shares:
+            shares = queries.after[:, : self.n_shares], mixed.after[:, : self.n_shares]
+            contrast += np.einsum("...jk,...k->...j", queries.paths, shares[1])
+            contrast += np.einsum("...jk,...k->...j", mixed.paths, shares[0])
+        return contrast
 
     def shares(self, query: Parts, rows: Parts) -> np.ndarray:
         """Shares of the columns in what makes rows near to a query.
@@ -192,14 +229,24 @@ class Columns:
 
     def _in_units(self, rows: np.ndarray) -> np.ndarray:
         """The columns and the indicators of missing values in the units of the user."""
-        if self._inverse is not None:
-            with one_blas_thread():
-                rows = rows @ self._inverse
-        rows = rows * self.space.scale
+        rows = self._before_map(rows)[:, self.n_shares :] * self._unit
         return rows if self.space.center is None else rows + self.space.center
+
+    def _before_map(self, rows: np.ndarray) -> np.ndarray:
+        if self._inverse is None:
+            return rows
+        with one_blas_thread():
+            return rows @ self._inverse
+
+    @property
+    def _unit(self) -> float:
+        """What a coordinate of the columns is multiplied by in units of the user."""
+        weight = 1.0 if self.trees is None else self.trees.column_weight
+        return self.space.scale / weight
 
     def _by_column(self, terms: np.ndarray) -> np.ndarray:
         """Add the terms of the indicators to those of their columns."""
+        terms = terms[:, self.n_shares :]
         by_column = terms[:, : self.n_features]
         if self.missing is not None:
             by_column[:, self.missing.columns] += terms[:, self.n_features :]
@@ -210,7 +257,8 @@ class Columns:
         largest = np.abs(sample).max(axis=0)
         if self._inverse is not None:
             largest = largest @ np.abs(self._inverse)
-        error = _RESOLUTION[self.space.precision] * largest * self.space.scale
+        largest = largest[self.n_shares :] * self._unit
+        error = _RESOLUTION[self.space.precision] * largest
         least = 10.0**-_MOST_DIGITS * np.abs(self._in_units(sample)).max(axis=0)
         error = np.maximum(np.maximum(error, least), np.finfo(np.float64).tiny)
         with np.errstate(over="ignore"):

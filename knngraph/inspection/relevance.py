@@ -8,13 +8,12 @@ from sklearn.utils.validation import check_is_fitted
 from knngraph.distances import squared_distances
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inspection.columns import Columns, as_shares
-from knngraph.parallel import one_blas_thread
+from knngraph.parallel import chunk_bounds, one_blas_thread
 from knngraph.space import Space
 
 # Rows that are looked at, and training rows that their neighbors are among.
 _ROWS = 1000
 _TRAINING_ROWS = 2000
-_NUMBERS = 2**23
 # Nearest rows of a class of n rows are so many times the root of n: few enough for
 # classes that lie in several places, and enough for a mean.
 _ROOTS = 2.0
@@ -114,7 +113,7 @@ class _Pool:
 
     def __init__(self, space: Space, training: TrainingSet) -> None:
         self.columns = Columns(space, training)
-        n_pairs = min(_TRAINING_ROWS, max(1, _NUMBERS // training.points.shape[1]))
+        n_pairs = self.columns.n_within(_TRAINING_ROWS)
         self.points = training.points[training.pair_node[:n_pairs]]
         self.codes = training.pair_code[:n_pairs]
         self.parts = self.columns.parts(self.points)
@@ -189,9 +188,8 @@ def _relevance(
     left_out: bool = False,
 ) -> np.ndarray:
     total = np.zeros(1)
-    for start in range(0, len(rows), _ROWS_PER_BLOCK):
-        block = slice(start, start + _ROWS_PER_BLOCK)
-        absent = np.arange(start, min(block.stop, len(rows)))
+    for start, stop in chunk_bounds(len(rows), pool.columns.n_within(_ROWS_PER_BLOCK)):
+        block, absent = slice(start, stop), np.arange(start, stop)
         absent[(absent >= len(pool)) | (not left_out)] = -1
         contrast = pool.contrast(rows[block], codes[block], absent)
         total = total + row_weights[block] @ contrast

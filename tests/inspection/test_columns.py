@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.datasets import load_iris
 
 from knngraph import KNNGraphClassifier
+from knngraph.distances import squared_distances
 from knngraph.inspection.columns import Columns, as_shares
 
 
@@ -136,7 +137,7 @@ def test_digits_far_from_the_origin_are_kept():
         assert_allclose(voter.values - 1e8, X[voter.row] - 1e8, atol=1e-3)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "learned"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "learned", "trees"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 1), (40, 1), (30, 1000)])
 def test_shapes_at_the_edge(metric, shape):
     X = np.random.default_rng(0).normal(size=shape)
@@ -168,15 +169,43 @@ def test_one_row_is_as_near_by_every_column():
     assert_array_equal(explanation.voters[0].shares, [0.5, 0.5])
 
 
-def test_parts_add_up_to_the_distance():
-    X, y = made_rows()
-    model = KNNGraphClassifier(metric="learned", random_state=0).fit(X, y)._model
+@pytest.mark.parametrize("metric", ["euclidean", "learned", "trees"])
+@pytest.mark.parametrize("kind", ["plain", "missing", "sparse", "classes"])
+def test_nearness_adds_up_to_the_distance(metric, kind):
+    X, y = made_rows(300)
+    if kind == "missing" and metric == "trees":
+        X[::4, 1] = np.nan
+    if kind == "sparse":
+        X = sparse.csr_array(np.where(X > 100.0, X - 100.0, 0.0))
+    if kind == "classes":
+        y = np.arange(300) % 40
+    model = KNNGraphClassifier(inference="adaptive", metric=metric, random_state=0)
+    model = model.fit(X[:250], y[:250])._model
     columns, points = Columns(model.space, model.training), model.training.points
-    a, b = columns.parts(points[:50]), columns.parts(points[50:100])
-    terms = (a.before - b.before) * (a.after - b.after)
-    squared = ((points[:50].astype(float) - points[50:100]) ** 2).sum(axis=1)
-    assert_allclose(terms.sum(axis=1), squared, rtol=1e-9)
-    assert np.ptp(terms.sum(axis=1)) > 0.0
+    queries = model.space.map_rows(X[250:])
+    rows = points[model.training.node_of_row]
+    typical = squared_distances(queries, rows).mean(axis=1)
+    squared = ((queries.astype(np.float64) - points[:50]) ** 2).sum(axis=1)
+    near = columns.near(columns.parts(queries), columns.parts(points[:50]))
+    assert near.shape == (50, 5)
+    assert_allclose(near.sum(axis=1), typical - squared, rtol=1e-5, atol=1e-6)
+    # Of one row at a time it is the same.
+    one = columns.near(columns.parts(queries[7:8]), columns.parts(points[7:8]))
+    assert_allclose(one[0], near[7], rtol=1e-9, atol=1e-12)
+
+
+def test_trees_and_their_linear_map_find_the_columns_that_decide():
+    X, y = made_rows(400)
+    model = KNNGraphClassifier(inference="adaptive", metric="trees", random_state=0)
+    model.fit(X, y)
+    shares = []
+    for explanation in model.explain(made_rows(40, seed=1)[0]):
+        for voter in explanation.voters:
+            assert_allclose(voter.shares.sum(), 1.0)
+            assert_allclose(voter.values, X[voter.row], rtol=1e-5)
+            shares.append(voter.shares)
+    assert set(np.argsort(-np.mean(shares, axis=0))[:2]) == {0, 1}
+    assert np.mean(shares, axis=0)[:2].sum() > 0.7
 
 
 def test_shares_of_amounts():

@@ -11,7 +11,7 @@ from sklearn.inspection import permutation_importance
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.inspection import feature_relevance
 
-METRICS = ["euclidean", "auto"]
+METRICS = ["euclidean", "auto", "trees"]
 
 
 def made(problem, n_rows=500, seed=0):
@@ -114,7 +114,7 @@ def test_far_rows_count_no_more_than_others():
     assert model.feature_relevance_[8] < 0.1
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "auto"])
+@pytest.mark.parametrize("metric", [*METRICS, "cosine"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (2, 1), (9, 3), (60, 1000)])
 def test_shapes_at_the_edge(metric, shape):
     X = np.random.default_rng(0).normal(size=shape)
@@ -135,11 +135,13 @@ def test_where_no_column_tells_classes_apart_all_are_equal():
     assert_array_equal(model.feature_relevance_, [0.25] * 4)
 
 
-def test_constant_columns_and_copies():
+@pytest.mark.parametrize("metric", METRICS)
+def test_constant_columns_and_copies(metric):
     X, y, _ = made("linear", n_rows=200)
     X[:, 5] = 3.0
     copies = np.concatenate([X, X, X[:20]])
-    model = KNNGraphClassifier(random_state=0).fit(copies, np.r_[y, y, 1 - y[:20]])
+    model = KNNGraphClassifier(inference="adaptive", metric=metric, random_state=0)
+    model.fit(copies, np.r_[y, y, 1 - y[:20]])
     relevance = model.feature_relevance_
     assert relevance[5] == 0.0
     assert set(np.argsort(-relevance)[:2]) == {0, 1}
@@ -182,3 +184,16 @@ def test_what_is_refused():
     for wrong in (y[:5], np.full(60, 7)):
         with pytest.raises(ValueError, match="y must hold a class of `classes_`"):
             feature_relevance(model, X, wrong)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 40])
+def test_many_classes_and_missing_values(n_classes):
+    random = np.random.default_rng(0)
+    y = random.integers(n_classes, size=600)
+    X = random.normal(size=(600, 6))
+    X[:, 2] += 6.0 * y
+    X[random.random(X.shape) < 0.2] = np.nan
+    model = KNNGraphClassifier(inference="adaptive", metric="trees", random_state=0)
+    model.fit(X, y)
+    assert model.feature_relevance_.argmax() == 2
+    assert feature_relevance(model, X[:50], y[:50]).argmax() == 2
