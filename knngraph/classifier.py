@@ -217,7 +217,8 @@ class KNNGraphClassifier(
         The same by scikit-learn's name: a linear map makes distances Mahalanobis
         distances. Trees have no such name: it is that of `metric_`.
     effective_metric_params_ : dict
-        Their inverse covariance `VI` where the metric is "learned", else empty.
+        Their inverse covariance `VI` where the metric is "learned", else empty. Its
+        last columns are those of indicators, where X has missing values.
     precision_ : {"single", "double"}
         Of the rows that are searched: "double", by an exact search, where single
         precision finds other nearest rows.
@@ -292,6 +293,10 @@ class KNNGraphClassifier(
 
     where lambda_j is small where the data is dense. Exact copies of a row share
     one node of the index, whose answer is the mean over the copies.
+
+    With `metric="auto"` and `"trees"` X may hold missing values (NaN): each is the
+    median of its column, and an indicator column of the size of the column's spread is
+    appended for columns with missing values at fit.
 
     A row with a `sample_weight` of w stands for w copies. Where the weights have a
     mean below one, they are divided by it, at fit and in all later calls of
