@@ -111,26 +111,10 @@ class Space:
         -------
         ndarray of shape (n_rows, n_mapped), of `dtype`, C-contiguous
         """
-        return self._map_rows(X, training=False, n_threads=n_threads)
-
-    def map_training_rows(self, X: Any, *, n_threads: int = 1) -> np.ndarray:
-        """Map rows that a label comes with, by what has not seen it; see `map_rows`.
-
-        The trees that have drawn a row are left out. Without trees the rows are
-        mapped as any other.
-        """
-        return self._map_rows(X, training=True, n_threads=n_threads)
-
-    def _map_rows(self, X: Any, training: bool, n_threads: int) -> np.ndarray:
         shape = X.shape[0], self.n_mapped(X.shape[1])
         rows = np.empty(shape, dtype=self.dtype)
         for start, stop in self.blocks(X):
-            self.map_block(
-                X[start:stop],
-                out=rows[start:stop],
-                training=training,
-                n_threads=n_threads,
-            )
+            self.map_block(X[start:stop], out=rows[start:stop], n_threads=n_threads)
         return rows
 
     def blocks(self, X: Any, largest: int | None = None) -> list[tuple[int, int]]:
@@ -144,10 +128,9 @@ class Space:
         block: Any,
         out: np.ndarray | None = None,
         *,
-        training: bool = False,
         n_threads: int = 1,
     ) -> np.ndarray:
-        """Map one block of rows; see `map_rows` and `map_training_rows`."""
+        """Map one block of rows; see `map_rows`."""
         block = block.toarray() if is_sparse(block) else block
         dense = self.filled(block)
         if out is None:
@@ -160,7 +143,9 @@ class Space:
             within = self._subtract_center(dense, out, step, limit)
         else:
             within = True
-            shares = self._shares(block, training, n_threads)
+            shares = np.empty((len(dense), 0))
+            if self.trees is not None:
+                shares = self.trees.shares(block, n_threads=n_threads)
             for start in range(0, dense.shape[0], step):
                 piece, mapped = dense[start : start + step], out[start : start + step]
                 if self.metric == "cosine":
@@ -176,14 +161,6 @@ class Space:
         """A block of rows, dense, with what stands for missing values."""
         dense: np.ndarray = block.toarray() if is_sparse(block) else block
         return dense if self.missing is None else self.missing.filled(dense)
-
-    def _shares(self, dense: np.ndarray, training: bool, n_threads: int) -> np.ndarray:
-        """What the trees say of rows; no columns where there are none."""
-        if self.trees is None:
-            return np.empty((len(dense), 0))
-        if training:
-            return self.trees.out_of_bag_shares(dense, n_threads=n_threads)
-        return self.trees.shares(dense, n_threads=n_threads)
 
     def _subtract_center(
         self, dense: np.ndarray, out: np.ndarray, step: int, limit: float

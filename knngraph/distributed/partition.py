@@ -196,7 +196,7 @@ def place_block(
     X: Any, y: Any, first: int, *, space: Space, classes: np.ndarray, router: Router
 ) -> list[Piece]:
     """Map a block of the user's rows and cut it into one piece a partition."""
-    rows = space.map_training_rows(numeric_rows(X))
+    rows = space.map_rows(numeric_rows(X))
     codes = np.searchsorted(classes, given_labels(y)).astype(np.int32)
     if not len(rows):
         nothing = np.empty(0, dtype=np.int32)

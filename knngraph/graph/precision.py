@@ -157,12 +157,10 @@ def _distances(
     for start in range(0, len(one), step):
         block = slice(start, start + step)
         ends = X[one[block]], X[two[block]]
-        begin, end = (double.map_block(rows, training=True) for rows in ends)
+        begin, end = (double.map_block(rows) for rows in ends)
         difference = begin - end
         size = np.where(difference == 0.0, 0.0, np.abs(begin) + np.abs(end))
-        begin, end = (
-            space.map_block(rows, training=True).astype(np.float64) for rows in ends
-        )
+        begin, end = (space.map_block(rows).astype(np.float64) for rows in ends)
         moved = difference - (begin - end)
         found[:, block] = (
             _lengths(difference),

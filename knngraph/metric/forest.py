@@ -1,10 +1,10 @@
 """The class shares of a forest as coordinates of a row.
 
 A row x becomes the mean p(x) of the class shares in the leaves that it reaches. For a
-training row only the trees count that have not seen it: with the others every training
-row would look certain. Which trees those are is a function of the row itself, so it
-needs no list and is the same for copies, in another process or after a change of
-the rows.
+row that has grown the forest only the trees count that have not drawn it: with the
+others every training row would look certain. Which trees those are is a function of
+the row itself: it is the same for copies, for a training row that comes back as a
+query, in another process, and after a change of the rows.
 """
 
 from dataclasses import dataclass
@@ -49,8 +49,8 @@ class ForestMap:
         Mixed with the hash of a row, they give how often every tree has drawn it.
     seed : int
         Of the hash of a row.
-    cutoff : int
-        Rows of larger hashes were drawn by no tree.
+    grown_from : ndarray of shape (n_rows,), uint64
+        Hashes of the rows that the trees were drawn from, ascending.
     column_weight : float
         What the columns beside the shares are multiplied by.
 
@@ -75,8 +75,12 @@ class ForestMap:
     >>> forest = grow_forest(X, y, 2, ForestSettings(n_trees=50))
     >>> forest.shares(np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])).round().tolist()
     [[0.0], [1.0]]
-    >>> seen, unseen = forest.shares(X), forest.out_of_bag_shares(X)
-    >>> bool(np.abs(seen[:, 0] - y).mean() < np.abs(unseen[:, 0] - y).mean())
+
+    Trees that have drawn a row are left out; for a new row beside it all count, and
+    most of them know the label there:
+
+    >>> left_out, beside = forest.shares(X), forest.shares(X + 1e-6)
+    >>> bool(np.abs(beside[:, 0] - y).mean() < np.abs(left_out[:, 0] - y).mean())
     True
     """
 
@@ -90,7 +94,7 @@ class ForestMap:
     values: np.ndarray
     salts: np.ndarray
     seed: int
-    cutoff: int
+    grown_from: np.ndarray
     column_weight: float = 1.0
 
     @property
@@ -99,7 +103,9 @@ class ForestMap:
         return self.values.shape[1]
 
     def shares(self, X: np.ndarray, *, n_threads: int = 1) -> np.ndarray:
-        """Mean share of the classes over all trees, for new rows.
+        """Mean share of the classes over the trees that have not drawn a row.
+
+        Over all trees where each has drawn it, as may be with few of them.
 
         Parameters
         ----------
@@ -110,21 +116,17 @@ class ForestMap:
         -------
         ndarray of shape (n_rows, n_targets), float64
         """
-        return self._means(X, out_of_bag=False, n_threads=n_threads)
-
-    def out_of_bag_shares(self, X: np.ndarray, *, n_threads: int = 1) -> np.ndarray:
-        """Mean share of the classes over the trees without a row, for training rows.
-
-        Over all trees where each has drawn the row, as may be with few of them.
-        """
-        return self._means(X, out_of_bag=True, n_threads=n_threads)
+        means = np.zeros((len(X), self.n_targets))
+        work = partial(self._means_of_chunk, X, means)
+        map_chunks(work, len(X), _ROWS_PER_CHUNK, n_threads, limit_blas=False)
+        return means
 
     def as_seen(self, X: np.ndarray) -> np.ndarray:
         """Rows as the trees see them; see `columns_as_seen`."""
         return columns_as_seen(X, self.center, self.scale)
 
     def drawn(self, seen: np.ndarray) -> np.ndarray:
-        """Whether a tree has drawn a row, if it was a training row.
+        """Whether a tree has drawn a row.
 
         Parameters
         ----------
@@ -136,30 +138,25 @@ class ForestMap:
         ndarray of shape (n_rows, n_trees), bool
         """
         hashes = row_hashes(seen, self.seed)
-        drawn = _uniform(hashes[:, None], self.salts) >= _POISSON_ENDS[0]
-        drawn[hashes > np.uint64(self.cutoff)] = False
+        places = np.searchsorted(self.grown_from[:-1], hashes)
+        known = np.flatnonzero(self.grown_from[places] == hashes)
+        drawn = np.zeros((len(seen), len(self.salts)), dtype=bool)
+        uniform = _uniform(hashes[known, None], self.salts)
+        drawn[known] = uniform >= _POISSON_ENDS[0]
         return drawn
 
-    def _means(self, X: np.ndarray, out_of_bag: bool, n_threads: int) -> np.ndarray:
-        means = np.zeros((len(X), self.n_targets))
-        work = partial(self._means_of_chunk, X, means, out_of_bag)
-        map_chunks(work, len(X), _ROWS_PER_CHUNK, n_threads, limit_blas=False)
-        return means
-
     def _means_of_chunk(
-        self, X: np.ndarray, means: np.ndarray, out_of_bag: bool, start: int, stop: int
+        self, X: np.ndarray, means: np.ndarray, start: int, stop: int
     ) -> None:
         # Loads the compiler, which a predictor without trees does without.
         from knngraph.metric._forest import add_leaf_values
 
         seen, total = self.as_seen(X[start:stop]), means[start:stop]
-        n_trees = len(self.roots)
-        skipped = np.zeros((0, n_trees), dtype=bool)
-        n_added: int | np.ndarray = n_trees
-        if out_of_bag:
-            skipped = self.drawn(seen)
-            skipped[skipped.all(axis=1)] = False
-            n_added = n_trees - skipped.sum(axis=1, keepdims=True)
+        skipped = self.drawn(seen)
+        skipped[skipped.all(axis=1)] = False
+        n_added = len(self.roots) - skipped.sum(axis=1, keepdims=True)
+        if not skipped.any():
+            skipped = skipped[:0]
         add_leaf_values(
             seen,
             skipped,

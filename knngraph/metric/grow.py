@@ -130,7 +130,7 @@ def grow_forest(
         np.concatenate([targets, *(tree.values for tree in trees)]),
         salts,
         settings.seed,
-        int(hashes.max()),
+        np.unique(hashes),
     )
 
 

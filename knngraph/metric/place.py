@@ -102,7 +102,7 @@ class LabeledRows:
 
     def placed(self, space: Space) -> TrainingSet:
         """The training set in a space."""
-        rows = space.map_training_rows(self.X, n_threads=self.n_threads)
+        rows = space.map_rows(self.X, n_threads=self.n_threads)
         return build_training_set(
             rows, self.codes, self.n_classes, self.seed, row_weight=self.row_weight
         )
@@ -145,7 +145,7 @@ def place_by_forest(
     """
     some = training.rows_of_pairs()[0][:MAX_ROWS]
     sample = rows.X[some].toarray() if is_sparse(rows.X) else rows.X[some]
-    of_shares = _variance(forest.out_of_bag_shares(sample, n_threads=rows.n_threads))
+    of_shares = _variance(forest.shares(sample, n_threads=rows.n_threads))
     points = training.points[training.pair_node[:MAX_ROWS]].astype(np.float64)
     of_columns = _variance(points)
     weight = 1.0

@@ -174,6 +174,7 @@ def _check_forest(forest: Any, n_features: int) -> None:
         ("roots", np.int32, (n_trees,)),
         ("values", np.float32, (n_values, n_targets)),
         ("salts", np.uint64, (n_trees,)),
+        ("grown_from", np.uint64, (_length(forest.grown_from),)),
     ):
         array = getattr(forest, name)
         _check_array(array, f"{name} of its trees", np.dtype(dtype).kind, shape)
@@ -181,7 +182,9 @@ def _check_forest(forest: Any, n_features: int) -> None:
     _require(n_trees > 0 and n_nodes > 0 and n_targets > 0, "it has no trees")
     scaled = np.isfinite(forest.scale).all() and (forest.scale > 0.0).all()
     _require(bool(scaled), "a scale of its trees is wild")
-    _require(0 <= forest.cutoff < 2**64 and forest.seed >= 0, "its hashes are wild")
+    ascending = (forest.grown_from[1:] > forest.grown_from[:-1]).all()
+    known = len(forest.grown_from) > 0 and forest.seed >= 0
+    _require(bool(ascending and known), "its hashes are wild")
     feature, right, roots = forest.feature, forest.right, forest.roots
     _require(feature.min() >= -1 and feature.max() < n_features, "a column is wild")
     _require(roots.min() >= 0 and roots.max() < n_nodes, "a root is wild")

@@ -91,7 +91,7 @@ class UpdatableMixin(ShowsLearned):
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
         weights = in_units(weights, self._model.settings.weight_unit, len(codes))
-        rows = change.space.map_training_rows(X, n_threads=count_threads(self.n_jobs))
+        rows = change.space.map_rows(X, n_threads=count_threads(self.n_jobs))
         warn_of_far_rows(rows, self._model.settings)
         self._note(change.added(rows, codes, weights))
         return self

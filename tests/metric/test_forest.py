@@ -53,11 +53,12 @@ def test_shares_are_those_of_scikit_learns_trees(
     X = X[np.unique(np.nan_to_num(X, nan=99.0), axis=0, return_index=True)[1]]
     codes = random.integers(n_classes, size=len(X))
     queries = rows_of(random, 100, n_columns, missing=0.3)
+    queries = queries[~np.isnan(queries).all(axis=1)]  # one of X may be so too
     settings = ForestSettings(n_trees=6, kind=kind)
     forest = grow_forest(X, codes, n_classes, settings)
     targets = class_targets(n_classes, 0)
-    for rows, out_of_bag in ((queries, False), (X, True)):
-        found = forest.out_of_bag_shares(X) if out_of_bag else forest.shares(rows)
+    for rows, are_known in ((queries, False), (X, True)):
+        found = forest.shares(rows)
         expected, counted = np.zeros(found.shape), np.zeros(len(rows))
         trees = list(tree_by_tree(forest, X, codes, n_classes, kind))
         for tree, drawn in trees:
@@ -66,7 +67,7 @@ def test_shares_are_those_of_scikit_learns_trees(
             # Rows that every tree has drawn are answered by all of them.
             everywhere = set.intersection(*(drawn for _, drawn in trees))
             counts = [
-                not out_of_bag or i not in drawn or i in everywhere
+                not are_known or i not in drawn or i in everywhere
                 for i in range(len(rows))
             ]
             expected[counts] += (shares @ targets)[counts].astype(np.float32)
@@ -79,7 +80,8 @@ def test_constant_columns_and_one_class(random):
     codes = (X[:, 2] > 0).astype(int)
     forest = grow_forest(X, codes, 2, FEW)
     assert set(forest.feature.tolist()) == {-1, 2}
-    assert ((forest.shares(X)[:, 0] > 0.5) == codes).all()
+    beside = np.nextafter(X, 9.0)  # by all trees
+    assert ((forest.shares(beside)[:, 0] > 0.5) == codes).mean() > 0.95
     constant = grow_forest(X[:, :2], codes, 2, FEW)
     assert np.ptp(constant.shares(X[:, :2])) == 0.0
     alone = grow_forest(X, np.zeros(60, dtype=int), 1, FEW)
@@ -92,7 +94,7 @@ def test_trees_without_rows_know_how_frequent_classes_are(n_rows):
     forest = grow_forest(X, codes, 3, ForestSettings(n_trees=40))
     shares = forest.shares(X)
     np.testing.assert_allclose(shares.sum(axis=1), 1.0)
-    assert (forest.out_of_bag_shares(X) >= 0.0).all()
+    assert (shares >= 0.0).all()
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
@@ -102,36 +104,41 @@ def test_threads_and_order_change_no_bytes(random, n_threads):
     one = grow_forest(X, codes, 3, FEW)
     order = random.permutation(1300)
     scales = grow_forest(X[order], codes[order], 3, FEW, n_threads=n_threads)
-    for name in ("feature", "threshold", "right", "missing_left", "values", "center"):
+    arrays = ("feature", "threshold", "right", "missing_left", "values", "center")
+    for name in (*arrays, "grown_from"):
         assert getattr(one, name).tobytes() == getattr(scales, name).tobytes()
-    for answer in ("shares", "out_of_bag_shares"):
-        together = getattr(one, answer)(X)
-        assert_array_equal(getattr(one, answer)(X, n_threads=n_threads), together)
-        alone = [getattr(one, answer)(X[i : i + 1])[0] for i in range(50)]
-        assert_array_equal(alone, together[:50])
+    # Rows that the trees know, and others among them.
+    rows = np.concatenate([X, rows_of(random, 700, 4)])[random.permutation(2000)]
+    together = one.shares(rows)
+    assert_array_equal(one.shares(rows, n_threads=n_threads), together)
+    alone = [one.shares(rows[i : i + 1])[0] for i in range(50)]
+    assert_array_equal(alone, together[:50])
 
 
-def test_out_of_bag_shares_do_not_depend_on_the_label(random):
+def test_shares_of_a_row_do_not_depend_on_its_label(random):
     # Labels without any rule: only trees that have drawn a row know its label.
     X, codes = rows_of(random, 2000, 5), random.integers(2, size=2000)
     forest = grow_forest(X, codes, 2, ForestSettings(n_trees=60))
-    right = (forest.out_of_bag_shares(X)[:, 0] > 0.5) == codes
+    right = (forest.shares(X)[:, 0] > 0.5) == codes
     assert abs(right.mean() - 0.5) < 0.04
-    assert ((forest.shares(X)[:, 0] > 0.5) == codes).mean() > 0.95
+    beside = np.nextafter(X, np.float32(9))  # by all trees
+    assert ((forest.shares(beside)[:, 0] > 0.5) == codes).mean() > 0.95
 
 
-def test_copies_have_the_same_shares_and_unseen_rows_all_trees(random):
+def test_copies_have_the_same_shares_and_new_rows_all_trees(random):
     X, codes = rows_of(random, 500, 3), random.integers(2, size=500)
     forest = grow_forest(X[:400], codes[:400], 2, FEW)
-    twice = forest.out_of_bag_shares(np.concatenate([X, X[::-1]]))
+    assert_array_equal(
+        forest.drawn(forest.as_seen(X)).any(axis=1), np.arange(500) < 400
+    )
+    twice = forest.shares(np.concatenate([X, X[::-1]]))
     assert_array_equal(twice[:500], twice[500:][::-1])
     few = grow_forest(X, codes, 2, ForestSettings(n_trees=20, max_rows=100))
-    unseen = row_hashes(few.as_seen(X), 0) > np.uint64(few.cutoff)
+    unseen = ~np.isin(row_hashes(few.as_seen(X), 0), few.grown_from)
     assert unseen.sum() == 400
     drawn = few.drawn(few.as_seen(X))
     assert not drawn[unseen].any()
     assert 0.58 < drawn[~unseen].mean() < 0.68
-    assert_array_equal(few.out_of_bag_shares(X)[unseen], few.shares(X)[unseen])
 
 
 def test_zeros_and_missing_numbers_are_alike():

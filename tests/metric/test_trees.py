@@ -54,12 +54,9 @@ def test_shares_stand_before_weighted_columns(table, scale, no_linear_map):
     assert (space.metric, space.linear, folds, space.scale) == ("trees", None, None, 1)
     forest = space.trees
     columns = (X - space.center) * forest.column_weight
-    shares = forest.shares(X)
-    assert_allclose(space.map_rows(X), np.hstack([shares, columns]), rtol=1e-6)
-    unseen = forest.out_of_bag_shares(X)
-    assert_allclose(columns.var(axis=0).sum(), unseen.var(axis=0).sum(), rtol=0.01)
-    mapped = space.map_training_rows(X)
-    assert_allclose(mapped, np.hstack([unseen, columns]), rtol=1e-6)
+    shares, mapped = forest.shares(X), space.map_rows(X)
+    assert_allclose(columns.var(axis=0).sum(), shares.var(axis=0).sum(), rtol=0.01)
+    assert_allclose(mapped, np.hstack([shares, columns]), rtol=1e-6)
     assert_array_equal(training.points[training.node_of_row], mapped)
     alone = np.concatenate([space.map_rows(row[None]) for row in X[:60]])
     assert_array_equal(alone, space.map_rows(X)[:60])
@@ -153,6 +150,7 @@ def test_the_neighbors_interface(table):
     distances, rows = model.kneighbors(X[:4], 3)
     mapped = model._model.space.map_rows(X[:4])
     points = model._model.training.points[model._model.training.node_of_row]
+    assert_array_equal(rows[:, 0], np.arange(4))  # a training row finds itself
     for query, away, found in zip(mapped, distances, rows):
         every = np.sort(np.linalg.norm(points - query, axis=1))
         assert_allclose(away, every[:3], rtol=1e-4, atol=1e-6)
