@@ -50,7 +50,7 @@ class TreePaths:
     >>> X = np.random.default_rng(0).normal(size=(200, 3))
     >>> y = (X[:, 1] > 0).astype(int)
     >>> forest = grow_forest(X, y, 2, ForestSettings(n_trees=50))
-    >>> paths = TreePaths(forest, X, forest.out_of_bag_shares(X))
+    >>> paths = TreePaths(forest, X, forest.shares(X))
     >>> parts = paths.parts(np.array([[0.0, 2.0, 0.0]]))
     >>> parts.shape
     (1, 3, 1)

@@ -58,7 +58,7 @@ def by_hand(forest, X, shares, queries):
 def test_against_plain_walks(n_classes, missing):
     X, y = made_rows(120, n_classes, missing)
     forest = grow_forest(X, y, n_classes, ForestSettings(n_trees=7))
-    shares = forest.out_of_bag_shares(X)
+    shares = forest.shares(X)
     queries = X[:15] + 0.1
     parts = TreePaths(forest, X, shares).parts(queries)
     assert_allclose(parts, by_hand(forest, X, shares, queries), atol=1e-12)
@@ -67,7 +67,7 @@ def test_against_plain_walks(n_classes, missing):
 def test_parts_make_the_shares():
     X, y = made_rows(400, 3, missing=False)
     forest = grow_forest(X, y, 3, ForestSettings(n_trees=60))
-    shares = forest.out_of_bag_shares(X)
+    shares = forest.shares(X)
     queries = np.random.default_rng(1).normal(size=(100, 4))
     parts = TreePaths(forest, X, shares).parts(queries)
     expected = forest.shares(queries) - shares.mean(axis=0)
@@ -78,7 +78,7 @@ def test_parts_make_the_shares():
 def test_where_paths_agree_the_parts_are_the_same():
     X, y = made_rows(300, 2, missing=False)
     forest = grow_forest(X, y, 2, ForestSettings(n_trees=20))
-    paths = TreePaths(forest, X, forest.out_of_bag_shares(X))
+    paths = TreePaths(forest, X, forest.shares(X))
     query = np.zeros((1, 4))
     other = query + np.array([0.0, 0.0, 0.0, 1e-6])  # passes no threshold
     assert_allclose(paths.parts(query), paths.parts(other), atol=1e-15)
@@ -92,5 +92,5 @@ def test_where_paths_agree_the_parts_are_the_same():
 def test_few_rows(n_rows):
     X, y = np.arange(2.0 * n_rows).reshape(n_rows, 2), np.arange(n_rows) % 2
     forest = grow_forest(X, y, 2, ForestSettings(n_trees=3))
-    parts = TreePaths(forest, X, forest.out_of_bag_shares(X)).parts(X)
+    parts = TreePaths(forest, X, forest.shares(X)).parts(X)
     assert np.isfinite(parts).all()
