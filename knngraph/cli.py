@@ -69,6 +69,12 @@ def _run_explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -
     return run_explain(options)
 
 
+def _run_suspects(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from knngraph.commands.suspect_rows import run_suspects
+
+    return run_suspects(options)
+
+
 def _run_warm(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from knngraph.warm import run_warm
 
@@ -99,6 +105,7 @@ def _make_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_run_demo)
     _add_compare(commands)
     _add_explain(commands)
+    _add_suspects(commands)
     warm = commands.add_parser(
         "warm",
         help="compile all functions ahead, so that no first fit waits for it",
@@ -157,6 +164,26 @@ def _add_explain(commands: Any) -> None:
         help="explain the rows of another table with the same columns",
     )
     _add_fit_options(explain, "knngraph-explain.html")
+
+
+def _add_suspects(commands: Any) -> None:
+    suspects = commands.add_parser(
+        "suspects",
+        help="list the rows of a table with doubtful labels, as a page and a CSV file",
+        description="Fit a CSV or Parquet file, find the probability of every label by "
+        "the rows beside it, and write the doubtful ones: a page that shows each "
+        "beside the rows that contradict it, and a CSV file with all their columns.",
+    )
+    suspects.set_defaults(run=_run_suspects)
+    add_table_options(suspects)
+    _add_number(
+        suspects,
+        "--top",
+        1,
+        None,
+        "list the N most doubtful rows (default: as many as are expected to be wrong)",
+    )
+    _add_fit_options(suspects, "knngraph-suspects.html")
 
 
 def _add_fit_options(command: argparse.ArgumentParser, output: str) -> None:

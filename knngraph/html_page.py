@@ -138,10 +138,7 @@ def folded(summary: str, blocks: Iterable[str]) -> str:
 
 
 def shown(text: str, longest: int | None = None) -> str:
-    """Any text as HTML that shows it: escaped, without controls, cut where asked.
-
-    Marks that turn the direction of writing, and what no file can hold, become a
-    replacement character.
+    """Any text as HTML that shows it; see `printable`.
 
     Examples
     --------
@@ -149,13 +146,28 @@ def shown(text: str, longest: int | None = None) -> str:
     >>> shown("<b>bold</b>")
     '&lt;b&gt;bold&lt;/b&gt;'
     """
+    return escape(printable(text, longest))
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """Any text without what steers a terminal or a browser, cut where asked.
+
+    Controls, marks that turn the direction of writing, and what no file can hold
+    become a replacement character.
+
+    Examples
+    --------
+    >>> from knngraph.html_page import printable
+    >>> printable("two\\nlines", longest=6)
+    'two l…'
+    """
     if longest is not None and len(text) > longest:
         text = text[: longest - 1] + "…"
     kept = [
         c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "\ufffd"
         for c in text
     ]
-    return escape("".join(kept))
+    return "".join(kept)
 
 
 def _cell(tag: str, cell: str | Cell) -> str:

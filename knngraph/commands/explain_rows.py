@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.commands.fitted_table import check_output, fit_table, or_say_why
+from knngraph.commands.fitted_table import (
+    ROWS_ARE_COUNTED,
+    check_output,
+    fit_table,
+    in_chunks,
+    or_say_why,
+)
 from knngraph.compare.columns import TypedColumns
 from knngraph.compare.load import TableOptions, load_table
 from knngraph.compare.table import TableProblem, counted, read_table
 from knngraph.inspection.cards import answer_page
 from knngraph.inspection.tables import explain_table
-from knngraph.progress import stage
 
 # Cards of one page.
 _MOST_CARDS = 100
@@ -23,32 +28,31 @@ def run_explain(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    check_output(options.output)
+    check_output(options.output, options.file, options.query)
     if options.query is None and not options.row:
         raise TableProblem("say which row to explain: --row N, or --query FILE.")
     table = load_table(TableOptions.of(options))
     asked, given, notices = _rows_asked(options, table.columns)
     own = options.query is None
     fitted = fit_table(table, options, asked.index.to_numpy() if own else None)
-    _ = fitted.pipeline[-1].graph_  # explanations read it; a stage of its own
-    explanations = []
-    with stage("explaining", len(asked), not options.quiet) as explaining:
-        for place in range(len(asked)):
-            explanations += explain_table(
-                fitted.pipeline, asked.iloc[[place]], training=fitted.training
-            )
-            explaining.advance(1)
+    explanations = in_chunks(
+        range(len(asked)),
+        lambda places: explain_table(
+            fitted.pipeline, asked.iloc[list(places)], training=fitted.training
+        ),
+        options.quiet,
+    )
     name = options.file.name if own else options.query.name
     rows = "row" if len(asked) == 1 else "rows"
     title = f"{rows.capitalize()} {', '.join(map(str, asked.index[:5]))} of {name}"
-    remarks = [
-        f"Learned from {counted(len(fitted.training), 'row')} of {options.file.name}"
-        + (f", without the {rows} explained." if own else "."),
-        "Rows are counted from 0, the first one below the names of the columns.",
-        *notices,
-        *table.notices,
-    ]
-    page = answer_page(title, explanations, given=given, remarks=remarks)
+    page = answer_page(
+        title,
+        explanations,
+        given=given,
+        lead=f"Learned from {counted(len(fitted.training), 'row')} of "
+        f"{options.file.name}" + (f", without the {rows} explained." if own else "."),
+        remarks=[ROWS_ARE_COUNTED, *notices, *table.notices],
+    )
     options.output.write_text(page, encoding="utf-8")
     for explanation in explanations:
         print(explanation)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,13 @@ import numpy as np
 
 from knngraph.compare.load import LabeledTable, pipeline_for
 from knngraph.compare.table import TableProblem
+from knngraph.parallel import chunk_bounds
+from knngraph.progress import stage
+
+ROWS_ARE_COUNTED = (
+    "Rows are counted from 0, the first one below the names of the columns."
+)
+_ROWS_PER_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -67,18 +74,33 @@ def fit_table(
     training.index = table.rows[kept]
     pipeline = pipeline_for(classifier, table.columns, seed=options.seed)
     pipeline.fit(training, table.classes[codes])
+    _ = classifier.graph_  # explanations read it; its progress is shown here
     return FittedTable(pipeline, training, table.classes[codes])
 
 
-def check_output(path: Path, option: str = "--output") -> None:
-    """Find out before the work whether a file can be written."""
+def check_output(path: Path, *inputs: Path | None) -> None:
+    """Find out before the work whether a file can be written, and is no input."""
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise TableProblem(f"{option}: there is no folder {path.parent}.")
+        raise TableProblem(f"--output: there is no folder {path.parent}.")
     if path.is_dir():
-        raise TableProblem(f"{option}: {path} is a folder; name a file.")
+        raise TableProblem(f"--output: {path} is a folder; name a file.")
+    if any(path.exists() and i and i.exists() and path.samefile(i) for i in inputs):
+        raise TableProblem(f"--output: {path} is the table that is read.")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise TableProblem(f"{option}: {path} cannot be written.")
+        raise TableProblem(f"--output: {path} cannot be written.")
+
+
+def in_chunks(
+    rows: Sequence[int], explain: Callable[[Any], list[Any]], quiet: bool
+) -> list[Any]:
+    """Explanations of some rows, with progress: what they share is found once."""
+    explanations: list[Any] = []
+    with stage("explaining", len(rows), not quiet) as explaining:
+        for start, stop in chunk_bounds(len(rows), _ROWS_PER_CHUNK):
+            explanations += explain(rows[start:stop])
+            explaining.advance(stop - start)
+    return explanations
 
 
 def or_say_why(name: str, run: Callable[[], None]) -> int:

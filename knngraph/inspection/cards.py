@@ -16,11 +16,14 @@ from knngraph.html_page import (
     paragraph,
     table,
 )
+from knngraph.inspection.suspects import SuspectLabels
 from knngraph.inspection.tables import TableExplanation, TableRow, as_text
 
 _CLASSES_SHOWN = 8
 _VOTERS_SHOWN = 8
 _COLUMNS_SHOWN = 10
+# Of a suspect, for either label.
+_ROWS_BESIDE = 5
 _LEAST_SHARE = 0.005
 
 
@@ -29,6 +32,7 @@ def answer_page(
     explanations: Sequence[TableExplanation],
     *,
     given: Sequence[Any] | None = None,
+    lead: str = "",
     remarks: Iterable[str] = (),
 ) -> str:
     """A page with the cards of some answers.
@@ -39,8 +43,10 @@ def answer_page(
     explanations : sequence of TableExplanation
     given : sequence or None, default=None
         Labels of the rows as far as they are known, else None.
+    lead : str, default=""
+        Below the title.
     remarks : iterable of str
-        About the table and the model, below the cards.
+        Below the cards.
 
     Returns
     -------
@@ -50,15 +56,80 @@ def answer_page(
     """
     labels = given if given is not None else [None] * len(explanations)
     cards = [answer_card(e, label) for e, label in zip(explanations, labels)]
-    return _page(title, cards, remarks)
+    return _page(title, lead, cards, remarks)
 
 
-def _page(title: str, cards: Iterable[list[str]], remarks: Iterable[str]) -> str:
-    blocks = [heading(title, 1), *(block for card in cards for block in card)]
+def suspects_page(
+    title: str,
+    explanations: Sequence[TableExplanation],
+    suspects: SuspectLabels,
+    *,
+    lead: str = "",
+    remarks: Iterable[str] = (),
+) -> str:
+    """A page of rows with doubtful labels, each beside the rows that contradict it.
+
+    Parameters
+    ----------
+    title : str
+    explanations : sequence of TableExplanation
+        Of the first rows of `suspects`, each left out.
+    suspects : SuspectLabels
+    lead, remarks
+        As for `answer_page`.
+    """
+    cards = [suspect_card(e, suspects, i) for i, e in enumerate(explanations)]
+    return _page(title, lead, cards, remarks)
+
+
+def _page(
+    title: str, lead: str, cards: Iterable[list[str]], remarks: Iterable[str]
+) -> str:
+    blocks = [heading(title, 1)]
+    if lead:
+        blocks.append(paragraph(lead, "lead"))
+    blocks += [block for card in cards for block in card]
     remarks = list(remarks)
     if remarks:
         blocks += [heading("Remarks"), bullets(remarks)]
     return html_page(title, blocks)
+
+
+def suspect_card(
+    explanation: TableExplanation, suspects: SuspectLabels, place: int
+) -> list[str]:
+    """Blocks of one suspect: its two labels, and the rows for either."""
+    given, suggested = suspects.given[place], suspects.suggested[place]
+    against = contradicting_rows(explanation, given)
+    agreeing = [v for v in explanation.voters if v.neighbor.label == given]
+    agreeing = agreeing or [o for o in explanation.others if o.neighbor.label == given]
+    probabilities = {given: suspects.probability[place]}
+    probabilities.setdefault(suggested, suspects.suggested_probability[place])
+    blocks = [
+        heading(f"Row {explanation.name}: {labels_in_words(suspects, place)}"),
+        bars((str(label), p, f"{p:.1%}") for label, p in probabilities.items()),
+    ]
+    for words, rows in (
+        ("Rows that contradict its label", against),
+        ("Rows that agree with it", agreeing),
+    ):
+        if rows:
+            blocks += [heading(words, 3), rows_beside(explanation, rows[:_ROWS_BESIDE])]
+    return blocks
+
+
+def labels_in_words(suspects: SuspectLabels, place: int) -> str:
+    """The two labels of a suspect; one where no neighbor has another."""
+    if suspects.suggested[place] == suspects.given[place]:
+        return f"given {suspects.given[place]}"
+    likelier = suspects.suggested_probability[place] > suspects.probability[place]
+    word = "rather" if likelier else "perhaps"
+    return f"given {suspects.given[place]}, {word} {suspects.suggested[place]}"
+
+
+def contradicting_rows(explanation: TableExplanation, given: Any) -> list[TableRow]:
+    """Voters of other classes than the given one, heaviest first."""
+    return [v for v in explanation.voters if v.neighbor.label != given]
 
 
 def answer_card(explanation: TableExplanation, given: Any = None) -> list[str]:

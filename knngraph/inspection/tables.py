@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from knngraph.html_page import printable
 from knngraph.inspection._optional import as_frame
 from knngraph.inspection.explanation import Explanation, VotingNeighbor
 from knngraph.inspection.sources import ColumnSources, column_sources
 
 _VOTERS_IN_TEXT = 8
+_LETTERS = 24
 _COLUMNS_IN_TEXT = 3
 _LEAST_SHARE = 0.005
 
@@ -74,6 +76,8 @@ class TableExplanation:
     @property
     def relevance(self) -> np.ndarray:
         """Mean share of every column over the voters by weight, sum one."""
+        if not self.voters:  # of classes without weight
+            return self.reached.shares
         weights = [voter.neighbor.weight for voter in self.voters]
         shares = np.array([voter.shares for voter in self.voters])
         return np.average(shares, axis=0, weights=weights)
@@ -89,9 +93,11 @@ class TableExplanation:
 
     def __str__(self) -> str:
         said = self.explanation
-        likely = [f"{c} {p:.2f}" for c, p in list(self.probabilities.items())[:4]]
+        likely = [
+            f"{_short(c)} {p:.2f}" for c, p in list(self.probabilities.items())[:4]
+        ]
         lines = [
-            f"row {self.name}: class {said.predicted}",
+            f"row {_short(self.name)}: class {_short(said.predicted)}",
             f"  probabilities: {', '.join(likely)}",
             f"  columns: {', '.join(self._reasons(self.relevance, None))}",
             f"  {'row':>8}  {'label':>10}  {'weight':>6}  distance, near by",
@@ -99,8 +105,8 @@ class TableExplanation:
         for voter in self.voters[:_VOTERS_IN_TEXT]:
             near = voter.neighbor
             lines.append(
-                f"  {voter.name!s:>8}  {near.label!s:>10}  {near.weight:6.3f}  "
-                f"{near.distance:8.4g}, "
+                f"  {_short(voter.name):>8}  {_short(near.label):>10}  "
+                f"{near.weight:6.3f}  {near.distance:8.4g}, "
                 f"{', '.join(self._reasons(voter.shares, voter.values))}"
             )
         if len(self.voters) > _VOTERS_IN_TEXT:
@@ -134,8 +140,8 @@ class TableExplanation:
             if shares[j] < _LEAST_SHARE:
                 break
             known = values is not None and j < len(values)
-            cell = f" ({as_text(values[j])})" if known else ""
-            words.append(f"{self.columns[j]} {shares[j]:.0%}{cell}")
+            cell = f" ({_short(as_text(values[j]))})" if known else ""
+            words.append(f"{_short(self.columns[j])} {shares[j]:.0%}{cell}")
         return words
 
 
@@ -315,6 +321,10 @@ class _Table:
             at[row, self._place[name]] if name in self._place else None
             for name in columns
         )
+
+
+def _short(value: Any) -> str:
+    return printable(str(value), _LETTERS)
 
 
 def as_text(cell: Any) -> str:

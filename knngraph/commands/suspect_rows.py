@@ -1,0 +1,104 @@
+"""`knngraph suspects`: doubtful labels, beside the rows that contradict them."""
+
+import argparse
+from typing import Any
+
+from knngraph.commands.fitted_table import (
+    ROWS_ARE_COUNTED,
+    check_output,
+    fit_table,
+    in_chunks,
+    or_say_why,
+)
+from knngraph.compare.load import TableOptions, load_table
+from knngraph.compare.table import TableProblem, counted
+from knngraph.html_page import printable
+from knngraph.inspection.cards import contradicting_rows, labels_in_words, suspects_page
+from knngraph.inspection.tables import explain_training_rows
+
+_SUSPECTS_IN_TEXT = 10
+# Cards of the page, and rows of the table that contradict a label.
+_MOST_CARDS = 100
+_CONTRADICTING = 10
+# Of two labels in a line of text.
+_LETTERS = 80
+
+
+def run_suspects(options: argparse.Namespace) -> int:
+    """Fit a table, rank its labels, and write a page and a table of the suspects."""
+    return or_say_why("suspects", lambda: _suspects(options))
+
+
+def _suspects(options: argparse.Namespace) -> None:
+    listed = options.output.with_suffix(".csv")
+    if listed == options.output:
+        raise TableProblem("--output: name the page (.html); the table goes beside it.")
+    check_output(options.output, options.file)
+    check_output(listed, options.file)
+    table = load_table(TableOptions.of(options))
+    fitted = fit_table(table, options)
+    classifier = fitted.pipeline[-1]
+    suspects = classifier.suspect_labels()
+    n_listed = options.top
+    if n_listed is None:
+        n_listed = len(fitted.labels) - len(classifier.clean())
+    n_listed = min(n_listed, len(suspects))
+    explanations = in_chunks(
+        suspects.rows[:n_listed],
+        lambda rows: explain_training_rows(fitted.pipeline, fitted.training, rows),
+        options.quiet,
+    )
+    page = suspects_page(
+        f"Doubtful labels of {options.file.name}",
+        explanations[:_MOST_CARDS],
+        suspects,
+        lead=f"{counted(n_listed, 'row')} of {len(suspects):,}, most doubtful first, "
+        "each by the vote of its neighbors without itself. With all their columns "
+        f"they are in {listed.name}"
+        + (f"; here are the first {_MOST_CARDS}." if n_listed > _MOST_CARDS else "."),
+        remarks=[ROWS_ARE_COUNTED, *table.notices],
+    )
+    options.output.write_text(page, encoding="utf-8")
+    _frame_of_suspects(table.raw, suspects, explanations).to_csv(listed, index=False)
+    for place in range(min(n_listed, _SUSPECTS_IN_TEXT)):
+        print(
+            f"row {explanations[place].name}: "
+            f"{printable(labels_in_words(suspects, place), _LETTERS)} "
+            f"({suspects.probability[place]:.0%} against "
+            f"{suspects.suggested_probability[place]:.0%})"
+        )
+    if n_listed > _SUSPECTS_IN_TEXT:
+        print(f"and {n_listed - _SUSPECTS_IN_TEXT} more")
+    if not n_listed:
+        print("No label is doubtful; --top N lists the N most doubtful all the same.")
+    print(f"Page: {options.output}\nTable: {listed}")
+
+
+def _frame_of_suspects(raw: Any, suspects: Any, explanations: list[Any]) -> Any:
+    """Rows of the file, after what is said of them."""
+    import pandas
+
+    n_listed = len(explanations)
+    rows = raw.iloc[suspects.rows[:n_listed]].reset_index(drop=True)
+    contradicting = [
+        " ".join(
+            str(voter.name)
+            for voter in contradicting_rows(explanation, given)[:_CONTRADICTING]
+        )
+        for explanation, given in zip(explanations, suspects.given)
+    ]
+    said = {
+        "row": [explanation.name for explanation in explanations],
+        "given": suspects.given[:n_listed],
+        "suggested": suspects.suggested[:n_listed],
+        "probability of given": suspects.probability[:n_listed].round(4),
+        "probability of suggested": suspects.suggested_probability[:n_listed].round(4),
+        "contradicted by rows": contradicting,
+    }
+    taken = set(rows.columns)
+    named = {}
+    for name, column in said.items():
+        while name in taken:  # a column of the file may have the same name
+            name += "_"
+        named[name] = column
+    return pandas.concat([pandas.DataFrame(named), rows], axis=1)
