@@ -45,7 +45,7 @@ _PARAMETERS: dict[str, list[Any]] = {
     "query_nugget": [0.0, 0.3, 100.0],
     "query_penalty": [0.0, 0.02, 0.99],
     "query_bandwidth": ["neighbors", "local", 1e-12, 1e12],
-    "metric": ["euclidean", "cosine", "learned", "auto", "manhattan"],
+    "metric": ["euclidean", "cosine", "learned", "auto", "trees", "manhattan"],
     "cascade_tolerance": [0.0, 0.002, 1.0],
     "M": [2, 16, 64],
     "ef_construction": [1, 200],
