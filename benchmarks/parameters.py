@@ -81,7 +81,10 @@ EFFECTS = [
         DOCS / "inference.md",
     ),
     Effect(
-        "metric", ("euclidean", "learned", "auto"), "adaptive", DOCS / "inference.md"
+        "metric",
+        ("euclidean", "learned", "trees", "auto"),
+        "adaptive",
+        GUIDE / "maps.md",
     ),
 ]
 DEFAULTS = KNNGraphClassifier().get_params() | {"ef": BEAM, "support": "exact"}
