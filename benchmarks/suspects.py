@@ -1,58 +1,210 @@
-"""How many of the rows named by `suspect_labels` are mislabeled.
+"""Are the named labels wrong, and does it help others to leave them out?
 
-    python -m benchmarks.suspects [--data-dir DIR] [--mnist-rows 10000]
+    python -m benchmarks.suspects [--data-dir DIR] [--write-docs] [--sets NAME ...]
 
-A tenth of the labels is flipped to another class at random; precision is measured
-among the first 5 % of the rows. The folder holds `letter.npz` and `mnist.npz` (X,
-y); without one scikit-learn's digits alone run.
+A quarter of the rows of every set is a test set with right labels. Of the labels of
+the others a share is replaced: "symmetric", by any other class as often; "by class",
+from class to class at another rate and mostly by one other class. All rows are then
+ranked by `suspect_labels` and, where cleanlab is installed, by its
+`get_label_quality_scores` over the probabilities of a random forest in five folds.
+With most wrong labels, a logistic regression and a random forest are fitted on all
+rows and on those that `clean` keeps. Results go to `benchmarks/results/suspects.csv`;
+a run that is stopped goes on where it was.
 """
 
-import argparse
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from benchmarks.command import add_folder
-from benchmarks.datasets import load
-from benchmarks.metrics import seconds
-from benchmarks.pages import table
-from knngraph import KNNGraphClassifier
+from benchmarks.accuracy import IMAGES_AND_TEXT
+from benchmarks.command import parser_of, publish
+from benchmarks.datasets import TABULAR, Fold, codes_of, load, split_once
+from benchmarks.machine import conditions, described, version_of
+from benchmarks.pages import DOCS, table
+from benchmarks.rows import Journal, read_rows
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 
-FLIPPED, LOOKED_AT = 0.1, 0.05
+RESULTS = Path(__file__).parent / "results" / "suspects.csv"
+KINDS, SHARES = ("symmetric", "by class"), (0.05, 0.1, 0.2)
+MAX_ROWS, TEST_SHARE = 2000, 0.25
+PEER = "cleanlab"
+OURS: dict[str, Callable[[], KNNGraphClassifier]] = {
+    'metric="trees"': lambda: KNNGraphClassifier(
+        inference="adaptive", metric="trees", random_state=0
+    ),
+    "KNNGraphClassifierCV": lambda: KNNGraphClassifierCV(random_state=0),
+}
+OTHERS: dict[str, Callable[[], Any]] = {
+    "logistic regression": lambda: make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=300)
+    ),
+    "random forest": lambda: RandomForestClassifier(random_state=0),
+}
 
 
-def flip(y: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Labels with a tenth of them wrong, and which those are."""
-    classes, codes = np.unique(y, return_inverse=True)
-    wrong = random.choice(len(y), round(FLIPPED * len(y)), replace=False)
-    codes[wrong] += random.integers(1, len(classes), size=len(wrong))
-    return classes[codes % len(classes)], wrong
+def replaced(
+    y: np.ndarray, kind: str, share: float, random: np.random.Generator
+) -> np.ndarray:
+    """Codes of which a share is wrong."""
+    n_classes, n_wrong = y.max() + 1, round(share * len(y))
+    if kind == "symmetric":
+        wrong = random.choice(len(y), n_wrong, replace=False)
+        shift = random.integers(1, n_classes, n_wrong)
+    else:
+        rate = random.permutation(np.linspace(0.2, 1.8, n_classes))[y]
+        wrong = random.choice(len(y), n_wrong, replace=False, p=rate / rate.sum())
+        # One class gets three quarters of the wrong labels of a class, one the rest.
+        to = random.integers(1, n_classes, (n_classes, 2))
+        shift = to[y[wrong], (random.random(n_wrong) < 0.25).astype(int)]
+    noisy = y.copy()
+    noisy[wrong] = (noisy[wrong] + shift) % n_classes
+    return noisy
+
+
+def by_cleanlab(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Quality of every label, by cleanlab."""
+    from cleanlab.rank import get_label_quality_scores
+
+    forest = RandomForestClassifier(random_state=0)
+    shares = cross_val_predict(forest, X, y, cv=5, method="predict_proba")
+    quality: np.ndarray = get_label_quality_scores(y, shares)
+    return quality
+
+
+def measured(
+    fold: Fold, noisy: np.ndarray, methods: list[str], *, clean: bool
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Every method and its figures."""
+    X, y, X_test, y_test = fold
+    wrong, codes = noisy != y, codes_of(noisy)
+    for method in methods:
+        start = time.process_time()  # of all threads: the machine may be shared
+        if method == PEER:
+            quality, kept = by_cleanlab(X, codes), None
+        else:
+            model = OURS[method]().fit(X, noisy)
+            suspects = model.suspect_labels()
+            quality = np.empty(len(y))
+            quality[suspects.rows] = np.arange(len(y))
+            kept = model.clean() if clean else None
+        seconds = time.process_time() - start
+        figures = {"average precision": average_precision_score(wrong, -quality)}
+        if kept is not None:
+            figures["removed"] = 1.0 - len(kept) / len(y)
+            for name, make in OTHERS.items():
+                for rows, which in ((np.arange(len(y)), "given"), (kept, "kept")):
+                    other = make().fit(X[rows], noisy[rows])
+                    figures[f"{name}, {which}"] = other.score(X_test, y_test)
+        yield method, figures | {"seconds": seconds}
+
+
+def run(journal: Journal, options: Any) -> None:
+    """Measure what is not there yet."""
+    methods = list(OURS)
+    if importlib.util.find_spec(PEER) is not None:
+        methods.append(PEER)
+    else:
+        print('Without cleanlab, which pip install "knngraph[benchmarks]" brings.')
+    warm_up = np.arange(40.0)[:, None], np.arange(40) // 20
+    for make in OURS.values():  # what is compiled is loaded
+        make().fit(*warm_up).suspect_labels()
+    before = journal.keys()
+    for name in options.sets:
+        X, y = load(name, options.data_dir, max_rows=MAX_ROWS)
+        fold = split_once(X, codes_of(y), TEST_SHARE, scaled=name in TABULAR)
+        for number, kind in enumerate(KINDS):
+            for share in SHARES:
+                key = (name, kind, str(share))
+                open_ = [m for m in methods if (*key, m) not in before]
+                random = np.random.default_rng([number, round(100 * share)])
+                noisy = replaced(fold[1], kind, share, random)
+                clean = share == max(SHARES)
+                for method, figures in measured(fold, noisy, open_, clean=clean):
+                    journal.append((*key, method), figures)
+                    print(*key, method, f"{figures['average precision']:.3f}")
+
+
+def report(rows: pd.DataFrame) -> str:
+    """The figures of the sets that every method has, as two tables."""
+    key = ["kind", "share", "method", "metric"]
+    figures = rows.assign(value=rows["value"].astype(float))
+    figures = figures.pivot(index="set", columns=key, values="value")
+    figures = figures.dropna(axis="index")
+    lines, others = [], []
+    ours = [name for name in OURS if name in figures.columns.unique("method")]
+    for kind in KINDS:
+        for share in map(str, SHARES):
+            there = figures[kind, share]
+            line = [f"{kind}, {float(share):.0%}"]
+            for method in [*ours, PEER]:
+                if method in there:
+                    found = there[method]
+                    line += [
+                        f"{found['average precision'].mean():.3f}",
+                        f"{found['seconds'].mean():.1f}",
+                    ]
+            if PEER in there:
+                gained = (
+                    there[ours[0]]["average precision"]
+                    > there[PEER]["average precision"]
+                )
+                line.append(f"{gained.sum()} of {len(there)}")
+            lines.append(line)
+        there = figures[kind, str(max(SHARES))][ours[0]]
+        for name in OTHERS:
+            given, kept = there[f"{name}, given"], there[f"{name}, kept"]
+            others.append(
+                [
+                    f"{kind}, {max(SHARES):.0%}",
+                    name,
+                    f"{100 * given.mean():.1f}",
+                    f"{100 * kept.mean():.1f}",
+                    f"{(kept > given).sum()} of {len(kept)}",
+                    f"{there['removed'].mean():.0%}",
+                ]
+            )
+    shown = [*ours, PEER] if PEER in figures.columns.unique("method") else ours
+    heads = ["wrong labels", *(h for m in shown for h in (m, "s"))]
+    heads += [f"better than {PEER}"] if PEER in shown else []
+    return "\n\n".join(
+        [
+            f"Mean average precision over {len(figures)} sets of at most "
+            f"{round(MAX_ROWS * (1.0 - TEST_SHARE))} rows, and mean time with one "
+            "thread:",
+            table(heads, lines),
+            "Accuracy on right labels, fitted on the labels as given and on the rows "
+            f"that `clean()` of {ours[0]} keeps:",
+            table(
+                ["wrong labels", "classifier", "given", "kept", "better on", "removed"],
+                others,
+            ),
+            f"`python -m benchmarks.suspects`; {described(conditions())}.",
+        ]
+    )
 
 
 def main() -> None:
-    """Flip, fit, look."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    add_folder(parser)
-    parser.add_argument("--mnist-rows", type=int, default=10000)
-    parser.add_argument("--seeds", type=int, default=1)
+    """Measure, then report."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--sets", nargs="+", default=TABULAR + IMAGES_AND_TEXT)
     options = parser.parse_args()
-    sets = {"digits": load_digits(return_X_y=True)}
-    for name, rows in (("letter", 0), ("mnist", options.mnist_rows)):
-        if options.data_dir is not None:
-            sets[name] = load(name, options.data_dir, max_rows=rows)
-    lines = []
-    for name, (X, y) in sets.items():
-        for seed in range(options.seeds):
-            noisy, wrong = flip(y, np.random.default_rng(seed))
-            model = KNNGraphClassifier(
-                support="local", inference="adaptive", random_state=0
-            )
-            taken = seconds(lambda model=model, X=X, noisy=noisy: model.fit(X, noisy))
-            suspects = model.suspect_labels(round(LOOKED_AT * len(y)))
-            precision = np.isin(suspects.rows, wrong).mean()
-            line = [name, len(y), seed, len(suspects), f"{precision:.3f}"]
-            lines.append([*line, f"{taken:.1f}"])
-    print(table(["set", "rows", "seed", "looked at", "precision", "fit, s"], lines))
+    warnings.simplefilter("ignore")  # classes with few rows, fits that do not converge
+    with_peer = conditions() | {PEER: version_of(PEER) or ""}
+    key = ["set", "kind", "share", "method"]
+    run(Journal(RESULTS, key, with_peer, "seconds"), options)
+    publish(report(read_rows(RESULTS)), DOCS / "explain.md", "suspects", options)
 
 
 if __name__ == "__main__":

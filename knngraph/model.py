@@ -377,6 +377,9 @@ class FittedModel:
                 self.left_out_neighbors,
                 self.problem,
                 self.honest_pairs,
+                shares=self.space.class_shares(
+                    self.training.points, self.training.n_classes
+                ),
                 n_threads=self.n_threads,
                 advance=judging.advance,
             )

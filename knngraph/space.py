@@ -27,6 +27,8 @@ LARGEST_IN_DOUBLE = 2.0**500
 # Squares of data of this size in binary orders are safe in single precision.
 _EXPONENT_LEFT_ALONE = 30
 _BLOCK_BYTES = 32 * 2**20
+# Relative rounding of mapped rows: what a map shrinks by more is lost.
+_ROUNDING = 1e-5
 # Rows are mapped in pieces that stay in the cache of a core.
 _CACHED_NUMBERS = 32768
 
@@ -156,6 +158,27 @@ class Space:
         if not within:
             np.clip(out, -limit, limit, out=out)
         return out
+
+    def class_shares(self, mapped: np.ndarray, n_classes: int) -> np.ndarray | None:
+        """The shares of the classes that the trees gave to mapped rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), or None
+            None without trees, and where they mix the shares of many classes.
+        """
+        if self.trees is None or self.trees.n_targets < n_classes - 1:
+            return None
+        n_targets = self.trees.n_targets
+        if self.linear is None:
+            shares = mapped[:, :n_targets].astype(np.float64)
+        else:
+            shares = mapped @ np.linalg.pinv(self.linear, _ROUNDING)[:, :n_targets]
+        if n_targets < n_classes:  # the first of two classes has the rest
+            shares = np.hstack([1.0 - shares, shares])
+        # A map that drops the sum of the shares leaves them short of one alike.
+        shares += (1.0 - shares.sum(axis=1, keepdims=True)) / n_classes
+        return np.clip(shares, 0.0, 1.0)
 
     def filled(self, block: Any) -> np.ndarray:
         """A block of rows, dense, with what stands for missing values."""

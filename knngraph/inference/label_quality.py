@@ -20,9 +20,9 @@ from knngraph.inference.noise_matrix import (
     right_label_probability,
 )
 
-# Multiples of the nugget that are compared. A larger one spreads the vote over more
-# neighbors, and wrong labels among them weigh less.
-NUGGET_FACTORS = (1.0, 10.0 / 3.0, 10.0)
+# The nugget is this large at least: it spreads the vote over more neighbors, and wrong
+# labels among them weigh less.
+LEAST_NUGGET = 1.0
 # Pairs that are judged at once: bounds the memory of their candidates.
 _PAIRS_PER_BLOCK = 65536
 
@@ -56,6 +56,7 @@ def judge_labels(
     problem: QueryProblem,
     honest: np.ndarray,
     *,
+    shares: np.ndarray | None = None,
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> LabelQuality:
@@ -64,39 +65,40 @@ def judge_labels(
     Parameters
     ----------
     problem : QueryProblem
-        Its nugget is compared with larger ones.
+        Its nugget is raised to one, where it is smaller.
     honest : ndarray of shape (n_honest,)
         Pairs whose leave-one-out answers are those of new rows, ascending.
+    shares : ndarray of shape (n_nodes, n_classes) or None, default=None
+        Of the classes by trees that have not seen the nodes: they count half. None
+        where there are none.
 
     Notes
     -----
-    On at most 5000 pairs, left out, the nugget and the exponent of the calibration are
-    found that give the given labels the smallest log loss, then the noise matrix. Class
-    weights do not count: they say what errors cost, not which labels are wrong.
+    On at most 5000 pairs, left out, the exponent of the calibration is found that gives
+    the given labels the smallest log loss, then the noise matrix. Class weights do not
+    count: they say what errors cost, not which labels are wrong.
     """
     training = replace(training, class_weight=None)
+    problem = replace(problem, nugget=max(problem.nugget, LEAST_NUGGET))
     given, weights = training.pair_code, training.pair_weight
 
-    def votes_on(pairs: np.ndarray, problem: QueryProblem) -> np.ndarray:
+    def votes_on(pairs: np.ndarray) -> np.ndarray:
         ids, squared = leave_one_out_candidates(
             training, neighbors, pairs, problem.n_neighbors
         )
-        return candidate_votes(
+        votes = candidate_votes(
             training, ids, squared, problem, left_out=pairs, n_threads=n_threads
         )
+        if shares is None:
+            return votes
+        return 0.5 * (votes + shares[training.pair_node[pairs]])
 
     sample = calibration_sample(training, honest)
-    found = []
-    for factor in NUGGET_FACTORS:
-        scaled = replace(problem, nugget=factor * problem.nugget)
-        votes = votes_on(sample, scaled)
-        exponent = fit_exponent(votes, given[sample], weights[sample])
-        shares = sharpen(votes, exponent)
-        of_given = shares[np.arange(len(sample)), given[sample]]
-        loss = -float(np.average(np.log(of_given), weights=weights[sample]))
-        found.append((loss, scaled, exponent, shares))
-    _, problem, exponent, shares = min(found, key=lambda one: one[0])
-    matrix = estimate_noise_matrix(shares, given[sample], weights[sample])
+    votes = votes_on(sample)
+    exponent = fit_exponent(votes, given[sample], weights[sample])
+    matrix = estimate_noise_matrix(
+        sharpen(votes, exponent), given[sample], weights[sample]
+    )
     quality = LabelQuality(
         given=np.empty(training.n_pairs),
         rival_code=np.empty(training.n_pairs, dtype=np.int32),
@@ -106,7 +108,7 @@ def judge_labels(
     step = min(_PAIRS_PER_BLOCK, queries_per_block(training.n_classes))
     for start in range(0, training.n_pairs, step):
         pairs = np.arange(start, min(start + step, training.n_pairs))
-        votes, codes = votes_on(pairs, problem), given[pairs]
+        votes, codes = votes_on(pairs), given[pairs]
         right = right_label_probability(sharpen(votes, exponent), codes, matrix)
         rows = np.arange(len(pairs))
         quality.given[pairs] = right[rows, codes]

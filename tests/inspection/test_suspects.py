@@ -12,7 +12,6 @@ from sklearn.exceptions import NotFittedError
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.inference.adaptive import candidate_votes, leave_one_out_candidates
 from knngraph.inference.calibration import fit_exponent
-from knngraph.inference.label_quality import NUGGET_FACTORS
 
 
 @pytest.fixture(scope="module")
@@ -41,39 +40,55 @@ def test_the_first_rows_are_wrong_ones(model, noisy):
     assert (found.given != found.suggested).all()
 
 
-def test_probabilities_are_those_of_the_formulas(model, noisy):
+def test_probabilities_are_those_of_the_formulas(model):
     """Votes without the row, calibrated; then the noise matrix and Bayes' rule."""
     fitted, found = model._model, model.suspect_labels()
-    training, problem = fitted.training, fitted.problem
-    pairs = np.arange(600)
+    training = fitted.training
+    pairs, given = np.arange(600), training.pair_code
     ids, squared = leave_one_out_candidates(
-        training, fitted.left_out_neighbors, pairs, problem.n_neighbors
+        training, fitted.left_out_neighbors, pairs, fitted.problem.n_neighbors
     )
-    losses, of_factor = [], []
-    given = training.pair_code
-    for factor in NUGGET_FACTORS:
-        scaled = replace(problem, nugget=factor * problem.nugget)
-        votes = candidate_votes(training, ids, squared, scaled, left_out=pairs)
-        exponent = fit_exponent(votes, given, np.ones(600))
-        p = (votes + 0.05 / 10) ** exponent
-        p /= p.sum(axis=1, keepdims=True)
-        losses.append(-np.log(p[pairs, given]).mean())
-        of_factor.append(p)
-    p, matrix = of_factor[np.argmin(losses)], model.noise_matrix_
-    assert matrix.shape == (10, 10)
-    assert_allclose(matrix.sum(axis=1), 1.0)
+    problem = replace(fitted.problem, nugget=1.0)
+    votes = candidate_votes(training, ids, squared, problem, left_out=pairs)
+    p = (votes + 0.05 / 10) ** fit_exponent(votes, given, np.ones(600))
+    p /= p.sum(axis=1, keepdims=True)
     row_of_pair = training.rows_of_pairs()[0]
     for pair in range(0, 600, 7):
-        q = p[pair]
-        for _ in range(3):
-            q = q * [sum(row * p[pair] / (q @ matrix)) for row in matrix]
-        right = q * matrix[:, given[pair]]
+        right = p[pair] ** 2 * model.noise_matrix_[:, given[pair]]
         right /= right.sum()
         place = np.flatnonzero(found.rows == row_of_pair[pair])[0]
         assert_allclose(found.probability[place], right[given[pair]], atol=1e-9)
-        assert_allclose(
-            found.suggested_probability[place], right[int(found.suggested[place])]
-        )
+        suggested = int(found.suggested[place])
+        assert_allclose(found.suggested_probability[place], right[suggested])
+
+
+def test_trees_that_have_not_seen_a_row_count_half(noisy):
+    X, y, _ = noisy
+    classifier = KNNGraphClassifier(
+        inference="adaptive", metric="trees", random_state=0
+    ).fit(X, y)
+    fitted, problem = classifier._model, classifier._model.problem
+    training, space = fitted.training, fitted.space
+    shares = space.class_shares(training.points, 10)
+    expected = space.trees.shares(X)
+    assert_allclose(shares[training.node_of_row], expected, atol=1e-5)
+    ids, squared = leave_one_out_candidates(
+        training, fitted.left_out_neighbors, np.arange(600), problem.n_neighbors
+    )
+    votes = candidate_votes(
+        training,
+        ids,
+        squared,
+        replace(problem, nugget=max(1.0, problem.nugget)),
+        left_out=np.arange(600),
+    )
+    votes = 0.5 * votes + 0.5 * shares[training.pair_node]
+    given = training.pair_code
+    p = (votes + 0.05 / 10) ** fit_exponent(votes, given, np.ones(600))
+    right = p**2 * classifier.noise_matrix_[:, given].T
+    right /= right.sum(axis=1, keepdims=True)
+    quality = fitted.label_quality
+    assert_allclose(quality.given, right[np.arange(600), given], atol=1e-4)
 
 
 def test_wrong_labels_of_some_classes(digits):
@@ -92,8 +107,8 @@ def test_wrong_labels_of_some_classes(digits):
         low, high = (0.15, 0.4) if code % 3 == 0 else (0.0, 0.05)
         assert low < matrix[code, (code + 1) % 10] < high
     found = model.suspect_labels(len(wrong))
-    # Measured: 0.99, and 0.63 by the shares of the vote alone.
-    assert np.isin(found.rows, wrong).mean() > 0.95
+    # Measured: 0.95, and 0.63 by the shares of the vote alone.
+    assert np.isin(found.rows, wrong).mean() > 0.9
 
 
 def test_order(model):
