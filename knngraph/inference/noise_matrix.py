@@ -109,7 +109,8 @@ def right_label_probability(
     With p the probabilities of a label to be the given one, without the row, that of a
     class is taken as proportional to p_c^2: it is surer than the labels given to its
     rows, and the strongest of the other classes counts more than their sum. Bayes' rule
-    adds the given label g: the class is c with a probability proportional to p_c^2 T_cg.
+    adds the given label g: the class is c with a probability in proportion to
+    p_c^2 T_cg.
 
     Examples
     --------
