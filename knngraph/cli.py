@@ -75,6 +75,12 @@ def _run_suspects(options: argparse.Namespace, parser: argparse.ArgumentParser) 
     return run_suspects(options)
 
 
+def _run_predict(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from knngraph.compare.predict import run_predict
+
+    return run_predict(options)
+
+
 def _run_warm(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from knngraph.warm import run_warm
 
@@ -106,6 +112,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_explain(commands)
     _add_suspects(commands)
+    _add_predict(commands)
     warm = commands.add_parser(
         "warm",
         help="compile all functions ahead, so that no first fit waits for it",
@@ -119,21 +126,22 @@ def _make_parser() -> argparse.ArgumentParser:
 def _add_compare(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
-        help="cross-validate classifiers of neighbors on a table of yours",
-        description="Read a CSV or Parquet file, prepare its columns, cross-validate "
-        "lookup, cascade and adaptive inference beside the usual kNN classifiers, "
-        "print a table and a picture, and say which one to take and why.",
+        help="cross-validate neighbors, forests, boosting and others on your table",
+        description="Read a CSV or Parquet file, find the kinds of its columns, "
+        "cross-validate the classifiers of this library beside those of scikit-learn, "
+        "print a table, and say which one to take and why.",
     )
     compare.set_defaults(run=_run_compare)
     add_table_options(compare)
     _add_number(compare, "--folds", 2, 5, "number of stratified folds")
+    for option, text in (
+        ("--report", "write an HTML page as well"),
+        ("--write-code", "write a Python program with the pipeline of the choice"),
+        ("--save", "write that pipeline, fitted: a pickle for `knngraph predict`"),
+    ):
+        compare.add_argument(option, type=Path, metavar="FILE", help=text)
     compare.add_argument(
-        "--report", type=Path, metavar="FILE", help="write an HTML page as well"
-    )
-    compare.add_argument(
-        "--quick",
-        action="store_true",
-        help="leave out what learns a metric or its own settings",
+        "--quick", action="store_true", help="leave out the slow methods"
     )
     _add_number(compare, "--jobs", 1, 1, "threads of every method")
     compare.add_argument("--quiet", action="store_true", help="show no progress")
@@ -202,6 +210,25 @@ def _add_fit_options(command: argparse.ArgumentParser, output: str) -> None:
     command.add_argument("--quiet", action="store_true", help="show no progress")
 
 
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="labels of the rows of a new file, by a model of `compare --save`",
+        description="Write row, label and its probability for every row of a file. "
+        "The model is a pickle, which can run code when it is loaded: take only files "
+        "of people you trust.",
+    )
+    predict.set_defaults(run=_run_predict)
+    predict.add_argument("model", type=Path, help="as `knngraph compare --save` wrote")
+    predict.add_argument(
+        "file", type=Path, help="CSV or Parquet with the columns of the table compared"
+    )
+    predict.add_argument(
+        "--output", type=Path, metavar="FILE", help="CSV to write (default: print it)"
+    )
+    _add_reading(predict)
+
+
 def add_table_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `TableOptions`, which all commands on tables share."""
     command.add_argument(
@@ -218,10 +245,7 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             option, action="append", default=[], metavar="COLUMN", help=text
         )
-    command.add_argument(
-        "--sep", type=_one_character, metavar="C", help="separator; found out else"
-    )
-    command.add_argument("--encoding", help="of the text; found out else")
+    _add_reading(command)
     rows = "take N random rows, 0 for all (default: at most 20000)"
     _add_number(command, "--sample", 0, None, rows)
     _add_number(command, "--seed", 0, 0, "of everything random")
@@ -230,6 +254,13 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
         ("--merge-case", "take labels that differ only in case for one class"),
     ):
         command.add_argument(option, action="store_true", help=text)
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--sep", type=_one_character, metavar="C", help="separator; found out else"
+    )
+    command.add_argument("--encoding", help="of the text; found out else")
 
 
 def _add_number(

@@ -1,108 +1,151 @@
-"""`knngraph compare`: from a file to a table, a picture and a choice."""
+"""`knngraph compare`: from a file to a table, a choice and its pipeline."""
 
 import argparse
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from knngraph.compare.load import TableOptions, load_table, pipeline_for
-from knngraph.compare.table import TableProblem, counted
+from knngraph.compare.load import LabeledTable, TableOptions, load_table, pipeline_for
+from knngraph.compare.table import TableProblem, counted, require
 from knngraph.compare.target import check_folds
 from knngraph.progress import stage
 
+_WARM_UP_ROWS = 120
+
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Compare, print, write the report; the status is 2 for a bad table or option."""
+    """Compare, print, write files; the status is 2 for a bad table or option."""
     try:
+        for option in ("report", "write_code", "save"):
+            check_output(f"--{option.replace('_', '-')}", getattr(options, option))
         if options.report is not None:
-            _check_report(options.report)
+            require("matplotlib")
         comparison = compare_table(options)
     except TableProblem as problem:
         print(f"knngraph compare: {problem}", file=sys.stderr)
         return 2
-    from knngraph.compare.comparison import write_text
+    from knngraph.compare.comparison import text_report
 
-    write_text(comparison, sys.stdout)
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal without a letter shows a question mark.
+        sys.stdout.reconfigure(errors="replace")
+    print(text_report(comparison))
+    _write_files(options, comparison)
+    return 0
+
+
+def check_output(option: str, path: Path | None) -> None:
+    """Find out before the work whether a file can be written."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise TableProblem(f"{option}: there is no folder {path.parent}.")
+    if path.is_dir():
+        raise TableProblem(f"{option}: {path} is a folder; name a file.")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise TableProblem(f"{option}: {path} cannot be written.")
+
+
+def compare_table(options: argparse.Namespace) -> Any:
+    """Read the table and compare: all but the reports."""
+    from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits
+
+    from knngraph.compare.comparison import Comparison, choose
+    from knngraph.compare.cross_validation import measure
+    from knngraph.compare.methods import all_methods
+
+    wanted = TableOptions.of(options)
+    table = load_table(wanted)
+    rare = check_folds(table.codes, table.classes, options.target, options.folds)
+    methods, left_out = all_methods(
+        len(table.frame), seed=options.seed, n_jobs=options.jobs, quick=options.quick
+    )
+    folds = StratifiedKFold(options.folds, shuffle=True, random_state=options.seed)
+    verbose, measured = not options.quiet, []
+    with threadpool_limits(limits=options.jobs):
+        _warm_up([method.estimator for method in methods if method.ours], verbose)
+        for method in methods:
+            with stage(method.name, options.folds, verbose, unit="fold") as progress:
+                measured.append(
+                    measure(
+                        method,
+                        table,
+                        folds,
+                        seed=options.seed,
+                        advance=progress.advance,
+                    )
+                )
+    chosen, reason = choose(measured)
+    pipeline = None
+    if chosen is not None:
+        estimator = chosen.method.estimator
+        pipeline = pipeline_for(estimator, table.columns, seed=options.seed)
+    return Comparison(
+        options=wanted,
+        table=table,
+        n_folds=options.folds,
+        n_jobs=options.jobs,
+        notices=[*table.notices, *rare, *_copies(table), *left_out],
+        measured=measured,
+        chosen=chosen,
+        reason=reason,
+        pipeline=pipeline,
+    )
+
+
+def _warm_up(estimators: list[Any], verbose: bool) -> None:
+    """Run what is compiled once on random rows, so that no time is compile time."""
+    import warnings
+
+    import numpy as np
+    from sklearn.base import clone
+
+    X = np.random.default_rng(0).normal(size=(_WARM_UP_ROWS, 4))
+    with (
+        stage("getting ready", len(estimators), verbose, unit="method") as ready,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        for estimator in estimators:
+            clone(estimator).fit(X, X[:, 0] > 0).predict_proba(X)
+            ready.advance(1)
+
+
+def _copies(table: LabeledTable) -> list[str]:
+    """A notice of rows that repeat another one: they favor the nearest neighbor."""
+    repeated = int(table.frame.assign(**{"\0": table.codes}).duplicated().sum())
+    if not repeated:
+        return []
+    return [
+        f"{counted(repeated, 'row')} repeat an earlier one in every column: a copy "
+        "among the training rows gives the answer away, which flatters neighbors most."
+    ]
+
+
+def _write_files(options: argparse.Namespace, comparison: Any) -> None:
     if options.report is not None:
         from knngraph.compare.html_report import html_report
 
         options.report.write_text(html_report(comparison), encoding="utf-8")
         print(f"Report: {options.report}")
-    return 0
+    if comparison.pipeline is None:
+        if options.write_code or options.save:
+            print("No code and no model, as nothing is recommended.", file=sys.stderr)
+        return
+    if options.write_code is not None:
+        from knngraph.compare.write_code import write_code
 
+        options.write_code.write_text(write_code(comparison), encoding="utf-8")
+        print(f"Code: {options.write_code}")
+    if options.save is not None:
+        from knngraph.serving.estimator_file import save
 
-def compare_table(options: argparse.Namespace) -> Any:
-    """Read the table, prepare it and compare: all but the reports."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    from knngraph.compare.comparison import Comparison, choose
-    from knngraph.compare.cross_validation import all_fits, cross_validate, warm_up
-
-    table = load_table(TableOptions.of(options))
-    frame, codes, classes = table.frame, table.codes, table.classes
-    notices = [
-        *table.notices,
-        *check_folds(codes, classes, options.target, options.folds),
-    ]
-    notices += _copies(frame, codes)
-    fits = all_fits(quick=options.quick)
-    verbose = not options.quiet
-    with stage("getting ready", len(fits), verbose, unit="method") as ready:
-        warm_up(fits, n_jobs=options.jobs, advance=ready.advance)
-    total = options.folds * len(fits)
-    with stage("comparing", total, verbose, unit="fit") as comparing:
-        measured = cross_validate(
-            frame,
-            codes,
-            lambda: pipeline_for(KNeighborsClassifier())[:-1],
-            fits,
-            n_folds=options.folds,
-            seed=options.seed,
-            n_jobs=options.jobs,
-            advance=comparing.advance,
+        table = comparison.table
+        save(comparison.pipeline.fit(table.raw, table.labels), options.save)
+        print(
+            f"Model: {options.save} (for knngraph predict; a pickle, which can run "
+            "code when it is loaded: take such files only from people you trust)"
         )
-    return Comparison(
-        path=options.file,
-        target=options.target,
-        class_names=classes,
-        class_counts=np.bincount(codes, minlength=len(classes)),
-        n_columns=len(frame.columns),
-        n_folds=options.folds,
-        seed=options.seed,
-        n_jobs=options.jobs,
-        notices=notices,
-        preparation=["Encoded by skrub.tabular_pipeline, on the training rows alone."],
-        measured=measured,
-        choice=choose(measured),
-    )
-
-
-def _copies(frame: Any, codes: np.ndarray) -> list[str]:
-    """A notice of rows that repeat another one: they favor the nearest neighbor."""
-    repeated = int(frame.assign(**{"\0": codes}).duplicated().sum())
-    if not repeated:
-        return []
-    return [
-        f"{counted(repeated, 'row')} repeat an earlier one in every column: a copy "
-        "among the training rows gives the answer away, which flatters 1-NN most."
-    ]
-
-
-def _check_report(path: Path) -> None:
-    """Find out before the work whether the report can be written."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise TableProblem(f"--report: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise TableProblem(f"--report: {path} is a folder; name a file.")
-    if find_spec("matplotlib") is None:
-        raise TableProblem(
-            "--report draws with matplotlib. Install it with: "
-            "pip install 'knngraph[tables]'"
-        )
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise TableProblem(f"--report: {path} cannot be written.")

@@ -1,313 +1,198 @@
-"""The result of a comparison: choice and figures, and how a terminal shows them."""
+"""The result of a comparison: the choice, the figures, and text for a terminal."""
 
 import textwrap
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 import numpy as np
 from scipy.stats import sem, t
 
-from knngraph.compare.cross_validation import MAJORITY, Measured
+from knngraph.compare.cross_validation import Measured
+from knngraph.compare.load import LabeledTable, TableOptions
+from knngraph.compare.methods import MAJORITY
 from knngraph.compare.table import counted
 
 # Times this close are noise of the machine; then accuracy decides.
 _AS_FAST = 2.0
+# A log loss is clearly worse by so many standard errors and this share of it.
+_ERRORS_WORSE, _SHARE_WORSE = 2.0, 0.1
 # Confidence that the best beats the majority class: of a dozen methods one is a
 # little better than chance by chance, and few folds tell little of their spread.
 _CONFIDENCE = 0.975
 
 RULE = (
     "Of the methods within one standard error of the most accurate one (of the "
-    "paired differences over the folds), the fastest at a query; of those up to "
-    "twice as slow as that, the most accurate."
+    "paired differences over the folds), without those that have a clearly worse log "
+    "loss than another of them, the fastest at a query; of those up to twice as slow "
+    "as that, the most accurate."
 )
 NOTE = (
-    "Accuracy: mean and standard deviation over the folds, in percent. Balanced: "
-    "mean share of right answers over the classes. Log loss: mean of -log of the "
-    "probability of the right class, cut at 1e-15. Fit: seconds, mean over the "
-    "folds. Query: microseconds a row of a batch, median over the folds, without "
-    "preparing the columns."
+    "Means over the folds, of the accuracy also the standard deviation. Balanced: mean "
+    "share of right answers over the classes. AUC: area under the ROC curve, one class "
+    "against the rest, mean over the classes. Log loss: mean of -log of the "
+    "probability of the right class, cut at 1e-15. Fit: seconds, with the encoding of "
+    "the columns. Query: microseconds a row of a batch, without, median."
 )
-# Characters of a line, and of the longest bar.
-_WIDTH = 88
-_BAR = 40
 # Heads of the columns of `figures`.
-HEADS = ["accuracy, %", "balanced, %", "log loss", "fit, s", "µs a query"]
+HEADS = ["accuracy, %", "balanced, %", "AUC", "log loss", "fit, s", "µs a query"]
+_WIDTH = 88
+_WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The method to take, None where nothing beats the majority class, and why.
+def choose(measured: list[Measured]) -> tuple[Measured | None, str]:
+    """Apply the rule to figures that include those of the majority class.
 
-    `best` has the highest mean accuracy.
+    Returns
+    -------
+    chosen : Measured or None
+        None where nothing beats the majority class.
+    reason : str
     """
-
-    chosen: Measured | None
-    best: Measured
-    reason: str
-
-
-def choose(measured: list[Measured]) -> Choice:
-    """Apply the rule to figures that include those of the majority class."""
-    (majority,) = [m for m in measured if m.method.name == MAJORITY]
-    methods = [m for m in measured if m.failure is None and m.method.name != MAJORITY]
+    (majority,) = [m for m in measured if m.name == MAJORITY]
+    methods = [m for m in measured if not m.failure and m is not majority]
     if not methods:
-        return Choice(None, majority, "No method could be fitted.")
+        return None, "No method could be fitted."
     best = max(methods, key=lambda m: m.mean_accuracy)
-    gain = best.mean_accuracy - majority.mean_accuracy
+    gain, error = _difference(best.accuracy, majority.accuracy)
     # What a mean difference must exceed, by the t distribution of the folds.
-    quantile = float(t.ppf(_CONFIDENCE, len(best.accuracy) - 1))
-    if gain <= quantile * _standard_error(best, majority):
-        return Choice(None, best, _no_better(best, majority))
+    if gain <= float(t.ppf(_CONFIDENCE, len(best.accuracy) - 1)) * error:
+        return None, (
+            "No method is better than always saying the most frequent class "
+            f"({100 * majority.mean_accuracy:.1f} % right) by more than the folds "
+            f"differ by chance; the best, {best.name}, has "
+            f"{100 * best.mean_accuracy:.1f} %. Balanced accuracies say whether one "
+            "tells rare classes apart."
+        )
     close = [
-        m
-        for m in methods
-        if best.mean_accuracy - m.mean_accuracy <= _standard_error(best, m)
+        m for m in methods if np.less_equal(*_difference(best.accuracy, m.accuracy))
     ]
-    fastest = min(m.query_microseconds for m in close)
-    as_fast = [m for m in close if m.query_microseconds <= _AS_FAST * fastest]
+    surest = min(close, key=lambda m: np.mean(m.log_loss))
+    fair = [m for m in close if not _clearly_worse(m, surest)]
+    fastest = min(m.query_microseconds for m in fair)
+    as_fast = [m for m in fair if m.query_microseconds <= _AS_FAST * fastest]
     chosen = max(as_fast, key=lambda m: m.mean_accuracy)
-    return Choice(chosen, best, _why(chosen, best, close, as_fast))
-
-
-def _standard_error(one: Measured, other: Measured) -> float:
-    """Of the mean difference of two methods on the same folds."""
-    return float(sem(np.subtract(one.accuracy, other.accuracy)))
-
-
-def _why(
-    chosen: Measured, best: Measured, close: list[Measured], as_fast: list[Measured]
-) -> str:
-    accuracy = f"{100 * chosen.mean_accuracy:.1f} % right"
-    speed = f"{format_microseconds(chosen.query_microseconds)} microseconds a query"
+    reason = (
+        f"{100 * chosen.mean_accuracy:.1f} % right, log loss "
+        f"{np.mean(chosen.log_loss):.3f}, {chosen.query_microseconds:,.1f} "
+        "microseconds a query"
+    )
     if len(close) == 1:
-        return f"{accuracy}, {speed}; every other method is behind by more than noise."
+        return chosen, f"{reason}; every other method is behind by more than noise."
     if chosen is best:
-        how = "none of them faster" if len(as_fast) == 1 else "none of them much faster"
-        comes = "comes" if len(close) == 2 else "come"
-        return (
-            f"{accuracy}, the best here, {speed}; "
-            f"{counted(len(close) - 1, 'other method')} {comes} within one standard "
-            f"error, {how}."
+        reason += f"; the best of {len(close)} methods within one standard error"
+    else:
+        reason += (
+            f"; within one standard error of the best ({best.name}, "
+            f"{100 * (best.mean_accuracy - chosen.mean_accuracy):.1f} points more)"
         )
-    ratio = best.query_microseconds / chosen.query_microseconds
-    behind = 100 * (best.mean_accuracy - chosen.mean_accuracy)
-    return (
-        f"{accuracy}, within one standard error of the best ({best.method.name}, "
-        f"{behind:.1f} points more) and {ratio:.1f} times as fast: {speed}."
-    )
+    unsure = len(close) - len(fair)
+    why = f", without {unsure} of a clearly worse log loss" if unsure else ""
+    return chosen, f"{reason}{why}."
 
 
-def _no_better(best: Measured, majority: Measured) -> str:
-    text = (
-        "No method is better than always saying the most frequent class "
-        f"({100 * majority.mean_accuracy:.1f} % right) by more than the folds differ "
-        f"by chance; the best, {best.method.name}, has "
-        f"{100 * best.mean_accuracy:.1f} %. "
-    )
-    gain = np.subtract(best.balanced_accuracy, majority.balanced_accuracy)
-    if gain.mean() > max(2 * sem(gain), 0.02):
-        return text + (
-            "It does tell the rare classes apart: its balanced accuracy is "
-            f"{100 * np.mean(best.balanced_accuracy):.1f} % against "
-            f"{100 * np.mean(majority.balanced_accuracy):.1f} %."
-        )
-    return text + "These columns do not tell the classes apart for any of them."
+def _difference(one: Any, other: Any) -> tuple[float, float]:
+    """Mean difference on the same folds, and its standard error."""
+    differences = np.subtract(one, other)
+    return float(differences.mean()), float(sem(differences))
 
 
-def format_microseconds(value: float) -> str:
-    """Three digits at most below a thousand.
-
-    Examples
-    --------
-    >>> from knngraph.compare.comparison import format_microseconds
-    >>> format_microseconds(3.21), format_microseconds(45.6), format_microseconds(1234)
-    ('3.2', '46', '1,234')
-    """
-    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+def _clearly_worse(one: Measured, surest: Measured) -> bool:
+    worse, error = _difference(one.log_loss, surest.log_loss)
+    return worse > max(_ERRORS_WORSE * error, _SHARE_WORSE * np.mean(surest.log_loss))
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What was compared, on what, and what came out.
 
-    Parameters
-    ----------
-    class_names, class_counts : ndarray of shape (n_classes,)
-    n_columns : int
-        Columns that are learned from.
-    notices : list of str
-        What was left out or changed.
+    `pipeline` is that of the choice, unfitted, for rows as they are in a file; None
+    with `chosen` where nothing is recommended.
     """
 
-    path: Path
-    target: str
-    class_names: np.ndarray
-    class_counts: np.ndarray
-    n_columns: int
+    options: TableOptions
+    table: LabeledTable
     n_folds: int
-    seed: int
     n_jobs: int
     notices: list[str]
-    preparation: list[str]
     measured: list[Measured]
-    choice: Choice
-
-    @property
-    def n_rows(self) -> int:
-        """Rows that were compared on."""
-        return int(self.class_counts.sum())
-
-    @property
-    def chosen_name(self) -> str | None:
-        """Name of the method to take, None where nothing is recommended."""
-        chosen = self.choice.chosen
-        return None if chosen is None else chosen.method.name
+    chosen: Measured | None
+    reason: str
+    pipeline: Any
 
     @property
     def fitted(self) -> list[Measured]:
         """The methods that could be fitted, in their order."""
-        return [entry for entry in self.measured if entry.failure is None]
+        return [entry for entry in self.measured if not entry.failure]
+
+    @property
+    def chosen_name(self) -> str | None:
+        """Name of the method to take."""
+        return self.chosen.name if self.chosen else None
 
 
 def figures(comparison: Comparison) -> list[list[str]]:
     """Name and figures of every fitted method as text, under `HEADS`."""
     return [
         [
-            entry.method.name,
-            f"{100 * entry.mean_accuracy:.2f} ± {100 * entry.spread:.2f}",
-            f"{100 * np.mean(entry.balanced_accuracy):.2f}",
-            f"{np.mean(entry.log_loss):.3f}",
-            f"{np.mean(entry.fit_seconds):.2f}" if entry.fit_seconds else "same",
-            f"{entry.query_microseconds:,.1f}",
+            m.name,
+            f"{100 * m.mean_accuracy:.2f} ± {100 * np.std(m.accuracy, ddof=1):.2f}",
+            f"{100 * np.mean(m.balanced):.2f}",
+            f"{np.nanmean(m.area):.4f}",
+            f"{np.mean(m.log_loss):.3f}",
+            f"{np.mean(m.fit_seconds):.2f}",
+            f"{m.query_microseconds:,.1f}",
         ]
-        for entry in comparison.fitted
+        for m in comparison.fitted
     ]
 
 
 def remarks(comparison: Comparison) -> list[str]:
     """Errors of methods that could not be fitted, first warnings of the others."""
-    lines = []
-    for entry in comparison.measured:
-        name = entry.method.name
-        if entry.failure is not None:
-            lines.append(f"{name} could not be fitted: {entry.failure}")
-        elif entry.warned:
-            lines.append(
-                f"{name} warned {counted(len(entry.warned), 'time')}, first: "
-                f"{entry.warned[0]}"
-            )
+    lines = [f"{m.name} failed: {m.failure}" for m in comparison.measured if m.failure]
+    for m in comparison.fitted:
+        if m.warned:
+            n_warnings = counted(len(m.warned), "warning")
+            lines.append(f"{m.name} gave {n_warnings}, first: {m.warned[0]}")
     return lines
-
-
-def wrong_in_hundred(comparison: Comparison) -> list[tuple[str, float, float]]:
-    """Name, mean and spread of the share of wrong answers, in percent."""
-    return [
-        (entry.method.name, 100 - 100 * entry.mean_accuracy, 100 * entry.spread)
-        for entry in comparison.fitted
-    ]
-
-
-def largest_bar(comparison: Comparison) -> float:
-    """Wrong answers at the end of the axis: the majority class may leave it."""
-    shares = [wrong for _, wrong, _ in wrong_in_hundred(comparison)]
-    # The first is the majority class, of which all others are far ahead mostly.
-    return max([*shares[1:], 1e-9]) if len(shares) > 1 else max(shares[0], 1e-9)
 
 
 def headline(comparison: Comparison) -> str:
     """File, rows, columns, classes and folds in one sentence."""
-    threads = "one thread" if comparison.n_jobs == 1 else f"{comparison.n_jobs} threads"
+    options, table = comparison.options, comparison.table
     return (
-        f"{comparison.path.name}: {counted(comparison.n_rows, 'row')}, "
-        f"{counted(comparison.n_columns, 'column')}, "
-        f"{counted(len(comparison.class_names), 'class')} in {comparison.target!r}; "
-        f"{comparison.n_folds} stratified folds, seed {comparison.seed}, {threads}."
+        f"{options.file.name}: {counted(len(table.frame), 'row')}, "
+        f"{counted(len(table.frame.columns), 'column')}, "
+        f"{counted(len(table.classes), 'class')} in {options.target!r}; "
+        f"{comparison.n_folds} stratified folds, seed {options.seed}, "
+        f"{counted(comparison.n_jobs, 'thread')}."
     )
 
 
 def choice_lines(comparison: Comparison) -> list[str]:
     """The method to take, why, and by which rule."""
-    choice = comparison.choice
-    if choice.chosen is None:
-        return [choice.reason]
-    method = choice.chosen.method
+    if comparison.chosen is None:
+        return [comparison.reason]
+    code = " ".join(repr(comparison.chosen.method.estimator).split())
     return [
-        f"Choose: {method.name}. {choice.reason}",
-        f"In Python: {method.code}",
+        f"Choose: {comparison.chosen_name}. {comparison.reason}",
+        f"In Python: skrub.tabular_pipeline({code})",
         f"Rule: {RULE}",
     ]
 
 
-def write_text(comparison: Comparison, stream: TextIO) -> None:
-    """Print what was compared, the table, the picture and the choice.
-
-    Letters that the encoding of the stream lacks are replaced by plain ones.
-    """
-    plain = not _can_write("±µ█▌", stream)
-    paragraphs = [
-        _wrap(headline(comparison)),
-        *(_wrap(notice, "- ") for notice in comparison.notices),
-        *(_wrap(line, "- ") for line in comparison.preparation),
-        "",
-        format_table(comparison, plain=plain),
-        *(_wrap(remark) for remark in remarks(comparison)),
-        _wrap(NOTE),
-        "",
-        format_bars(comparison, plain=plain),
-        "",
-        *(_wrap(line) for line in choice_lines(comparison)),
-    ]
-    stream.write("\n".join(paragraphs) + "\n")
-    stream.flush()
-
-
-def format_table(comparison: Comparison, *, plain: bool = False) -> str:
-    """Aligned columns with a head; a star marks the choice."""
+def text_report(comparison: Comparison) -> str:
+    """What was compared, the table and the choice, for a terminal."""
     rows = [["", *HEADS], *figures(comparison)]
-    if plain:
-        rows = [[c.replace("±", "+-").replace("µ", "u") for c in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for name, *cells in rows:
-        mark = "* " if name == comparison.chosen_name else "  "
+        mark = "*" if name == comparison.chosen_name else " "
         right = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:])]
-        lines.append(mark + "  ".join([f"{name:{widths[0]}}", *right]))
-    return "\n".join(lines)
-
-
-def format_bars(comparison: Comparison, *, plain: bool = False) -> str:
-    """Bars of the wrong answers in a hundred, from zero."""
-    full, half, cut = ("#", "", ">") if plain else ("█", "▌", "»")
-    shares = wrong_in_hundred(comparison)
-    end = largest_bar(comparison)
-    width = max(len(name) for name, _, _ in shares) + 2
-    texts = ["Wrong answers in a hundred (shorter is better)"]
-    for name, wrong, _ in shares:
-        if wrong > end * (1 + 1e-12):
-            bar = full * (_BAR - 1) + cut
-        else:
-            halves = round(2 * _BAR * wrong / end)
-            bar = full * (halves // 2) + half * (halves % 2)
-        texts.append(f"  {name:{width - 2}}{wrong:7.2f}  {bar}".rstrip())
-    return "\n".join(texts)
-
-
-def _wrap(text: str, bullet: str = "") -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=bullet,
-        subsequent_indent=" " * len(bullet),
-        break_long_words=False,
-        break_on_hyphens=False,
+        lines.append("  ".join([f"{mark} {name:{widths[0]}}", *right]))
+    before = [f"- {notice}" for notice in comparison.notices]
+    after = [*remarks(comparison), NOTE, "", *choice_lines(comparison)]
+    paragraphs = [headline(comparison), *before, "", *lines, *after]
+    return "\n".join(
+        text if text in lines else textwrap.fill(text, _WIDTH, **_WHOLE_WORDS)
+        for text in paragraphs
     )
-
-
-def _can_write(text: str, stream: TextIO) -> bool:
-    try:
-        text.encode(stream.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

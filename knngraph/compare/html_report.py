@@ -5,7 +5,9 @@ from html import escape
 
 import numpy as np
 import sklearn
+from sklearn.metrics import confusion_matrix
 
+from knngraph import html_page as page
 from knngraph._version import __version__
 from knngraph.compare.comparison import (
     HEADS,
@@ -14,122 +16,103 @@ from knngraph.compare.comparison import (
     choice_lines,
     figures,
     headline,
-    largest_bar,
     remarks,
-    wrong_in_hundred,
 )
-from knngraph.compare.cross_validation import MAJORITY
-from knngraph.html_page import (
-    as_svg,
-    bullets,
-    drawing,
-    heading,
-    html_page,
-    paragraph,
-    table,
-)
+from knngraph.compare.cross_validation import Measured
+from knngraph.compare.methods import MAJORITY
 from knngraph.inspection import ParetoDisplay
 
 _CLASSES_SHOWN = 12
+_CLASS_NOTE = (
+    "Rows when held out. Recall: share of the rows of a class that are found. "
+    "Precision: share of the answers with this class that are right."
+)
 
 
 def html_report(comparison: Comparison) -> str:
-    """The page of a comparison: choice, bars, picture, figures, folds and classes."""
-    title = f"Comparison on {comparison.path.name}"
-    folds = [
-        [m.method.name, *(f"{100 * value:.2f}" for value in m.accuracy)]
+    """The page of a comparison: choice, picture, figures, classes and folds."""
+    title = f"Comparison on {comparison.options.file.name}"
+    of_folds = [
+        [m.name, *(f"{100 * value:.2f}" for value in m.accuracy)]
         for m in comparison.fitted
     ]
     fold_heads = [f"fold {i + 1}" for i in range(comparison.n_folds)]
-    blocks = [
-        heading(title, 1),
-        paragraph(headline(comparison), "lead"),
-        _choice(comparison),
-        heading("Wrong answers in a hundred"),
-        _bars(comparison),
-        heading("Accuracy against time"),
-        _picture(comparison),
-        heading("All figures"),
-        table(["", *HEADS], figures(comparison), chosen=comparison.chosen_name),
-        *map(paragraph, remarks(comparison)),
-        paragraph(NOTE, "note"),
-        heading("What was done to the table"),
-        bullets([*comparison.notices, *comparison.preparation]),
-        heading("Classes"),
-        table([comparison.target, "rows"], _class_rows(comparison)),
-        heading("Every fold"),
-        table(["accuracy, %", *fold_heads], folds),
-        f"<footer>{escape(_versions())}</footer>",
-    ]
-    return html_page(title, blocks)
-
-
-def _choice(comparison: Comparison) -> str:
-    first, *more = choice_lines(comparison)
-    paragraphs = [f"<p>{escape(first)}</p>"]
-    for line in more:
-        start, _, rest = line.partition(": ")
-        text = f"<code>{escape(rest)}</code>" if start == "In Python" else escape(rest)
-        paragraphs.append(f"<p>{escape(start)}: {text}</p>")
-    return f"<section class='choice'>{''.join(paragraphs)}</section>"
-
-
-def _bars(comparison: Comparison) -> str:
-    end = largest_bar(comparison)
-    ours = {m.method.name for m in comparison.fitted if m.method.ours}
-    rows = []
-    for name, wrong, spread in wrong_in_hundred(comparison):
-        leaves = wrong > end * (1 + 1e-12)
-        width = min(100.0, 100 * wrong / end)
-        kind = "ours" if name in ours else "other"
-        kind += " leaves" if leaves else ""
-        mark = " class='chosen'" if name == comparison.chosen_name else ""
-        rows.append(
-            f"<div class='label'><span{mark}>{escape(name)}</span></div>"
-            f"<div class='track'><div class='bar {kind}' style='width:{width:.2f}%'>"
-            f"</div></div><div class='figure'>{wrong:.2f} ± {spread:.2f}</div>"
-        )
-    return (
-        f"<div class='bars'>{''.join(rows)}</div><p class='note'>"
-        "<span class='key ours'></span> knngraph <span class='key other'></span> "
-        "others. Bars start at zero; a bar with an open end leaves the picture. "
-        "★ is the choice."
-        "</p>"
-    )
-
-
-def _class_rows(comparison: Comparison) -> list[list[str]]:
-    order = np.argsort(-comparison.class_counts, kind="stable")
-    shown, hidden = order[:_CLASSES_SHOWN], order[_CLASSES_SHOWN:]
-    counts = comparison.class_counts
-    rows = [[str(comparison.class_names[c]), f"{counts[c]:,}"] for c in shown]
-    if len(hidden):
-        rows.append([f"{len(hidden)} more", f"{counts[hidden].sum():,}"])
-    return rows
-
-
-def _versions() -> str:
-    return (
+    shown = comparison.chosen or max(comparison.fitted, key=lambda m: m.mean_accuracy)
+    lines = "".join(f"<p>{escape(line)}</p>" for line in choice_lines(comparison))
+    versions = (
         f"knngraph {__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {np.__version__}, Python {platform.python_version()} on "
         f"{platform.machine() or 'an unknown machine'}. Times are of this machine; "
         "the other figures depend on file, options and seed alone."
     )
+    blocks = [
+        page.heading(title, 1),
+        page.paragraph(headline(comparison), "lead"),
+        f"<section class='choice'>{lines}</section>",
+        page.heading("Accuracy against time"),
+        _picture(comparison),
+        page.heading("All figures"),
+        page.table(["", *HEADS], figures(comparison), chosen=comparison.chosen_name),
+        *map(page.paragraph, remarks(comparison)),
+        page.paragraph(NOTE, "note"),
+        *_classes(comparison, shown),
+        page.heading("What was done to the table"),
+        page.bullets(comparison.notices),
+        page.heading("Every fold"),
+        page.table(["accuracy, %", *fold_heads], of_folds),
+        f"<footer>{escape(versions)}</footer>",
+    ]
+    return page.html_page(title, blocks)
 
 
 def _picture(comparison: Comparison) -> str:
     """Accuracy against time; without the majority class, which comes first."""
-    methods = [m for m in comparison.fitted if m.method.name != MAJORITY]
+    methods = [m for m in comparison.fitted if m.name != MAJORITY]
     if not methods:
         return ""
     star = {comparison.chosen_name: "★ "}
     display = ParetoDisplay(
-        names=[star.get(m.method.name, "") + m.method.name for m in methods],
+        names=[star.get(m.name, "") + m.name for m in methods],
         microseconds=[m.query_microseconds for m in methods],
         accuracies=[m.mean_accuracy for m in methods],
     )
-    with drawing(8.0, 5.0) as (picture, axes):
+    with page.drawing(8.0, 5.0) as (picture, axes):
         display.plot(axes)
-        svg = as_svg(picture)
+        svg = page.as_svg(picture)
     # Without the prolog, which only a document may have.
     return f"<p>{svg[svg.index('<svg') :]}</p>"
+
+
+def _classes(comparison: Comparison, measured: Measured) -> list[str]:
+    """Recall and precision of the classes, and what is taken for what."""
+    table = comparison.table
+    codes, names = table.codes, table.classes
+    matrix = confusion_matrix(codes, measured.predicted, labels=range(len(names)))
+    rows, answers, right = matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal()
+    order = np.argsort(-rows, kind="stable")
+    shown, hidden = order[:_CLASSES_SHOWN], order[_CLASSES_SHOWN:]
+    shares = [
+        [
+            str(names[c]),
+            f"{rows[c]:,}",
+            f"{100 * right[c] / rows[c]:.1f}",
+            f"{100 * right[c] / answers[c]:.1f}" if answers[c] else "never said",
+        ]
+        for c in order
+    ]
+    rest = [f"{len(hidden)} others"] if len(hidden) else []
+    taken = [
+        [str(names[c]), *(f"{n:,}" for n in matrix[c, shown])]
+        + [f"{matrix[c, hidden].sum():,}" for _ in rest]
+        for c in shown
+    ]
+    answered = [str(names[c]) for c in shown]
+    return [
+        page.heading(f"Classes: {measured.name}"),
+        page.table(
+            [comparison.options.target, "rows", "recall, %", "precision, %"], shares
+        ),
+        page.paragraph(_CLASS_NOTE, "note"),
+        page.heading(f"Confusion matrix: {measured.name}"),
+        page.table(["is / answered", *answered, *rest], taken),
+    ]

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,23 +20,11 @@ DEFAULT_SAMPLE = 20_000
 class TableOptions:
     """Which table to read, and how: the options that all commands on tables share.
 
-    Parameters
-    ----------
-    file : path-like
-    target : str
-        The column with the classes.
-    drop, keep, category : sequence of str
-        Columns to leave out, to keep although they look like names of the rows, and
-        numbers that are codes of categories.
-    sep, encoding : str or None
-        Found out where None.
-    sample : int or None
-        Random rows to take, 0 for all; None takes at most 20,000.
-    seed : int
-    as_classes : bool
-        Every value of a numeric target is a class.
-    merge_case : bool
-        Labels that differ only in case are one class.
+    `drop`, `keep` (although they look like names of the rows) and `category` (numbers
+    that are codes) name columns. `sep` and `encoding` are found out where None.
+    `sample` rows are drawn, all for 0 and at most 20,000 for None. With `as_classes`
+    every value of a numeric target is a class; with `merge_case` labels that differ
+    only in case are one.
     """
 
     file: Any
@@ -55,9 +42,9 @@ class TableOptions:
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
         """Those among the options of a command line."""
-        return cls(
-            **{field.name: getattr(options, field.name) for field in fields(cls)}
-        )
+        given = {field.name: getattr(options, field.name) for field in fields(cls)}
+        lists = {k: tuple(v) for k, v in given.items() if isinstance(v, list)}
+        return cls(**given | lists)
 
 
 @dataclass(frozen=True)
@@ -102,10 +89,6 @@ def load_table(options: TableOptions) -> LabeledTable:
     TableProblem
         With the way out in one line.
     """
-    if find_spec("skrub") is None:
-        raise TableProblem(
-            "tables need skrub. Install it with: pip install 'knngraph[tables]'"
-        )
     table = read_table(
         Path(options.file), separator=options.sep, encoding=options.encoding
     )
@@ -126,33 +109,32 @@ def load_table(options: TableOptions) -> LabeledTable:
         as_categories=options.category,
     )
     notices = [*table.notices, *target.notices, *found]
-    taken = _sampled(len(labeled), options.sample, options.seed)
-    codes, classes = target.codes[taken], target.classes
-    if len(taken) < len(labeled):
+    taken = np.arange(len(labeled))
+    wanted = DEFAULT_SAMPLE if options.sample is None else options.sample
+    if 0 < wanted < len(labeled):
+        random = np.random.default_rng(options.seed)
+        taken = np.sort(random.choice(len(labeled), wanted, replace=False))
         notices.append(
-            f"A random sample of {counted(len(taken), 'row')} out of "
-            f"{len(labeled):,} (change: --sample)."
+            f"A random sample of {counted(wanted, 'row')} out of {len(labeled):,} "
+            "(change: --sample)."
         )
-        kept, codes = np.unique(codes, return_inverse=True)
-        classes = classes[kept]
-        if len(classes) < 2:
-            raise TableProblem(
-                f"--sample {len(taken)}: the sample holds one class; take more rows."
-            )
+    kept, codes = np.unique(target.codes[taken], return_inverse=True)
+    if len(kept) < 2:
+        raise TableProblem(
+            f"--sample {wanted}: the sample holds one class; take more rows."
+        )
     labeled = labeled.iloc[taken].reset_index(drop=True)
     frame = columns.transform(labeled)
     check_size(frame)
     return LabeledTable(
-        frame, labeled, target.rows[taken], codes, classes, columns, notices
+        frame=frame,
+        raw=labeled,
+        rows=target.rows[taken],
+        codes=codes,
+        classes=target.classes[kept],
+        columns=columns,
+        notices=notices,
     )
-
-
-def _sampled(n_rows: int, sample: int | None, seed: int) -> np.ndarray:
-    wanted = DEFAULT_SAMPLE if sample is None else sample
-    if wanted == 0 or n_rows <= wanted:
-        return np.arange(n_rows)
-    random = np.random.default_rng(seed)
-    return np.sort(random.choice(n_rows, wanted, replace=False))
 
 
 def pipeline_for(

@@ -7,8 +7,9 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,20 @@ MISSING = [
     "null", "NULL", "Null", "#NULL!", "#VALUE!", "#REF!", "#DIV/0!",
 ]  # fmt: skip
 _SEPARATORS = ",;\t|"
-_HEAD_BYTES = 256 * 1024
+_HEAD_LETTERS = 256 * 1024
 _HEAD_LINES = 50
 # Digits that stay text: as a number the code 01234 would lose its zero.
 _CODE = re.compile(r"0\d+")
 
 
 class TableProblem(ValueError):
-    """A table or an option that cannot be compared on.
+    """A table or an option that cannot be used.
 
     The message is one line that names the file, column or option, and the way out.
     """
 
 
-def quoted(names: object, limit: int = 5) -> str:
+def quoted(names: Iterable[object], limit: int = 5) -> str:
     """A few names in quotes, and how many more there are.
 
     Examples
@@ -42,10 +43,9 @@ def quoted(names: object, limit: int = 5) -> str:
     >>> quoted(["a", "b", "c"], limit=2)
     "'a', 'b' and 1 more"
     """
-    found = [repr(str(name)) for name in names]  # type: ignore[attr-defined]
-    shown = ", ".join(found[:limit])
-    more = len(found) - limit
-    return f"{shown} and {more} more" if more > 0 else shown
+    found = [repr(str(name)) for name in names]
+    more = f" and {len(found) - limit} more" if len(found) > limit else ""
+    return ", ".join(found[:limit]) + more
 
 
 def counted(number: int, noun: str) -> str:
@@ -57,9 +57,17 @@ def counted(number: int, noun: str) -> str:
     >>> counted(1, "row"), counted(2500, "row"), counted(3, "class")
     ('1 row', '2,500 rows', '3 classes')
     """
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
+    plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{plural}"
+
+
+def require(*packages: str) -> None:
+    """Name the extra that brings packages where one is missing."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise TableProblem(
+                f"this needs {package}. Install it with: pip install 'knngraph[tables]'"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def read_table(
     ----------
     path : Path
         A Parquet file by its ending `.parquet` or `.pq`; anything else is text
-        with separated values, compressed where it ends in `.gz`.
+        with separated values, compressed by gzip or not.
     separator : str or None, default=None
         One character; None finds out between comma, semicolon, tab and bar.
     encoding : str or None, default=None
@@ -96,133 +104,97 @@ def read_table(
     TableProblem
         Where there is no such table to read.
     """
-    pandas = _import_pandas()
-    if path.is_dir():
-        raise TableProblem(f"{path} is a folder; name a CSV or Parquet file.")
+    require("pandas", "skrub")
+    notices: list[str] = []
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            table = _read_parquet(path, pandas)
+            frame = _read_parquet(path)
         else:
-            table = _read_text(path, separator, encoding, text_columns, pandas)
+            data = path.read_bytes()
+            if data.startswith(b"\x1f\x8b"):
+                data = gzip.decompress(data)
+            found = encoding or _find_encoding(path, data)
+            if encoding is None and found not in ("utf-8-sig", "utf-16"):
+                how = f"it was read as {found} (change: --encoding)"
+                notices = [f"The file is not UTF-8; {how}."]
+            frame = _read_text(path, data, separator, found, text_columns)
     except FileNotFoundError as error:
         raise TableProblem(f"there is no file {path}.") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise TableProblem(f"{path} is damaged or no gzip file: {error}.") from error
-    except OSError as error:
-        raise TableProblem(f"cannot read {path}: {error.strerror or error}.") from error
-    if not len(table.frame):
+    except (EOFError, zlib.error, OSError) as error:
+        reason = getattr(error, "strerror", None) or _one_line(error)
+        raise TableProblem(f"cannot read {path}: {reason}.") from error
+    if not len(frame):
         raise TableProblem(f"{path} has a line of column names but no rows.")
-    return table
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return TableFile(frame, notices)
 
 
-def _import_pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise TableProblem(
-            "reading tables needs pandas. Install it with: "
-            "pip install 'knngraph[tables]'"
-        ) from error
-    return pandas
+def _read_parquet(path: Path) -> Any:
+    require("pyarrow")
+    import pandas
+    from pyarrow import ArrowException, parquet
 
-
-def _read_parquet(path: Path, pandas: Any) -> TableFile:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise TableProblem(
-            "reading Parquet needs pyarrow. Install it with: "
-            "pip install 'knngraph[tables]'"
-        ) from error
     path.open("rb").close()  # a missing file is said by the system, not by pyarrow
     try:
-        _refuse_duplicates(path, pyarrow.parquet.read_schema(path).names)
+        _refuse_duplicates(path, parquet.read_schema(path).names)
         frame = pandas.read_parquet(path)
-    except (pyarrow.ArrowException, ValueError) as error:
-        raise TableProblem(
-            f"{path} is no readable Parquet file: {_one_line(error)}."
-        ) from error
+    except ArrowException as error:
+        why = _one_line(error)
+        raise TableProblem(f"{path} is no readable Parquet file: {why}.") from error
     # What pandas stored as named rows is a column like the others.
     named = [name for name in frame.index.names if name is not None]
-    frame = frame.reset_index(named).reset_index(drop=True)
-    frame.columns = [str(name) for name in frame.columns]
-    return TableFile(frame, [])
+    return frame.reset_index(named).reset_index(drop=True)
+
+
+def _find_encoding(path: Path, data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if data.startswith(b"PK\x03\x04"):
+        raise TableProblem(
+            f"{path} is a workbook or zip archive; save the table as CSV first."
+        )
+    if b"\0" in data[:_HEAD_LETTERS]:
+        raise TableProblem(f"{path} is no text file; give CSV or Parquet.")
+    for name in ("utf-8-sig", "cp1252"):
+        try:
+            data.decode(name)
+        except UnicodeDecodeError:
+            continue
+        return name
+    return "latin-1"
 
 
 def _read_text(
     path: Path,
-    separator: str | None,
-    encoding: str | None,
-    text_columns: Collection[str],
-    pandas: Any,
-) -> TableFile:
-    packed = path.suffix.lower() == ".gz"
-    with gzip.open(path) if packed else path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-    notices: list[str] = []
-    encodings = _encodings(path, head, encoding)
-    for attempt, name in enumerate(encodings):
-        try:
-            frame = _parse_text(path, head, separator, name, text_columns, pandas)
-        except UnicodeDecodeError as error:
-            if attempt + 1 < len(encodings):
-                continue
-            raise TableProblem(
-                f"{path} is not encoded in {name}; say --encoding."
-            ) from error
-        except LookupError as error:
-            raise TableProblem(f"--encoding: there is no encoding {name!r}.") from error
-        if attempt:
-            notices.append(
-                f"The file is not UTF-8; it was read as {name} (change: --encoding)."
-            )
-        return TableFile(frame, notices)
-    raise AssertionError("there is always an encoding to try")
-
-
-def _encodings(path: Path, head: bytes, wanted: str | None) -> list[str]:
-    if wanted is not None:
-        return [wanted]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return ["utf-16"]
-    if head.startswith(b"PK\x03\x04"):
-        raise TableProblem(
-            f"{path} is a workbook or zip archive; save the table as CSV first."
-        )
-    if b"\0" in head:
-        raise TableProblem(f"{path} is no text file; give CSV or Parquet.")
-    return ["utf-8-sig", "cp1252", "latin-1"]
-
-
-def _parse_text(
-    path: Path,
-    head: bytes,
+    data: bytes,
     separator: str | None,
     encoding: str,
     text_columns: Collection[str],
-    pandas: Any,
 ) -> Any:
-    text = head.decode(encoding, errors="replace")
+    import pandas
+
+    try:
+        text = data.decode(encoding)[:_HEAD_LETTERS]
+    except UnicodeDecodeError as error:
+        raise TableProblem(f"{path} is not encoded in {encoding}.") from error
+    except LookupError as error:
+        raise TableProblem(f"--encoding: there is no encoding {encoding!r}.") from error
     if not text.strip():
         raise TableProblem(f"{path} is empty.")
-    if separator is None:
-        separator = _find_separator(text)
+    separator = separator or _find_separator(text)
     lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-    filled = ([cell.strip() for cell in line] for line in lines if any(line))
+    filled = ([cell.strip() for cell in line] for line in lines)
     names, *cells = [line for line in filled if any(line)]
     _refuse_duplicates(path, [name for name in names if name])
-    codes = [
-        name for name, column in zip(names, zip_longest(*cells, fillvalue=""))
-        if any(map(_CODE.fullmatch, column))
-    ]  # fmt: skip
+    columns = zip(names, zip_longest(*cells, fillvalue=""))
+    codes = [name for name, column in columns if any(map(_CODE.fullmatch, column))]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)
-            frame = pandas.read_csv(
-                path,
+            return pandas.read_csv(
+                io.BytesIO(data),
                 sep=separator,
                 encoding=encoding,
-                compression="gzip" if path.suffix.lower() == ".gz" else None,
                 dtype=dict.fromkeys([*codes, *text_columns], str),
                 index_col=False,
                 keep_default_na=False,
@@ -238,8 +210,6 @@ def _parse_text(
             f"{path} has lines that do not fit its {counted(len(names), 'column')} "
             f"({detail}); mend them or say --sep."
         ) from error
-    frame.columns = [str(name).strip() for name in frame.columns]
-    return frame
 
 
 def _find_separator(text: str) -> str:

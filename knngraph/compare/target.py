@@ -1,6 +1,7 @@
 """The column that is to be predicted, as classes."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ def find_column(names: list[str], wanted: str, option: str) -> str:
     near += [name for name in names if name.lower() == wanted.lower()]
     near = list(dict.fromkeys(near))
     hint = f"did you mean {quoted(near)}?" if near else f"there are {quoted(names)}."
-    if names and all(_is_number(name) for name in names):
+    if all(re.fullmatch(r"[-+.\de]+", name) for name in names):
         hint = "the first line holds numbers; it has to name the columns."
     elif len(names) == 1:
         hint = f"the file was read as one column, {names[0]!r}: say --sep."
@@ -135,37 +136,26 @@ def _one_spelling(texts: Any, name: str, merge: bool) -> tuple[Any, list[str]]:
 def check_folds(
     codes: np.ndarray, classes: np.ndarray, name: str, n_folds: int
 ) -> list[str]:
-    """Refuse folds that no class fills; notices name the classes that do not."""
+    """Refuse folds that no class fills; a notice names the classes that do not."""
     counts = np.bincount(codes, minlength=len(classes))
     largest = int(counts.max())
+    if largest < 2:
+        raise TableProblem(
+            f"every row has a class of its own in the target {name!r} "
+            f"({quoted(classes)}); name a column with repeated values."
+        )
     if largest < n_folds:
-        if largest < 2:
-            raise TableProblem(
-                f"every row has a class of its own in the target {name!r} "
-                f"({quoted(classes)}); name a column with repeated values."
-            )
         raise TableProblem(
             f"--folds {n_folds}: the largest class of {name!r} has "
             f"{counted(largest, 'row')}; use --folds {largest} at most."
         )
-    rare = np.flatnonzero(counts < n_folds)
-    if not len(rare):
+    rare = [c for c in np.argsort(counts, kind="stable") if counts[c] < n_folds]
+    if not rare:
         return []
-    rare = rare[np.argsort(counts[rare], kind="stable")]
-    shown = [f"{classes[c]}: {counts[c]}" for c in rare[:_CLASSES_SHOWN]]
-    more = f" and {len(rare) - len(shown)} more" if len(rare) > len(shown) else ""
-    text = (
+    shown = ", ".join(f"{classes[c]}: {counts[c]}" for c in rare[:_CLASSES_SHOWN])
+    shown += ", ..." if len(rare) > _CLASSES_SHOWN else ""
+    return [
         f"{counted(len(rare), 'class')} with fewer rows than the {n_folds} folds "
-        f"({', '.join(shown)}{more}): kept, but not every fold tests them."
-    )
-    if counts[rare[0]] == 1:
-        text += " A class of one row is never learned when it is tested."
-    return [text]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        f"({shown}): kept, but not every fold tests them, and a class of one row is "
+        "never learned when it is tested."
+    ]

@@ -1,18 +1,27 @@
 """The whole command, as a user runs it."""
 
+import csv
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import warnings
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
 from sklearn.datasets import load_wine
 
-from knngraph.cli import main
+import knngraph
+from knngraph.cli import _make_parser, main
+from knngraph.compare.command import compare_table
+from knngraph.compare.html_report import html_report
+from knngraph.compare.methods import all_methods
 
 COMMAND = [sys.executable, "-W", "error", "-m", "knngraph", "compare"]
 
@@ -62,10 +71,10 @@ class Outline(HTMLParser):
 
 
 def figures(text):
-    """Accuracy, spread, balanced accuracy and log loss of every method."""
-    return re.findall(
-        r"^[* ] (\S.*?) +([\d.]+) (?:±|\+-) +([\d.]+) +([\d.]+) +([\d.]+)", text, re.M
-    )
+    """Name, accuracy, spread, balanced accuracy, AUC and log loss of every method."""
+    number = r" +([\d.]+)"
+    pattern = rf"^[* ] (\S.*?){number} ±{number}{number}{number}{number}"
+    return re.findall(pattern, text, re.M)
 
 
 def test_a_run_from_file_to_report(wine, tmp_path):
@@ -76,8 +85,10 @@ def test_a_run_from_file_to_report(wine, tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
-    out = run.stdout
+    out = " ".join(run.stdout.split())
     assert "177 rows, 15 columns, 3 classes in 'target'; 3 stratified folds" in out
     for notice in (
         "1 row without a value in the target",
@@ -85,16 +96,16 @@ def test_a_run_from_file_to_report(wine, tmp_path):
         "differs in most rows (keep: --keep): 'note'",
         "constant: 'same'",
         "'when' read as dates (ISO8601)",
+        "In Python: skrub.tabular_pipeline(",
     ):
         assert notice in out
-    lines = figures(out)
-    assert [line[0] for line in lines][:2] == ["majority class", "1-NN"]
-    assert len(lines) == 14
+    lines = figures(run.stdout)
+    names = [method.name for method in all_methods(177)[0]]
+    assert [line[0] for line in lines] == names
     assert float(lines[0][1]) == pytest.approx(40.1, abs=0.2)
-    assert all(90 < float(line[1]) <= 100 for line in lines[1:])
-    assert "Choose: " in out
-    assert "Wrong answers in a hundred" in out
-    assert "comparing" in run.stderr
+    assert all(80 < float(line[1]) <= 100 for line in lines[1:])
+    assert all(0.9 < float(line[4]) <= 1 for line in lines[1:])
+    assert all(name in run.stderr for name in names)
 
     page = Outline()
     html = report.read_text(encoding="utf-8")
@@ -109,9 +120,29 @@ def test_a_run_from_file_to_report(wine, tmp_path):
     picture = html[html.index("<svg") : html.index("</svg>")]
     assert "majority class" not in picture
     assert all(f">{line[0]}<" in picture.replace("★ ", "") for line in lines[1:])
-    for _, accuracy, spread, _, loss in lines:
+    for _, accuracy, spread, _, area, loss in lines:
         assert f"{accuracy} ± {spread}" in html
         assert f"<td>{loss}</td>" in html
+        assert f"<td>{area}</td>" in html
+
+
+def test_recall_and_confusion_of_the_choice_are_in_the_report(wine):
+    arguments = ["compare", str(wine), "--target", "target", "--quick", "--folds=2"]
+    options = _make_parser().parse_args([*arguments, "--quiet"])
+    comparison = compare_table(options)
+    chosen = comparison.chosen
+    html = html_report(comparison)
+    codes = comparison.table.codes
+    for code, name in enumerate(comparison.table.classes):
+        ours, said = codes == code, chosen.predicted == code
+        found = 100 * (ours & said).sum() / ours.sum()
+        precise = 100 * (ours & said).sum() / said.sum()
+        row = f"<th>{escape(name)}</th><td>{ours.sum()}</td><td>{found:.1f}</td>"
+        assert f"{row}<td>{precise:.1f}</td>" in html
+    matrix = html[html.index("Confusion matrix") :]
+    counts = re.findall(r"<td>(\d+)</td>", matrix[: matrix.index("</table>")])
+    assert sum(map(int, counts)) == 177
+    assert sum(map(int, counts[::4])) == (codes == chosen.predicted).sum()
 
 
 def test_the_same_seed_gives_the_same_figures(wine, capsys):
@@ -122,7 +153,7 @@ def test_the_same_seed_gives_the_same_figures(wine, capsys):
         captured = capsys.readouterr()
         assert captured.err == ""
         shown.append(figures(captured.out))
-    assert len(shown[0]) == 9
+    assert len(shown[0]) == 8
     assert shown[0] == shown[1] != shown[2]
 
 
@@ -134,7 +165,7 @@ def test_parquet_gives_the_figures_of_csv(wine, tmp_path, capsys):
         arguments = [str(path), "--target", "target", "--quick", "--folds=2"]
         assert main(["compare", *arguments, "--quiet"]) == 0
         shown.append(figures(capsys.readouterr().out))
-    assert shown[0] == shown[1]
+    assert shown[0] == shown[1] != []
 
 
 def test_a_table_that_says_nothing(tmp_path, capsys):
@@ -168,7 +199,10 @@ def test_samples_copies_and_rare_classes_are_said(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.csv", "--target", "target"], "there is no file nowhere.csv"),
+        (
+            ["nowhere.csv", "--target", "target"],
+            "there is no file nowhere.csv",
+        ),
         (["{wine}", "--target", "targte"], "did you mean 'target'"),
         (["{wine}", "--target", "alcohol"], "that is regression"),
         (["{wine}", "--target", "same"], "one class, '1', in all 178 rows"),
@@ -178,6 +212,10 @@ def test_samples_copies_and_rare_classes_are_said(tmp_path, capsys):
         (["{wine}", "--target", "target", "--folds", "99"], "use --folds 71 at most"),
         (["{wine}", "--target", "target", "--report", "/no/x.html"], "no folder /no"),
         (["{wine}", "--target", "target", "--report", "/"], "is a folder; name a file"),
+        (
+            ["{wine}", "--target", "target", "--save", "/no/x"],
+            "--save: there is no folder",
+        ),
         (["{wine}", "--target", "target", "--sample", "1"], "the sample holds one"),
     ],
 )
@@ -242,3 +280,123 @@ def test_interrupting_is_clean(wine, tmp_path):
     assert error.endswith("Interrupted.\n")
     assert "Traceback" not in error
     assert not report.exists()
+
+
+def messy_table(n_rows, seed):
+    """Customers who leave: money, percent, dates with the day first, None, gaps."""
+    random = np.random.default_rng(seed)
+    plan = random.choice(["None", "basic", "Plus"], n_rows)
+    share = random.uniform(0, 40, n_rows)
+    days = pandas.Timestamp("2022-01-01") + pandas.to_timedelta(
+        random.integers(0, 700, n_rows), unit="D"
+    )
+    score = 2.0 * (plan == "None") + (share - 20) / 8 + random.normal(0, 0.7, n_rows)
+    income = random.uniform(1e3, 9e4, n_rows)
+    german = [f"{v:,.2f} €".translate(str.maketrans(",.", ".,")) for v in income]
+    frame = pandas.DataFrame(
+        {
+            "Kundennr": random.choice(9 * 10**8, n_rows, replace=False) + 10**8,
+            "Tarif": plan,
+            "Einkommen": german,
+            "Anteil": [f"{v:.1f} %".replace(".", ",") for v in share],
+            "Beginn": days.strftime("%d.%m.%Y"),
+            "Straße": random.choice(["Köln", "Zürich"], n_rows),
+            "Status": np.where(score > 0.7, "leaves", "stays"),
+        }
+    )
+    for name in ("Einkommen", "Beginn", "Straße"):
+        frame.loc[random.random(n_rows) < 0.1, name] = None
+    return frame
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A messy file that was compared on: its folder, and what was printed."""
+    folder = tmp_path_factory.mktemp("messy")
+    text = messy_table(240, 0).to_csv(index=False, sep=";").replace("\n", "\r\n")
+    text = text.replace("\r\n", "\r\n\r\n", 5)  # empty lines
+    (folder / "data.csv").write_bytes(text.encode("cp1252"))
+    code = f"--write-code={folder / 'code.py'}"
+    options = ["--target=Status", "--folds=3", "--quick", "--quiet", code]
+    run = subprocess.run(
+        [*COMMAND, folder / "data.csv", *options, f"--save={folder / 'model'}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return folder, run.stdout
+
+
+def test_a_messy_file_is_read_as_it_is_meant(saved):
+    out = " ".join(saved[1].split())
+    assert "240 rows, 5 columns, 2 classes" in out
+    for notice in (
+        "read as cp1252",
+        "name the rows (keep: --keep): 'Kundennr'",
+        "'None' of 'Tarif' taken as a category",
+        "'Einkommen' read as numbers",
+        "'Anteil' read as numbers",
+        "'Beginn' read as dates (%d.%m.%Y)",
+        "a pickle, which can run code",
+    ):
+        assert notice in out
+
+
+def test_the_code_gives_the_accuracy_of_the_table(saved):
+    folder, out = saved
+    (accuracy,) = re.findall(r"^\* .*? ([\d.]+) (?:±|\?) ", out, re.M)
+    run = subprocess.run(
+        [sys.executable, folder / "code.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(knngraph.__file__).parents[1])},
+    )
+    assert run.stdout == f"{accuracy} % right\n"
+
+
+def test_a_saved_model_predicts_every_row(saved, capsys):
+    folder, _ = saved
+    fresh = messy_table(60, 1)
+    fresh.loc[7, "Beginn"] = "irgendwann"
+    fresh.loc[8, "Tarif"] = "unknown to the model"
+    labels = fresh.pop("Status")
+    fresh = fresh[fresh.columns[::-1]].drop(columns="Kundennr").assign(more=1)
+    fresh.to_csv(folder / "new.csv", index=False)
+    command = ["predict", str(folder / "model"), str(folder / "new.csv")]
+    assert main([*command, "--output", str(folder / "out.csv")]) == 0
+    error = capsys.readouterr().err
+    assert "does not use: 'more'" in error
+    assert "1 cell of 'Beginn'" in error
+    with (folder / "out.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["row"] for row in rows] == [str(i + 1) for i in range(60)]
+    assert np.mean([row["label"] for row in rows] == labels) > 0.8
+    model = knngraph.load(folder / "model")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found unknown categories")
+        given = model.predict_proba(fresh).max(axis=1)
+    np.testing.assert_allclose(
+        [float(r["probability"]) for r in rows], given, rtol=1e-5
+    )
+    assert main(command) == 0
+    assert capsys.readouterr().out == (folder / "out.csv").read_text(encoding="utf-8")
+
+
+def test_what_predict_cannot_use(saved, tmp_path, capsys):
+    folder, _ = saved
+    lacking = messy_table(9, 1).drop(columns=["Tarif", "Beginn"])
+    lacking.to_csv(tmp_path / "lacking.csv", index=False)
+    knngraph.save(knngraph.KNNGraphClassifier(), tmp_path / "other")
+    for model, file, message in (
+        (folder / "model", "lacking.csv", "no column 'Tarif', 'Beginn'"),
+        (folder / "data.csv", "lacking.csv", "data.csv"),
+        (tmp_path / "other", "lacking.csv", "no pipeline of `knngraph compare --save`"),
+        (tmp_path / "nowhere", "lacking.csv", "nowhere"),
+        (folder / "model", "nowhere.csv", "there is no file"),
+    ):
+        assert main(["predict", str(model), str(tmp_path / file)]) == 2
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.err.count("\n") == 1
+        assert captured.out == ""

@@ -7,7 +7,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from knngraph.compare.load import TableOptions, load_table, pipeline_for
-from knngraph.compare.table import TableProblem
 
 
 @pytest.fixture
@@ -53,9 +52,3 @@ def test_pipelines_of_typed_and_of_raw_rows(path, estimator):
     raw = pipeline_for(estimator, table.columns).fit(table.raw, table.labels)
     assert typed.predict_proba(table.frame).shape == (89, 2)
     assert set(raw.predict(table.raw)) <= {"good", "bad"}
-
-
-def test_without_skrub(path, monkeypatch):
-    monkeypatch.setattr("knngraph.compare.load.find_spec", lambda name: None)
-    with pytest.raises(TableProblem, match=r"skrub.*pip install 'knngraph\[tables\]'"):
-        load_table(TableOptions(path, "label"))

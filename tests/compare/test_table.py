@@ -1,7 +1,7 @@
 """Files of all kinds become the same table, or one line says why not."""
 
 import gzip
-import sys
+import importlib.util
 
 import pandas
 import pytest
@@ -119,11 +119,10 @@ def test_text_that_is_no_table(content, message, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("data.csv.gz", b"no gzip", "damaged or no gzip"),
         (
             "data.csv.gz",
             gzip.compress(PLAIN.encode() * 99, mtime=0)[:60],
-            "damaged or no gzip",
+            "cannot read",
         ),
         ("data.parquet", b"no parquet", "no readable Parquet"),
     ],
@@ -139,7 +138,7 @@ def test_files_that_are_not_there(tmp_path):
     for name in ("data.csv", "data.parquet", "data.csv.gz"):
         with pytest.raises(TableProblem, match="there is no file"):
             read_table(tmp_path / name)
-    with pytest.raises(TableProblem, match="is a folder"):
+    with pytest.raises(TableProblem, match=r"cannot read .*: Is a directory"):
         read_table(tmp_path)
 
 
@@ -152,12 +151,15 @@ def test_wrong_encodings(tmp_path):
         read_table(path, encoding="klingon")
 
 
-@pytest.mark.parametrize(
-    ("package", "name"), [("pandas", "data.csv"), ("pyarrow.parquet", "data.parquet")]
-)
-def test_without_the_packages(package, name, tmp_path, monkeypatch):
-    pandas.DataFrame({"a": [1]}).to_parquet(tmp_path / "data.parquet")
-    (tmp_path / "data.csv").write_text(PLAIN)
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(TableProblem, match=r"pip install 'knngraph\[tables\]'"):
-        read_table(tmp_path / name)
+@pytest.mark.parametrize("package", ["pandas", "skrub", "pyarrow"])
+def test_without_the_packages(package, tmp_path, monkeypatch):
+    path = tmp_path / "data.parquet"
+    pandas.DataFrame({"a": [1]}).to_parquet(path)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "knngraph.compare.table.find_spec",
+        lambda name: None if name == package else found(name),
+    )
+    wanted = rf"needs {package}.*pip install 'knngraph\[tables\]'"
+    with pytest.raises(TableProblem, match=wanted):
+        read_table(path)

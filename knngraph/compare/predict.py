@@ -1,0 +1,68 @@
+"""`knngraph predict`: labels for the rows of a new file."""
+
+import argparse
+import csv
+import sys
+import warnings
+from contextlib import nullcontext
+from typing import Any
+
+from knngraph.compare.columns import TypedColumns
+from knngraph.compare.command import check_output
+from knngraph.compare.table import TableProblem, counted, quoted, read_table
+from knngraph.exceptions import SavedModelError
+from knngraph.serving.estimator_file import load
+
+
+def run_predict(options: argparse.Namespace) -> int:
+    """Read, predict and write; the status is 2 for a bad file or option."""
+    try:
+        check_output("--output", options.output)
+        pipeline = load(options.model)
+        steps = getattr(pipeline, "steps", [("", None)])
+        if not isinstance(steps[0][1], TypedColumns):
+            raise TableProblem(
+                f"{options.model} holds no pipeline of `knngraph compare --save`."
+            )
+        frame, notices = _read(options, steps[0][1])
+    except (TableProblem, SavedModelError, OSError) as problem:
+        print(f"knngraph predict: {problem}", file=sys.stderr)
+        return 2
+    for notice in notices:
+        print(f"knngraph predict: {notice}", file=sys.stderr)
+    with warnings.catch_warnings():
+        # Such a category is no known one to the model, and other columns decide.
+        warnings.filterwarnings("ignore", message="Found unknown categories")
+        labels, given = pipeline.predict(frame), pipeline.predict_proba(frame)
+    places = {label: place for place, label in enumerate(pipeline.classes_)}
+    stream: Any = nullcontext(sys.stdout)
+    if options.output is not None:
+        stream = options.output.open("w", encoding="utf-8", newline="")
+    with stream as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(["row", "label", "probability"])
+        for row, label in enumerate(labels):
+            writer.writerow([row + 1, label, f"{given[row, places[label]]:.6g}"])
+    return 0
+
+
+def _read(options: argparse.Namespace, typed: TypedColumns) -> tuple[Any, list[str]]:
+    """The new rows, and how they differ from those of the fit."""
+    table = read_table(
+        options.file,
+        separator=options.sep,
+        encoding=options.encoding,
+        text_columns=typed.text_names,
+    )
+    frame, notices = table.frame, list(table.notices)
+    lost = typed.transform(frame).isna() & frame.reindex(columns=typed.kinds).notna()
+    more = [name for name in frame.columns if name not in typed.kinds]
+    if more:
+        notices.append(f"the model does not use: {quoted(more)}.")
+    notices += [
+        f"{counted(int(n), 'cell')} of {name!r} taken as missing, not read as "
+        f"{typed.kinds[name]}."
+        for name, n in lost.sum().items()
+        if n
+    ]
+    return frame, notices
