@@ -179,7 +179,7 @@ def _cell(tag: str, cell: str | Cell) -> str:
     shade = round(_DARKEST * min(max(cell.shade, 0.0), 1.0))
     paint = f" style='background:{_SHADE}{shade:02x}'" if shade else ""
     note = f"<br><small>{escape(cell.note)}</small>" if cell.note else ""
-    return f"<{tag}{hint}{paint}>{text}{note}</{tag}>"
+    return f"<{tag}{hint}{paint}><div>{text}{note}</div></{tag}>"
 
 
 @contextmanager
@@ -271,10 +271,17 @@ thead th { color: var(--soft); font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }
 thead th { vertical-align: bottom; }
+td > div, th > div {
+  width: max-content; max-width: 14rem; margin-left: auto;
+  white-space: normal; overflow-wrap: anywhere;
+}
+th:first-child > div { margin-left: 0; }
 small { color: var(--soft); }
 summary { cursor: pointer; color: var(--soft); }
 @media (max-width: 600px) {
   .bars { grid-template-columns: 1fr max-content; gap: 0.1rem 0.75rem; }
   .bars .label { grid-column: 1 / -1; margin-top: 0.4rem; }
+  td > div, th > div { max-width: 9rem; }
+  th:first-child > div { max-width: 7rem; }
 }
 """

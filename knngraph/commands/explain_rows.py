@@ -1,25 +1,27 @@
 """`knngraph explain`: the cards of the answers to some rows."""
 
 import argparse
+import warnings
 from typing import Any
 
 import numpy as np
 
 from knngraph.commands.fitted_table import (
-    ROWS_ARE_COUNTED,
+    REMARKS,
     check_output,
     fit_table,
     in_chunks,
     or_say_why,
 )
-from knngraph.compare.columns import TypedColumns
+from knngraph.compare.columns import TypedColumns, as_text
 from knngraph.compare.load import TableOptions, load_table
-from knngraph.compare.table import TableProblem, counted, read_table
+from knngraph.compare.table import TableProblem, counted, quoted, read_table
 from knngraph.inspection.cards import answer_page
 from knngraph.inspection.tables import explain_table
 
 # Cards of one page.
 _MOST_CARDS = 100
+_ROWS_IN_TITLE = 5
 
 
 def run_explain(options: argparse.Namespace) -> int:
@@ -35,23 +37,29 @@ def _explain(options: argparse.Namespace) -> None:
     asked, given, notices = _rows_asked(options, table.columns)
     own = options.query is None
     fitted = fit_table(table, options, asked.index.to_numpy() if own else None)
-    explanations = in_chunks(
-        range(len(asked)),
-        lambda places: explain_table(
-            fitted.pipeline, asked.iloc[list(places)], training=fitted.training
-        ),
-        options.quiet,
-    )
+    notices += _new_categories(asked, fitted.training, table.columns)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Found unknown categories")  # said above
+        explanations = in_chunks(
+            range(len(asked)),
+            lambda places: explain_table(
+                fitted.pipeline, asked.iloc[list(places)], training=fitted.training
+            ),
+            options.quiet,
+        )
     name = options.file.name if own else options.query.name
     rows = "row" if len(asked) == 1 else "rows"
-    title = f"{rows.capitalize()} {', '.join(map(str, asked.index[:5]))} of {name}"
+    shown = ", ".join(map(str, asked.index[:_ROWS_IN_TITLE]))
+    if len(asked) > _ROWS_IN_TITLE:
+        shown += f" and {len(asked) - _ROWS_IN_TITLE} more"
+    title = f"{rows.capitalize()} {shown} of {name}"
     page = answer_page(
         title,
         explanations,
         given=given,
         lead=f"Learned from {counted(len(fitted.training), 'row')} of "
         f"{options.file.name}" + (f", without the {rows} explained." if own else "."),
-        remarks=[ROWS_ARE_COUNTED, *notices, *table.notices],
+        remarks=[*REMARKS, *notices, *table.notices],
     )
     options.output.write_text(page, encoding="utf-8")
     for explanation in explanations:
@@ -93,6 +101,18 @@ def _rows_asked(
     asked.index = np.array(rows)
     given: list[str | None] = [None] * len(rows)
     if options.target in frame.columns:
-        column = asked.pop(options.target)
-        given = [str(v).strip() if p else None for v, p in zip(column, column.notna())]
+        given = as_text(asked.pop(options.target)).tolist()
     return asked, given, notices
+
+
+def _new_categories(asked: Any, training: Any, columns: TypedColumns) -> list[str]:
+    """A notice of every column with categories that no training row has."""
+    notices = []
+    for name, kind in columns.kinds.items():
+        if kind == "category":
+            known = set(as_text(training[name]).dropna())
+            words = as_text(asked[name]).dropna().unique()
+            new = [word for word in words if word not in known]
+            if new:
+                notices.append(f"No training row has {quoted(new)} in {name!r}.")
+    return notices

@@ -15,8 +15,10 @@ from knngraph.compare.table import TableProblem
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
 
-ROWS_ARE_COUNTED = (
-    "Rows are counted from 0, the first one below the names of the columns."
+REMARKS = (
+    "Rows are counted from 0, the first one below the names of the columns.",
+    "Rows with one label that are alike in all columns learned from share one vote, "
+    "under the number of the first.",
 )
 _ROWS_PER_CHUNK = 50
 

@@ -22,6 +22,7 @@ from knngraph.inspection.tables import TableExplanation, TableRow, as_text
 _CLASSES_SHOWN = 8
 _VOTERS_SHOWN = 8
 _COLUMNS_SHOWN = 10
+_COLUMNS_FOLDED = 30
 # Of a suspect, for either label.
 _ROWS_BESIDE = 5
 _LEAST_SHARE = 0.005
@@ -210,13 +211,16 @@ def rows_beside(explanation: TableExplanation, rows: Sequence[TableRow]) -> str:
     shares = np.average([row.shares for row in rows], axis=0, weights=weights)
     order = np.argsort(-shares, kind="stable")
     n_lines = int(np.clip((shares >= _LEAST_SHARE).sum(), 3, _COLUMNS_SHOWN))
-    lines = [_line(explanation, rows, j) for j in order]
-    rest = lines[n_lines:]
+    lines = [_line(explanation, rows, j) for j in order[: n_lines + _COLUMNS_FOLDED]]
     whole = table(heads, [*facts, *lines[:n_lines]])
+    rest = lines[n_lines:]
     if not rest:
         return whole
     noun = "column" if len(rest) == 1 else "columns"
-    return whole + folded(f"{len(rest)} more {noun}", [table(heads, rest)])
+    words = f"{len(rest)} more {noun}"
+    if len(lines) < len(order):
+        words += f" of {len(order) - n_lines}"
+    return whole + folded(words, [table(heads, rest)])
 
 
 def _line(

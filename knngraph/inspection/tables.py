@@ -300,13 +300,14 @@ class _Table:
 
     def __init__(self, table: Any) -> None:
         is_frame = hasattr(table, "columns")
-        self._table = table if is_frame else np.asarray(table)
+        self._table: Any = table if is_frame else np.asarray(table)
         self._index = getattr(table, "index", None) if is_frame else None
         if is_frame:
             self.columns = tuple(str(name) for name in table.columns)
         else:
             self.columns = tuple(f"x{j}" for j in range(self._table.shape[1]))
         self._place = {name: j for j, name in enumerate(self.columns)}
+        self._rows: dict[int, tuple[Any, ...]] = {}
 
     def __len__(self) -> int:
         return int(self._table.shape[0])
@@ -316,11 +317,21 @@ class _Table:
 
     def cells(self, row: int, columns: Sequence[str]) -> tuple[Any, ...]:
         """Cells of a row in some columns; None where there is no such column."""
-        at = getattr(self._table, "iloc", self._table)
+        if row not in self._rows:  # a row votes at many others
+            self._rows[row] = self._read(row)
+        cells = self._rows[row]
+        if columns == self.columns:
+            return cells
         return tuple(
-            at[row, self._place[name]] if name in self._place else None
+            cells[self._place[name]] if name in self._place else None
             for name in columns
         )
+
+    def _read(self, row: int) -> tuple[Any, ...]:
+        if hasattr(self._table, "itertuples"):
+            # Column by column: a row on its own would make floats of integers.
+            return next(self._table.iloc[[row]].itertuples(index=False, name=None))
+        return tuple(self._table[row, j] for j in range(len(self.columns)))
 
 
 def _short(value: Any) -> str:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import knngraph
@@ -40,6 +41,9 @@ def test_the_card_of_a_row(file, capsys):
     table = messy_table()
     assert f"Row 17: {table['label'][17]}" in page.text
     assert f"its label: {table['label'][17]}" in page.text
+    # All encoded columns are followed back to the columns of the file.
+    assert "typedcolumns" not in page.text
+    assert "encoded column" not in page.text
     # The cells as they are in the file, and of the row itself no vote.
     assert table[f"amount {HOSTILE}"][17] in page.text
     assert "row 17" not in page.texts
@@ -92,6 +96,27 @@ def test_the_rows_of_another_file(file, tmp_path):
     page = explained(file, "--query", "new.csv", "--row", "2")
     assert "Row 2 of new.csv" in page.texts
     assert len([text for text in page.texts if text.startswith("Row 2: ")]) == 1
+
+
+def test_values_that_the_fit_has_not_seen(file, tmp_path, recwarn):
+    query = messy_table(seed=1).drop(columns="label").iloc[:3].astype(object)
+    query.loc[0, :] = None
+    query.loc[1, "kind"] = "new <kind>"
+    query.loc[2, "day"] = "99/99/9999"
+    query.to_csv(tmp_path / "new.csv", index=False)
+    page = explained(file, "--query", "new.csv")
+    assert "No training row has 'new <kind>' in 'kind'." in page.text
+    assert "missing" in page.texts
+    assert not recwarn.list
+
+
+def test_a_label_that_is_a_number(tmp_path):
+    table = messy_table()
+    table["label"] = (table["label"] == "no<b>").astype(float)
+    table.loc[[2, 5], "label"] = [np.nan, 1.0]
+    table.to_csv(tmp_path / "data.csv", index=False)
+    page = explained(tmp_path / "data.csv", "--row", "5")
+    assert "its label: 1)" in page.text
 
 
 def test_many_rows_of_another_file_have_the_first_hundred_cards(file, tmp_path):
