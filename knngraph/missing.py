@@ -101,6 +101,8 @@ def columns_with_missing(X: Any) -> np.ndarray:
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     """
+    if not has_missing(X.data if hasattr(X, "tocsr") else X):
+        return np.empty(0, dtype=np.intp)
     if not hasattr(X, "tocsr"):
         return np.flatnonzero(np.isnan(X.min(axis=0)))
     return np.unique(X.indices[np.isnan(X.data)]).astype(np.intp)
