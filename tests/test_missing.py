@@ -318,11 +318,10 @@ def test_what_comes_of_a_model(metric, gaps, tmp_path):
         assert_array_equal(np.isnan(X[rows[:, 0]]), np.isnan(X))
     assert model.kneighbors_graph(X[:3]).shape == (3, 240)
     assert model.suspect_labels(5).rows.shape == (5,)
-    if metric == "auto":
-        (answer,) = model.explain(X[:1])
-        assert answer.predicted == model.predict(X[:1])[0]
-        assert len(answer.columns) == 5
-        assert all(voter.shares.shape == (5,) for voter in answer.voters)
+    (answer,) = model.explain(X[:1])
+    assert answer.predicted == model.predict(X[:1])[0]
+    assert len(answer.columns) == 5
+    assert all(voter.shares.shape == (5,) for voter in answer.voters)
 
 
 def test_settings_are_chosen_on_rows_with_gaps(gaps):
