@@ -213,6 +213,10 @@ class KNNGraphClassifier(
         Names of the features, where X has names that are all strings.
     metric_ : {"euclidean", "cosine", "learned", "trees", "trees, learned"}
         Metric that is used; the last where a linear map follows the trees.
+    metric_scores_ : dict
+        With "auto" and "trees", accuracy on held-out rows without a linear map and
+        with the best one, by metric: the mean of that of the nearest row and of the
+        vote of five. Empty where nothing was compared.
     effective_metric_ : str
         The same by scikit-learn's name: a linear map makes distances Mahalanobis
         distances. Trees have no such name: it is that of `metric_`.
@@ -794,7 +798,9 @@ class KNNGraphClassifier(
     def _indexed_rows(self, given: GivenRows, settings: IndexSettings) -> IndexedRows:
         """Rows under the metric; an estimator that tunes itself chooses here."""
         metric = metric_named(self.metric, self.metric_params)
-        return index_rows(given, place_rows(given, metric, settings), settings)
+        placed = place_rows(given, metric, settings)
+        self.metric_scores_ = placed.scores
+        return index_rows(given, placed, metric, settings)
 
     def _searched_rows(self) -> SearchedRows:
         check_is_fitted(self)

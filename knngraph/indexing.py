@@ -10,14 +10,11 @@ import numpy as np
 
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.precision import loses_digits
-from knngraph.graph.training_set import TrainingSet
 from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
-from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
-from knngraph.metric.place import place_training_rows
+from knngraph.metric.place import PlacedRows, place_training_rows
 from knngraph.model import IndexedRows
 from knngraph.progress import stage
-from knngraph.space import Space
 
 
 @dataclass(frozen=True)
@@ -67,29 +64,6 @@ class IndexSettings:
     verbose: int
 
 
-@dataclass(frozen=True)
-class PlacedRows:
-    """Training rows under a metric.
-
-    Parameters
-    ----------
-    metric : str
-        As it was given to `place_training_rows`.
-    space, training, out_of_fold
-        As `place_training_rows` returns them.
-    """
-
-    metric: str
-    space: Space
-    training: TrainingSet
-    out_of_fold: OutOfFold | None
-
-    @property
-    def honest_pairs(self) -> np.ndarray:
-        """Pairs whose leave-one-out answers are those of new rows."""
-        return honest_pairs(self.training, self.out_of_fold)
-
-
 def place_rows(given: GivenRows, metric: str, settings: IndexSettings) -> PlacedRows:
     """Place the rows by a metric, as far as their neighbors need not be known.
 
@@ -105,19 +79,19 @@ def place_rows(given: GivenRows, metric: str, settings: IndexSettings) -> Placed
 
 
 def index_rows(
-    given: GivenRows, placed: PlacedRows, settings: IndexSettings
+    given: GivenRows, placed: PlacedRows, metric: str, settings: IndexSettings
 ) -> IndexedRows:
     """Index placed rows and list their neighbors.
 
     Parameters
     ----------
     placed : PlacedRows
-        Of the `given` ones; placed anew where the lists show that single precision
-        loses digits.
+        Of the `given` ones by `metric`; placed anew where the lists show that single
+        precision loses digits.
     """
     rows = index_placed(placed, settings)
     if loses_digits(placed.space, given.X, placed.training, rows.neighbors):
-        placed = _placed(given, placed.metric, settings, "double")
+        placed = _placed(given, metric, settings, "double")
         rows = index_placed(placed, settings)
     return rows
 
@@ -161,7 +135,7 @@ def _placed(
 ) -> PlacedRows:
     n_rows = given.X.shape[0]
     with stage("placing rows", n_rows, settings.verbose) as placing:
-        space, training, out_of_fold = place_training_rows(
+        placed = place_training_rows(
             given.X,
             given.codes,
             given.n_classes,
@@ -171,6 +145,6 @@ def _placed(
             precision=precision,
             n_threads=settings.n_threads,
         )
-        training = training.with_class_weight(given.class_weight)
         placing.advance(n_rows)
-    return PlacedRows(metric, space, training, out_of_fold)
+    training = placed.training.with_class_weight(given.class_weight)
+    return placed._replace(training=training)

@@ -19,6 +19,7 @@ from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.comparison import Comparison, rows_to_compare
 from knngraph.inference.leave_one_out import leave_one_out_grid
+from knngraph.metric.choose import FEWEST_ROWS
 from knngraph.metric.names import metric_named
 from knngraph.model import IndexedRows
 from knngraph.parameters import PARAMETER_CONSTRAINTS
@@ -87,7 +88,9 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         Rows that the settings are compared on; a random sample where there are
         more.
     metric : {"auto", "euclidean", "cosine", "learned", "trees"}, default="auto"
-        As on `KNNGraphClassifier`. A left-out row is answered by a map that has not
+        As on `KNNGraphClassifier`, but "auto" compares two of them on the same
+        left-out rows: what "auto" keeps there, and "trees", which must lead by more
+        than half a standard error. A left-out row is answered by maps that have not
         seen its label.
     metric_params : dict or None, default=None
         As on `KNNGraphClassifier`.
@@ -205,17 +208,16 @@ n_jobs, random_state, verbose
         return max(self.neighbor_counts)
 
     def _indexed_rows(self, given: GivenRows, settings: IndexSettings) -> IndexedRows:
-        placed = [
-            place_rows(given, metric, settings) for metric in self._metrics(given)
-        ]
+        metrics = self._metrics(given)
+        placed = [place_rows(given, metric, settings) for metric in metrics]
         sample = rows_to_compare(
             [(one.training, one.honest_pairs) for one in placed], self.max_rows
         )
         kept: tuple[IndexedRows, Comparison] | None = None
         self.metric_scores_ = {}
-        while placed:
+        for metric in metrics:
             # One after the other, so that no more than two indexes are held.
-            rows = index_rows(given, placed.pop(0), settings)
+            rows = index_rows(given, placed.pop(0), metric, settings)
             found = self._compared(rows, sample, settings)
             self.metric_scores_[rows.space.metric] = found.best_score
             if kept is None or found.leads(kept[1]):
@@ -227,7 +229,10 @@ n_jobs, random_state, verbose
 
     def _metrics(self, given: GivenRows) -> tuple[str, ...]:
         """Metrics to compare, the one that is kept between equals first."""
-        return (metric_named(self.metric, self.metric_params),)
+        metric = metric_named(self.metric, self.metric_params)
+        if metric == "auto" and len(given.codes) >= FEWEST_ROWS:
+            return ("auto", "trees")
+        return (metric,)
 
     def _compared(
         self, rows: IndexedRows, sample: np.ndarray, settings: IndexSettings

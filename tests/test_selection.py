@@ -211,6 +211,7 @@ def test_threads_change_nothing(inference, noisy_moons, monkeypatch):
     )
     assert other.best_params_ == one.best_params_
     assert other.metric_ == one.metric_
+    assert other.metric_scores_ == one.metric_scores_
     for name in ("mean_test_score", "rank_test_score"):
         assert_array_equal(other.cv_results_[name], one.cv_results_[name])
     assert_array_equal(other.predict_proba(X), one.predict_proba(X))
@@ -223,6 +224,7 @@ def test_permuting_rows_changes_nothing(inference, noisy_moons, random):
     model = KNNGraphClassifierCV(inference=inference, max_rows=150, random_state=0)
     one, other = model.fit(X, y), clone(model).fit(X[order], y[order])
     assert other.best_params_ == one.best_params_
+    assert other.metric_scores_ == one.metric_scores_
     assert other.best_score_ == one.best_score_
 
 
@@ -311,14 +313,97 @@ def test_a_metric_is_chosen_before_the_settings(random):
 
 
 @pytest.mark.parametrize("inference", ["adaptive", "lookup"])
-@pytest.mark.parametrize("metric", ["euclidean", "learned", "trees"])
+@pytest.mark.parametrize("metric", ["euclidean", "learned", "trees", "auto"])
 def test_no_metric_finds_anything_in_noise(metric, inference, random):
     X, y = random.normal(size=(300, 10)), random.integers(2, size=300)
     model = KNNGraphClassifierCV(inference=inference, metric=metric, random_state=0)
     model.fit(X, y)
-    assert model.metric_scores_ == {metric: model.best_score_}
+    assert len(model.metric_scores_) == (2 if metric == "auto" else 1)
+    assert model.metric_scores_[model.metric_] == model.best_score_
     # Chance, four standard errors, and the best of several settings.
-    assert model.best_score_ < 0.5 + 4 * 0.5 / np.sqrt(300)
+    assert max(model.metric_scores_.values()) < 0.5 + 4 * 0.5 / np.sqrt(300)
+
+
+def boxes(X):
+    """XOR of two columns, the others are of no use."""
+    return ((X[:, 0] > 0) ^ (X[:, 1] > 0)).astype(int)
+
+
+def rules(X):
+    """A tree: which column counts is told by another one."""
+    return np.where(X[:, 2] > 0, X[:, 0] > 0.7, X[:, 1] > -0.5).astype(int)
+
+
+def rotated(X):
+    """Which side of a plane that is along no column."""
+    return (X @ np.cos(np.arange(X.shape[1])) > 0).astype(int)
+
+
+@pytest.mark.parametrize("inference", ["adaptive", "lookup"])
+@pytest.mark.parametrize(
+    ("problem", "won"),
+    [
+        (boxes, {"learned", "trees", "trees, learned"}),
+        (rules, {"trees", "trees, learned"}),
+        (rotated, {"learned"}),
+    ],
+)
+def test_the_map_that_suits_the_problem_wins(problem, won, inference, random):
+    X, X_test = random.normal(size=(2, 800, 12))
+    y = problem(X)
+    models = {
+        metric: KNNGraphClassifierCV(
+            inference=inference, metric=metric, ef=32, random_state=0
+        ).fit(X, y)
+        for metric in ("auto", "euclidean")
+    }
+    model = models["auto"]
+    assert model.metric_ in won
+    # The simpler one is kept where the lead is small.
+    assert model.best_score_ > max(model.metric_scores_.values()) - 0.01
+    accuracy = {m: f.score(X_test, problem(X_test)) for m, f in models.items()}
+    assert accuracy["auto"] > accuracy["euclidean"] + 0.03
+    # Four standard errors.
+    assert abs(accuracy["auto"] - model.best_score_) < 4 * 0.5 / np.sqrt(800)
+
+
+def test_settings_of_a_metric_are_the_same_beside_another(noisy_moons):
+    fits = {
+        metric: KNNGraphClassifierCV(metric=metric, random_state=0).fit(*noisy_moons)
+        for metric in ("auto", "euclidean", "trees")
+    }
+    model = fits["auto"]
+    assert model.metric_ == "euclidean"
+    alone = fits["euclidean"].metric_scores_ | fits["trees"].metric_scores_
+    assert model.metric_scores_ == alone
+    assert model.best_params_ == fits["euclidean"].best_params_
+    assert_array_equal(
+        model.predict_proba(noisy_moons[0]),
+        fits["euclidean"].predict_proba(noisy_moons[0]),
+    )
+
+
+def test_maps_are_compared_on_rows_that_no_map_has_seen(random, monkeypatch):
+    compared = []
+    original = selection.rows_to_compare
+
+    def watched(candidates, limit):
+        rows = original(candidates, limit)
+        compared.append((candidates, rows))
+        return rows
+
+    monkeypatch.setattr(selection, "rows_to_compare", watched)
+    X = random.normal(size=(2700, 8)).round(2)
+    X = np.concatenate([X, X[:50]])
+    model = KNNGraphClassifierCV(neighbor_counts=[8], query_nuggets=[0.1])
+    model.fit(X, rotated(X))
+    ((candidates, rows),) = compared
+    assert "learned" in model.metric_scores_
+    assert len(rows) == 2700 - 1500  # without the rows that the maps are learned from
+    for training, honest in candidates:
+        pairs = training.pair_of_row[rows]
+        assert np.isin(pairs, honest).all()
+        assert len(np.unique(pairs)) == len(rows)
 
 
 @pytest.mark.parametrize("inference", ["adaptive", "cascade", "lookup"])

@@ -127,7 +127,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Rows of every partition; a single one where one worker fitted all rows.
     routing_recall_ : float
         Share of the candidates of sampled rows that the searched partitions hold.
-    metric_, precision_, bandwidth_, query_bandwidth_, query_nugget_
+    metric_, metric_scores_, precision_, bandwidth_, query_bandwidth_, query_nugget_
     label_noise_, n_iter_
         As for `KNNGraphClassifier`.
     loo_score_, lookup_agreement_ : float

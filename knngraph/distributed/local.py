@@ -9,7 +9,8 @@ from knngraph.distributed.partition import Layout, Partition
 from knngraph.distributed.pilot import Shared
 from knngraph.distributed.tasks import compute
 from knngraph.graph.training_set import build_training_set
-from knngraph.indexing import IndexSettings, PlacedRows, index_placed
+from knngraph.indexing import IndexSettings, index_placed
+from knngraph.metric.place import PlacedRows
 from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 
@@ -63,7 +64,7 @@ def local_classifier(
         build_threads=1 if shared.seeded else n_threads,
         verbose=classifier.verbose,
     )
-    placed = PlacedRows(classifier.metric, shared.space, training, None)
+    placed = PlacedRows(shared.space, training, None, {})
     rows = index_placed(placed, index_settings)
     settings = classifier._fit_settings(rows, index_settings)
     classifier.classes_, classifier.n_features_in_ = classes, layout.n_features

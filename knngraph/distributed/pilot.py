@@ -32,6 +32,7 @@ _ROWS_PER_CENTROID = 256
 # Fitted attributes of the pilot that the estimator shows as they are.
 _SHOWN = (
     "metric_",
+    "metric_scores_",
     "precision_",
     "query_nugget_",
     "label_noise_",

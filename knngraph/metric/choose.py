@@ -23,7 +23,7 @@ _LEAD_ROWS = 2
 # before no other round is tried.
 _GIVE_UP = 2.0
 # Below so many rows those that are held out are too few to tell.
-_FEWEST_ROWS = 30
+FEWEST_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,14 @@ class Choice:
     factors : tuple of ndarray of shape (n_features, n_features)
         Of that map, fitted to the other rows, for the first of the `folds`: for as
         many as the choice has tried.
+    scores : tuple of float
+        Mean of both accuracies (see `choose_map`) on held-out rows: of the plain rows,
+        and of the best map; empty where rows are too few.
     """
 
     number: int
     factors: tuple[np.ndarray, ...] = ()
+    scores: tuple[float, ...] = ()
 
 
 def choose_map(
@@ -77,15 +81,16 @@ def choose_map(
     >>> choose_map(plane, (np.linalg.norm(plane, axis=1) > 1.2).astype(int), 2).number
     0
     """
-    if n_classes < 2 or len(rows) < _FEWEST_ROWS:
+    if n_classes < 2 or len(rows) < FEWEST_ROWS:
         return Choice(0)
     lead = np.zeros(1 + N_MAPS)
     differ = np.zeros(1 + N_MAPS)
-    n_maps, n_answered = N_MAPS, 0
+    n_maps, n_answered, n_right = N_MAPS, 0, 0.0
     by_fold = []
     for fitted, held_out in folds(codes):
         right = right_by_map(rows, codes, n_classes, fitted, held_out, seed)
         _, plain = next(right)
+        n_right += plain.sum()
         number, factors = 0, []
         for number, (factor, mapped) in enumerate(islice(right, n_maps), start=1):
             factors.append(factor)
@@ -99,17 +104,20 @@ def choose_map(
             while number and _is_behind(lead, differ)[number]:
                 number -= 1
         n_maps = number
-        if not n_maps:
-            return Choice(0)
-        by_fold.append(factors)
         n_answered += len(held_out)
+        if not n_maps:
+            break
+        by_fold.append(factors)
         if n_answered >= _ENOUGH_ROWS:
             break
+    # Without a map that was tried, `lead` is zero everywhere.
+    leading = lead[1 : max(n_maps, 1) + 1].max()
+    scores = tuple(float(n) / n_answered for n in (n_right, n_right + leading))
     best = int(np.argmax(lead[: n_maps + 1]))  # the first of equals: the gentlest
     needed = _LEAD_ROWS + _LEAD * np.sqrt(differ[best])
     if lead[best] <= needed:
-        return Choice(0)
-    return Choice(best, tuple(factors[best - 1] for factors in by_fold))
+        return Choice(0, scores=scores)
+    return Choice(best, tuple(factors[best - 1] for factors in by_fold), scores)
 
 
 def _is_behind(lead: np.ndarray, differ: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
 from knngraph.metric.grow import ForestSettings, grow_forest
 from knngraph.metric.names import allows_missing
-from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold
+from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold, honest_pairs
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space, fit_space, is_sparse
 
@@ -22,6 +22,31 @@ from knngraph.space import Space, fit_space, is_sparse
 MAX_FEATURES = 1000
 # Rows farther from the middle than so many typical ones weigh as those.
 _FAR = 5.0
+
+
+class PlacedRows(NamedTuple):
+    """Training rows in the space they are compared in.
+
+    Parameters
+    ----------
+    space : Space
+    training : TrainingSet
+    out_of_fold : OutOfFold or None
+        For left-out rows that a linear map has seen; None where none is kept.
+    scores : dict
+        Accuracy on held-out rows without a linear map and with the best one, by
+        metric; empty where no map was tried.
+    """
+
+    space: Space
+    training: TrainingSet
+    out_of_fold: OutOfFold | None
+    scores: dict[str, float]
+
+    @property
+    def honest_pairs(self) -> np.ndarray:
+        """Pairs whose leave-one-out answers are those of new rows."""
+        return honest_pairs(self.training, self.out_of_fold)
 
 
 def place_training_rows(
@@ -34,7 +59,7 @@ def place_training_rows(
     seed: int = 0,
     precision: str = "single",
     n_threads: int = 1,
-) -> tuple[Space, TrainingSet, OutOfFold | None]:
+) -> PlacedRows:
     """Map the training rows by a metric.
 
     Parameters
@@ -53,10 +78,7 @@ def place_training_rows(
 
     Returns
     -------
-    space : Space
-    training : TrainingSet
-    out_of_fold : OutOfFold or None
-        None where no linear map is kept.
+    PlacedRows
     """
     if metric == "learned" and X.shape[1] > MAX_FEATURES:
         raise ValueError(
@@ -71,13 +93,16 @@ def place_training_rows(
         X, plain, precision, row_weight, allow_missing=allows_missing(metric)
     )
     training = rows.placed(space)
+    row_of_pair, _ = training.rows_of_pairs()
     if metric == "trees":
         forest = grow_on_pairs(rows, training)
         if forest is not None:
             space, training = place_by_forest(rows, space, training, forest)
     if metric == plain:
-        return space, training, None
-    return place_by_linear_map(rows, space, training, chosen=metric != "learned")
+        return PlacedRows(space, training, None, {})
+    # The same for all metrics, so that their maps have seen the same labels.
+    some = row_of_pair[:MAX_ROWS]
+    return place_by_linear_map(rows, space, training, some, chosen=metric != "learned")
 
 
 @dataclass(frozen=True)
@@ -158,43 +183,52 @@ def place_by_forest(
 
 
 def place_by_linear_map(
-    rows: LabeledRows, space: Space, training: TrainingSet, *, chosen: bool
-) -> tuple[Space, TrainingSet, OutOfFold | None]:
+    rows: LabeledRows,
+    space: Space,
+    training: TrainingSet,
+    some: np.ndarray,
+    *,
+    chosen: bool,
+) -> PlacedRows:
     """Map rows by a linear map, where there is one to learn.
 
     Parameters
     ----------
     space, training : Space, TrainingSet
         Without a linear map; the rows may be those of a forest.
+    some : ndarray of shape (n_some,)
+        Rows that the map is learned from, in random order, one a training pair.
     chosen : bool
         Whether `choose_map` chooses the map, or none; else it is the last one.
     """
-    unmapped = space, training, None
+    unmapped = PlacedRows(space, training, None, {})
     if training.points.shape[1] > MAX_FEATURES:
         return unmapped
     n_classes, seed = rows.n_classes, rows.seed
-    points, codes = sample_pairs(training, MAX_ROWS)
+    metric = "learned" if space.trees is None else "trees, learned"
+    points, codes = training.points[training.node_of_row[some]], rows.codes[some]
     with one_blas_thread():
         choice = Choice(N_MAPS)
         if chosen:
             choice = choose_map(points, codes, n_classes, seed=seed)
+            names = space.metric, metric
+            unmapped = unmapped._replace(scores=dict(zip(names, choice.scores)))
         factor = _factor_of_map(choice.number, points, codes, n_classes, seed)
         if factor is None:
             return unmapped
         linear = symmetric_map(factor)
-    metric = "learned" if space.trees is None else "trees, learned"
     space = replace(space, metric=metric, linear=linear)
     mapped = rows.placed(space)
-    row_of_pair, _ = training.rows_of_pairs()
-    pair_of_place = mapped.pair_of_row[row_of_pair[: len(points)]]
+    pair_of_place = mapped.pair_of_row[some]
     if training.n_pairs >= ROWS_OF_A_MAP + ENOUGH_UNSEEN:
         fold_maps, pair_of_place = [], pair_of_place[:ROWS_OF_A_MAP]
     else:
         fold_maps = _maps_of_folds(choice, points, codes, n_classes, seed)
     out_of_fold = OutOfFold.of_sample(linear, fold_maps, mapped.n_pairs, pair_of_place)
     if not len(out_of_fold.honest_pairs()):
-        return space, mapped, None  # too few rows for a map without some of them
-    return space, mapped, out_of_fold
+        # Too few rows for a map without some of them.
+        return PlacedRows(space, mapped, None, unmapped.scores)
+    return PlacedRows(space, mapped, out_of_fold, unmapped.scores)
 
 
 def _variance(rows: np.ndarray) -> float:
@@ -241,17 +275,3 @@ def _factor_of_map(
         return None
     factors = gradient_maps(rows, codes, n_classes, seed)
     return next(islice(factors, number - 1, None), None)
-
-
-def sample_pairs(training: TrainingSet, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and classes of a random sample of the training pairs.
-
-    Returns
-    -------
-    rows : ndarray of shape (at most `limit`, n_features)
-    codes : ndarray
-    """
-    # The first pairs lie on the first nodes, which are a random sample whatever
-    # the order of the rows.
-    nodes = training.pair_node[:limit]
-    return training.points[nodes], training.pair_code[:limit]

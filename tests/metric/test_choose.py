@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_iris
 
@@ -129,11 +129,13 @@ def chosen(monkeypatch, judged, n_rows=300):
 
 def test_a_map_is_chosen_where_it_helps(rows):
     X, codes = rows
-    number = choose_map(X, codes, 2).number
+    chosen = choose_map(X, codes, 2)
+    number = chosen.number
     assert number > 0
     right = [np.array(answered(X, codes, 2, *fold)) for fold in folds(codes)]
     accuracy = np.concatenate(right, axis=1).mean(axis=1)
     assert accuracy[number] == accuracy.max() > accuracy[0] + 0.1
+    assert_allclose(chosen.scores, [accuracy[0], accuracy[number]])
 
 
 def test_maps_of_the_folds_come_with_the_choice(rows):
@@ -155,7 +157,9 @@ def test_no_map_where_none_helps():
     random = np.random.default_rng(0)
     rows = random.normal(size=(300, 2)).astype(np.float32)
     codes = (np.linalg.norm(rows, axis=1) > 1.2).astype(int)
-    assert choose_map(rows, codes, 2).number == 0
+    chosen = choose_map(rows, codes, 2)
+    assert chosen.number == 0
+    assert 0.5 < chosen.scores[1] <= chosen.scores[0] <= 1.0
 
 
 def test_labels_by_chance_rarely_choose_a_map(random):
@@ -223,12 +227,12 @@ def test_too_few_rows_to_hold_any_out(n_rows, monkeypatch):
 def test_nothing_to_learn(random):
     rows = random.normal(size=(60, 3)).astype(np.float32)
     assert choose_map(rows, np.zeros(60, dtype=int), 1) == Choice(0)
-    assert choose_map(rows, np.zeros(60, dtype=int), 2) == Choice(0)
-    assert choose_map(np.ones_like(rows), np.arange(60) % 2, 2) == Choice(0)
+    assert choose_map(rows, np.zeros(60, dtype=int), 2).number == 0
+    assert choose_map(np.ones_like(rows), np.arange(60) % 2, 2).number == 0
     # Rows of one class but one: not every fold has something to learn.
     alone = np.zeros(60, dtype=int)
     alone[7] = 1
-    assert choose_map(rows, alone, 2) == Choice(0)
+    assert choose_map(rows, alone, 2).number == 0
 
 
 def test_constant_columns_change_nothing(rows):

@@ -8,7 +8,7 @@ from sklearn.datasets import make_classification
 from knngraph import KNNGraphClassifier
 from knngraph.metric.choose import folds
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps
-from knngraph.metric.place import place_training_rows, sample_pairs
+from knngraph.metric.place import place_training_rows
 
 
 def overfitted(n_samples, random_state=0):
@@ -45,9 +45,9 @@ def test_the_score_of_left_out_rows_is_that_of_new_rows(inference):
 
 def test_lists_are_those_under_the_map_of_the_fold():
     X, y = overfitted(150)
-    space, training, out_of_fold = place_training_rows(X, y, 2, "learned", seed=1)
-    _, plain, _ = place_training_rows(X, y, 2, "euclidean", seed=1)
-    rows, codes = sample_pairs(plain, 2000)
+    space, training, out_of_fold, _ = place_training_rows(X, y, 2, "learned", seed=1)
+    _, plain, *_ = place_training_rows(X, y, 2, "euclidean", seed=1)
+    rows, codes = plain.points[plain.pair_node], plain.pair_code
     model = fresh("learned").fit(X, y)
     neighbors = model._model.rows.neighbors
     lists = out_of_fold.neighbors(training, neighbors)
@@ -68,7 +68,7 @@ def test_lists_are_those_under_the_map_of_the_fold():
 
 def test_enough_unseen_rows_need_no_map_of_a_fold():
     X, y = overfitted(2700)
-    _, training, out_of_fold = place_training_rows(X, y, 2, "learned")
+    _, training, out_of_fold, _ = place_training_rows(X, y, 2, "learned")
     assert len(out_of_fold.maps) == 0
     assert len(out_of_fold.honest_pairs()) == training.n_pairs - 1500
     model = fresh("learned").fit(X, y)

@@ -13,7 +13,7 @@ from knngraph import KNNGraphClassifier
 from knngraph.graph.training_set import build_training_set
 from knngraph.metric.choose import Choice, folds
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps, symmetric_map
-from knngraph.metric.place import place_training_rows, sample_pairs
+from knngraph.metric.place import place_training_rows
 from knngraph.space import fit_space
 
 # How well greedy walks do on these few rows is not the question here.
@@ -68,7 +68,7 @@ def test_a_choice_of_no_rounds_is_the_euclidean_metric(digits, monkeypatch):
 
 def test_the_map_that_was_chosen_is_learned_from_all_rows(random, monkeypatch):
     X, y = needle(random, 200)
-    plain, training, _ = place_training_rows(X, y, 2, "euclidean")
+    plain, training, *_ = place_training_rows(X, y, 2, "euclidean")
     factors = gradient_maps(training.points, training.pair_code, 2)
     maps = [symmetric_map(factor) for factor in factors]
     assert len(maps) == N_MAPS
@@ -85,9 +85,9 @@ def test_the_map_that_was_chosen_is_learned_from_all_rows(random, monkeypatch):
 
 def test_the_order_of_the_rows_changes_no_map(random):
     X, y = needle(random, 300)
-    space, training, _ = place_training_rows(X, y, 2, "auto", seed=3)
+    space, training, *_ = place_training_rows(X, y, 2, "auto", seed=3)
     order = random.permutation(300)
-    other, moved, _ = place_training_rows(X[order], y[order], 2, "auto", seed=3)
+    other, moved, *_ = place_training_rows(X[order], y[order], 2, "auto", seed=3)
     assert_array_equal(other.linear, space.linear)
     assert_array_equal(moved.points, training.points)
     assert_array_equal(moved.node_of_row, training.node_of_row[order])
@@ -107,7 +107,7 @@ def test_threads_change_no_bytes(random):
 def test_rows_are_centered_scaled_and_mapped(random):
     X, y = needle(random, 100)
     for scale in (1.0, 1e-20, 1e20):
-        space, training, _ = place_training_rows(X * scale, y, 2, "learned")
+        space, training, *_ = place_training_rows(X * scale, y, 2, "learned")
         expected = ((X * scale - space.center) / space.scale) @ space.linear
         assert_allclose(space.map_rows(X * scale), expected, rtol=1e-5, atol=1e-5)
         assert_array_equal(
@@ -206,24 +206,24 @@ def test_sparse_rows_choose_as_dense_ones_do(digits):
     assert dense.metric == thin.metric
 
 
-def test_a_sample_of_pairs(random):
-    points = np.repeat(random.normal(size=(20, 2)), 2, axis=0).astype(np.float32)
-    codes = np.tile([0, 0, 0, 1], 10)
-    training = build_training_set(points, codes, 2)
-    rows, sampled = sample_pairs(training, 12)
-    assert len(rows) == len(sampled) == 12
-    given = {(tuple(row), code) for row, code in zip(points.tolist(), codes.tolist())}
-    taken = {(tuple(row), code) for row, code in zip(rows.tolist(), sampled.tolist())}
-    assert taken <= given
-    assert len(taken) == 12
-    rows, sampled = sample_pairs(training, 10**6)
-    assert len(rows) == training.n_pairs == 30
+def test_maps_of_all_metrics_have_seen_the_same_rows(random):
+    X, y = needle(random, 2600)
+    X = np.concatenate([X, X[:40]])
+    y = np.concatenate([y, y[:20], 1 - y[20:40]])
+    unseen = []
+    for metric in ("learned", "trees"):
+        space, training, held, _ = place_training_rows(X, y, 2, metric)
+        assert space.linear is not None
+        honest = np.isin(training.pair_of_row, held.honest_pairs())
+        unseen.append(honest)
+        assert held.honest_pairs().size == training.n_pairs - 1500
+    assert_array_equal(*unseen)
 
 
 def test_maps_of_folds_have_not_seen_the_fold(random):
     X, y = needle(random, 240)
     for metric in ("auto", "learned"):
-        space, training, held = place_training_rows(X, y, 2, metric)
+        space, training, held, _ = place_training_rows(X, y, 2, metric)
         assert held.maps.shape == (3, 15, 15)
         plain = build_training_set(fit_space(X, "euclidean").map_rows(X), y, 2)
         for fold, (fitted, places) in enumerate(folds(plain.pair_code)):
@@ -239,5 +239,5 @@ def test_maps_of_folds_have_not_seen_the_fold(random):
 
 def test_rows_that_few_maps_can_leave_out():
     X = np.arange(10.0).reshape(5, 2)
-    _, _, held = place_training_rows(X, np.arange(5) % 2, 2, "learned")
+    _, _, held, _ = place_training_rows(X, np.arange(5) % 2, 2, "learned")
     assert held is None or len(held.honest_pairs())
