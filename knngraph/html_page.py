@@ -210,12 +210,12 @@ def _kind(name: str) -> str:
 _STYLE = """
 :root {
   --paper: #ffffff; --ink: #1d2329; --soft: #5a6570; --line: #d8dee4;
-  --panel: #f2f6fa; --ours: #0072b2; --other: #9aa5b0; --mark: #d55e00;
+  --panel: #f2f6fa; --ours: #0072b2; --mark: #d55e00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14181d; --ink: #e6eaee; --soft: #a3adb8; --line: #333b44;
-    --panel: #1d242c; --ours: #56b4e9; --other: #6d7985; --mark: #f0913a;
+    --panel: #1d242c; --ours: #56b4e9; --mark: #f0913a;
   }
 }
 * { box-sizing: border-box; }
@@ -236,8 +236,8 @@ footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 0.5re
   background: var(--panel); border-left: 4px solid var(--mark);
   padding: 0.25rem 1rem; border-radius: 4px;
 }
-.chosen, tr.chosen th { color: var(--mark); }
-span.chosen::before, tr.chosen th::before { content: "★ "; }
+tr.chosen th { color: var(--mark); }
+tr.chosen th::before { content: "★ "; }
 .choice p:first-child { font-size: 1.1rem; }
 .bars {
   display: grid; grid-template-columns: fit-content(40%) 1fr max-content;
@@ -248,11 +248,6 @@ span.chosen::before, tr.chosen th::before { content: "★ "; }
 .track { min-width: 0; }
 .bar { height: 1rem; min-width: 1px; border-radius: 0 3px 3px 0; }
 .ours { background: var(--ours); }
-.other { background: var(--other); }
-.bar.leaves {
-  background: linear-gradient(90deg, var(--other) 85%, transparent);
-}
-.key { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; }
 p:has(> svg) {
   max-width: none; display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """The texts of a page, its tags, and what it loads or runs.
+    """The texts of a page, its tags, hints of elements, and what it loads or runs.
 
     The end of a tag has to match its start.
     """
@@ -14,6 +14,7 @@ class Page(HTMLParser):
     def __init__(self, source):
         super().__init__()
         self.tags, self.loads, self.texts, self._open = [], [], [], []
+        self.hints = []
         self.feed(source)
         self.close()
         assert not self._open
@@ -23,6 +24,8 @@ class Page(HTMLParser):
         for name, value in attributes:
             if name in ("src", "href", "srcset", "action") or name.startswith("on"):
                 self.loads.append((tag, name, value))
+            if name == "title":
+                self.hints.append(value)
             if name == "style":
                 assert value.startswith(("width:", "background:#"))
         if tag not in self.EMPTY:

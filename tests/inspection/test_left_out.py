@@ -29,8 +29,9 @@ def by_label(explanation):
         KNNGraphClassifier(metric="cosine", vote="labels", random_state=0),
         KNNGraphClassifier(class_weight={0: 1.0, 1: 2.0, 2: 0.5}, random_state=0),
         KNNGraphClassifierCV(random_state=0),
+        KNNGraphClassifier(metric="trees", random_state=0),
     ],
-    ids=["auto", "cosine", "class_weight", "cv"],
+    ids=["auto", "cosine", "class_weight", "cv", "trees"],
 )
 def test_the_votes_are_those_of_the_leave_one_out_answers(iris, classifier):
     X, y = iris
