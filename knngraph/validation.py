@@ -21,7 +21,12 @@ _A_TIME = re.compile("date|time|duration|period", re.IGNORECASE)
 
 
 def validated(
-    estimator: Any, X: Any, *y: Any, allow_nan: bool | None = None, **options: Any
+    estimator: Any,
+    X: Any,
+    *y: Any,
+    allow_nan: bool = False,
+    metric: str | None = None,
+    **options: Any,
 ) -> Any:
     """Call `validate_data`; name the entry of X that it refuses.
 
@@ -30,9 +35,10 @@ def validated(
     X : array-like or sparse matrix
     y : array-like
         At most one.
-    allow_nan : bool or None, default=None
-        Whether X may hold missing values: NaN, or None and NA among objects. None
-        where the estimator has no metric that takes them.
+    allow_nan : bool, default=False
+        Whether X may hold missing values: NaN, or None and NA among objects.
+    metric : str or None, default=None
+        That of the estimator, where with another one it takes missing values.
     **options
         Of `sklearn.utils.validation.validate_data`.
 
@@ -56,7 +62,6 @@ def validated(
         _refuse_missing_labels(y[0])
         if is_classifier(estimator):
             _refuse_several_outputs(y[0], type(estimator).__name__)
-    metric = None if allow_nan is None else estimator.metric
     if allow_nan:
         X = with_nan(X)
     options["ensure_all_finite"] = "allow-nan" if allow_nan else True
@@ -76,20 +81,17 @@ def validated(
 
 @contextmanager
 def naming_bad_entries(
-    X: Any, allow_nan: bool | None, name: str, metric: Any = None
+    X: Any, allow_nan: bool, name: str, metric: str | None = None
 ) -> Iterator[None]:
     """Say in errors of scikit-learn's checks which entry of X they are about.
 
     Parameters
     ----------
     X : array-like or sparse matrix
-    allow_nan : bool or None
+    allow_nan, metric
         As of `validated`.
     name : str
         Of the estimator.
-    metric : str or None
-        What it has in the place of a metric that takes missing values; None where it
-        has none that does.
     """
     try:
         yield
@@ -106,17 +108,15 @@ def naming_bad_entries(
         raise kind(f"{place} {error}") from error
 
 
-def _instead_of_missing(name: str, metric: Any) -> str:
-    fill = (
+def _instead_of_missing(name: str, metric: str | None) -> str:
+    ways = (
         "fill them in (sklearn.impute.SimpleImputer in a Pipeline), or leave their "
         "rows out."
     )
-    if metric is None:
-        return f"{name} takes no missing values: {fill}"
-    return (
-        f'{name} takes missing values with metric="auto", and not with '
-        f"metric={metric!r}: use that one, {fill}"
-    )
+    if metric is not None:
+        name = f"{name} with metric={metric!r}"
+        ways = f'use metric="auto" or "trees", {ways}'
+    return f"{name} takes no missing values: {ways}"
 
 
 def refuse_empty_columns(columns: np.ndarray, names: Any, where: str = "X") -> None:
@@ -287,7 +287,7 @@ def _refuse_missing_labels(y: Any) -> None:
         )
 
 
-def _place_of_bad_entry(X: Any, allow_nan: bool | None = False) -> str | None:
+def _place_of_bad_entry(X: Any, allow_nan: bool = False) -> str | None:
     """The first entry that is not a finite number; None where all are."""
     if sparse.issparse(X):
         entries = X.tocoo()
@@ -340,7 +340,7 @@ def _refuse_complex_numbers(X: Any) -> None:
     ) from None
 
 
-def _not_finite(values: np.ndarray, allow_nan: bool | None = False) -> np.ndarray:
+def _not_finite(values: np.ndarray, allow_nan: bool = False) -> np.ndarray:
     if values.dtype.kind in "biufc":
         return np.isinf(values) if allow_nan else ~np.isfinite(values)
     return np.array(

@@ -120,7 +120,8 @@ def numeric_rows(X: Any, allow_nan: bool = True) -> np.ndarray:
     from knngraph.validation import naming_bad_entries
 
     X = with_nan(X) if allow_nan else X
-    with naming_bad_entries(X, allow_nan, "The estimator"):
+    name = 'The estimator, unlike KNNGraphClassifier(metric="auto"),'
+    with naming_bad_entries(X, allow_nan, name):
         rows: np.ndarray = check_array(
             X,
             dtype="numeric",

@@ -147,6 +147,7 @@ class UpdatableMixin(ShowsLearned):
             *y,
             reset=reset,
             allow_nan=allow_nan,
+            metric=self.metric if reset else self.metric_,
             accept_sparse="csr",
             dtype="numeric",
         )

@@ -51,6 +51,18 @@ def test_answers_are_those_of_one_machine(far, gaps, tmp_path):
     assert_array_equal(again.predict(queries), near.predict(queries))
 
 
+def test_trees_see_gaps_in_blocks(far, gaps):
+    X, y = gaps
+    far.set_params(estimator__metric="trees")
+    near = clone(far.estimator).fit(X[::2], y[::2])
+    rows, labels = da.from_array(X[::2], chunks=(30, -1)), da.from_array(y[::2], 30)
+    far.fit(rows, labels)
+    assert far.metric_ == near.metric_
+    score = near.score(X[1::2], y[1::2])
+    assert abs(far.score(X[1::2], y[1::2]) - score) < 0.05
+    assert np.isfinite(far.predict_proba(np.full((2, 5), np.nan))).all()
+
+
 def test_a_column_without_values_in_all_blocks_is_named(far, gaps):
     X, y = gaps
     X[:, 1] = np.nan
