@@ -18,26 +18,23 @@ _FEWEST_DISTINCT = 10
 _MOSTLY_DISTINCT = 0.5
 # Words an entry from which text that differs in most rows is worth encoding.
 _WORDS_OF_TEXT = 4
-# Whole numbers of so many digits, all of one length and distinct, name the rows.
+# Whole numbers of so many digits, of one length and nearly all distinct, are names.
+_MOSTLY_UNIQUE = 0.95
 _DIGITS_OF_NAME = 7
-_SYMBOLS = r"[$€£¥₹%]|\b(?:USD|EUR|GBP|CHF|JPY)\b"
-_SPACE_OF_THOUSANDS = r"(?<=\d)[\s'\u2019](?=\d{3}(?:\D|$))"
-_WHOLE = r"[+-]?(?:\d{1,3}(?:OTHER\d{3})+|\d+|(?=MARK\d))"
-_NUMBER = {
-    mark: f"{_WHOLE}(?:MARK\\d*)?(?:[eE][+-]?\\d+)?".replace(
-        "MARK", re.escape(mark)
-    ).replace("OTHER", re.escape(other))
-    for mark, other in ((".", ","), (",", "."))
-}
+# Currencies, blanks at the ends, separators of thousands, a minus in other dress.
+_CLEANED = (
+    (r"[$€£¥₹%]|\b(?:USD|EUR|GBP|CHF|JPY)\b", ""),
+    (r"^\s+|\s+$|(?<=\d)[\s'\u2019](?=\d{3}(?:\D|$))", ""),
+    (r"^\(\s*(.+?)\s*\)$", r"-\1"),
+    (r"^([+-])\s+", r"\1"),
+)
+_PLAIN = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?"
 _DATE = (
     r"\d{1,4}[-/. ]\w{1,9}[-/., ]+\d{1,4}(?!\d).*|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}.*"
 )
 _COMPACT_DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _NAME_OF_ID = re.compile(r"(^|[_\s])(id|idx|index|uuid|guid|key|row)$", re.IGNORECASE)
 _NAME_OF_TIME = re.compile(r"time|date|stamp|epoch", re.IGNORECASE)
-# Memory that the encoded rows may take, and columns that a category can become.
-_LARGEST_BYTES = 4 * 2**30
-_ENCODED_COLUMNS = 40
 
 
 class TypedColumns(TransformerMixin, BaseEstimator):
@@ -134,13 +131,12 @@ def numbers_of_text(texts: Any, mark: str) -> Any:
     """Numbers with that decimal mark; NaN where a text is none."""
     import pandas
 
-    texts = texts.str.replace(_SYMBOLS, "", regex=True).str.strip()
-    texts = texts.str.replace(_SPACE_OF_THOUSANDS, "", regex=True)
-    texts = texts.str.replace(r"^\(\s*(.+?)\s*\)$", r"-\1", regex=True)
-    texts = texts.str.replace(r"^([+-])\s+", r"\1", regex=True)
-    texts = texts.where(texts.str.fullmatch(_NUMBER[mark]).fillna(False))
-    texts = texts.str.replace("." if mark == "," else ",", "", regex=False)
-    texts = texts.str.replace(",", ".", regex=False)
+    if mark == ",":
+        texts = texts.str.translate(str.maketrans(",.", ".,"))
+    for pattern, by in _CLEANED:
+        texts = texts.str.replace(pattern, by, regex=True)
+    texts = texts.where(texts.str.fullmatch(_PLAIN).fillna(False))
+    texts = texts.str.replace(",", "", regex=False)
     return pandas.to_numeric(texts, errors="coerce").astype(np.float64)
 
 
@@ -151,25 +147,10 @@ class _LeftOut(Exception):
 def find_columns(
     frame: Any, *, keep: Collection[str] = (), as_categories: Collection[str] = ()
 ) -> tuple[TypedColumns, list[str]]:
-    """Find the kind of every column of a data frame without the target.
+    """The kinds of all columns but the target, and what was left out or taken how.
 
-    Parameters
-    ----------
-    keep : collection of str
-        Columns that stay although they look like names of the rows.
-    as_categories : collection of str
-        Numbers that are codes of categories.
-
-    Returns
-    -------
-    columns : TypedColumns
-    notices : list of str
-        What was left out, and what was taken for what.
-
-    Raises
-    ------
-    TableProblem
-        Where no column is left.
+    Columns to `keep` stay although they look like names of the rows; numbers in
+    `as_categories` are codes. TableProblem where no column is left.
     """
     kinds: dict[str, str] = {}
     left_out: dict[str, list[str]] = {}
@@ -283,20 +264,18 @@ def _date_format(counts: Any) -> str | None:
 
 def _names_the_rows(name: str, column: Any) -> bool:
     """Whether these are distinct whole numbers that count or name the rows."""
-    from pandas.api import types
-
-    values = _read(column, NUMBER)
-    distinct = len(values) >= _FEWEST_DISTINCT and values.nunique() == len(values)
-    if types.is_timedelta64_dtype(column) or not distinct or (values % 1 != 0).any():
+    values = column.dropna()
+    if str(values.dtype).startswith("timedelta") or len(values) < _FEWEST_DISTINCT:
         return False
+    values = _read(values, NUMBER).dropna()
     least, most = values.min(), values.max()
+    if values.nunique() < _MOSTLY_UNIQUE * len(values) or (values % 1 != 0).any():
+        return False
     digits = {len(f"{abs(value):.0f}") for value in (least, most)}
     long = len(digits) == 1 and digits.pop() >= _DIGITS_OF_NAME
-    return bool(
-        most - least == len(values) - 1
-        or _NAME_OF_ID.search(name)
-        or (long and not _NAME_OF_TIME.search(name))
-    )
+    in_turn = most - least == len(values) - 1 and values.nunique() == len(values)
+    named = _NAME_OF_ID.search(name) and values.nunique() == len(values)
+    return bool(in_turn or named or (long and not _NAME_OF_TIME.search(name)))
 
 
 def _notices(name: str, column: Any, kind: str, values: Any) -> list[str]:
@@ -327,14 +306,3 @@ def _notices(name: str, column: Any, kind: str, values: Any) -> list[str]:
             f"{quoted(lost.unique(), limit=3)}."
         )
     return said
-
-
-def check_size(frame: Any) -> None:
-    """Refuse rows that would not fit into memory once they are encoded."""
-    width = sum(1 if t == np.float64 else _ENCODED_COLUMNS for t in frame.dtypes)
-    n_bytes = 8 * len(frame) * width
-    if n_bytes > _LARGEST_BYTES:
-        raise TableProblem(
-            f"{counted(len(frame), 'row')} of {width:,} numbers would take "
-            f"{n_bytes / 2**30:.0f} GiB; take fewer rows with --sample."
-        )

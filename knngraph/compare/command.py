@@ -11,8 +11,6 @@ from knngraph.compare.table import TableProblem, counted, require
 from knngraph.compare.target import check_folds
 from knngraph.progress import stage
 
-_WARM_UP_ROWS = 120
-
 
 def run_compare(options: argparse.Namespace) -> int:
     """Compare, print, write files; the status is 2 for a bad table or option."""
@@ -57,71 +55,38 @@ def compare_table(options: argparse.Namespace) -> Any:
     from knngraph.compare.cross_validation import measure
     from knngraph.compare.methods import all_methods
 
-    wanted = TableOptions.of(options)
+    wanted, seed, jobs = TableOptions.of(options), options.seed, options.jobs
     table = load_table(wanted)
     rare = check_folds(table.codes, table.classes, options.target, options.folds)
     methods, left_out = all_methods(
-        len(table.frame), seed=options.seed, n_jobs=options.jobs, quick=options.quick
+        len(table.frame), seed=seed, n_jobs=jobs, quick=options.quick
     )
-    folds = StratifiedKFold(options.folds, shuffle=True, random_state=options.seed)
-    verbose, measured = not options.quiet, []
-    with threadpool_limits(limits=options.jobs):
-        _warm_up([method.estimator for method in methods if method.ours], verbose)
-        for method in methods:
-            with stage(method.name, options.folds, verbose, unit="fold") as progress:
-                measured.append(
-                    measure(
-                        method,
-                        table,
-                        folds,
-                        seed=options.seed,
-                        advance=progress.advance,
-                    )
-                )
+    folds = StratifiedKFold(options.folds, shuffle=True, random_state=seed)
+    measured = []
+    for method in methods:
+        with (
+            threadpool_limits(limits=jobs),
+            stage(method.name, options.folds, not options.quiet, unit="fold") as shown,
+        ):
+            measured.append(measure(method, table, folds, seed, shown.advance))
     chosen, reason = choose(measured)
     pipeline = None
     if chosen is not None:
-        estimator = chosen.method.estimator
-        pipeline = pipeline_for(estimator, table.columns, seed=options.seed)
+        pipeline = pipeline_for(chosen.method.estimator, table.columns, seed=seed)
+    notices = [*table.notices, *rare, *_copies(table), *left_out]
     return Comparison(
-        options=wanted,
-        table=table,
-        n_folds=options.folds,
-        n_jobs=options.jobs,
-        notices=[*table.notices, *rare, *_copies(table), *left_out],
-        measured=measured,
-        chosen=chosen,
-        reason=reason,
-        pipeline=pipeline,
+        wanted, table, folds, jobs, notices, measured, chosen, reason, pipeline
     )
-
-
-def _warm_up(estimators: list[Any], verbose: bool) -> None:
-    """Run what is compiled once on random rows, so that no time is compile time."""
-    import warnings
-
-    import numpy as np
-    from sklearn.base import clone
-
-    X = np.random.default_rng(0).normal(size=(_WARM_UP_ROWS, 4))
-    with (
-        stage("getting ready", len(estimators), verbose, unit="method") as ready,
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        for estimator in estimators:
-            clone(estimator).fit(X, X[:, 0] > 0).predict_proba(X)
-            ready.advance(1)
 
 
 def _copies(table: LabeledTable) -> list[str]:
     """A notice of rows that repeat another one: they favor the nearest neighbor."""
-    repeated = int(table.frame.assign(**{"\0": table.codes}).duplicated().sum())
-    if not repeated:
+    n = int(table.frame.assign(**{"\0": table.codes}).duplicated().sum())
+    if not n:
         return []
     return [
-        f"{counted(repeated, 'row')} repeat an earlier one in every column: a copy "
-        "among the training rows gives the answer away, which flatters neighbors most."
+        f"{counted(n, 'row')} repeat an earlier one in every column: a copy among the "
+        "training rows gives the answer away, which flatters neighbors most."
     ]
 
 

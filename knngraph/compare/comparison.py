@@ -40,14 +40,7 @@ _WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def choose(measured: list[Measured]) -> tuple[Measured | None, str]:
-    """Apply the rule to figures that include those of the majority class.
-
-    Returns
-    -------
-    chosen : Measured or None
-        None where nothing beats the majority class.
-    reason : str
-    """
+    """The method to take by the rule, None where none beats the majority, and why."""
     (majority,) = [m for m in measured if m.name == MAJORITY]
     methods = [m for m in measured if not m.failure and m is not majority]
     if not methods:
@@ -74,20 +67,16 @@ def choose(measured: list[Measured]) -> tuple[Measured | None, str]:
     reason = (
         f"{100 * chosen.mean_accuracy:.1f} % right, log loss "
         f"{np.mean(chosen.log_loss):.3f}, {chosen.query_microseconds:,.1f} "
-        "microseconds a query"
+        "microseconds a query; "
     )
     if len(close) == 1:
-        return chosen, f"{reason}; every other method is behind by more than noise."
-    if chosen is best:
-        reason += f"; the best of {len(close)} methods within one standard error"
-    else:
-        reason += (
-            f"; within one standard error of the best ({best.name}, "
-            f"{100 * (best.mean_accuracy - chosen.mean_accuracy):.1f} points more)"
-        )
+        return chosen, reason + "every other method is behind by more than noise."
     unsure = len(close) - len(fair)
-    why = f", without {unsure} of a clearly worse log loss" if unsure else ""
-    return chosen, f"{reason}{why}."
+    return chosen, (
+        f"{reason}{len(close)} methods are within one standard error of the best, "
+        f"{best.name} ({100 * (best.mean_accuracy - chosen.mean_accuracy):.1f} points "
+        f"more){f', {unsure} of them with a clearly worse log loss' * bool(unsure)}."
+    )
 
 
 def _difference(one: Any, other: Any) -> tuple[float, float]:
@@ -111,7 +100,7 @@ class Comparison:
 
     options: TableOptions
     table: LabeledTable
-    n_folds: int
+    folds: Any
     n_jobs: int
     notices: list[str]
     measured: list[Measured]
@@ -163,7 +152,7 @@ def headline(comparison: Comparison) -> str:
         f"{options.file.name}: {counted(len(table.frame), 'row')}, "
         f"{counted(len(table.frame.columns), 'column')}, "
         f"{counted(len(table.classes), 'class')} in {options.target!r}; "
-        f"{comparison.n_folds} stratified folds, seed {options.seed}, "
+        f"{comparison.folds.n_splits} stratified folds, seed {options.seed}, "
         f"{counted(comparison.n_jobs, 'thread')}."
     )
 

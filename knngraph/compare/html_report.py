@@ -36,7 +36,7 @@ def html_report(comparison: Comparison) -> str:
         [m.name, *(f"{100 * value:.2f}" for value in m.accuracy)]
         for m in comparison.fitted
     ]
-    fold_heads = [f"fold {i + 1}" for i in range(comparison.n_folds)]
+    fold_heads = [f"fold {i + 1}" for i in range(comparison.folds.n_splits)]
     shown = comparison.chosen or max(comparison.fitted, key=lambda m: m.mean_accuracy)
     lines = "".join(f"<p>{escape(line)}</p>" for line in choice_lines(comparison))
     versions = (

@@ -8,12 +8,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from knngraph.compare.columns import TypedColumns, check_size, find_columns
+from knngraph.compare.columns import TypedColumns, find_columns
 from knngraph.compare.table import TableProblem, counted, read_table
 from knngraph.compare.target import find_column, take_target
 
 # Rows that are taken without --sample: minutes, not hours.
 DEFAULT_SAMPLE = 20_000
+# Memory that the encoded rows may take, and numbers that a category can become.
+_LARGEST_BYTES = 4 * 2**30
+_ENCODED_COLUMNS = 40
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,10 @@ class TableOptions:
 class LabeledTable:
     """Rows of a table that have a class.
 
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The columns to learn from as `columns` types them, rows numbered from 0.
-    raw : DataFrame
-        The same rows as they were read, with all columns of the file.
-    rows : ndarray of shape (n_rows,)
-        Their places in the file, the first row below the names being 0.
-    codes : ndarray of shape (n_rows,), intp
-    classes : ndarray of shape (n_classes,), str
-    columns : TypedColumns
-        Makes `frame` from `raw`, or from rows of another file.
-    notices : list of str
-        What was left out, and what was taken for what.
+    `frame` has the columns to learn from as `columns` types them, its rows numbered
+    from 0; `raw` the same rows as they were read, with all columns. `rows` are their
+    places in the file, the first row below the names being 0. `codes` point into
+    `classes`, which are text. `notices` say what was left out or taken for what.
     """
 
     frame: Any
@@ -89,71 +82,55 @@ def load_table(options: TableOptions) -> LabeledTable:
     TableProblem
         With the way out in one line.
     """
-    table = read_table(
-        Path(options.file), separator=options.sep, encoding=options.encoding
-    )
-    raw, name = table.frame, options.target
-    find_column(list(raw.columns), name, "--target")
+    path, name = Path(options.file), options.target
+    table = read_table(path, separator=options.sep, encoding=options.encoding)
+    names = list(table.frame.columns)
+    find_column(names, name, "--target")
     for option in ("drop", "keep", "category"):
         for wanted in getattr(options, option):
-            find_column(list(raw.columns), wanted, f"--{option}")
+            find_column(names, wanted, f"--{option}")
             if wanted == name:
                 raise TableProblem(f"--{option}: {wanted!r} is the target.")
-    target = take_target(
-        raw, name, as_classes=options.as_classes, merge_case=options.merge_case
-    )
-    labeled = raw.iloc[target.rows]
+    labels, notices = take_target(
+        table.frame[name], name,
+        as_classes=options.as_classes, merge_case=options.merge_case,
+    )  # fmt: skip
+    rows = np.flatnonzero(labels.notna())
     columns, found = find_columns(
-        labeled.drop(columns=[name, *set(options.drop)]),
+        table.frame.iloc[rows].drop(columns=[name, *set(options.drop)]),
         keep=options.keep,
         as_categories=options.category,
     )
-    notices = [*table.notices, *target.notices, *found]
-    taken = np.arange(len(labeled))
-    wanted = DEFAULT_SAMPLE if options.sample is None else options.sample
-    if 0 < wanted < len(labeled):
+    notices = [*table.notices, *notices, *found]
+    size = DEFAULT_SAMPLE if options.sample is None else options.sample
+    if 0 < size < len(rows):
+        of_all = f"{counted(size, 'row')} out of {len(rows):,}"
+        notices.append(f"A random sample of {of_all} (change: --sample).")
         random = np.random.default_rng(options.seed)
-        taken = np.sort(random.choice(len(labeled), wanted, replace=False))
-        notices.append(
-            f"A random sample of {counted(wanted, 'row')} out of {len(labeled):,} "
-            "(change: --sample)."
-        )
-    kept, codes = np.unique(target.codes[taken], return_inverse=True)
-    if len(kept) < 2:
+        rows = np.sort(random.choice(rows, size, replace=False))
+    classes, codes = np.unique(labels.iloc[rows].to_numpy(str), return_inverse=True)
+    if len(classes) < 2:
         raise TableProblem(
-            f"--sample {wanted}: the sample holds one class; take more rows."
+            f"--sample {size}: the sample holds one class; take more rows."
         )
-    labeled = labeled.iloc[taken].reset_index(drop=True)
-    frame = columns.transform(labeled)
-    check_size(frame)
-    return LabeledTable(
-        frame=frame,
-        raw=labeled,
-        rows=target.rows[taken],
-        codes=codes,
-        classes=target.classes[kept],
-        columns=columns,
-        notices=notices,
-    )
+    raw = table.frame.iloc[rows].reset_index(drop=True)
+    frame = columns.transform(raw)
+    width = sum(1 if t == np.float64 else _ENCODED_COLUMNS for t in frame.dtypes)
+    if 8 * len(frame) * width > _LARGEST_BYTES:
+        raise TableProblem(
+            f"{counted(len(frame), 'row')} of {width:,} numbers would take "
+            f"{8 * len(frame) * width / 2**30:.0f} GiB; take fewer with --sample."
+        )
+    return LabeledTable(frame, raw, rows, codes, classes, columns, notices)
 
 
 def pipeline_for(
     estimator: Any, columns: TypedColumns | None = None, *, seed: int = 0
 ) -> Any:
-    """What skrub puts before an estimator on such columns: encoded, filled, scaled.
+    """`skrub.tabular_pipeline` of an estimator, with a seed for the encoding of text.
 
-    Parameters
-    ----------
-    estimator : object
-        Unfitted; it gets an imputer where its tags do not allow NaN.
-    columns : TypedColumns or None
-        Goes first where given, for rows as they are in a file; None for `frame`.
-    seed : int
-        Of the encoding of text.
-
-    Returns
-    -------
-    Pipeline
+    `columns` goes first where given, for rows as they are in a file; without, the
+    pipeline takes `LabeledTable.frame`.
     """
     from skrub import tabular_pipeline
 

@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn import ensemble
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -21,10 +17,7 @@ from knngraph.selection import KNNGraphClassifierCV
 MAJORITY = "majority class"
 # A grid of SVCs takes time that grows with the square of the rows.
 MOST_ROWS_OF_SVC = 5_000
-_NEIGHBORS = {
-    "n_neighbors": [1, 3, 5, 9, 15, 25],
-    "weights": ["uniform", "distance"],
-}
+_NEIGHBORS = {"n_neighbors": [1, 3, 5, 9, 15, 25], "weights": ["uniform", "distance"]}
 _SVC = {"C": [1, 10, 100], "gamma": ["scale", 0.01]}
 
 
@@ -50,8 +43,8 @@ def all_methods(
         Method(MAJORITY, DummyClassifier(strategy="prior")),
         Method("logistic regression", LogisticRegression(max_iter=1000)),
         Method("kNN, tuned", GridSearchCV(KNeighborsClassifier(), _NEIGHBORS)),
-        Method("random forest", RandomForestClassifier(**shared)),
-        Method("extra trees", ExtraTreesClassifier(**shared)),
+        Method("random forest", ensemble.RandomForestClassifier(**shared)),
+        Method("extra trees", ensemble.ExtraTreesClassifier(**shared)),
         *(
             Method(how, KNNGraphClassifier(inference=how, **shared), ours=True)
             for how in ("lookup", "cascade", "adaptive")
@@ -61,7 +54,9 @@ def all_methods(
         return methods, ["--quick: without boosting, SVC and KNNGraphClassifierCV."]
     methods += [
         Method("KNNGraphClassifierCV", KNNGraphClassifierCV(**shared), ours=True),
-        Method("HistGradientBoosting", HistGradientBoostingClassifier(**random)),
+        Method(
+            "HistGradientBoosting", ensemble.HistGradientBoostingClassifier(**random)
+        ),
     ]
     if n_rows > MOST_ROWS_OF_SVC:
         say = f"Without SVC above {MOST_ROWS_OF_SVC:,} rows, as it takes long: "

@@ -8,6 +8,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import zip_longest
@@ -114,9 +115,8 @@ def read_table(
             if data.startswith(b"\x1f\x8b"):
                 data = gzip.decompress(data)
             found = encoding or _find_encoding(path, data)
-            if encoding is None and found not in ("utf-8-sig", "utf-16"):
-                how = f"it was read as {found} (change: --encoding)"
-                notices = [f"The file is not UTF-8; {how}."]
+            if not encoding and not found.startswith("utf"):
+                notices = [f"Not UTF-8, but read as {found} (change: --encoding)."]
             frame = _read_text(path, data, separator, found, text_columns)
     except FileNotFoundError as error:
         raise TableProblem(f"there is no file {path}.") from error
@@ -156,11 +156,9 @@ def _find_encoding(path: Path, data: bytes) -> str:
     if b"\0" in data[:_HEAD_LETTERS]:
         raise TableProblem(f"{path} is no text file; give CSV or Parquet.")
     for name in ("utf-8-sig", "cp1252"):
-        try:
+        with suppress(UnicodeDecodeError):
             data.decode(name)
-        except UnicodeDecodeError:
-            continue
-        return name
+            return name
     return "latin-1"
 
 

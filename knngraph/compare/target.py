@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,33 +11,14 @@ from knngraph.compare.table import TableProblem, counted, quoted
 
 # A number with more distinct values than this may be a quantity.
 _MANY_VALUES = 20
-_CLASSES_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Target:
-    """Classes of the rows that have one.
-
-    Parameters
-    ----------
-    rows, codes : ndarray of shape (n,), intp
-        Rows of the table with a class, and that class.
-    classes : ndarray of shape (n_classes,), str
-    """
-
-    rows: np.ndarray
-    codes: np.ndarray
-    classes: np.ndarray
-    notices: list[str]
-
-
-def find_column(names: list[str], wanted: str, option: str) -> str:
-    """The column of a name, or a message that says which ones come close."""
+def find_column(names: list[str], wanted: str, option: str) -> None:
+    """Refuse a name that no column has, and say which ones come close."""
     if wanted in names:
-        return wanted
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-    near += [name for name in names if name.lower() == wanted.lower()]
-    near = list(dict.fromkeys(near))
+        return
+    near = [name for name in names if name.lower() == wanted.lower()]
+    near = near or difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     hint = f"did you mean {quoted(near)}?" if near else f"there are {quoted(names)}."
     if all(re.fullmatch(r"[-+.\de]+", name) for name in names):
         hint = "the first line holds numbers; it has to name the columns."
@@ -48,9 +28,9 @@ def find_column(names: list[str], wanted: str, option: str) -> str:
 
 
 def take_target(
-    frame: Any, name: str, *, as_classes: bool = False, merge_case: bool = False
-) -> Target:
-    """Bring the column of a name to class codes.
+    column: Any, name: str, *, as_classes: bool = False, merge_case: bool = False
+) -> tuple[Any, list[str]]:
+    """Labels of the rows as text, missing where there is none, and notices.
 
     With `as_classes` every value of a number is a class, however many there are.
     With `merge_case` labels that differ only in case are one class.
@@ -60,77 +40,44 @@ def take_target(
     TableProblem
         Where there are no two classes, or the values are a quantity.
     """
-    from pandas.api import types
-
-    column = frame[name]
-    rows = np.flatnonzero(as_text(column).notna().to_numpy())
-    notices = []
-    n_missing = len(column) - len(rows)
-    if not len(rows):
+    labels = as_text(column)
+    present = labels.dropna()
+    if not len(present):
         raise TableProblem(f"the target {name!r} has no value in any row.")
-    if n_missing:
-        notices.append(
-            f"{counted(n_missing, 'row')} without a value in the target "
-            f"{name!r} left out."
-        )
-    present = column.iloc[rows]
-    texts = as_text(present)
-    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        values = present.to_numpy(dtype=np.float64)
-    else:
-        # Amounts and decimal commas are text, and a quantity nevertheless.
-        texts, said = _one_spelling(texts, name, merge_case)
-        notices += said
-        marks = (numbers_of_text(texts, mark).to_numpy() for mark in (".", ","))
-        values = min(marks, key=lambda found: np.isnan(found).sum())
-    is_number = not np.isnan(values).any()
-    if is_number:
-        distinct = np.unique(values)
-        whole = bool((distinct == np.floor(distinct)).all())
-        many = len(distinct) > _MANY_VALUES
-        if many and not as_classes and (not whole or 2 * len(distinct) > len(values)):
-            raise TableProblem(
-                f"the target {name!r} is a number with {len(distinct):,} distinct "
-                f"values ({distinct[0]:g} to {distinct[-1]:g}): that is regression, "
-                "and this needs classes. Cut it into ranges (pandas.qcut), or say "
-                "--as-classes if every value is a class."
-            )
-        if many:
-            notices.append(
-                f"The {counted(len(distinct), 'distinct number')} of the target "
-                f"{name!r} are taken as classes."
-            )
-    classes, codes = np.unique(texts.to_numpy(dtype=str), return_inverse=True)
-    if is_number:
-        # 9 comes before 10.
-        first = np.unique(codes, return_index=True)[1]
-        order = np.argsort(values[first], kind="stable")
-        classes, codes = classes[order], np.argsort(order)[codes]
-    if len(classes) < 2:
-        raise TableProblem(
-            f"the target {name!r} has one class, {str(classes[0])!r}, in all "
-            f"{counted(len(rows), 'row')}; there is nothing to tell apart."
-        )
-    return Target(rows, codes.astype(np.intp), classes, notices)
-
-
-def _one_spelling(texts: Any, name: str, merge: bool) -> tuple[Any, list[str]]:
-    """Labels with those merged that differ only in case, and what is said of them."""
-    counts = texts.value_counts()
     notices = []
-    for _, spellings in counts.groupby(counts.index.str.casefold()):
-        if len(spellings) < 2:
-            continue
-        # The most frequent comes first.
-        kept, *others = spellings.index
-        shown = ", ".join(f"{label!r} ({n:,})" for label, n in spellings.items())
-        if merge:
-            texts = texts.replace(others, kept)
-        how = f"merged into {kept!r}" if merge else "apart (one class: --merge-case)"
-        notices.append(f"Labels of {name!r} that differ only in case {how}: {shown}.")
+    if len(present) < len(labels):
+        missing = counted(len(labels) - len(present), "row")
+        notices.append(f"{missing} without a value in the target {name!r} left out.")
+    counts = present.value_counts()
+    # Amounts and decimal commas are text, and a quantity nevertheless.
+    marks = [numbers_of_text(present, mark).to_numpy() for mark in (".", ",")]
+    values = np.unique(min(marks, key=lambda found: np.isnan(found).sum()))
+    if len(values) > _MANY_VALUES and not np.isnan(values).any():
+        codes = (values % 1 == 0).all() and 2 * len(values) <= len(present)
+        if not (codes or as_classes):
+            raise TableProblem(
+                f"the target {name!r} is a number with {len(values):,} distinct values "
+                f"({values[0]:g} to {values[-1]:g}): that is regression, and this "
+                "needs classes. Cut it into ranges (pandas.qcut), or say --as-classes if "
+                "every value is a class."
+            )
+        distinct = counted(len(values), "distinct number")
+        notices.append(f"The {distinct} of the target {name!r} are taken as classes.")
+    for _, alike in counts.groupby(counts.index.str.casefold()):
+        kept, *others = alike.index  # the most frequent comes first
+        if others:
+            how = f"merged into {kept!r}" if merge_case else "apart (--merge-case)"
+            shown = ", ".join(f"{label!r} ({n:,})" for label, n in alike.items())
+            notices.append(f"Labels of {name!r} that differ in case {how}: {shown}.")
+            labels = labels.replace(others, kept) if merge_case else labels
     if "none" in counts.index.str.casefold():
         notices.append(f"The word None is a class of {name!r}, not a missing value.")
-    return texts, notices
+    if labels.nunique() < 2:
+        raise TableProblem(
+            f"the target {name!r} has one class, {counts.index[0]!r}, in all "
+            f"{counted(len(present), 'row')}; there is nothing to tell apart."
+        )
+    return labels, notices
 
 
 def check_folds(
@@ -152,10 +99,9 @@ def check_folds(
     rare = [c for c in np.argsort(counts, kind="stable") if counts[c] < n_folds]
     if not rare:
         return []
-    shown = ", ".join(f"{classes[c]}: {counts[c]}" for c in rare[:_CLASSES_SHOWN])
-    shown += ", ..." if len(rare) > _CLASSES_SHOWN else ""
+    shown = ", ".join(f"{classes[c]}: {counts[c]}" for c in rare[:5])
     return [
         f"{counted(len(rare), 'class')} with fewer rows than the {n_folds} folds "
-        f"({shown}): kept, but not every fold tests them, and a class of one row is "
-        "never learned when it is tested."
+        f"({shown}{', ...' if len(rare) > 5 else ''}): kept, but not every fold tests "
+        "them, and a class of one row is never learned when it is tested."
     ]

@@ -70,7 +70,7 @@ def write_code(comparison: Comparison) -> str:
         ),
         steps=shown,
         options=", ".join(f"{name}={value!r}" for name, value in given.items()),
-        n_folds=comparison.n_folds,
+        n_folds=comparison.folds.n_splits,
         seed=options.seed,
     )
 

@@ -176,6 +176,16 @@ def test_numbers_that_are_distinct_and_no_names():
     assert typed(seconds, "timestamp")[0].kinds["timestamp"] == "number"
 
 
+def test_names_of_rows_may_have_gaps_and_come_back():
+    names = RANDOM.choice(9 * 10**8, 100, replace=False) + 10**8
+    names = pandas.array(names, dtype="Int64")
+    names[3], names[4] = None, names[5]
+    frame = pandas.DataFrame({"other": RANDOM.normal(size=100), "x": names})
+    columns, (said,) = find_columns(frame)
+    assert list(columns.kinds) == ["other"]
+    assert "numbers that name the rows" in said
+
+
 def test_text_of_several_words_is_encoded():
     values = [f"the {i}th of many short texts" for i in range(N)]
     columns, column, said = typed(values)

@@ -38,7 +38,7 @@ def test_the_fastest_of_those_that_cannot_be_told_from_the_best():
     fast = method("fast", 0.8 + FOLDS, 1.0)
     chosen, reason = choose([MOST, best, close, fast])
     assert chosen is close
-    assert "of the best (best, 0.5 points more)" in reason
+    assert "are within one standard error of the best, best (0.5 points more)" in reason
 
 
 def test_times_that_are_close_leave_it_to_the_accuracy():
@@ -46,7 +46,7 @@ def test_times_that_are_close_leave_it_to_the_accuracy():
     close = method("close", 0.895 + FOLDS[::-1], 10.0)
     chosen, reason = choose([MOST, best, close])
     assert chosen is best
-    assert "the best of 2 methods within one standard error" in reason
+    assert "2 methods are within one standard error of the best" in reason
 
 
 def test_folds_that_agree_tell_methods_apart():
@@ -63,7 +63,7 @@ def test_a_clearly_worse_log_loss_is_not_chosen():
     close = method("close", 0.895 + FOLDS[::-1], 10.0, loss=0.5)
     chosen, reason = choose([MOST, best, close])
     assert chosen is best
-    assert "without 1 of a clearly worse log loss" in reason
+    assert "1 of them with a clearly worse log loss" in reason
     # Not even the most accurate one.
     sure = method("sure", 0.895 + FOLDS[::-1], 1000.0, loss=0.1)
     assert choose([MOST, best, close, sure])[0] is sure
@@ -117,7 +117,7 @@ FIVE = StratifiedKFold(5, shuffle=True, random_state=0)
 def test_the_measures_are_those_of_scikit_learn():
     table, done = made_table(), []
     estimator = KNeighborsClassifier(9)
-    found = measure(Method("nine", estimator), table, FIVE, advance=done.append)
+    found = measure(Method("nine", estimator), table, FIVE, 0, done.append)
     assert done == [1] * 5
     given = cross_val_predict(
         pipeline_for(estimator),

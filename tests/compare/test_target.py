@@ -8,28 +8,26 @@ from knngraph.compare.table import TableProblem
 from knngraph.compare.target import check_folds, find_column, take_target
 
 
+def labels_of(values, **options):
+    return take_target(pandas.Series(values), "t", **options)
+
+
 @pytest.mark.parametrize(
-    ("values", "classes", "codes"),
+    ("values", "labels"),
     [
-        (["b", "a ", "b", "a"], ["a", "b"], [1, 0, 1, 0]),
-        ([10, 9, 10], ["9", "10"], [1, 0, 1]),
-        ([1.0, np.nan, 0.0], ["0", "1"], [1, 0]),
-        ([0.5, 1.5], ["0.5", "1.5"], [0, 1]),
-        ([True, False], ["False", "True"], [1, 0]),
-        (["x", None, "y"], ["x", "y"], [0, 1]),
+        (["b", "a ", "b", "a"], ["b", "a", "b", "a"]),
+        ([10, 9, 10], ["10", "9", "10"]),
+        ([1.0, np.nan, 0.0], ["1", None, "0"]),
+        ([0.5, 1.5], ["0.5", "1.5"]),
+        ([True, False], ["True", "False"]),
+        (["x", None, "y"], ["x", None, "y"]),
     ],
 )
-def test_values_become_classes(values, classes, codes):
-    target = take_target(pandas.DataFrame({"t": values}), "t")
-    assert target.classes.tolist() == classes
-    assert target.codes.tolist() == codes
-    missing = len(values) - len(codes)
-    assert ("1 row without a value" in " ".join(target.notices)) == (missing == 1)
-
-
-def test_rows_without_a_class_are_left_out_by_position():
-    frame = pandas.DataFrame({"t": ["a", None, "b"]}, index=[7, 8, 9])
-    assert take_target(frame, "t").rows.tolist() == [0, 2]
+def test_values_become_classes(values, labels):
+    found, notices = labels_of(values)
+    assert found.tolist() == labels
+    said = "1 row without a value" in " ".join(notices)
+    assert said == (None in labels)
 
 
 @pytest.mark.parametrize(
@@ -43,47 +41,44 @@ def test_rows_without_a_class_are_left_out_by_position():
 )
 def test_targets_that_are_none(values, message):
     with pytest.raises(TableProblem, match=message):
-        take_target(pandas.DataFrame({"t": values}), "t")
+        labels_of(values)
 
 
 def test_many_numbers_can_be_classes():
-    frame = pandas.DataFrame({"t": np.linspace(0, 1, 40)})
-    assert len(take_target(frame, "t", as_classes=True).classes) == 40
+    labels, _ = labels_of(np.linspace(0, 1, 40), as_classes=True)
+    assert labels.nunique() == 40
     # Whole numbers that come back often are codes.
-    target = take_target(pandas.DataFrame({"t": np.arange(90) % 30}), "t")
-    assert len(target.classes) == 30
-    assert "30 distinct numbers" in target.notices[0]
+    labels, notices = labels_of(np.arange(90) % 30)
+    assert labels.nunique() == 30
+    assert "30 distinct numbers" in notices[0]
 
 
 def test_amounts_are_a_quantity():
     for form in ("${:,.2f}", "{:.1f}%"):
         values = [form.format(1000.5 + 3 * i) for i in range(40)]
         with pytest.raises(TableProblem, match="that is regression"):
-            take_target(pandas.DataFrame({"t": values}), "t")
+            labels_of(values)
 
 
 def test_labels_that_differ_only_in_case():
-    frame = pandas.DataFrame({"t": ["yes", "Yes", "Yes", "no", "YES"]})
-    target = take_target(frame, "t")
-    assert target.classes.tolist() == ["YES", "Yes", "no", "yes"]
-    (said,) = target.notices
+    values = ["yes", "Yes", "Yes", "no", "YES"]
+    labels, (said,) = labels_of(values)
+    assert labels.tolist() == values
     assert "'Yes' (2), 'yes' (1), 'YES' (1)" in said
     assert "--merge-case" in said
-    target = take_target(frame, "t", merge_case=True)
-    assert target.classes.tolist() == ["Yes", "no"]
-    assert "merged into 'Yes'" in target.notices[0]
+    labels, (said,) = labels_of(values, merge_case=True)
+    assert labels.tolist() == ["Yes", "Yes", "Yes", "no", "Yes"]
+    assert "merged into 'Yes'" in said
 
 
 def test_the_word_none_is_a_class():
-    target = take_target(pandas.DataFrame({"t": ["None", "mild", None]}), "t")
-    assert target.classes.tolist() == ["None", "mild"]
-    assert "None is a class of 't'" in " ".join(target.notices)
+    labels, notices = labels_of(["None", "mild", None])
+    assert labels.tolist() == ["None", "mild", None]
+    assert "None is a class of 't'" in " ".join(notices)
 
 
 def test_numbers_that_print_alike_stay_apart():
-    values = [1.00000001, 1.00000002, 1.5]
-    classes = take_target(pandas.DataFrame({"t": values}), "t").classes
-    assert len(set(classes)) == 3
+    assert labels_of([1.00000001, 1.00000002, 1.5])[0].nunique() == 3
 
 
 @pytest.mark.parametrize(
