@@ -234,10 +234,10 @@ def test_only_commands_read_tables():
     users = {
         module
         for module, name in imported_by(("knngraph",))
-        if belongs_to(name, ("knngraph.compare",))
+        if belongs_to(name, ("knngraph.tables", "knngraph.compare"))
     }
     assert "knngraph.cli" in users
-    rooms = ("knngraph.cli", "knngraph.compare", "knngraph.commands")
+    rooms = ("knngraph.cli", "knngraph.tables", "knngraph.compare", "knngraph.commands")
     assert all(belongs_to(user, rooms) for user in users)
 
 

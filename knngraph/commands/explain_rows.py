@@ -13,11 +13,11 @@ from knngraph.commands.fitted_table import (
     in_chunks,
     or_say_why,
 )
-from knngraph.compare.columns import TypedColumns, as_text
-from knngraph.compare.load import TableOptions, load_table
-from knngraph.compare.table import TableProblem, counted, quoted, read_table
 from knngraph.inspection.cards import answer_page
 from knngraph.inspection.tables import explain_table
+from knngraph.tables.columns import TypedColumns, as_text
+from knngraph.tables.load import TableOptions, load_table
+from knngraph.tables.table import TableProblem, counted, quoted, read_table
 
 # Cards of one page.
 _MOST_CARDS = 100

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.compare.load import LabeledTable, pipeline_for
-from knngraph.compare.table import TableProblem
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
+from knngraph.tables.load import LabeledTable, pipeline_for
+from knngraph.tables.table import TableProblem
 
 REMARKS = (
     "Rows are counted from 0, the first one below the names of the columns.",

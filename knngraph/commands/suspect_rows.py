@@ -10,11 +10,11 @@ from knngraph.commands.fitted_table import (
     in_chunks,
     or_say_why,
 )
-from knngraph.compare.load import TableOptions, load_table
-from knngraph.compare.table import TableProblem, counted
 from knngraph.html_page import printable
 from knngraph.inspection.cards import contradicting_rows, labels_in_words, suspects_page
 from knngraph.inspection.tables import explain_training_rows
+from knngraph.tables.load import TableOptions, load_table
+from knngraph.tables.table import TableProblem, counted
 
 _SUSPECTS_IN_TEXT = 10
 # Cards of the page, and rows of the table that contradict a label.

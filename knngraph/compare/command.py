@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from knngraph.compare.load import LabeledTable, TableOptions, load_table, pipeline_for
-from knngraph.compare.table import TableProblem, counted, require
-from knngraph.compare.target import check_folds
 from knngraph.progress import stage
+from knngraph.tables.load import LabeledTable, TableOptions, load_table, pipeline_for
+from knngraph.tables.table import TableProblem, counted, require
+from knngraph.tables.target import check_folds
 
 
 def run_compare(options: argparse.Namespace) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import sem, t
 
 from knngraph.compare.cross_validation import Measured
-from knngraph.compare.load import LabeledTable, TableOptions
 from knngraph.compare.methods import MAJORITY
-from knngraph.compare.table import counted
+from knngraph.tables.load import LabeledTable, TableOptions
+from knngraph.tables.table import counted
 
 # Times this close are noise of the machine; then accuracy decides.
 _AS_FAST = 2.0

@@ -12,8 +12,8 @@ from sklearn.base import clone
 from sklearn.metrics import recall_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_validate
 
-from knngraph.compare.load import LabeledTable, pipeline_for
 from knngraph.compare.methods import Method
+from knngraph.tables.load import LabeledTable, pipeline_for
 
 SMALLEST_PROBABILITY = 1e-15
 _WARM_UP_ROWS = 120

@@ -7,11 +7,11 @@ import warnings
 from contextlib import nullcontext
 from typing import Any
 
-from knngraph.compare.columns import TypedColumns
 from knngraph.compare.command import check_output
-from knngraph.compare.table import TableProblem, counted, quoted, read_table
 from knngraph.exceptions import SavedModelError
 from knngraph.serving.estimator_file import load
+from knngraph.tables.columns import TypedColumns
+from knngraph.tables.table import TableProblem, counted, quoted, read_table
 
 
 def run_predict(options: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ if __name__ == "__main__":
     model.fit(table.raw, table.labels)
 """
 _IMPORTS = {
-    "from knngraph.compare.load import TableOptions, load_table",
+    "from knngraph.tables.load import TableOptions, load_table",
     "from sklearn.model_selection import StratifiedKFold, cross_val_score",
 }
 

@@ -10,11 +10,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from knngraph.compare.columns import TypedColumns
 from knngraph.compare.comparison import choose
 from knngraph.compare.cross_validation import Measured, measure
-from knngraph.compare.load import LabeledTable, pipeline_for
 from knngraph.compare.methods import MAJORITY, Method, all_methods
+from knngraph.tables.columns import TypedColumns
+from knngraph.tables.load import LabeledTable, pipeline_for
 
 FOLDS = np.array([0.01, -0.01, 0.0])
 

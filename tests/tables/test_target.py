@@ -4,8 +4,8 @@ import numpy as np
 import pandas
 import pytest
 
-from knngraph.compare.table import TableProblem
-from knngraph.compare.target import check_folds, find_column, take_target
+from knngraph.tables.table import TableProblem
+from knngraph.tables.target import check_folds, find_column, take_target
 
 
 def labels_of(values, **options):

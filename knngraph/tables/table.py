@@ -40,7 +40,7 @@ def quoted(names: Iterable[object], limit: int = 5) -> str:
 
     Examples
     --------
-    >>> from knngraph.compare.table import quoted
+    >>> from knngraph.tables.table import quoted
     >>> quoted(["a", "b", "c"], limit=2)
     "'a', 'b' and 1 more"
     """
@@ -54,7 +54,7 @@ def counted(number: int, noun: str) -> str:
 
     Examples
     --------
-    >>> from knngraph.compare.table import counted
+    >>> from knngraph.tables.table import counted
     >>> counted(1, "row"), counted(2500, "row"), counted(3, "class")
     ('1 row', '2,500 rows', '3 classes')
     """

@@ -6,7 +6,7 @@ import importlib.util
 import pandas
 import pytest
 
-from knngraph.compare.table import TableProblem, read_table
+from knngraph.tables.table import TableProblem, read_table
 
 ROWS = [("a", 1.5, "näh"), ("b", 2.5, "fern"), ("a", 3.5, "näh")]
 PLAIN = "kind,size,place\n" + "".join(f"{k},{s},{p}\n" for k, s, p in ROWS)
@@ -157,7 +157,7 @@ def test_without_the_packages(package, tmp_path, monkeypatch):
     pandas.DataFrame({"a": [1]}).to_parquet(path)
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        "knngraph.compare.table.find_spec",
+        "knngraph.tables.table.find_spec",
         lambda name: None if name == package else found(name),
     )
     wanted = rf"needs {package}.*pip install 'knngraph\[tables\]'"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.compare.columns import as_text, numbers_of_text
-from knngraph.compare.table import TableProblem, counted, quoted
+from knngraph.tables.columns import as_text, numbers_of_text
+from knngraph.tables.table import TableProblem, counted, quoted
 
 # A number with more distinct values than this may be a quantity.
 _MANY_VALUES = 20
@@ -58,8 +58,8 @@ def take_target(
             raise TableProblem(
                 f"the target {name!r} is a number with {len(values):,} distinct values "
                 f"({values[0]:g} to {values[-1]:g}): that is regression, and this "
-                "needs classes. Cut it into ranges (pandas.qcut), or say --as-classes if "
-                "every value is a class."
+                "needs classes. Cut it into ranges (pandas.qcut), or say --as-classes "
+                "if every value is a class."
             )
         distinct = counted(len(values), "distinct number")
         notices.append(f"The {distinct} of the target {name!r} are taken as classes.")

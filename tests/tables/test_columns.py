@@ -6,8 +6,8 @@ import numpy as np
 import pandas
 import pytest
 
-from knngraph.compare.columns import TypedColumns, find_columns
-from knngraph.compare.table import TableProblem
+from knngraph.tables.columns import TypedColumns, find_columns
+from knngraph.tables.table import TableProblem
 
 N = 30
 RANDOM = np.random.default_rng(0)

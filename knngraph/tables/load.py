@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from knngraph.compare.columns import TypedColumns, find_columns
-from knngraph.compare.table import TableProblem, counted, read_table
-from knngraph.compare.target import find_column, take_target
+from knngraph.tables.columns import TypedColumns, find_columns
+from knngraph.tables.table import TableProblem, counted, read_table
+from knngraph.tables.target import find_column, take_target
 
 # Rows that are taken without --sample: minutes, not hours.
 DEFAULT_SAMPLE = 20_000

@@ -6,7 +6,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from knngraph.compare.load import TableOptions, load_table, pipeline_for
+from knngraph.tables.load import TableOptions, load_table, pipeline_for
 
 
 @pytest.fixture

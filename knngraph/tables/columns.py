@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from knngraph.compare.table import TableProblem, counted, quoted
+from knngraph.tables.table import TableProblem, counted, quoted
 
 NUMBER, DECIMAL_COMMA = "number", "decimal comma"
 # Share of entries that must be numbers or dates; the rest are odd ones, missing.
@@ -52,7 +52,7 @@ class TypedColumns(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import pandas
-    >>> from knngraph.compare.columns import TypedColumns
+    >>> from knngraph.tables.columns import TypedColumns
     >>> frame = pandas.DataFrame({"price": ["$1,200.50", "(3)"], "kind": ["None", "a"]})
     >>> columns = TypedColumns({"price": "number", "kind": "category"})
     >>> columns.fit_transform(frame)["price"].tolist()

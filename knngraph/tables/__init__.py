@@ -1,0 +1,1 @@
+"""A user's table: from a file to typed columns and classes."""
