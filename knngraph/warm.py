@@ -86,6 +86,7 @@ def use_all(X: np.ndarray, y: np.ndarray) -> None:
         for method in ("predict", "predict_proba"):
             if hasattr(estimator, method):
                 getattr(estimator, method)(X)
+                getattr(estimator, method)(X[:1])
     # Of an estimator only many rows are brought into an order.
     in_rounds(np.ascontiguousarray(X, np.float32), np.arange(len(X)), head=9, tail=9)
 

@@ -15,7 +15,7 @@ the last of them remain random samples of all.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -301,11 +301,19 @@ def rows_by_hash(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.n
     return node_of_row, in_order
 
 
+@lru_cache(maxsize=8)
+def _multipliers(n_words: int, seed: int) -> np.ndarray:
+    # Kept, as a predictor with trees needs them for every row.
+    random = np.random.default_rng(seed)
+    multipliers = random.integers(0, 2**64, size=n_words, dtype=np.uint64) | 1
+    multipliers.setflags(write=False)
+    return multipliers
+
+
 def row_hashes(rows: np.ndarray, seed: int) -> np.ndarray:
     """A number of 64 bits for every row that depends on its bytes and the seed."""
     n_words = rows.shape[1] * rows.itemsize // 4
-    random = np.random.default_rng(seed)
-    multipliers = random.integers(0, 2**64, size=n_words, dtype=np.uint64) | 1
+    multipliers = _multipliers(n_words, seed)
     hashes = np.empty(len(rows), dtype=np.uint64)
     size = max(1, _HASH_BLOCK_BYTES // (8 * n_words))
     for start in range(0, len(rows), size):

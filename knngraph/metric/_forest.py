@@ -2,6 +2,11 @@
 
 A tree is a range of nodes in preorder: the left child of node i is node i + 1, and
 every child has a higher number than its parent, so that no path can turn back.
+
+A step down waits for the memory that the one before has named. So many ways are gone
+at a time: those of many rows through one tree, the nodes of which stay in the cache,
+or those of one row through all trees. Both add in the order of the trees, so that a
+row has the same sum to the bit.
 """
 
 from numba import int64, uint64
@@ -25,9 +30,7 @@ def add_leaf_values(
 ):
     """Add the value of the leaf that a row reaches, over trees.
 
-    All rows go down one tree together, level by level: its nodes stay in the cache,
-    and the core steps with the next row while it waits for this one. The sum of a row
-    is in the order of the trees whatever the other rows.
+    All rows go down one tree together, level by level.
 
     Parameters
     ----------
@@ -76,3 +79,57 @@ def add_leaf_values(
                 nodes[n_moved] = child + (int64(node) + 1 - child) * goes_left
                 n_moved += uint64(1)
             n_left = n_moved
+
+
+@compiled
+def add_leaf_values_of_few(
+    rows,
+    skipped,
+    feature,
+    threshold,
+    right,
+    missing_left,
+    roots,
+    values,
+    places,
+    nodes,
+    total,
+):
+    """The same for few rows: one goes down all trees together.
+
+    Parameters
+    ----------
+    rows, skipped, feature, threshold, right, missing_left, roots, values, total
+        As in `add_leaf_values`.
+    places, nodes : ndarray of shape (n_trees,), uint32
+        Room for the trees on whose way the row is, and for where it is.
+    """
+    some_skipped = skipped.shape[0] > 0
+    for i in range(uint64(rows.shape[0])):
+        n_trees = uint64(0)
+        for tree in range(uint64(roots.shape[0])):
+            if not (some_skipped and skipped[i, tree]):
+                places[n_trees] = n_trees
+                nodes[n_trees] = roots[tree]
+                n_trees += uint64(1)
+        n_left = n_trees
+        while n_left > 0:
+            n_moved = uint64(0)
+            for j in range(n_left):
+                place = uint64(places[j])
+                node = uint64(nodes[place])
+                column, child = feature[node], right[node]
+                if column < 0:
+                    nodes[place] = child
+                    continue
+                value = rows[i, uint64(column)]
+                goes_left = (value <= threshold[node]) | (
+                    (value != value) & missing_left[node]
+                )
+                nodes[place] = child + (int64(node) + 1 - child) * goes_left
+                places[n_moved] = place
+                n_moved += uint64(1)
+            n_left = n_moved
+        for place in range(n_trees):
+            for target in range(uint64(values.shape[1])):
+                total[i, target] += values[uint64(nodes[place]), target]

@@ -9,6 +9,7 @@ query, in another process, and after a change of the rows.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from knngraph.parallel import map_chunks
 
 # Rows that pass a tree together; their coordinates stay in the cache of a core.
 _ROWS_PER_CHUNK = 512
+# Fewer rows go down all trees at a time, not one tree.
+_FEW_ROWS = 16
 # Columns in units of their spread are this large at most.
 _LARGEST = 2.0**60
 # Upper ends of the counts 0, 1, 2 ... of a Poisson variable of mean one, as shares
@@ -136,28 +139,34 @@ class ForestMap:
         Returns
         -------
         ndarray of shape (n_rows, n_trees), bool
+            Without rows where no tree has drawn any of them.
         """
         hashes = row_hashes(seen, self.seed)
         places = np.searchsorted(self.grown_from[:-1], hashes)
         known = np.flatnonzero(self.grown_from[places] == hashes)
-        drawn = np.zeros((len(seen), len(self.salts)), dtype=bool)
-        uniform = _uniform(hashes[known, None], self.salts)
-        drawn[known] = uniform >= _POISSON_ENDS[0]
+        drawn = np.zeros((len(seen) if len(known) else 0, len(self.salts)), dtype=bool)
+        if len(known):
+            uniform = _uniform(hashes[known, None], self.salts)
+            drawn[known] = uniform >= _POISSON_ENDS[0]
         return drawn
 
     def _means_of_chunk(
         self, X: np.ndarray, means: np.ndarray, start: int, stop: int
     ) -> None:
         # Loads the compiler, which a predictor without trees does without.
-        from knngraph.metric._forest import add_leaf_values
+        from knngraph.metric import _forest
 
         seen, total = self.as_seen(X[start:stop]), means[start:stop]
         skipped = self.drawn(seen)
-        skipped[skipped.all(axis=1)] = False
-        n_added = len(self.roots) - skipped.sum(axis=1, keepdims=True)
-        if not skipped.any():
-            skipped = skipped[:0]
-        add_leaf_values(
+        n_trees = len(self.roots)
+        n_added: Any = n_trees
+        if len(skipped):
+            skipped[skipped.all(axis=1)] = False
+            n_added = n_trees - skipped.sum(axis=1, keepdims=True)
+        few = len(seen) < _FEW_ROWS
+        add = _forest.add_leaf_values_of_few if few else _forest.add_leaf_values
+        room = np.empty((2, n_trees if few else len(seen)), dtype=np.uint32)
+        add(
             seen,
             skipped,
             self.feature,
@@ -166,7 +175,7 @@ class ForestMap:
             self.missing_left,
             self.roots,
             self.values,
-            *np.empty((2, len(seen)), dtype=np.uint32),
+            *room,
             total,
         )
         total /= n_added

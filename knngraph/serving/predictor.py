@@ -67,8 +67,7 @@ class Predictor:
         object.__setattr__(self, "_state", state)
         object.__setattr__(self, "_rules", rules)
         object.__setattr__(self, "_answer", row_answer(state, rules))
-        if state.options.inference != "lookup":
-            _load_compiled_code(state)
+        _load_compiled_code(state)
 
     def __call__(self, x: Any) -> Any:
         """Predict the class of one row.
@@ -240,6 +239,10 @@ def _from_content(tree: Any, arrays: dict[str, np.ndarray]) -> Predictor:
 def _load_compiled_code(state: PredictorState) -> None:
     """So that the first answer is as quick as the next."""
     model = state.model
+    if model.space.linear is not None or model.space.trees is not None:
+        model.space.map_block(np.zeros((1, state.n_features)))
+    if state.options.inference == "lookup":
+        return
     row = model.training.points[:1]
     ids, squared = search_candidates(model.index, row, model.problem)
     candidate_votes(

@@ -35,6 +35,17 @@ def small():
     return b"".join(predictor._packed()), X, predictor.predict_proba(X)
 
 
+@pytest.fixture(scope="module")
+def with_trees():
+    """The same of a model with trees, few rows and many columns."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(12, 40)).astype(np.float32)
+    model = KNNGraphClassifier(metric="trees", M=4, max_neighbors=4, random_state=0)
+    predictor = model.fit(X, np.arange(12) % 3).to_predictor()
+    assert predictor._state.model.space.trees is not None
+    return b"".join(predictor._packed()), X, predictor.predict_proba(X)
+
+
 def header_of(content):
     length = struct.unpack_from("<Q", content, 32)[0]
     return json.loads(content[HEADER_AT : HEADER_AT + length]), HEADER_AT + length
@@ -222,10 +233,11 @@ print(len(files), refused)
 """
 
 
-def test_crafted_files_crash_nothing(small, tmp_path, tried):
+@pytest.mark.parametrize("kind", ["small", "with_trees"])
+def test_crafted_files_crash_nothing(kind, request, tmp_path, tried):
     # Checksums find damage, not intent: whatever such a file says, nothing is run
-    # or read that is not there.
-    content, X, _ = small
+    # or read that is not there, and every answer ends.
+    content, X, _ = request.getfixturevalue(kind)
     random = np.random.default_rng(2)
     files = [
         *damaged_arrays(content, random, 1000),
@@ -241,7 +253,53 @@ def test_crafted_files_crash_nothing(small, tmp_path, tried):
     loaded, refused = map(int, done.stdout.split())
     assert loaded == len(files) > 1800
     tried["predictor files crafted with right checksums: no crash"] += loaded
-    assert refused > 1000
+    assert refused > (1000 if kind == "small" else 700)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("right", lambda trees: trees["inner"][-1], "a child is wild"),  # a circle
+        ("right", lambda trees: (trees["inner"][0], 0), "a child is wild"),
+        ("right", lambda trees: (trees["inner"][0], 2**30), "a child is wild"),
+        ("right", lambda trees: (trees["leaves"][0], -1), "a leaf is wild"),
+        ("right", lambda trees: (trees["leaves"][0], 2**30), "a leaf is wild"),
+        ("feature", lambda trees: (trees["inner"][0], 40), "a column is wild"),
+        ("feature", lambda trees: (trees["inner"][0], -2), "a column is wild"),
+        # A tree without a leaf at its end would go on into the next array.
+        ("feature", lambda trees: (trees["leaves"][-1], 0), "a child is wild"),
+        ("roots", lambda trees: (0, -1), "a root is wild"),
+        ("roots", lambda trees: (0, 2**30), "a root is wild"),
+        ("scale", lambda trees: (0, 0.0), "a scale of its trees is wild"),
+    ],
+)
+def test_trees_that_lead_out_of_their_arrays_are_refused(
+    with_trees, name, change, problem
+):
+    content, _, _ = with_trees
+    header, start = header_of(content)
+    arrays = {}
+    for entry in header["arrays"]:
+        inside, _, field = entry["name"].rpartition(".")
+        if inside.endswith("trees"):
+            n_bytes = np.dtype(entry["dtype"]).itemsize * int(np.prod(entry["shape"]))
+            at = start + entry["offset"]
+            numbers = np.frombuffer(content[at : at + n_bytes], entry["dtype"]).copy()
+            arrays[field] = entry, numbers
+    feature = arrays["feature"][1]
+    trees = {
+        "inner": np.flatnonzero(feature >= 0),
+        "leaves": np.flatnonzero(feature < 0),
+    }
+    changed = change(trees)
+    place, value = changed if isinstance(changed, tuple) else (changed, changed)
+    entry, numbers = arrays[name]
+    numbers[place] = value
+    entry["sha256"] = hashlib.sha256(numbers.tobytes()).hexdigest()
+    at = start + entry["offset"]
+    content = content[:at] + numbers.tobytes() + content[at + numbers.nbytes :]
+    with pytest.raises(SavedModelError, match=problem):
+        _from_bytes(sealed(content, header))
 
 
 @pytest.mark.parametrize(
@@ -337,7 +395,7 @@ def test_a_predictor_has_no_shorter_way_in():
 
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_an_estimator_comes_back_whole(inference, tmp_path):
-    classifier, queries = fitted(inference, "learned")
+    classifier, queries = fitted(inference, "trees")
     pipeline = make_pipeline(StandardScaler(), KNNGraphClassifier(ef=4)).fit(
         queries, queries[:, 0] > 5
     )

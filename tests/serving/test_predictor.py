@@ -48,7 +48,7 @@ def check_same(classifier, predictor, queries):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "learned"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "learned", "trees"])
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_same_answers(inference, metric, dtype, tmp_path):
     classifier, queries = fitted(inference, metric, dtype=dtype)
