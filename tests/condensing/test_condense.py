@@ -235,7 +235,7 @@ def test_a_single_row():
     assert np.isnan(condensed.report_.accuracy_before)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "learned"])
+@pytest.mark.parametrize("metric", ["cosine", "learned", "trees"])
 def test_metrics_and_frames(metric):
     X, y = load_iris(return_X_y=True, as_frame=True)
     classifier = fit(X, y, metric=metric)

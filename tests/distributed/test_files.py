@@ -14,11 +14,11 @@ from knngraph.distributed import DaskKNNGraphClassifier
 from tests.distributed.data import queries, rows_with_copies, wrong_labels
 
 
-def fit(local_rows=0, n_partitions=3, labels=None):
+def fit(local_rows=0, n_partitions=3, labels=None, metric="euclidean"):
     X, y = rows_with_copies(250)
     y = wrong_labels(y) if labels is None else labels(y)
     estimator = KNNGraphClassifier(
-        random_state=0, ef=16, inference="cascade", metric="euclidean"
+        random_state=0, ef=16, inference="cascade", metric=metric
     )
     far = DaskKNNGraphClassifier(
         estimator, n_partitions=n_partitions, local_rows=local_rows
@@ -35,9 +35,10 @@ def assert_same_answers(one, other):
         np.testing.assert_array_equal(one.predict(Q), other.predict(Q))
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "trees"])
 @pytest.mark.parametrize("local_rows", [0, 1000], ids=["partitions", "whole"])
-def test_a_folder_holds_the_model_to_the_bit(tmp_path, local_rows):
-    far = fit(local_rows)
+def test_a_folder_holds_the_model_to_the_bit(tmp_path, local_rows, metric):
+    far = fit(local_rows, metric=metric)
     far.save(tmp_path / "model")
     loaded = DaskKNNGraphClassifier.load(tmp_path / "model")
     assert_same_answers(far, loaded)

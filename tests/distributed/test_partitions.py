@@ -124,6 +124,7 @@ def test_a_cascade_resolves_some_queries_and_not_others():
         # where such rows are few.
         {"metric": "learned", "vote": "labels"},
         {"metric": "auto", "bandwidth": "neighbors", "vote": "labels"},
+        {"metric": "trees", "vote": "labels"},
         {"query_bandwidth": "local", "vote": "labels"},
         {"query_bandwidth": 0.7, "metric": "cosine", "bandwidth": 1.5},
         {"nugget": 0.1, "positive": False, "density_scales": (2, 5)},
@@ -160,11 +161,18 @@ def test_a_pilot_of_some_rows_gives_labels_close_to_those_of_all(monkeypatch):
     assert (far.predict(Q) == near.predict(Q)).mean() > 0.97
 
 
-def test_chunks_and_their_order_change_nothing(monkeypatch):
+@pytest.mark.parametrize("metric", ["euclidean", "trees"])
+def test_chunks_and_their_order_change_nothing(metric, monkeypatch):
     monkeypatch.setattr("knngraph.distributed.pilot._FEWEST_ROWS", 100)
     X, y = rows_with_copies(400)
-    one = fit_far(X, y, 445)
-    other = fit_far(X[::-1], y[::-1], 60)
+    one = fit_far(X, y, 445, metric=metric)
+    other = fit_far(X[::-1], y[::-1], 60, metric=metric)
+    if metric == "trees":
+        # Rows of the pilot have grown the trees, on every worker.
+        forest = one._shared.space.trees
+        drawn = forest.drawn(forest.as_seen(X)).any(axis=1)
+        assert 60 < len(forest.grown_from) <= 100
+        assert 60 < drawn.sum() < 200
     Q, _ = queries()
     for inference in INFERENCES:
         one.set_params(estimator__inference=inference)

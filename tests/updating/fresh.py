@@ -6,6 +6,8 @@ import numpy as np
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
+from knngraph.metric.choose import Choice
+
 INFERENCES = ("lookup", "adaptive", "cascade")
 # Wide enough that a walk over a few hundred nodes passes all of them.
 WIDE = 1000
@@ -14,12 +16,23 @@ WIDE = 1000
 def fit_anew(model, X, y):
     """The same parameters fitted on these rows, placed where the model has them.
 
-    Center and scale are those of the model: they are the one thing that a change
-    keeps, and without their rounding all the rest can be compared bit by bit.
+    Center, scale and trees are those of the model: they are the one thing that a
+    change keeps, and without them all the rest can be compared bit by bit.
     """
     space = model._model.space
-    with mock.patch("knngraph.metric.place.fit_space", return_value=space):
+    changed = {
+        "fit_space": lambda *given, **also: space,
+        "grow_on_pairs": lambda rows, training: space.trees,
+        "place_by_forest": lambda rows, *plain: (space, rows.placed(space)),
+        "choose_map": no_map,
+    }
+    with mock.patch.multiple("knngraph.metric.place", **changed):
         return clone(model).fit(X, y)
+
+
+def no_map(*rows, **settings):
+    """The choice of no linear map."""
+    return Choice(0)
 
 
 def assert_same_answers(model, fresh, queries):

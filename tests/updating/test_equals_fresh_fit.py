@@ -1,6 +1,7 @@
 """After any adds and removals a model answers like one fitted on the same rows."""
 
 import pickle
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tests.updating.fresh import (
     assert_same_answers,
     assert_same_attributes,
     fit_anew,
+    no_map,
 )
 
 CLASSES = np.array(["a", "b", "c"])
@@ -74,23 +76,26 @@ def carry_out(model, rows, operations, random, queries):
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_rows=st.integers(1, 60),
+    metric=st.sampled_from(["euclidean", "trees"]),
     bandwidth=st.sampled_from(["median", "neighbors", 1.5]),
     query_bandwidth=st.sampled_from(["neighbors", "local", 0.7]),
     operations=OPERATIONS,
 )
 def test_exact_search_to_the_last_bit(
-    seed, n_rows, bandwidth, query_bandwidth, operations, tried
+    seed, n_rows, metric, bandwidth, query_bandwidth, operations, tried
 ):
     random = np.random.default_rng(seed)
     rows = Rows(*draw_rows(random, n_rows))
     model = KNNGraphClassifier(
-        metric="euclidean",
+        metric=metric,
         max_neighbors=8,
         bandwidth=bandwidth,
         query_bandwidth=query_bandwidth,
         ef=WIDE,
         random_state=0,
-    ).partial_fit(rows.X, rows.y, classes=CLASSES)
+    )
+    with mock.patch("knngraph.metric.place.choose_map", no_map):
+        model.partial_fit(rows.X, rows.y, classes=CLASSES)
     queries = np.concatenate([draw_rows(random, 20)[0], rows.X[:5]])
     model = carry_out(model, rows, operations, random, queries)
     present = np.isin(CLASSES, rows.y)
@@ -183,6 +188,23 @@ def test_a_model_that_tunes_itself_keeps_its_settings():
     ).fit(X[3:], codes[3:])
     queries = random.normal(size=(100, 3))
     assert_array_equal(model.predict(queries), plain.predict(queries))
+
+
+def test_trees_stay(blobs):
+    X, y = blobs
+    model = KNNGraphClassifier(metric="trees", ef=WIDE, random_state=0)
+    forest = model.fit(X[:120], y[:120])._model.space.trees
+    n_nodes = model._model.training.n_nodes
+    # Copies land on the nodes of their rows, whatever their label; others do not.
+    model.partial_fit(X[:100], y[99::-1])
+    assert model._model.training.n_nodes == n_nodes
+    model.partial_fit(X[120:], y[120:])
+    assert model._model.training.n_nodes == n_nodes + len(X) - 120
+    model.forget(np.arange(120))
+    assert model._model.space.trees is forest
+    distances, _ = model.kneighbors(X, 1)
+    assert (distances[:100] == 0.0).all()
+    assert (distances[120:] == 0.0).all()
 
 
 def test_a_learned_map_stays(blobs):
