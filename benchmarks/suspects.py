@@ -34,18 +34,12 @@ from benchmarks.datasets import TABULAR, Fold, codes_of, load, split_once
 from benchmarks.machine import conditions, described, version_of
 from benchmarks.pages import DOCS, table
 from benchmarks.rows import Journal, read_rows
-from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
+from knngraph import KNNGraphClassifier
 
 RESULTS = Path(__file__).parent / "results" / "suspects.csv"
 KINDS, SHARES = ("symmetric", "by class"), (0.05, 0.1, 0.2)
 MAX_ROWS, TEST_SHARE = 2000, 0.25
-PEER = "cleanlab"
-OURS: dict[str, Callable[[], KNNGraphClassifier]] = {
-    'metric="trees"': lambda: KNNGraphClassifier(
-        inference="adaptive", metric="trees", random_state=0
-    ),
-    "KNNGraphClassifierCV": lambda: KNNGraphClassifierCV(random_state=0),
-}
+OURS, PEER = 'metric="trees"', "cleanlab"
 OTHERS: dict[str, Callable[[], Any]] = {
     "logistic regression": lambda: make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=300)
@@ -73,6 +67,12 @@ def replaced(
     return noisy
 
 
+def fitted(X: np.ndarray, y: np.ndarray) -> KNNGraphClassifier:
+    """The classifier of which `suspect_labels` and `clean` are measured."""
+    model = KNNGraphClassifier(inference="adaptive", metric="trees", random_state=0)
+    return model.fit(X, y)
+
+
 def by_cleanlab(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Quality of every label, by cleanlab."""
     from cleanlab.rank import get_label_quality_scores
@@ -94,7 +94,7 @@ def measured(
         if method == PEER:
             quality, kept = by_cleanlab(X, codes), None
         else:
-            model = OURS[method]().fit(X, noisy)
+            model = fitted(X, noisy)
             suspects = model.suspect_labels()
             quality = np.empty(len(y))
             quality[suspects.rows] = np.arange(len(y))
@@ -112,14 +112,13 @@ def measured(
 
 def run(journal: Journal, options: Any) -> None:
     """Measure what is not there yet."""
-    methods = list(OURS)
+    methods = [OURS]
     if importlib.util.find_spec(PEER) is not None:
         methods.append(PEER)
     else:
         print('Without cleanlab, which pip install "knngraph[benchmarks]" brings.')
-    warm_up = np.arange(40.0)[:, None], np.arange(40) // 20
-    for make in OURS.values():  # what is compiled is loaded
-        make().fit(*warm_up).suspect_labels()
+    # What is compiled is loaded.
+    fitted(np.arange(40.0)[:, None], np.arange(40) // 20).suspect_labels()
     before = journal.keys()
     for name in options.sets:
         X, y = load(name, options.data_dir, max_rows=MAX_ROWS)
@@ -141,54 +140,40 @@ def report(rows: pd.DataFrame) -> str:
     key = ["kind", "share", "method", "metric"]
     figures = rows.assign(value=rows["value"].astype(float))
     figures = figures.pivot(index="set", columns=key, values="value")
-    figures = figures.dropna(axis="index")
-    lines, others = [], []
-    ours = [name for name in OURS if name in figures.columns.unique("method")]
+    figures = figures.dropna(axis="index").sort_index(axis="columns")
+    shown = [m for m in (OURS, PEER) if m in figures.columns.unique("method")]
+    ranked, cleaned = [], []
     for kind in KINDS:
         for share in map(str, SHARES):
-            there = figures[kind, share]
+            by_method = [figures[kind, share, method] for method in shown]
             line = [f"{kind}, {float(share):.0%}"]
-            for method in [*ours, PEER]:
-                if method in there:
-                    found = there[method]
-                    line += [
-                        f"{found['average precision'].mean():.3f}",
-                        f"{found['seconds'].mean():.1f}",
-                    ]
-            if PEER in there:
-                gained = (
-                    there[ours[0]]["average precision"]
-                    > there[PEER]["average precision"]
-                )
-                line.append(f"{gained.sum()} of {len(there)}")
-            lines.append(line)
-        there = figures[kind, str(max(SHARES))][ours[0]]
+            for found in by_method:
+                line.append(f"{found['average precision'].mean():.3f}")
+                line.append(f"{found['seconds'].mean():.1f}")
+            ours, *peer = (found["average precision"] for found in by_method)
+            line += [f"{(ours > other).sum()} of {len(ours)}" for other in peer]
+            ranked.append(line)
+        there = figures[kind, str(max(SHARES)), OURS]
         for name in OTHERS:
             given, kept = there[f"{name}, given"], there[f"{name}, kept"]
-            others.append(
-                [
-                    f"{kind}, {max(SHARES):.0%}",
-                    name,
-                    f"{100 * given.mean():.1f}",
-                    f"{100 * kept.mean():.1f}",
-                    f"{(kept > given).sum()} of {len(kept)}",
-                    f"{there['removed'].mean():.0%}",
-                ]
-            )
-    shown = [*ours, PEER] if PEER in figures.columns.unique("method") else ours
-    heads = ["wrong labels", *(h for m in shown for h in (m, "s"))]
-    heads += [f"better than {PEER}"] if PEER in shown else []
+            line = [f"{kind}, {max(SHARES):.0%}", name]
+            line += [f"{100 * accuracy.mean():.1f}" for accuracy in (given, kept)]
+            line.append(f"{(kept > given).sum()} of {len(kept)}")
+            cleaned.append([*line, f"{there['removed'].mean():.0%}"])
+    heads = ["wrong labels", *(head for method in shown for head in (method, "s"))]
+    if PEER in shown:
+        heads.append(f"better than {PEER}")
+    rows_a_set = round(MAX_ROWS * (1.0 - TEST_SHARE))
     return "\n\n".join(
         [
-            f"Mean average precision over {len(figures)} sets of at most "
-            f"{round(MAX_ROWS * (1.0 - TEST_SHARE))} rows, and mean time with one "
-            "thread:",
-            table(heads, lines),
-            "Accuracy on right labels, fitted on the labels as given and on the rows "
-            f"that `clean()` of {ours[0]} keeps:",
+            f"Mean average precision of the ranking over {len(figures)} sets of at "
+            f"most {rows_a_set:,} rows, and mean seconds of one thread, fit included:",
+            table(heads, ranked),
+            "Accuracy on right labels, in percent, of classifiers fitted on all rows "
+            "with the labels as given, and on the rows that `clean()` keeps:",
             table(
                 ["wrong labels", "classifier", "given", "kept", "better on", "removed"],
-                others,
+                cleaned,
             ),
             f"`python -m benchmarks.suspects`; {described(conditions())}.",
         ]
@@ -204,7 +189,7 @@ def main() -> None:
     with_peer = conditions() | {PEER: version_of(PEER) or ""}
     key = ["set", "kind", "share", "method"]
     run(Journal(RESULTS, key, with_peer, "seconds"), options)
-    publish(report(read_rows(RESULTS)), DOCS / "explain.md", "suspects", options)
+    publish(report(read_rows(RESULTS)), DOCS / "labels.md", "suspects", options)
 
 
 if __name__ == "__main__":

@@ -167,9 +167,9 @@ class Space:
         ndarray of shape (n_rows, n_classes), or None
             None without trees, and where they mix the shares of many classes.
         """
-        if self.trees is None or self.trees.n_targets < n_classes - 1:
+        n_targets = 0 if self.trees is None else self.trees.n_targets
+        if n_targets != (n_classes if n_classes > 2 else 1):
             return None
-        n_targets = self.trees.n_targets
         if self.linear is None:
             shares = mapped[:, :n_targets].astype(np.float64)
         else:

@@ -91,6 +91,22 @@ def test_trees_that_have_not_seen_a_row_count_half(noisy):
     assert_allclose(quality.given, right[np.arange(600), given], atol=1e-4)
 
 
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 16, 17])
+def test_shares_of_trees_are_taken_where_they_are_not_mixed(n_classes, random):
+    X, y = random.normal(size=(136, 3)), np.arange(136) % n_classes
+    classifier = KNNGraphClassifier(
+        inference="adaptive", metric="trees", random_state=0
+    ).fit(X, y)
+    fitted = classifier._model
+    shares = fitted.space.class_shares(fitted.training.points, n_classes)
+    if n_classes in (1, 17):
+        assert shares is None
+    else:
+        assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
+    found = classifier.suspect_labels()
+    assert ((found.probability >= 0.0) & (found.probability <= 1.0)).all()
+
+
 def test_wrong_labels_of_some_classes(digits):
     """Labels of a class that are wrong one way are found by the noise matrix."""
     random = np.random.default_rng(1)
