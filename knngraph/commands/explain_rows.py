@@ -57,8 +57,7 @@ def _explain(options: argparse.Namespace) -> None:
         title,
         explanations,
         given=given,
-        lead=f"Learned from {counted(len(fitted.training), 'row')} of "
-        f"{options.file.name}" + (f", without the {rows} explained." if own else "."),
+        lead=f"{fitted}." + (" What is explained is not among them." if own else ""),
         remarks=[*REMARKS, *notices, *table.notices],
     )
     options.output.write_text(page, encoding="utf-8")

@@ -56,7 +56,7 @@ def _suspects(options: argparse.Namespace) -> None:
         "each by the vote of its neighbors without itself. With all their columns "
         f"they are in {listed.name}"
         + (f"; here are the first {_MOST_CARDS}." if n_listed > _MOST_CARDS else "."),
-        remarks=[*REMARKS, *table.notices],
+        remarks=[f"{fitted}.", *REMARKS, *table.notices],
     )
     options.output.write_text(page, encoding="utf-8")
     _frame_of_suspects(table.raw, suspects, explanations).to_csv(listed, index=False)
