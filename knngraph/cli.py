@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal without a letter shows a question mark.
+        sys.stdout.reconfigure(errors="replace")
     try:
         return int(options.run(options, parser))
     except KeyboardInterrupt:

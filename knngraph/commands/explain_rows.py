@@ -8,7 +8,6 @@ import numpy as np
 
 from knngraph.commands.fitted_table import (
     REMARKS,
-    check_output,
     fit_table,
     in_chunks,
     or_say_why,
@@ -17,6 +16,7 @@ from knngraph.inspection.cards import answer_page
 from knngraph.inspection.tables import explain_table
 from knngraph.tables.columns import TypedColumns, as_text
 from knngraph.tables.load import TableOptions, load_table
+from knngraph.tables.output import check_output
 from knngraph.tables.table import TableProblem, counted, quoted, read_table
 
 # Cards of one page.
@@ -30,7 +30,7 @@ def run_explain(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    check_output(options.output, options.file, options.query)
+    check_output("--output", options.output, options.file, options.query)
     if options.query is None and not options.row:
         raise TableProblem("say which row to explain: --row N, or --query FILE.")
     table = load_table(TableOptions.of(options))

@@ -1,7 +1,6 @@
 """A table of the user's, and a pipeline that is fitted on its rows."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
 from knngraph.tables.load import LabeledTable, pipeline_for
-from knngraph.tables.table import TableProblem
+from knngraph.tables.table import TableProblem, counted
 
 REMARKS = (
     "Rows are counted from 0, the first one below the names of the columns.",
@@ -88,19 +87,6 @@ def fit_table(
     pipeline.fit(training, table.classes[codes])
     _ = classifier.graph_  # explanations read it; its progress is shown here
     return FittedTable(pipeline, training, table.classes[codes], options.file)
-
-
-def check_output(path: Path, *inputs: Path | None) -> None:
-    """Find out before the work whether a file can be written, and is no input."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise TableProblem(f"--output: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise TableProblem(f"--output: {path} is a folder; name a file.")
-    if any(path.exists() and i and i.exists() and path.samefile(i) for i in inputs):
-        raise TableProblem(f"--output: {path} is the table that is read.")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise TableProblem(f"--output: {path} cannot be written.")
 
 
 def in_chunks(

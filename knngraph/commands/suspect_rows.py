@@ -5,7 +5,6 @@ from typing import Any
 
 from knngraph.commands.fitted_table import (
     REMARKS,
-    check_output,
     fit_table,
     in_chunks,
     or_say_why,
@@ -14,6 +13,7 @@ from knngraph.html_page import printable
 from knngraph.inspection.cards import contradicting_rows, labels_in_words, suspects_page
 from knngraph.inspection.tables import explain_training_rows
 from knngraph.tables.load import TableOptions, load_table
+from knngraph.tables.output import check_output
 from knngraph.tables.table import TableProblem, counted
 
 _SUSPECTS_IN_TEXT = 10
@@ -33,8 +33,8 @@ def _suspects(options: argparse.Namespace) -> None:
     listed = options.output.with_suffix(".csv")
     if listed == options.output:
         raise TableProblem("--output: name the page (.html); the table goes beside it.")
-    check_output(options.output, options.file)
-    check_output(listed, options.file)
+    check_output("--output", options.output, options.file)
+    check_output("--output", listed, options.file)
     table = load_table(TableOptions.of(options))
     fitted = fit_table(table, options)
     classifier = fitted.pipeline[-1]

@@ -1,13 +1,12 @@
 """`knngraph compare`: from a file to a table, a choice and its pipeline."""
 
 import argparse
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from knngraph.progress import stage
 from knngraph.tables.load import LabeledTable, TableOptions, load_table, pipeline_for
+from knngraph.tables.output import check_output
 from knngraph.tables.table import TableProblem, counted, require
 from knngraph.tables.target import check_folds
 
@@ -16,7 +15,8 @@ def run_compare(options: argparse.Namespace) -> int:
     """Compare, print, write files; the status is 2 for a bad table or option."""
     try:
         for option in ("report", "write_code", "save"):
-            check_output(f"--{option.replace('_', '-')}", getattr(options, option))
+            name = f"--{option.replace('_', '-')}"
+            check_output(name, getattr(options, option), options.file)
         if options.report is not None:
             require("matplotlib")
         comparison = compare_table(options)
@@ -25,25 +25,9 @@ def run_compare(options: argparse.Namespace) -> int:
         return 2
     from knngraph.compare.comparison import text_report
 
-    if hasattr(sys.stdout, "reconfigure"):
-        # A terminal without a letter shows a question mark.
-        sys.stdout.reconfigure(errors="replace")
     print(text_report(comparison))
     _write_files(options, comparison)
     return 0
-
-
-def check_output(option: str, path: Path | None) -> None:
-    """Find out before the work whether a file can be written."""
-    if path is None:
-        return
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise TableProblem(f"{option}: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise TableProblem(f"{option}: {path} is a folder; name a file.")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise TableProblem(f"{option}: {path} cannot be written.")
 
 
 def compare_table(options: argparse.Namespace) -> Any:

@@ -7,17 +7,17 @@ import warnings
 from contextlib import nullcontext
 from typing import Any
 
-from knngraph.compare.command import check_output
 from knngraph.exceptions import SavedModelError
 from knngraph.serving.estimator_file import load
 from knngraph.tables.columns import TypedColumns
+from knngraph.tables.output import check_output
 from knngraph.tables.table import TableProblem, counted, quoted, read_table
 
 
 def run_predict(options: argparse.Namespace) -> int:
     """Read, predict and write; the status is 2 for a bad file or option."""
     try:
-        check_output("--output", options.output)
+        check_output("--output", options.output, options.file, options.model)
         pipeline = load(options.model)
         steps = getattr(pipeline, "steps", [("", None)])
         if not isinstance(steps[0][1], TypedColumns):
@@ -42,7 +42,7 @@ def run_predict(options: argparse.Namespace) -> int:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(["row", "label", "probability"])
         for row, label in enumerate(labels):
-            writer.writerow([row + 1, label, f"{given[row, places[label]]:.6g}"])
+            writer.writerow([row, label, f"{given[row, places[label]]:.6g}"])
     return 0
 
 

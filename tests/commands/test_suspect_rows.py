@@ -109,5 +109,8 @@ def test_no_file_of_the_user_is_overwritten(file, tmp_path, capsys):
     assert (
         main(["explain", *arguments[1:], "--row", "1", "--output", "./data.csv"]) == 2
     )
-    assert "data.csv is the table that is read" in capsys.readouterr().err
+    assert "data.csv is a file that is read" in capsys.readouterr().err
+    compare = ["compare", "data.csv", "--target", "label", "--report", "data.csv"]
+    assert main(compare) == 2
+    assert "data.csv is a file that is read" in capsys.readouterr().err
     assert copy.read_bytes() == file.read_bytes()

@@ -370,7 +370,7 @@ def test_a_saved_model_predicts_every_row(saved, capsys):
     assert "1 cell of 'Beginn'" in error
     with (folder / "out.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["row"] for row in rows] == [str(i + 1) for i in range(60)]
+    assert [row["row"] for row in rows] == [str(i) for i in range(60)]
     assert np.mean([row["label"] for row in rows] == labels) > 0.8
     model = knngraph.load(folder / "model")
     with warnings.catch_warnings():
