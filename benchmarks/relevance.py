@@ -57,16 +57,15 @@ def rankings(
     X, new = random.normal(size=shape), random.normal(size=shape)
     model = KNNGraphClassifier(inference="adaptive", metric=metric, random_state=0)
     model.fit(X, label(X))
+    new_labels = label(new)
     voters = [v for e in model.explain(new[:100]) for v in e.voters]
-    importance = permutation_importance(
-        model, new, label(new), n_repeats=5, random_state=0
-    )
+    permuted = permutation_importance(model, new, new_labels, random_state=0)
     amounts = [
         model.feature_relevance_,
         sum(v.weight * v.shares for v in voters) / 100,
-        importance.importances_mean,
+        permuted.importances_mean,
     ]
-    return model.metric_, model.score(new, label(new)), amounts
+    return model.metric_, model.score(new, new_labels), amounts
 
 
 def comes_first(amounts: np.ndarray, n_right: int) -> bool:
@@ -94,28 +93,21 @@ def main() -> None:
     for metric in METRICS:
         shape = options.n_rows, len(GRADED)
         found = [rankings(graded, shape, metric, seed)[2] for seed in seeds]
-        ranks = [
-            [spearmanr(a, b)[0] for a in each[:2]] for each in found for b in each[2:]
-        ]
+        ranks = [[spearmanr(a, each[2])[0] for a in each[:2]] for each in found]
         truth = [[spearmanr(a, GRADED)[0] for a in each] for each in found]
         both = [*np.mean(ranks, axis=0), *np.mean(truth, axis=0)]
         agreements.append([f'"{metric}"', *(f"{rank:.2f}" for rank in both)])
     kinds = ["`feature_relevance_`", "voters' shares", "permutation"]
+    heads = ["problem", "metric kept", "accuracy", *kinds, "their relevance"]
+    pairs = [f"{kind}, permutation" for kind in kinds[:2]]
+    pairs += [f"{kind}, truth" for kind in kinds]
     text = (
         f"`python -m benchmarks.relevance --write-docs`, {options.n_rows} rows, "
         f"{options.seeds} seeds; in how many the columns that decide come first:\n\n"
-        + table(
-            ["problem", "metric kept", "accuracy", *kinds, "their relevance"], lines
-        )
+        + table(heads, lines)
         + "\n\nSix columns that all decide, each more than the next; mean rank "
         "correlation (Spearman) with permutation importance, and with the true weights:"
-        "\n\n"
-        + table(
-            ["metric"]
-            + [f"{kind}, permutation" for kind in kinds[:2]]
-            + [f"{kind}, truth" for kind in kinds],
-            agreements,
-        )
+        "\n\n" + table(["metric", *pairs], agreements)
     )
     publish(text, DOCS / "explain.md", "relevance", options)
 

@@ -9,10 +9,9 @@ from knngraph.inspection.paths import TreePaths
 from knngraph.parallel import one_blas_thread
 from knngraph.space import Space
 
-# Nodes that stand for all training rows.
+# Nodes that stand for all training rows, and numbers that these may be.
 _TYPICAL_NODES = 2000
-# Bound of the numbers that the parts of some rows are.
-_MOST_NUMBERS = 2**24
+_MOST_NUMBERS = 2**22
 # What nearness may be by rounding alone, as a share of its terms.
 _ROUNDING = 1e-9
 # Relative error of a coordinate in single and in double precision, doubled.
@@ -123,21 +122,27 @@ class Columns:
             with one_blas_thread():
                 self._inverse = np.linalg.inv(space.linear)
         n_nodes = self.n_within(_TYPICAL_NODES)
-        sample = points[:n_nodes].astype(np.float64)
-        weights = training.node_weights()[:n_nodes]
-        self._mean = np.average(sample, axis=0, weights=weights)
+        n_sampled = n_nodes
+        if self.trees is not None:  # whose parts are larger than rows
+            n_sampled = min(
+                _TYPICAL_NODES, max(n_nodes, _MOST_NUMBERS // points.shape[1])
+            )
+        sample = points[:n_sampled].astype(np.float64)
+        typical, weights = sample[:n_nodes], training.node_weights()[:n_nodes]
+        self._mean = np.average(typical, axis=0, weights=weights)
         self._power = self._power_of_values(sample)
         self._paths, self._mean_paths = None, np.zeros((self.n_features, self.n_shares))
         if self.trees is not None:
             shares = self._before_map(sample)[:, : self.n_shares]
             self._paths = TreePaths(self.trees, self.values(sample), shares)
-            self._mean_paths = np.average(self.parts(sample).paths, 0, weights)
-        self._typical = np.average(self.parts(sample).products, 0, weights)
+        parts = self.parts(typical)
+        self._mean_paths = np.average(parts.paths, axis=0, weights=weights)
+        # The same of parts less their mean: what they are multiplied by has mean zero.
+        self._typical = np.average(parts.products, axis=0, weights=weights)
 
-    def n_within(self, n_rows: int) -> int:
-        """So many rows, or as many as parts of bounded memory."""
-        n_numbers = self.n_features * (3 + self.n_shares)
-        return min(n_rows, max(1, _MOST_NUMBERS // n_numbers))
+    def n_within(self, n_rows: int, n_numbers: int = _MOST_NUMBERS) -> int:
+        """So many rows, or as many as have parts of so many numbers."""
+        return min(n_rows, max(1, n_numbers // (self.n_features * (3 + self.n_shares))))
 
     def parts(self, mapped: np.ndarray) -> Parts:
         """Take mapped rows, of shape (n, n_coordinates), apart."""

@@ -6,6 +6,7 @@ from knngraph.metric.forest import ForestMap
 
 # Nodes with fewer rows are left out: their means would be chance.
 _FEWEST_ROWS = 5
+_CACHED_NUMBERS = 65536
 
 
 class TreePaths:
@@ -95,6 +96,12 @@ class TreePaths:
 
         total = np.zeros((*X.shape, self.forest.n_targets))
         seen = self.forest.as_seen(X)
-        _paths.add_steps(seen, *self._trees, self._places, self._values, total)
+        # Few rows at a time, so that their parts stay in the cache of a core.
+        n_rows = max(1, _CACHED_NUMBERS // max(1, total[:1].size))
+        for start in range(0, len(X), n_rows):
+            block = slice(start, start + n_rows)
+            _paths.add_steps(
+                seen[block], *self._trees, self._places, self._values, total[block]
+            )
         total /= len(self.forest.roots)
         return total

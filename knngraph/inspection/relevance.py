@@ -18,6 +18,8 @@ _TRAINING_ROWS = 2000
 # classes that lie in several places, and enough for a mean.
 _ROOTS = 2.0
 _ROWS_PER_BLOCK = 256
+# Bound of the numbers that the parts of the training rows are.
+_MOST_NUMBERS = 2**24
 # Mean gain of a column that may be rounding alone.
 _ROUNDING = 1e-9
 
@@ -113,7 +115,7 @@ class _Pool:
 
     def __init__(self, space: Space, training: TrainingSet) -> None:
         self.columns = Columns(space, training)
-        n_pairs = self.columns.n_within(_TRAINING_ROWS)
+        n_pairs = self.columns.n_within(_TRAINING_ROWS, _MOST_NUMBERS)
         self.points = training.points[training.pair_node[:n_pairs]]
         self.codes = training.pair_code[:n_pairs]
         self.parts = self.columns.parts(self.points)
