@@ -25,6 +25,7 @@ def estimators_under_test():
         ),
         KNNGraphClassifierCV(inference="lookup", ef="auto", metric="euclidean"),
         KNNGraphClassifier(inference="adaptive", metric="auto", random_state=0),
+        KNNGraphClassifier(inference="cascade", metric="trees", random_state=0),
         KNNGraphClassifier(
             positive=False,
             label_weight=0.0,
