@@ -43,6 +43,7 @@ from benchmarks.datasets import TABULAR, Fold, load, split
 from benchmarks.rows import append_rows, read_rows
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, baselines
 from knngraph.exceptions import LookupAgreementWarning
+from knngraph.metric.place import MAX_FEATURES
 
 IMAGES_AND_TEXT = [
     "isolet1560",
@@ -164,6 +165,11 @@ def graph_plain(fold: Fold) -> Scores:
     return graph(fold, ", metric=euclidean", metric="euclidean")
 
 
+def graph_trees(fold: Fold) -> Scores:
+    """The same under a map by trees."""
+    return graph(fold, ", metric=trees", metric="trees")
+
+
 def graph_labels(fold: Fold) -> Scores:
     """Adaptive when every given label is relied on."""
     model = KNNGraphClassifier(inference="adaptive", vote="labels", random_state=0)
@@ -174,6 +180,18 @@ def graph_cv(fold: Fold) -> Scores:
     """Settings by leave-one-out."""
     model = KNNGraphClassifierCV(random_state=0)
     return {"KNNGraphClassifierCV": measure(model, fold) | {"metric": model.metric_}}
+
+
+def graph_cv_maps(fold: Fold) -> Scores:
+    """Settings by leave-one-out under every map alone: what the choice costs."""
+    metrics = ["euclidean", "trees"]
+    if fold[0].shape[1] <= MAX_FEATURES:
+        metrics.insert(1, "learned")
+    models = {m: KNNGraphClassifierCV(metric=m, random_state=0) for m in metrics}
+    return {
+        f"KNNGraphClassifierCV, metric={metric}": measure(model, fold)
+        for metric, model in models.items()
+    }
 
 
 class TunedNeighbors:
@@ -266,7 +284,9 @@ GROUPS: dict[str, tuple[Callable[[Fold], Scores], str]] = {
     "graph": (graph, "cascade"),
     "graph_labels": (graph_labels, "adaptive, vote=labels"),
     "graph_plain": (graph_plain, "cascade, metric=euclidean"),
+    "graph_trees": (graph_trees, "cascade, metric=trees"),
     "graph_cv": (graph_cv, "KNNGraphClassifierCV"),
+    "graph_cv_maps": (graph_cv_maps, "KNNGraphClassifierCV, metric=trees"),
     "nearest": (nearest, "5-NN"),
     "svc": (svc, "SVC"),
     "forests": (forests, "extra trees"),
