@@ -81,7 +81,7 @@ def load(path: Any) -> Any:
 
 
 def _releases() -> dict[str, str]:
-    names = ("numpy", "scipy", "sklearn", "hnswlib")
+    names = ("numpy", "scipy", "sklearn", "hnswlib", "skrub", "pandas")
     loaded = {
         name: getattr(sys.modules.get(name), "__version__", None) for name in names
     }

@@ -26,11 +26,13 @@ _CLEANED = (
     (r"[$€£¥₹%]|\b(?:USD|EUR|GBP|CHF|JPY)\b", ""),
     (r"^\s+|\s+$|(?<=\d)[\s'\u2019](?=\d{3}(?:\D|$))", ""),
     (r"^\(\s*(.+?)\s*\)$", r"-\1"),
+    (r"^[\u2212\u2013]", "-"),
     (r"^([+-])\s+", r"\1"),
 )
 _PLAIN = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?"
 _DATE = (
     r"\d{1,4}[-/. ]\w{1,9}[-/., ]+\d{1,4}(?!\d).*|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}.*"
+    r"|\d{1,2}:\d\d(?::\d\d)?|\d{1,2}/\d{4}"
 )
 _COMPACT_DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _NAME_OF_ID = re.compile(r"(^|[_\s])(id|idx|index|uuid|guid|key|row)$", re.IGNORECASE)
@@ -204,7 +206,7 @@ def _kind_of(column: Any, keep: bool) -> str:
     many = max(_FEWEST_DISTINCT, _MOSTLY_DISTINCT * len(texts))
     if len(counts) < many and not 1 < len(counts) == len(column):
         return "category"
-    if not keep and texts.str.count(r"\w+").mean() < _WORDS_OF_TEXT:
+    if not keep and texts.str.count(r"\S+").mean() < _WORDS_OF_TEXT:
         raise _LeftOut("text that differs in most rows (keep: --keep)")
     return "text"
 
@@ -248,12 +250,15 @@ def _date_format(counts: Any) -> str | None:
     try:
         forms.append(ToDatetime().fit(likely).format_)
     except ValueError:
-        # Two digits of a year, or both orders of days and months.
+        # Two digits of a year, times of a day, months, or both orders of day and month.
         mark = next(
             (c for c in "/.-" if likely.str.count(re.escape(c)).max() == 2), "/"
         )
         forms += [mark.join(("%m", "%d", year)) for year in ("%Y", "%y")]
-    forms += [f.translate(str.maketrans("md", "dm")) for f in forms if "%m" in f]
+        forms += ["%H:%M", "%H:%M:%S", "%m/%Y"]
+    forms += [
+        f.translate(str.maketrans("md", "dm")) for f in forms if "%m" in f and "%d" in f
+    ]
     if likely.str.contains(r"^\d+\.\d+\.").all():
         forms.sort(key=lambda form: not form.startswith("%d"))
     weights = counts[texts].to_numpy()
@@ -296,7 +301,7 @@ def _notices(name: str, column: Any, kind: str, values: Any) -> list[str]:
         said = [f"{name!r} taken as text."]
     else:
         said = [f"{name!r} read as dates ({kind})."]
-        ordered = "%m" in kind and not kind.startswith("%Y")
+        ordered = "%m" in kind and "%d" in kind and not kind.startswith("%Y")
         if ordered and values.dt.day.max() <= 12:
             said[0] += " No day above 12 settles the order of day and month."
     lost = texts[values.isna()].dropna()

@@ -50,6 +50,7 @@ def test_numbers(values):
         lambda v: f"£ {v:,.2f}",
         lambda v: f"({-v:,.2f})" if v < 0 else f"{v:,.2f}",
         lambda v: f"{v:,.2f} %",
+        lambda v: f"{v:,.2f}".replace("-", "\N{MINUS SIGN}"),
         lambda v: f"{v:,.2f}".replace(",", "'"),
         lambda v: f"{v:,.2f}".replace(",", "\N{NO-BREAK SPACE}"),
         lambda v: f"{v:.2f}".replace(".", ","),
@@ -82,6 +83,7 @@ def test_separators_of_thousands_and_decimal_commas():
         ("%d-%b-%Y", "%d-%b-%Y"),
         ("%B %d, %Y", "%B %d, %Y"),
         ("%Y%m%d", "%Y%m%d"),
+        ("%m/%d/%y", "%m/%d/%y"),
     ],
 )
 def test_dates(form, read):
@@ -91,6 +93,15 @@ def test_dates(form, read):
     assert column[:-1].tolist() == DAYS[:-1].tolist()
     assert column.isna().tolist() == [False] * (N - 1) + [True]
     assert f"'x' read as dates ({read})" in said
+
+
+def test_times_of_a_day_and_months():
+    columns, column, _ = typed([f"{i % 24}:{2 * i:02d}" for i in range(N)])
+    assert columns.kinds["x"] == "%H:%M"
+    assert column.dt.hour.tolist() == [i % 24 for i in range(N)]
+    columns, column, _ = typed([f"{1 + i % 12:02d}/20{10 + i}" for i in range(N)])
+    assert columns.kinds["x"] == "%m/%Y"
+    assert column.dt.year.tolist() == [2010 + i for i in range(N)]
 
 
 def test_days_and_months_that_nothing_tells_apart():
