@@ -37,6 +37,7 @@ from knngraph.inference.leave_one_out import (
 from knngraph.inference.reliability import estimate_reliability, voting_pairs
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
+from knngraph.parallel import one_blas_thread
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -371,15 +372,17 @@ class FittedModel:
     @found_once
     def label_quality(self) -> LabelQuality:
         """How probable every given label is, and the noise matrix."""
+        with one_blas_thread():
+            shares = self.space.class_shares(
+                self.training.points, self.training.n_classes
+            )
         with stage("judging labels", self.training.n_pairs, self.verbose) as judging:
             return judge_labels(
                 self.training,
                 self.left_out_neighbors,
                 self.problem,
                 self.honest_pairs,
-                shares=self.space.class_shares(
-                    self.training.points, self.training.n_classes
-                ),
+                shares=shares,
                 n_threads=self.n_threads,
                 advance=judging.advance,
             )
