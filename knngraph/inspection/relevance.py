@@ -150,8 +150,7 @@ class _Pool:
         distance = np.zeros(len(rows))
         row, place = np.nonzero(weights)
         np.add.at(distance, row, np.abs(weights[row, place]) * squared[row, place])
-        with one_blas_thread():
-            nearest = self.parts.mixed(weights)
+        nearest = self.parts.mixed(weights)
         contrast = self.columns.contrast(self.columns.parts(rows), nearest)
         differ = (distance > 0.0)[:, None]
         return np.where(differ, contrast, 0.0) / np.where(
@@ -193,8 +192,9 @@ def _relevance(
     for start, stop in chunk_bounds(len(rows), pool.columns.n_within(_ROWS_PER_BLOCK)):
         block, absent = slice(start, stop), np.arange(start, stop)
         absent[(absent >= len(pool)) | (not left_out)] = -1
-        contrast = pool.contrast(rows[block], codes[block], absent)
-        total = total + row_weights[block] @ contrast
+        with one_blas_thread():  # the same bits on any number of cores
+            contrast = pool.contrast(rows[block], codes[block], absent)
+            total = total + row_weights[block] @ contrast
     # Some columns gain by rounding alone.
     total = np.where(total > _ROUNDING * row_weights.sum(), total, 0.0)
     return as_shares(total)
