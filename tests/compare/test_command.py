@@ -174,8 +174,12 @@ def test_a_table_that_says_nothing(tmp_path, capsys):
     frame["label"] = ["yes", "no", "yes"] * 30
     frame.to_csv(tmp_path / "noise.csv", index=False)
     arguments = [str(tmp_path / "noise.csv"), "--target", "label", "--quick"]
-    assert main(["compare", *arguments, "--quiet"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    model = tmp_path / "model"
+    assert main(["compare", *arguments, "--quiet", "--save", str(model)]) == 0
+    captured = capsys.readouterr()
+    shown = " ".join(captured.out.split())
+    assert captured.err == "No code and no model, as nothing is recommended.\n"
+    assert not model.exists()
     assert "No method is better than always saying the most frequent class" in shown
     assert "Choose:" not in shown
 

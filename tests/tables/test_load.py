@@ -7,6 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from knngraph.tables.load import TableOptions, load_table, pipeline_for
+from knngraph.tables.table import TableProblem
 
 
 @pytest.fixture
@@ -52,3 +53,12 @@ def test_pipelines_of_typed_and_of_raw_rows(path, estimator):
     raw = pipeline_for(estimator, table.columns).fit(table.raw, table.labels)
     assert typed.predict_proba(table.frame).shape == (89, 2)
     assert set(raw.predict(table.raw)) <= {"good", "bad"}
+
+
+def test_rows_that_would_not_fit_are_refused(path, monkeypatch):
+    # 89 rows of one number and of one category that may become 40.
+    monkeypatch.setattr("knngraph.tables.load._LARGEST_BYTES", 8 * 89 * 41 - 1)
+    with pytest.raises(TableProblem, match=r"89 rows of 41 numbers.*--sample"):
+        load_table(TableOptions(path, "label"))
+    monkeypatch.setattr("knngraph.tables.load._LARGEST_BYTES", 8 * 89 * 41)
+    load_table(TableOptions(path, "label"))
