@@ -81,6 +81,9 @@ PAGES = (
             ("updating.md", "updating"),
             ("graph.md", "fidelity --data-dir DIR"),
             ("graph.md", "adjacency"),
+            ("labels.md", "suspects --data-dir DIR"),
+            ("explain.md", "relevance"),
+            ("guide/maps.md", "maps"),
             ("guide/size.md", "sizes"),
             ("guide/*.md", "parameters --max-rows 500"),
         )
