@@ -89,8 +89,8 @@ class KNNGraphClassifierCV(KNNGraphClassifier):
         more.
     metric : {"auto", "euclidean", "cosine", "learned", "trees"}, default="auto"
         As on `KNNGraphClassifier`, but "auto" compares two of them on the same
-        left-out rows: what "auto" keeps there, and "trees", which must lead by more
-        than half a standard error. A left-out row is answered by maps that have not
+        left-out rows: what "auto" keeps there, and "trees", which must lead clearly.
+        A left-out row is answered by maps that have not
         seen its label.
     metric_params : dict or None, default=None
         As on `KNNGraphClassifier`.

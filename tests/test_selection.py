@@ -14,6 +14,7 @@ import knngraph.graph.stored_left_out as stored_left_out
 import knngraph.inference.leave_one_out as grid
 import knngraph.selection as selection
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
+from knngraph.inference.comparison import Comparison
 
 # How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -365,6 +366,18 @@ def test_the_map_that_suits_the_problem_wins(problem, won, inference, random):
     assert accuracy["auto"] > accuracy["euclidean"] + 0.03
     # Four standard errors.
     assert abs(accuracy["auto"] - model.best_score_) < 4 * 0.5 / np.sqrt(800)
+
+
+@pytest.mark.parametrize(
+    ("n_wrong", "leads"), [(200, False), (189, False), (180, True)]
+)
+def test_a_map_must_lead_by_a_share_of_the_errors(n_wrong, leads):
+    def answers(n):
+        right = np.arange(1000)[None] >= n
+        return Comparison([{}], right, right * 1.0, np.full(1000, 2.0))
+
+    # Needed: half of sqrt(n) rows that differ, and ten, a twentieth of 200.
+    assert answers(n_wrong).leads(answers(200)) is leads
 
 
 def test_settings_of_a_metric_are_the_same_beside_another(noisy_moons):
