@@ -1,5 +1,6 @@
 """Grow a forest by scikit-learn's trees, and keep it as flat arrays."""
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -110,7 +111,10 @@ def grow_forest(
         salts=salts,
         kind=settings.kind,
     )
-    trees = map_chunks(grow, settings.n_trees, 1, n_threads, limit_blas=False)
+    with warnings.catch_warnings():
+        # Many classes among few rows are no mistake, and said once by validation.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        trees = map_chunks(grow, settings.n_trees, 1, n_threads, limit_blas=False)
     n_nodes = np.array([len(tree.feature) for tree in trees])
     n_values = n_classes + np.cumsum([0] + [len(tree.values) for tree in trees])
     roots = np.concatenate([[0], np.cumsum(n_nodes)[:-1]])

@@ -123,6 +123,14 @@ def test_many_classes_and_many_columns(random):
     assert model.predict_proba(X[:3]).shape == (3, 30)
 
 
+def test_more_classes_than_half_the_rows_warn_once(random):
+    X, y = random.normal(size=(60, 3)), np.arange(60) % 40
+    model = KNNGraphClassifier(metric="trees", random_state=0)
+    with pytest.warns(UserWarning, match="number of unique classes") as said:
+        model.fit(X, y)
+    assert sum("unique classes" in str(warning.message) for warning in said) == 1
+
+
 def test_sparse_rows(table):
     X = np.where(table[0] < 0.3, 0.0, table[0])
     model = KNNGraphClassifier(metric="trees", inference="adaptive", random_state=0)
