@@ -26,7 +26,12 @@ DECISIONS = (
         "`KNNGraphClassifierCV()`",
         "KNNGraphClassifierCV",
     ),
-    ("accuracy with nothing to tune", '`inference="adaptive"`', "adaptive"),
+    (
+        "nearly that, and less time to fit",
+        '`inference="adaptive", metric="trees"`',
+        "adaptive, metric=trees",
+    ),
+    ("accuracy and a quick fit", '`inference="adaptive"`', "adaptive"),
     ("most of it, faster", '`inference="cascade"`', "cascade"),
     (
         "what 1-NN gives, in microseconds",
@@ -41,6 +46,9 @@ DECISIONS = (
     ("to compare: one nearest neighbor, exactly", "", "1-NN"),
     ("to compare: five, scikit-learn's default", "", "5-NN"),
     ("to compare: k by cross-validation", "", "CV-kNN"),
+    ("to compare: a tuned support vector machine", "", "SVC"),
+    ("to compare: a random forest, as it comes", "", "random forest"),
+    ("to compare: boosted trees, as they come", "", "HistGradientBoosting"),
 )
 
 
