@@ -84,6 +84,7 @@ PAGES = (
             ("labels.md", "suspects --data-dir DIR"),
             ("explain.md", "relevance"),
             ("guide/maps.md", "maps"),
+            ("inference.md", "choice_time"),
             ("guide/size.md", "sizes"),
             ("guide/*.md", "parameters --max-rows 500"),
         )
