@@ -257,7 +257,7 @@ class KNNGraphClassifier(
     margin_ : ndarray of shape (n_samples,)
         Largest minus second largest share of the vote.
     relabeled_ : ndarray
-        Rows whose stored label differs from the given one.
+        Rows with a stored label that differs from the given one.
     optimality_gap_ : ndarray of shape (n_samples,)
         Violation of the optimality conditions in units of lambda*: over all
         rows where the support is exact, over the candidates where it is local.
@@ -618,13 +618,13 @@ class KNNGraphClassifier(
         return votes, self.classes_, tuple(map(str, names))
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
-        """Training rows whose given label is likely wrong.
+        """Training rows with a given label that is likely wrong.
 
         Every row, left out, has an adaptive vote. Calibrated, and with
         `noise_matrix_`, it gives the probability that the given label is right: rows
-        with the smallest come first, where that is equal those whose suggested class
-        is most probable, then the order of the rows. Nothing is changed: `relabeled_`
-        stays what fit did. Weights of classes do not count.
+        with the smallest come first, where that is equal those with the most probable
+        suggestion, then the order of the rows. Nothing is changed: `relabeled_` stays
+        what fit did. Weights of classes do not count.
 
         Parameters
         ----------

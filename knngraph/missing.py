@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.sparse_rows import as_dense, is_sparse
 from knngraph.weights import middle_values
 
 _BLOCK_BYTES = 32 * 2**20
@@ -101,9 +102,9 @@ def columns_with_missing(X: Any) -> np.ndarray:
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     """
-    if not has_missing(X.data if hasattr(X, "tocsr") else X):
+    if not has_missing(X.data if is_sparse(X) else X):
         return np.empty(0, dtype=np.intp)
-    if not hasattr(X, "tocsr"):
+    if not is_sparse(X):
         return np.flatnonzero(np.isnan(X.min(axis=0)))
     return np.unique(X.indices[np.isnan(X.data)]).astype(np.intp)
 
@@ -116,7 +117,7 @@ def columns_without_values(X: Any) -> np.ndarray:
     X : ndarray or CSR of shape (n_rows, n_features)
     """
     columns = columns_with_missing(X)
-    if hasattr(X, "tocsr"):
+    if is_sparse(X):
         missing = X.indices[np.isnan(X.data)]
         n_missing = np.bincount(missing, minlength=X.shape[1])[columns]
     else:
@@ -145,7 +146,7 @@ def fit_missing(
     """
     columns = columns_with_missing(X)
     medians = column_medians(X, weights)
-    X = X.tocsc() if hasattr(X, "tocsr") and len(columns) else X
+    X = X.tocsc() if is_sparse(X) and len(columns) else X
     for column in columns:
         medians[column] = _median(*_present(X, column, weights))
     sizes = _spreads(X, columns, medians, weights)
@@ -177,7 +178,7 @@ def column_medians(X: Any, weights: np.ndarray | None = None) -> np.ndarray:
         None where every row weighs one.
     """
     medians = np.zeros(X.shape[1], dtype=np.float64)
-    if hasattr(X, "tocsr"):
+    if is_sparse(X):
         # Where more than half of a column is zero, so is the median.
         weight = np.ones(X.shape[0]) if weights is None else weights
         stored = np.bincount(
@@ -202,9 +203,8 @@ def column_medians(X: Any, weights: np.ndarray | None = None) -> np.ndarray:
 
 
 def _column(X: Any, column: int) -> np.ndarray:
-    if hasattr(X, "tocsr"):
-        whole: np.ndarray = X[:, [column]].toarray()[:, 0]
-        return whole
+    if is_sparse(X):
+        return as_dense(X[:, [column]])[:, 0]
     return np.asarray(X[:, column])
 
 

@@ -162,7 +162,7 @@ class IndexedRows:
 
     @property
     def honest_pairs(self) -> np.ndarray:
-        """Pairs whose leave-one-out answers are those of new rows."""
+        """Pairs that are answered, left out, as new rows are."""
         return honest_pairs(self.training, self.out_of_fold)
 
     def left_out_neighbors(self, n_threads: int) -> Neighbors:
@@ -334,7 +334,7 @@ class FittedModel:
 
     @property
     def honest_pairs(self) -> np.ndarray:
-        """Pairs whose leave-one-out answers are those of new rows."""
+        """Pairs that are answered, left out, as new rows are."""
         return self.rows.honest_pairs
 
     @found_once

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knngraph.missing import Missing, column_medians, fit_missing
+from knngraph.sparse_rows import as_dense, is_sparse
 from knngraph.weights import middle_values
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ _BLOCK_BYTES = 32 * 2**20
 _ROUNDING = 1e-5
 # Rows are mapped in pieces that stay in the cache of a core.
 _CACHED_NUMBERS = 32768
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether X is a sparse array or matrix of scipy, which need not be loaded."""
-    return hasattr(X, "tocsr")
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ class Space:
         n_threads: int = 1,
     ) -> np.ndarray:
         """Map one block of rows; see `map_rows`."""
-        block = block.toarray() if is_sparse(block) else block
+        block = as_dense(block)
         dense = self.filled(block)
         if out is None:
             shape = len(block), self.n_mapped(block.shape[1])
@@ -182,7 +178,7 @@ class Space:
 
     def filled(self, block: Any) -> np.ndarray:
         """A block of rows, dense, with what stands for missing values."""
-        dense: np.ndarray = block.toarray() if is_sparse(block) else block
+        dense = as_dense(block)
         return dense if self.missing is None else self.missing.filled(dense)
 
     def _subtract_center(

@@ -3,7 +3,7 @@ Finding mislabeled rows
 =======================
 
 A tenth of the digits get a wrong label. Every row is answered without its own vote;
-rows come first whose given label is least probable then. Without them, `clean`
+rows with the least probable given labels then come first. Without them, `clean`
 leaves the others.
 """
 

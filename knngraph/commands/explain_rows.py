@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.commands.fitted_table import (
-    REMARKS,
-    fit_table,
-    in_chunks,
-    or_say_why,
-)
+from knngraph.commands.fitted_table import REMARKS, fit_table, in_chunks
 from knngraph.inspection.cards import answer_page
 from knngraph.inspection.tables import explain_table
 from knngraph.tables.columns import TypedColumns, as_text
-from knngraph.tables.load import TableOptions, load_table
+from knngraph.tables.load import LabeledTable, TableOptions, load_table
 from knngraph.tables.output import check_output
-from knngraph.tables.table import TableProblem, counted, quoted, read_table
+from knngraph.tables.table import TableProblem, counted, or_say_why, quoted, read_table
 
 # Cards of one page.
 _MOST_CARDS = 100
@@ -34,7 +29,7 @@ def _explain(options: argparse.Namespace) -> None:
     if options.query is None and not options.row:
         raise TableProblem("say which row to explain: --row N, or --query FILE.")
     table = load_table(TableOptions.of(options))
-    asked, given, notices = _rows_asked(options, table.columns)
+    asked, given, notices = _rows_asked(options, table)
     own = options.query is None
     fitted = fit_table(table, options, asked.index.to_numpy() if own else None)
     notices += _new_categories(asked, fitted.training, table.columns)
@@ -67,19 +62,20 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _rows_asked(
-    options: argparse.Namespace, columns: TypedColumns
+    options: argparse.Namespace, table: LabeledTable
 ) -> tuple[Any, list[str | None], list[str]]:
     """Rows as they are in their file, their labels where it has them, notices."""
-    own = options.query is None
-    path = options.file if own else options.query
-    file = read_table(
-        path,
-        separator=options.sep,
-        encoding=options.encoding,
-        text_columns=() if own else columns.text_names,
-    )
-    frame = file.frame
-    lost = [name for name in columns.kinds if name not in frame.columns]
+    path, frame, notices = options.file, table.whole, []
+    if options.query is not None:
+        path = options.query
+        file = read_table(
+            path,
+            separator=options.sep,
+            encoding=options.encoding,
+            text_columns=table.columns.text_names,
+        )
+        frame, notices = file.frame, list(file.notices)
+    lost = [name for name in table.columns.kinds if name not in frame.columns]
     if lost:
         raise TableProblem(f"--query: {path} has no column {lost[0]!r}.")
     rows = list(dict.fromkeys(options.row)) or list(range(len(frame)))
@@ -89,7 +85,6 @@ def _rows_asked(
             f"--row {beyond[0]}: {path} has {counted(len(frame), 'row')}, "
             f"counted from 0 to {len(frame) - 1}."
         )
-    notices = list(file.notices) if not own else []
     if len(rows) > _MOST_CARDS:
         notices.append(
             f"The first {_MOST_CARDS} of {counted(len(rows), 'row')} have a card "

@@ -1,7 +1,6 @@
 """A table of the user's, and a pipeline that is fitted on its rows."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,13 +98,3 @@ def in_chunks(
             explanations += explain(rows[start:stop])
             explaining.advance(stop - start)
     return explanations
-
-
-def or_say_why(name: str, run: Callable[[], None]) -> int:
-    """Run a command; 2 and one line on standard error for a bad table or option."""
-    try:
-        run()
-    except TableProblem as problem:
-        print(f"knngraph {name}: {problem}", file=sys.stderr)
-        return 2
-    return 0

@@ -3,18 +3,13 @@
 import argparse
 from typing import Any
 
-from knngraph.commands.fitted_table import (
-    REMARKS,
-    fit_table,
-    in_chunks,
-    or_say_why,
-)
+from knngraph.commands.fitted_table import REMARKS, fit_table, in_chunks
 from knngraph.html_page import printable
 from knngraph.inspection.cards import contradicting_rows, labels_in_words, suspects_page
 from knngraph.inspection.tables import explain_training_rows
 from knngraph.tables.load import TableOptions, load_table
 from knngraph.tables.output import check_output
-from knngraph.tables.table import TableProblem, counted
+from knngraph.tables.table import TableProblem, counted, or_say_why
 
 _SUSPECTS_IN_TEXT = 10
 # Cards of the page, and rows of the table that contradict a label.

@@ -7,27 +7,26 @@ from typing import Any
 from knngraph.progress import stage
 from knngraph.tables.load import LabeledTable, TableOptions, load_table, pipeline_for
 from knngraph.tables.output import check_output
-from knngraph.tables.table import TableProblem, counted, require
+from knngraph.tables.table import counted, or_say_why, require
 from knngraph.tables.target import check_folds
 
 
 def run_compare(options: argparse.Namespace) -> int:
     """Compare, print, write files; the status is 2 for a bad table or option."""
-    try:
-        for option in ("report", "write_code", "save"):
-            name = f"--{option.replace('_', '-')}"
-            check_output(name, getattr(options, option), options.file)
-        if options.report is not None:
-            require("matplotlib")
-        comparison = compare_table(options)
-    except TableProblem as problem:
-        print(f"knngraph compare: {problem}", file=sys.stderr)
-        return 2
+    return or_say_why("compare", lambda: _compare(options))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    for option in ("report", "write_code", "save"):
+        name = f"--{option.replace('_', '-')}"
+        check_output(name, getattr(options, option), options.file)
+    if options.report is not None:
+        require("matplotlib")
+    comparison = compare_table(options)
     from knngraph.compare.comparison import text_report
 
     print(text_report(comparison))
     _write_files(options, comparison)
-    return 0
 
 
 def compare_table(options: argparse.Namespace) -> Any:

@@ -11,23 +11,26 @@ from knngraph.exceptions import SavedModelError
 from knngraph.serving.estimator_file import load
 from knngraph.tables.columns import TypedColumns
 from knngraph.tables.output import check_output
-from knngraph.tables.table import TableProblem, counted, quoted, read_table
+from knngraph.tables.table import TableProblem, counted, or_say_why, quoted, read_table
 
 
 def run_predict(options: argparse.Namespace) -> int:
     """Read, predict and write; the status is 2 for a bad file or option."""
+    return or_say_why("predict", lambda: _predict(options))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    check_output("--output", options.output, options.file, options.model)
     try:
-        check_output("--output", options.output, options.file, options.model)
         pipeline = load(options.model)
-        steps = getattr(pipeline, "steps", [("", None)])
-        if not isinstance(steps[0][1], TypedColumns):
-            raise TableProblem(
-                f"{options.model} holds no pipeline of `knngraph compare --save`."
-            )
-        frame, notices = _read(options, steps[0][1])
-    except (TableProblem, SavedModelError, OSError) as problem:
-        print(f"knngraph predict: {problem}", file=sys.stderr)
-        return 2
+    except (SavedModelError, OSError) as problem:
+        raise TableProblem(str(problem)) from problem
+    steps = getattr(pipeline, "steps", [("", None)])
+    if not isinstance(steps[0][1], TypedColumns):
+        raise TableProblem(
+            f"{options.model} holds no pipeline of `knngraph compare --save`."
+        )
+    frame, notices = _read(options, steps[0][1])
     for notice in notices:
         print(f"knngraph predict: {notice}", file=sys.stderr)
     with warnings.catch_warnings():
@@ -43,7 +46,6 @@ def run_predict(options: argparse.Namespace) -> int:
         writer.writerow(["row", "label", "probability"])
         for row, label in enumerate(labels):
             writer.writerow([row, label, f"{given[row, places[label]]:.6g}"])
-    return 0
 
 
 def _read(options: argparse.Namespace, typed: TypedColumns) -> tuple[Any, list[str]]:

@@ -194,7 +194,7 @@ def _fit(
     # By label among copies, so that the order of the blocks is of no matter.
     order = np.lexsort((np.unique(labels, return_inverse=True)[1], hashes))[:limit]
     rows = np.concatenate([part.rows for part in parts])[order]
-    # A column whose few values are in no row of the sample.
+    # A column may have few values, none of them in a row of the sample.
     where = f"A sample of {len(rows)} rows of X, which the map is learned from,"
     refuse_empty_columns(columns_without_values(rows), names, where)
     with warnings.catch_warnings(record=True) as warned, own_threads():

@@ -18,7 +18,8 @@ from knngraph.inference.adaptive import (
 from knngraph.inference.calibration import Calibration, sharpen
 from knngraph.inference.cascade import CascadeRule, search_and_resolve
 from knngraph.inference.stored import StoredAnswers
-from knngraph.space import Space, is_sparse
+from knngraph.space import Space
+from knngraph.sparse_rows import as_dense
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
 def stored_shares(stored: StoredAnswers, nodes: np.ndarray) -> np.ndarray:
     """Shares of the vote on some nodes, of shape (n, n_classes)."""
     shares = stored.shares[nodes]
-    return shares.toarray() if is_sparse(shares) else shares
+    return as_dense(shares)
 
 
 def favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -106,8 +106,8 @@ def rows_to_compare(
     Parameters
     ----------
     candidates : sequence of (TrainingSet, ndarray)
-        The same rows under every map, and the pairs whose leave-one-out answers are
-        those of new rows.
+        The same rows under every map, and the pairs that are answered, left out,
+        as new rows are.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def judge_labels(
     problem : QueryProblem
         Its nugget is raised to one, where it is smaller.
     honest : ndarray of shape (n_honest,)
-        Pairs whose leave-one-out answers are those of new rows, ascending.
+        Pairs that are answered, left out, as new rows are, ascending.
     shares : ndarray of shape (n_nodes, n_classes) or None, default=None
         Of the classes by trees that have not seen the nodes: they count half. None
         where there are none.

@@ -7,7 +7,7 @@ probabilities of the given label become those of the right one.
 
 import numpy as np
 
-# Of the rows of a likely class those count whose probability of it is in the upper
+# Of the rows of a likely class those count for which its probability is in the upper
 # quarter: where classes overlap, other rows carry another label and are right.
 _SUREST = 0.25
 # Rows per entry of the matrix that are assumed beside those counted: wrong labels that

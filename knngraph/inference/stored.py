@@ -7,7 +7,7 @@ import numpy as np
 
 from knngraph.compact import CompactPickle
 from knngraph.graph.training_set import TrainingSet
-from knngraph.space import is_sparse
+from knngraph.sparse_rows import as_dense
 from knngraph.weights import mean_votes
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ def _node_codes(
     for start in range(0, len(several), step):
         nodes = several[start : start + step]
         of_nodes = shares[nodes]
-        dense = of_nodes.toarray() if is_sparse(of_nodes) else of_nodes
+        dense = as_dense(of_nodes)
         codes[nodes] = dense.argmax(axis=1)
     return codes

@@ -17,7 +17,7 @@ from knngraph.html_page import (
     table,
 )
 from knngraph.inspection.suspects import SuspectLabels
-from knngraph.inspection.tables import TableExplanation, TableRow, as_text
+from knngraph.inspection.tables import TableExplanation, TableRow, cell_text
 
 _CLASSES_SHOWN = 8
 _VOTERS_SHOWN = 8
@@ -239,4 +239,4 @@ def _line(
 
 def _value(values: tuple[Any, ...] | None, j: int) -> str:
     """A cell as text; columns that the encoding made have none."""
-    return as_text(values[j]) if values is not None and j < len(values) else ""
+    return cell_text(values[j]) if values is not None and j < len(values) else ""

@@ -123,7 +123,7 @@ class Columns:
                 self._inverse = np.linalg.inv(space.linear)
         n_nodes = self.n_within(_TYPICAL_NODES)
         n_sampled = n_nodes
-        if self.trees is not None:  # whose parts are larger than rows
+        if self.trees is not None:  # the parts of these are larger than rows
             n_sampled = min(
                 _TYPICAL_NODES, max(n_nodes, _MOST_NUMBERS // points.shape[1])
             )

@@ -24,7 +24,7 @@ from knngraph.inference.stored import StoredAnswers
 from knngraph.inspection.columns import Columns
 from knngraph.inspection.explanation import Explanation, VotingNeighbor
 from knngraph.parallel import chunk_bounds
-from knngraph.space import is_sparse
+from knngraph.sparse_rows import as_dense
 
 # Nodes that are compared with a query at once: bounds the memory.
 _NODES_PER_BLOCK = 65536
@@ -65,7 +65,7 @@ def explain_answers(
     rows = _Rows(model, votes, classes, names, n_others)
     explanations = []
     for block, queries in query_blocks(model, X, options.n_threads):
-        values = X[block].toarray() if is_sparse(X) else X[block]
+        values = as_dense(X[block])
         found = search(model, options, queries)
         for place, answer in enumerate(_answers(model, options, rows, queries, found)):
             query = block.start + place

@@ -145,7 +145,7 @@ class Explanation:
 
     @property
     def voters(self) -> tuple[VotingNeighbor, ...]:
-        """The neighbors whose vote counts."""
+        """The neighbors with a vote that counts."""
         return tuple(n for n in self.neighbors if n.weight > 0.0)
 
     def reasons(

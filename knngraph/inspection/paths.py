@@ -62,22 +62,15 @@ class TreePaths:
     def __init__(self, forest: ForestMap, X: np.ndarray, shares: np.ndarray) -> None:
         from knngraph.inspection import _paths
 
-        self._trees = (
-            forest.feature,
-            forest.threshold,
-            forest.right,
-            forest.missing_left,
-            forest.roots,
-        )
         self.forest = forest
         seen = forest.as_seen(X)
         counts = np.zeros(len(forest.feature), dtype=np.int32)
-        _paths.count_rows(seen, *self._trees, counts)
+        _paths.count_rows(seen, *forest.nodes, counts)
         kept = counts >= min(_FEWEST_ROWS, len(X))
         self._places = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
         values = np.zeros((int(kept.sum()), forest.n_targets))
         amounts = np.ascontiguousarray(shares, dtype=np.float64)
-        _paths.add_to_nodes(seen, amounts, *self._trees, self._places, values)
+        _paths.add_to_nodes(seen, amounts, *forest.nodes, self._places, values)
         self._values = values / counts[kept, None]
 
     def parts(self, X: np.ndarray) -> np.ndarray:
@@ -101,7 +94,11 @@ class TreePaths:
         for start in range(0, len(X), n_rows):
             block = slice(start, start + n_rows)
             _paths.add_steps(
-                seen[block], *self._trees, self._places, self._values, total[block]
+                seen[block],
+                *self.forest.nodes,
+                self._places,
+                self._values,
+                total[block],
             )
         total /= len(self.forest.roots)
         return total

@@ -1,4 +1,4 @@
-"""Training rows whose given label is likely wrong, and the rows that are left."""
+"""Training rows with a given label that is likely wrong, and the rows that are left."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real

@@ -140,7 +140,7 @@ class TableExplanation:
             if shares[j] < _LEAST_SHARE:
                 break
             known = values is not None and j < len(values)
-            cell = f" ({_short(as_text(values[j]))})" if known else ""
+            cell = f" ({_short(cell_text(values[j]))})" if known else ""
             words.append(f"{_short(self.columns[j])} {shares[j]:.0%}{cell}")
         return words
 
@@ -338,13 +338,13 @@ def _short(value: Any) -> str:
     return printable(str(value), _LETTERS)
 
 
-def as_text(cell: Any) -> str:
+def cell_text(cell: Any) -> str:
     """A cell as people read it; "missing" without a value.
 
     Examples
     --------
-    >>> from knngraph.inspection.tables import as_text
-    >>> as_text(0.1 + 0.2), as_text("Oslo"), as_text(float("nan"))
+    >>> from knngraph.inspection.tables import cell_text
+    >>> cell_text(0.1 + 0.2), cell_text("Oslo"), cell_text(float("nan"))
     ('0.3', 'Oslo', 'missing')
     """
     # Neither of the two of pandas equals itself, nor says so by a boolean.

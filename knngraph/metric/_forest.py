@@ -102,7 +102,8 @@ def add_leaf_values_of_few(
     rows, skipped, feature, threshold, right, missing_left, roots, values, total
         As in `add_leaf_values`.
     places, nodes : ndarray of shape (n_trees,), uint32
-        Room for the trees on whose way the row is, and for where it is.
+        Room for the trees that the row is still on its way through, and for where
+        it is there.
     """
     some_skipped = skipped.shape[0] > 0
     for i in range(uint64(rows.shape[0])):

@@ -101,6 +101,12 @@ class ForestMap:
     column_weight: float = 1.0
 
     @property
+    def nodes(self) -> tuple[np.ndarray, ...]:
+        """The arrays that a path through the trees is found by, in their order."""
+        trees = self.feature, self.threshold, self.right, self.missing_left
+        return *trees, self.roots
+
+    @property
     def n_targets(self) -> int:
         """Number of coordinates that the trees give."""
         return self.values.shape[1]
@@ -169,11 +175,7 @@ class ForestMap:
         add(
             seen,
             skipped,
-            self.feature,
-            self.threshold,
-            self.right,
-            self.missing_left,
-            self.roots,
+            *self.nodes,
             self.values,
             *room,
             total,

@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from knngraph.graph.training_set import row_hashes
 from knngraph.metric.forest import ForestMap, columns_as_seen, draw_counts
 from knngraph.parallel import map_chunks
-from knngraph.space import is_sparse
+from knngraph.sparse_rows import as_dense, is_sparse
 
 # Columns of class shares at most; more classes are mixed by random signs.
 MAX_TARGETS = 16
@@ -87,11 +87,11 @@ def grow_forest(
     `ForestMap` draws. Neither their order nor the number of threads changes a bit.
     """
     places = np.arange(X.shape[0]) if places is None else places
-    center, scale = _column_scales(_dense(X[places[:_SCALE_ROWS]]), not is_sparse(X))
+    center, scale = _column_scales(as_dense(X[places[:_SCALE_ROWS]]), not is_sparse(X))
     hashes = np.empty(len(places), dtype=np.uint64)
     step = max(1, _BLOCK_BYTES // (8 * X.shape[1]))
     for start in range(0, len(places), step):
-        rows = _dense(X[places[start : start + step]])
+        rows = as_dense(X[places[start : start + step]])
         seen = columns_as_seen(rows, center, scale)
         hashes[start : start + step] = row_hashes(seen, settings.seed)
     chosen = np.arange(len(hashes))
@@ -102,11 +102,12 @@ def grow_forest(
     hashes = hashes[chosen]
     random = np.random.default_rng(settings.seed)
     salts = random.integers(2**64, size=settings.n_trees, dtype=np.uint64)
+    targets = class_targets(n_classes, settings.seed)
     grow = partial(
         _grow_tree,
-        columns_as_seen(_dense(X[places[chosen]]), center, scale),
+        columns_as_seen(as_dense(X[places[chosen]]), center, scale),
         codes[chosen],
-        class_targets(n_classes, settings.seed),
+        targets,
         hashes=hashes,
         salts=salts,
         kind=settings.kind,
@@ -122,7 +123,6 @@ def grow_forest(
         _shifted(tree, root, first, n_classes)
         for tree, root, first in zip(trees, roots, n_values)
     ]
-    targets = class_targets(n_classes, settings.seed)
     return ForestMap(
         center,
         scale,
@@ -153,10 +153,6 @@ def class_targets(n_classes: int, seed: int) -> np.ndarray:
     # "Database-friendly random projections".
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (n_classes, MAX_TARGETS))
     return (signs / np.sqrt(MAX_TARGETS)).astype(np.float32)
-
-
-def _dense(rows: Any) -> np.ndarray:
-    return rows.toarray() if is_sparse(rows) else rows
 
 
 def _column_scales(rows: np.ndarray, centered: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -70,7 +70,7 @@ class OutOfFold:
         return cls(maps, fold_of_pair)
 
     def honest_pairs(self) -> np.ndarray:
-        """Pairs whose leave-one-out answers are those of new rows, ascending."""
+        """Pairs that are answered, left out, as new rows are, ascending."""
         return np.flatnonzero(self.fold_of_pair != _SEEN)
 
     def after(self, pair_now: np.ndarray, n_pairs: int) -> "OutOfFold":
@@ -115,7 +115,7 @@ class OutOfFold:
 
 
 def honest_pairs(training: TrainingSet, out_of_fold: OutOfFold | None) -> np.ndarray:
-    """Pairs whose leave-one-out answers are those of new rows, ascending.
+    """Pairs that are answered, left out, as new rows are, ascending.
 
     Parameters
     ----------

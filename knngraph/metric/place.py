@@ -15,7 +15,8 @@ from knngraph.metric.grow import ForestSettings, grow_forest
 from knngraph.metric.names import allows_missing
 from knngraph.metric.out_of_fold import ENOUGH_UNSEEN, OutOfFold, honest_pairs
 from knngraph.parallel import one_blas_thread
-from knngraph.space import Space, fit_space, is_sparse
+from knngraph.space import Space, fit_space
+from knngraph.sparse_rows import as_dense
 
 # A map is a square matrix of the features: beyond this many it costs more at a
 # query than it can give.
@@ -45,7 +46,7 @@ class PlacedRows(NamedTuple):
 
     @property
     def honest_pairs(self) -> np.ndarray:
-        """Pairs whose leave-one-out answers are those of new rows."""
+        """Pairs that are answered, left out, as new rows are."""
         return honest_pairs(self.training, self.out_of_fold)
 
 
@@ -169,7 +170,7 @@ def place_by_forest(
         The columns have the weight that makes both parts vary alike.
     """
     some = training.rows_of_pairs()[0][:MAX_ROWS]
-    sample = rows.X[some].toarray() if is_sparse(rows.X) else rows.X[some]
+    sample = as_dense(rows.X[some])
     of_shares = _variance(forest.shares(sample, n_threads=rows.n_threads))
     points = training.points[training.pair_node[:MAX_ROWS]].astype(np.float64)
     of_columns = _variance(points)

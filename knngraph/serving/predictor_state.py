@@ -21,7 +21,8 @@ from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
-from knngraph.space import Space, is_sparse
+from knngraph.space import Space
+from knngraph.sparse_rows import is_sparse
 
 _METRICS = ("euclidean", "cosine", "learned", "trees", "trees, learned")
 

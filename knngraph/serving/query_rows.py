@@ -12,7 +12,8 @@ import numpy as np
 from knngraph.inference.answer import mapped_codes
 from knngraph.missing import with_nan
 from knngraph.serving.predictor_state import PredictorState
-from knngraph.space import LARGEST_COORDINATE, is_sparse
+from knngraph.space import LARGEST_COORDINATE
+from knngraph.sparse_rows import is_sparse
 
 _BYTES_PER_BLOCK = 2**22
 # Differences from centers below this cannot overflow unless the row itself does.

@@ -24,7 +24,8 @@ from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
 from knngraph.serving.predictor_state import PredictorState
-from knngraph.space import Space, is_sparse
+from knngraph.space import Space
+from knngraph.sparse_rows import is_sparse
 
 _CLASSES = {
     known.__name__: known

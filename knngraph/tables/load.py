@@ -54,12 +54,14 @@ class TableOptions:
 class LabeledTable:
     """Rows of a table that have a class.
 
-    `frame` has the columns to learn from as `columns` types them, its rows numbered
-    from 0; `raw` the same rows as they were read, with all columns. `rows` are their
-    places in the file, the first row below the names being 0. `codes` point into
-    `classes`, which are text. `notices` say what was left out or taken for what.
+    `whole` is the table as it was read, `raw` has its rows that are taken, and `frame`
+    their columns to learn from, as `columns` types them; the rows of both are numbered
+    from 0. `rows` are their places in the file, the first row below the names being 0.
+    `codes` point into `classes`, which are text. `notices` say what was left out or
+    taken for what.
     """
 
+    whole: Any
     frame: Any
     raw: Any
     rows: np.ndarray
@@ -121,7 +123,7 @@ def load_table(options: TableOptions) -> LabeledTable:
             f"{counted(len(frame), 'row')} of {width:,} numbers would take "
             f"{8 * len(frame) * width / 2**30:.0f} GiB; take fewer with --sample."
         )
-    return LabeledTable(frame, raw, rows, codes, classes, columns, notices)
+    return LabeledTable(table.frame, frame, raw, rows, codes, classes, columns, notices)
 
 
 def pipeline_for(

@@ -4,10 +4,11 @@ import csv
 import gzip
 import io
 import re
+import sys
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -60,6 +61,22 @@ def counted(number: int, noun: str) -> str:
     """
     plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}{plural}"
+
+
+def or_say_why(name: str, run: Callable[[], None]) -> int:
+    """Run a command; 2 and one line on standard error for a bad table or option.
+
+    Parameters
+    ----------
+    name : str
+        Of the command.
+    """
+    try:
+        run()
+    except TableProblem as problem:
+        print(f"knngraph {name}: {problem}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def require(*packages: str) -> None:

@@ -107,7 +107,7 @@ def made_table(n_rows=90, n_classes=3):
     frame["a"] += codes
     classes = np.array([f"c{code}" for code in range(n_classes)])
     return LabeledTable(
-        frame, frame, np.arange(n_rows), codes, classes, TypedColumns({}), []
+        frame, frame, frame, np.arange(n_rows), codes, classes, TypedColumns({}), []
     )
 
 

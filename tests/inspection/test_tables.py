@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from knngraph import KNNGraphClassifier
 from knngraph.inspection import explain_table, explain_training_rows
-from knngraph.inspection.tables import as_text
+from knngraph.inspection.tables import cell_text
 
 
 def make_table(n_rows=120, seed=0):
@@ -169,7 +169,7 @@ def test_a_tabular_pipeline_of_skrub(fitted):
     (answer,) = explain_table(model, table.iloc[[9]], training=table)
     assert answer.columns == ("age", "noise", "city", "day")
     assert answer.relevance.sum() == pytest.approx(1.0)
-    assert as_text(answer.values[3]) == "2020-01-10"
+    assert cell_text(answer.values[3]) == "2020-01-10"
 
 
 @pytest.mark.parametrize(
@@ -189,4 +189,4 @@ def test_a_tabular_pipeline_of_skrub(fitted):
     ],
 )
 def test_cells_as_text(cell, text):
-    assert as_text(cell) == text
+    assert cell_text(cell) == text
