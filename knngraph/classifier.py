@@ -10,6 +10,8 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.exceptions import LookupAgreementWarning, warn_once
+from knngraph.fitted.rows import IndexedRows
+from knngraph.fitted.settings import FitSettings
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
@@ -30,7 +32,7 @@ from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
 from knngraph.missing import columns_without_values
-from knngraph.model import FitSettings, FittedModel, IndexedRows
+from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
     PARAMETER_CONSTRAINTS,

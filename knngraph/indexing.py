@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.fitted.rows import IndexedRows
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.precision import loses_digits
 from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
 from knngraph.metric.place import PlacedRows, place_training_rows
-from knngraph.model import IndexedRows
 from knngraph.progress import stage
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.fitted.found_once import found_once
 from knngraph.graph.consensus import Consensus
 from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.representation import Representation
 from knngraph.inspection.relevance import relevance_of_training_rows
-from knngraph.model import FittedModel, found_once
+from knngraph.model import FittedModel
 from knngraph.parallel import count_threads
 
 

@@ -1,15 +1,16 @@
-"""The fitted model: its settings, its indexed rows, and what is learned from them."""
+"""The fitted model: indexed rows and what is learned from them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import RLock
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any
 
 import numpy as np
 
-from knngraph.graph.kernel import neighbors_bandwidth
-from knngraph.graph.learn import GraphSettings, LearnedGraph, learn_graph
+from knngraph.fitted.found_once import found_once
+from knngraph.fitted.rows import IndexedRows, RowsToFind
+from knngraph.fitted.settings import FitSettings
+from knngraph.graph.learn import LearnedGraph, learn_graph
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
@@ -20,7 +21,6 @@ from knngraph.index.build import (
     measure_recall_from_medoids,
 )
 from knngraph.index.exact import ExactIndex
-from knngraph.index.hnsw import HNSWIndex
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
@@ -36,7 +36,6 @@ from knngraph.inference.leave_one_out import (
 )
 from knngraph.inference.reliability import estimate_reliability, voting_pairs
 from knngraph.inference.stored import StoredAnswers
-from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
 from knngraph.parallel import one_blas_thread
 from knngraph.progress import stage
 from knngraph.space import Space
@@ -45,177 +44,6 @@ from knngraph.space import Space
 ENOUGH_SAME_LABELS = 0.99
 # A cascade looks at several nodes: missing the nearest now and then does no harm.
 ENOUGH_SAME_NODES = 0.95
-
-_Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """Settings of a fit, which hold until the next whatever parameters become.
-
-    Parameters
-    ----------
-    graph : GraphSettings
-        In mapped units.
-    problem : QueryProblem
-        Its sigma is found from the rows.
-    query_bandwidth : "neighbors", "local" or float
-        In mapped units.
-    tolerance : float
-        Loss of accuracy that a cascade may cost.
-    vote : {"reliability", "labels"}
-        Whether the reliability of labels is estimated for the votes at queries.
-    n_listed : int
-        Length of the neighbor list of a node.
-    exact_up_to : float
-        Number of rows up to which the graph is certified against all.
-    M, ef_construction : int
-        Of the index.
-    seed : int
-    seeded : bool
-        Whether results are reproducible: one thread builds the index.
-    spacing : float
-        Typical distance of neighbors at the fit, in mapped units.
-    weight_unit : float, default=1.0
-        What weights of rows are divided by.
-    class_weight : "balanced", tuple of float, or None, default=None
-        Weights of the classes; see `knngraph.weights.class_factors`.
-    """
-
-    graph: GraphSettings
-    problem: QueryProblem
-    query_bandwidth: float | str
-    tolerance: float
-    vote: str
-    n_listed: int
-    exact_up_to: float
-    M: int
-    ef_construction: int
-    seed: int
-    seeded: bool
-    spacing: float
-    weight_unit: float = 1.0
-    class_weight: str | tuple[float, ...] | None = None
-
-    def query_sigma(self, neighbors: Neighbors) -> float:
-        """Bandwidth at queries, in mapped units; 0 where it is the query's own."""
-        if self.query_bandwidth == "local":
-            return 0.0
-        if self.query_bandwidth == "neighbors":
-            return neighbors_bandwidth(neighbors, self.problem.n_neighbors)
-        return float(self.query_bandwidth)
-
-    def build_threads(self, n_threads: int) -> int:
-        """Threads that insert into the index."""
-        return 1 if self.seeded else n_threads
-
-
-@dataclass(frozen=True)
-class IndexedRows:
-    """The training rows, mapped and indexed, and their neighbor lists.
-
-    Parameters
-    ----------
-    space : Space
-    training : TrainingSet
-    hashes : ndarray of shape (n_nodes,), uint64, or None
-        Nodes are ordered by them; None until the first change of the rows.
-    index : HNSWIndex or ExactIndex
-    search_recall : SearchRecall
-        Of the search of hnswlib.
-    neighbors : Neighbors
-    exact : bool
-        Whether the neighbors are those of an exact search.
-    out_of_fold : OutOfFold or None
-        For left-out rows that the map of the space has seen; None without a map.
-    solved : Solved or None
-        The problems that were solved last; None where none were, or where all
-        rows were candidates.
-    """
-
-    space: Space
-    training: TrainingSet
-    hashes: np.ndarray | None
-    index: HNSWIndex | ExactIndex
-    search_recall: SearchRecall
-    neighbors: Neighbors
-    exact: bool
-    out_of_fold: OutOfFold | None
-    solved: Solved | None
-
-    def __getstate__(self) -> dict[str, Any]:
-        index = self.index
-        if isinstance(index, HNSWIndex):
-            return vars(self) | {"index": index.state_beside(self.training.points)}
-        return vars(self)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        index, points = state["index"], state["training"].points
-        if isinstance(index, dict):
-            state = state | {"index": HNSWIndex.from_state_beside(index, points)}
-        vars(self).update(state)
-
-    @property
-    def n_rows(self) -> int:
-        """Number of training rows."""
-        return self.training.n_rows
-
-    @property
-    def honest_pairs(self) -> np.ndarray:
-        """Pairs that are answered, left out, as new rows are."""
-        return honest_pairs(self.training, self.out_of_fold)
-
-    def left_out_neighbors(self, n_threads: int) -> Neighbors:
-        """Neighbor lists of left-out rows, under maps that have not seen them."""
-        if self.out_of_fold is None:
-            return self.neighbors
-        return self.out_of_fold.neighbors(
-            self.training, self.neighbors, n_threads=n_threads
-        )
-
-
-class RowsToFind(Protocol):
-    """Indexed rows that are not searched yet: rows, and changes of them."""
-
-    @property
-    def space(self) -> Space:
-        """Map from the rows of the user to those of the index."""
-
-    @property
-    def n_rows(self) -> int:
-        """Number of training rows that there will be."""
-
-    def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
-        """The rows with all changes."""
-
-
-class found_once(Generic[_Value]):
-    """A property that is found on first use, by one thread, and kept.
-
-    `functools.cached_property` with one lock an instance, which also holds the
-    value in the `__dict__` of a frozen dataclass. An error leaves it unfound.
-    """
-
-    def __init__(self, find: Callable[[Any], _Value]) -> None:
-        self._find = find
-        self.__doc__ = find.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, model: None, owner: type) -> "found_once[_Value]": ...
-    @overload
-    def __get__(self, model: object, owner: type) -> _Value: ...
-    def __get__(self, model: Any, owner: type) -> Any:
-        if model is None:
-            return self
-        found = vars(model)
-        if self._name not in found:
-            with model.lock:
-                if self._name not in found:
-                    found[self._name] = self._find(model)
-        return found[self._name]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
 from knngraph.classifier import KNNGraphClassifier
+from knngraph.fitted.rows import IndexedRows
 from knngraph.graph.candidates import nearest_of_same_class
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import graph_problem, same_class_quota
@@ -21,7 +22,6 @@ from knngraph.inference.comparison import Comparison, rows_to_compare
 from knngraph.inference.leave_one_out import leave_one_out_grid
 from knngraph.metric.choose import FEWEST_ROWS
 from knngraph.metric.names import metric_named
-from knngraph.model import IndexedRows
 from knngraph.parameters import PARAMETER_CONSTRAINTS
 from knngraph.progress import stage
 

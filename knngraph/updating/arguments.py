@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from knngraph.exceptions import RefitWarning
-from knngraph.model import FitSettings
+from knngraph.fitted.settings import FitSettings
 
 # Neighbors are told apart by distances of about `spacing`. Rows whose center is
 # farther from that of the fit than so many of these are rounded, in single

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knngraph.fitted.rows import IndexedRows
+from knngraph.fitted.settings import FitSettings
 from knngraph.graph.changed_lists import change_neighbors
 from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
 from knngraph.graph.training_set import row_hashes
@@ -16,7 +18,7 @@ from knngraph.index.build import (
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
-from knngraph.model import FitSettings, FittedModel, IndexedRows
+from knngraph.model import FittedModel
 from knngraph.space import Space
 
 # Share of removed points from which the index is built anew. They slow a search

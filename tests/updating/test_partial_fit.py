@@ -12,8 +12,8 @@ from scipy import sparse
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.exceptions import RefitWarning
+from knngraph.fitted.rows import IndexedRows
 from knngraph.graph import solved as solved_module
-from knngraph.model import IndexedRows
 from knngraph.updating import change as change_module
 from tests.updating.fresh import INFERENCES, WIDE, assert_same_answers, fit_anew
 

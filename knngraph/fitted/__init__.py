@@ -1,0 +1,1 @@
+"""What a fitted model is made of: settings, rows, and what a change keeps."""

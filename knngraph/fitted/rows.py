@@ -1,0 +1,95 @@
+"""The training rows, mapped and indexed, with their neighbor lists."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from knngraph.fitted.settings import FitSettings
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.solved import Solved
+from knngraph.graph.training_set import TrainingSet
+from knngraph.index.build import SearchRecall
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
+from knngraph.space import Space
+
+
+@dataclass(frozen=True)
+class IndexedRows:
+    """The training rows, mapped and indexed, and their neighbor lists.
+
+    Parameters
+    ----------
+    space : Space
+    training : TrainingSet
+    hashes : ndarray of shape (n_nodes,), uint64, or None
+        Nodes are ordered by them; None until the first change of the rows.
+    index : HNSWIndex or ExactIndex
+    search_recall : SearchRecall
+        Of the search of hnswlib.
+    neighbors : Neighbors
+    exact : bool
+        Whether the neighbors are those of an exact search.
+    out_of_fold : OutOfFold or None
+        For left-out rows that the map of the space has seen; None without a map.
+    solved : Solved or None
+        The problems that were solved last; None where none were, or where all
+        rows were candidates.
+    """
+
+    space: Space
+    training: TrainingSet
+    hashes: np.ndarray | None
+    index: HNSWIndex | ExactIndex
+    search_recall: SearchRecall
+    neighbors: Neighbors
+    exact: bool
+    out_of_fold: OutOfFold | None
+    solved: Solved | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        index = self.index
+        if isinstance(index, HNSWIndex):
+            return vars(self) | {"index": index.state_beside(self.training.points)}
+        return vars(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        index, points = state["index"], state["training"].points
+        if isinstance(index, dict):
+            state = state | {"index": HNSWIndex.from_state_beside(index, points)}
+        vars(self).update(state)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows."""
+        return self.training.n_rows
+
+    @property
+    def honest_pairs(self) -> np.ndarray:
+        """Pairs that are answered, left out, as new rows are."""
+        return honest_pairs(self.training, self.out_of_fold)
+
+    def left_out_neighbors(self, n_threads: int) -> Neighbors:
+        """Neighbor lists of left-out rows, under maps that have not seen them."""
+        if self.out_of_fold is None:
+            return self.neighbors
+        return self.out_of_fold.neighbors(
+            self.training, self.neighbors, n_threads=n_threads
+        )
+
+
+class RowsToFind(Protocol):
+    """Indexed rows that are not searched yet: rows, and changes of them."""
+
+    @property
+    def space(self) -> Space:
+        """Map from the rows of the user to those of the index."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows that there will be."""
+
+    def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
+        """The rows with all changes."""
