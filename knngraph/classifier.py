@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from knngraph.exceptions import LookupAgreementWarning, warn_once
@@ -44,12 +44,11 @@ from knngraph.parameters import (
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
-from knngraph.validation import check_labels, refuse_empty_columns
+from knngraph.updating.ids import join_ids
+from knngraph.validation import refuse_empty_columns
 from knngraph.weights import (
     checked_class_weight,
-    checked_sample_weight,
     in_units,
-    positive_rows,
     weight_unit,
 )
 
@@ -203,6 +202,9 @@ class KNNGraphClassifier(
         Class labels.
     n_samples_fit_ : int
         Number of training rows.
+    ids_ : ndarray of shape (n_samples,) or None
+        Ids that the rows were given, None for a row without; None where no row has
+        one.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -394,7 +396,9 @@ class KNNGraphClassifier(
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "KNNGraphClassifier":
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, ids: Any = None
+    ) -> "KNNGraphClassifier":
         """Learn neighbors and stored labels of the training rows.
 
         Parameters
@@ -405,6 +409,8 @@ class KNNGraphClassifier(
             A row of weight w stands for w copies of it, whole or not. Rows of weight
             0 are removed first, and a class without other rows with them: attributes
             count the rows that are left, as after `forget`.
+        ids : array-like of shape (n_samples,), default=None
+            Integers or strings, no two alike, by which `forget(ids=...)` finds rows.
 
         Returns
         -------
@@ -413,16 +419,9 @@ class KNNGraphClassifier(
             that it had before.
         """
         with all_or_nothing(self):
-            return self._fit(X, y, sample_weight)
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> "KNNGraphClassifier":
-        X, y = self._checked_rows(X, y)
-        check_labels(y)
-        y = column_or_1d(y, warn=True)
-        weights = checked_sample_weight(sample_weight, len(y))
-        weights, X, y = positive_rows(weights, X, y)
-        classes, codes = np.unique(y, return_inverse=True)
-        return self._fit_codes(X, codes, classes, weights)
+            X, y, weights, ids = self._checked_samples(X, y, sample_weight, ids)
+            classes, codes = np.unique(y, return_inverse=True)
+            return self._fit_codes(X, codes, classes, weights, ids)
 
     def _fit_codes(
         self,
@@ -430,8 +429,10 @@ class KNNGraphClassifier(
         codes: np.ndarray,
         classes: np.ndarray,
         weights: np.ndarray | None,
+        ids: np.ndarray | None,
     ) -> "KNNGraphClassifier":
         """Fit validated rows, whose labels are numbers of the given classes."""
+        ids = join_ids(None, 0, ids, len(codes))
         names = getattr(self, "feature_names_in_", None)
         refuse_empty_columns(columns_without_values(X), names)
         class_weight = checked_class_weight(self.class_weight, classes)
@@ -460,7 +461,7 @@ class KNNGraphClassifier(
             weight_unit=unit,
             class_weight=class_weight,
         )
-        self._keep_model(FittedModel(rows, settings, n_threads, self.verbose))
+        self._keep_model(FittedModel(rows, settings, n_threads, self.verbose), ids)
         self._warn_of_lost_searches()
         return self
 
@@ -716,12 +717,12 @@ class KNNGraphClassifier(
             spacing=neighbors_bandwidth(rows.neighbors, index_settings.n_listed),
         )
 
-    def _keep_model(self, model: FittedModel) -> None:
+    def _keep_model(self, model: FittedModel, ids: np.ndarray | None = None) -> None:
         """Hold a model in the place of an earlier one, with what answers read."""
         model.learn_for(self.inference, self._walk_now)
         self.metric_ = model.space.metric
         self.precision_ = model.space.precision
-        self._learned = LearnedAttributes(model, self.classes_)
+        self._learned = LearnedAttributes(model, self.classes_, ids)
         self._fitted_with = self._parameters_of_learning()
 
     def _options(self) -> PredictOptions:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.compact import packed, unpacked
 from knngraph.fitted.found_once import found_once
 from knngraph.graph.consensus import Consensus
 from knngraph.graph.learn import graph_over_rows
@@ -20,18 +21,24 @@ class LearnedAttributes:
     ----------
     model : FittedModel
     classes : ndarray of shape (n_classes,)
+    ids : ndarray of shape (n_rows,) or None, default=None
+        Ids that the user gave to rows, None at those without; None where no row has
+        one.
     """
 
-    def __init__(self, model: FittedModel, classes: np.ndarray) -> None:
-        self.model, self.classes = model, classes
+    def __init__(
+        self, model: FittedModel, classes: np.ndarray, ids: np.ndarray | None = None
+    ) -> None:
+        self.model, self.classes, self.ids = model, classes, ids
         self.lock = model.lock
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what follows from the model.
-        return {"model": self.model, "classes": self.classes}
+        return {"model": self.model, "classes": self.classes, "ids": packed(self.ids)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=state["model"].lock)
+        lock, ids = state["model"].lock, unpacked(state["ids"])
+        vars(self).update(state, lock=lock, ids=ids)
 
     @property
     def _pair(self) -> np.ndarray:

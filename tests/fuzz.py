@@ -158,10 +158,16 @@ def check_beyond_answers(
     for other in (model.to_predictor(), pickle.loads(pickle.dumps(model))):
         assert np.array_equal(other.predict_proba(queries), shares), repr(other)
     some = random.permutation(len(y))[: random.integers(1, len(y) + 1)]
-    changed = model.partial_fit(X[some], y[some])
+    named = random.random() < 0.5
+    ids = [f"new {row}" if row % 2 else int(row) for row in some] if named else None
+    changed = model.partial_fit(X[some], y[some], ids=ids)
     if random.random() < 0.5:
         changed.predict(queries)
-    changed.forget(random.permutation(len(y) + len(some))[: len(some)])
+    if named and random.random() < 0.5:
+        changed.forget(ids=ids)
+        assert changed.ids_ is None, "ids of rows that are gone"
+    else:
+        changed.forget(random.permutation(len(y) + len(some))[: len(some)])
     shares = changed.predict_proba(queries)
     assert np.isfinite(shares).all(), "not finite after a change"
     assert np.allclose(shares.sum(axis=1), 1.0), "shares after a change"

@@ -20,6 +20,7 @@ import traceback
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ class Soak:
         self.findings = Findings()
         self.X, self.y = self.new_rows(MOST_ROWS // 2)
         self.y[: len(CLASSES)] = CLASSES
+        self.ids = np.arange(len(self.y))
+        self.n_ids = len(self.y)  # that were ever given
         self.model = KNNGraphClassifier(
             max_neighbors=8,
             density_scales=(3, 7),
@@ -95,7 +98,7 @@ class Soak:
             ef=4 * MOST_ROWS,
             ef_construction=60,
             random_state=0,
-        ).partial_fit(self.X, self.y, classes=CLASSES)
+        ).partial_fit(self.X, self.y, classes=CLASSES, ids=self.ids)
         self.parameters = self.model.get_params()
 
     def new_rows(self, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,18 +151,22 @@ class Soak:
         X, y = self.new_rows(n_rows)
         if self.random.random() < 0.3:
             X[0] = self.X[self.random.integers(len(self.X))]
-        self.model.partial_fit(X, y)
+        ids = self.n_ids + np.arange(n_rows)
+        self.model.partial_fit(X, y, ids=ids)
+        self.n_ids += n_rows
         self.X, self.y = np.concatenate([self.X, X]), np.concatenate([self.y, y])
+        self.ids = np.concatenate([self.ids, ids])
 
     def do_forget(self) -> None:
-        """Remove rows, named by number or by a mask."""
+        """Remove rows, named by number, by a mask or by their ids."""
         n_rows = int(self.random.integers(1, 5))
         if len(self.y) - n_rows < FEWEST_ROWS:
             return self.do_partial_fit()
         gone = self.random.choice(len(self.y), n_rows, replace=False)
         mask = np.isin(np.arange(len(self.y)), gone)
-        self.model.forget(mask if self.random.random() < 0.5 else gone)
-        self.X, self.y = self.X[~mask], self.y[~mask]
+        named = {"indices": gone}, {"indices": mask}, {"ids": self.ids[gone]}
+        self.model.forget(**named[self.random.integers(3)])
+        self.X, self.y, self.ids = self.X[~mask], self.y[~mask], self.ids[~mask]
 
     def do_refused(self) -> None:
         """Calls that must raise and leave everything as it was."""
@@ -169,6 +176,8 @@ class Soak:
         calls = [
             (self.model.forget, ([n_rows],)),
             (self.model.forget, (np.arange(n_rows),)),
+            (partial(self.model.forget, ids=[self.n_ids]), ()),
+            (partial(self.model.partial_fit, ids=self.ids[:2]), (X, y)),
             (self.model.partial_fit, (X, ["a", "d"])),
             (self.model.partial_fit, (X[:, :2], y)),
             (self.model.partial_fit, (nan, y)),
@@ -186,6 +195,7 @@ class Soak:
         model, queries = self.model, self.queries(3)
         n_rows = len(self.y)
         wrong = model.graph_.shape != (n_rows, n_rows) or len(model.labels_) != n_rows
+        wrong |= not np.array_equal(model.ids_, self.ids)
         plain = self.plain()
         for explanation, query in zip(model.explain(queries), queries):
             nearest = plain.nodes[plain.nearest(query)[0][0]]

@@ -342,7 +342,7 @@ def test_weights_are_routed():
     assert len(seen) == 7
     assert all(given is not None for given in seen)
     request = KNNGraphClassifier().get_metadata_routing().partial_fit.requests
-    assert set(request) == {"classes", "sample_weight"}
+    assert set(request) == {"classes", "ids", "sample_weight"}
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 50])

@@ -1,6 +1,6 @@
 """An answer as it is explained: the voters, their shares, and text of both."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,6 +68,8 @@ class VotingNeighbor:
         that explain nothing.
     values : ndarray of shape (n_features,) or None
         The row in the units of the user, to the digits that the index holds.
+    id : int, str or None, default=None
+        What the user gave the row for a name; None where it has no id.
     """
 
     row: int
@@ -78,6 +80,12 @@ class VotingNeighbor:
     rival: Any = None
     shares: np.ndarray | None = field(default=None, compare=False, repr=False)
     values: np.ndarray | None = field(default=None, compare=False, repr=False)
+    id: int | str | None = None
+
+    @property
+    def name(self) -> int | str:
+        """Its id, its number where it has none."""
+        return self.row if self.id is None else self.id
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +130,8 @@ class Explanation:
     others : tuple of VotingNeighbor
         The nearest training rows of the most probable other class, without weights; as
         many as were wanted.
+    row_id : int, str or None, default=None
+        The id that the user gave to `row`.
     """
 
     query: int
@@ -142,6 +152,22 @@ class Explanation:
     shares: np.ndarray
     row_values: np.ndarray
     others: tuple[VotingNeighbor, ...] = ()
+    row_id: int | str | None = None
+
+    def with_ids(self, ids: np.ndarray | None) -> "Explanation":
+        """The same, with the ids of training rows; None where none has one."""
+        if ids is None:
+            return self
+
+        def named(rows: tuple[VotingNeighbor, ...]) -> tuple[VotingNeighbor, ...]:
+            return tuple(replace(row, id=ids.item(row.row)) for row in rows)
+
+        return replace(
+            self,
+            row_id=ids.item(self.row),
+            neighbors=named(self.neighbors),
+            others=named(self.others),
+        )
 
     @property
     def voters(self) -> tuple[VotingNeighbor, ...]:
@@ -181,11 +207,12 @@ class Explanation:
 
     def __str__(self) -> str:
         voters, stored = self.voters, self.way == "stored"
-        about = f"row {self.row}" if stored else "query"
+        row = self.row if self.row_id is None else self.row_id
+        about = f"row {row}" if stored else "query"
         lines = [
             f"query {self.query}: class {self.predicted}, "
             f"score {self.scores.max():.2f}, margin {self.margin:.2f}",
-            f"  nearest training row {self.row}: given {self.given}, "
+            f"  nearest training row {row}: given {self.given}, "
             f"stored {self.stored}, distance {self.distance:.4g}",
             *([_reasons_in_words(self.reasons(), "near by ")] if stored else []),
             f"  answered by {self._way_in_words()}",
@@ -195,7 +222,7 @@ class Explanation:
         ]
         for voter in voters[:_VOTERS_IN_TEXT]:
             lines += [
-                f"  {voter.row:>8}  {voter.label!s:>10}  {voter.weight:6.3f}  "
+                f"  {voter.name:>8}  {voter.label!s:>10}  {voter.weight:6.3f}  "
                 f"{voter.distance:.4g}{_doubt_in_words(voter)}",
                 _reasons_in_words(self.reasons(voter)),
             ]
@@ -211,10 +238,14 @@ class Explanation:
         pandas.DataFrame
             Columns "query", "row", "label", "weight", "distance", "reliability",
             "rival" and "reasons", which is text: the three columns of the largest
-            shares, with the values of what the vote was about and of the row.
+            shares, with the values of what the vote was about and of the row. After
+            "row" comes "id" where a row has one.
         """
         columns: dict[str, list[Any]] = {"query": [self.query] * len(self.neighbors)}
-        for name in _IN_FRAME:
+        names = list(_IN_FRAME)
+        if any(n.id is not None for n in self.neighbors):
+            names.insert(1, "id")
+        for name in names:
             columns[name] = [getattr(n, name) for n in self.neighbors]
         columns["reasons"] = [
             ", ".join(map(str, self.reasons(n))) for n in self.neighbors

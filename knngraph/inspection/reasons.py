@@ -22,6 +22,7 @@ class ReasonsMixin:
 
     classes_: np.ndarray
     graph_: Any
+    ids_: Any
     n_features_in_: int
     n_jobs: int | None
     n_samples_fit_: Any
@@ -65,7 +66,9 @@ class ReasonsMixin:
         X = self._checked_queries(X)
         options = self._options()
         model = self._query_model(options, probabilities=True)
-        return explain_answers(model, options, *self._names_of_votes(), X, n_others)
+        names = self._names_of_votes()
+        explained = explain_answers(model, options, *names, X, n_others)
+        return [one.with_ids(self.ids_) for one in explained]
 
     def explain_left_out(self, rows: Any, n_others: int = 0) -> list[Explanation]:
         """List the neighbors of training rows, with the votes on their classes.
@@ -99,9 +102,11 @@ class ReasonsMixin:
         options = replace(self._options(), inference="adaptive")
         model = self._query_model(options, probabilities=True)
         neighbors = self._model.left_out_neighbors
-        return explain_left_out(
-            model, options, *self._names_of_votes(), neighbors, left_out, n_others
+        names = self._names_of_votes()
+        explained = explain_left_out(
+            model, options, *names, neighbors, left_out, n_others
         )
+        return [one.with_ids(self.ids_) for one in explained]
 
     def _names_of_votes(self) -> tuple[StoredVotes, np.ndarray, tuple[str, ...]]:
         """The vote behind the stored labels, and names of classes and columns."""
@@ -130,7 +135,8 @@ class ReasonsMixin:
         -------
         SuspectLabels
             "rows", "given", "suggested", "probability" and "suggested_probability",
-            each of shape (k,). Rows are counted among those of positive weight.
+            each of shape (k,), and "ids" where rows have ids. Rows are counted among
+            those of positive weight.
 
         See Also
         --------
@@ -150,7 +156,9 @@ class ReasonsMixin:
         check_is_fitted(self)
         self._model.use_threads(count_threads(self.n_jobs))
         model = self._model
-        return rank_suspects(model.training, model.label_quality, self.classes_, k)
+        return rank_suspects(
+            model.training, model.label_quality, self.classes_, k, self.ids_
+        )
 
     def clean(self, remove: float | None = None) -> np.ndarray:
         """Rows to keep for another classifier: all but the most suspect labels.

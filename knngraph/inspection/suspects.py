@@ -29,6 +29,8 @@ class SuspectLabels:
         Probability that the given label is right.
     suggested_probability : ndarray of shape (k,)
         Probability that the suggested one is.
+    ids : ndarray of shape (k,) or None, default=None
+        Ids of the rows, None for a row without; None where no row has one.
     """
 
     rows: np.ndarray
@@ -36,6 +38,7 @@ class SuspectLabels:
     suggested: np.ndarray
     probability: np.ndarray
     suggested_probability: np.ndarray
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,7 +52,9 @@ class SuspectLabels:
             suggested = (
                 f"{self.suggested[i]!s:>10}  {self.suggested_probability[i]:5.2f}"
             )
-            lines.append(f"{self.rows[i]:>8}  {given}  {suggested}")
+            row = None if self.ids is None else self.ids[i]
+            row = self.rows[i] if row is None else row
+            lines.append(f"{row:>8}  {given}  {suggested}")
         if shown < len(self):
             lines.append(f"and {len(self) - shown} more")
         return "\n".join(lines)
@@ -60,11 +65,14 @@ class SuspectLabels:
         Returns
         -------
         pandas.DataFrame
-            Columns "row", "given", "suggested", "probability" and
-            "suggested_probability".
+            Columns "row", "id" where rows have ids, "given", "suggested",
+            "probability" and "suggested_probability".
         """
         others = ("given", "suggested", "probability", "suggested_probability")
-        columns = {"row": self.rows} | {name: getattr(self, name) for name in others}
+        named = {} if self.ids is None else {"id": self.ids}
+        columns = (
+            {"row": self.rows} | named | {name: getattr(self, name) for name in others}
+        )
         return as_frame(columns, "SuspectLabels.to_frame")
 
 
@@ -73,8 +81,11 @@ def rank_suspects(
     quality: LabelQuality,
     classes: np.ndarray,
     k: int | None = None,
+    ids: np.ndarray | None = None,
 ) -> SuspectLabels:
     """Order the rows by the probability that their label is right.
+
+    `ids`, one a row, are shown beside the rows.
 
     Returns
     -------
@@ -120,6 +131,7 @@ def rank_suspects(
         suggested=classes[quality.rival_code[pair[rows]]],
         probability=given[rows],
         suggested_probability=rival[rows],
+        ids=None if ids is None else ids[rows],
     )
 
 

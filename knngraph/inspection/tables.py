@@ -25,7 +25,7 @@ class TableRow:
     Parameters
     ----------
     name : object
-        Its label in the index of the training table, else its number.
+        Its label in the index of the training table, else its id or its number.
     neighbor : VotingNeighbor
         Label, weight of the vote, distance, as the classifier gives them.
     values : tuple or None
@@ -274,14 +274,19 @@ def _in_columns(
     def beside(neighbor: VotingNeighbor) -> TableRow:
         assert neighbor.shares is not None  # candidates without a vote have none
         return TableRow(
-            neighbor.row if training is None else training.name(neighbor.row),
+            neighbor.name if training is None else training.name(neighbor.row),
             neighbor,
             None if training is None else training.cells(neighbor.row, sources.columns),
             sources.summed(neighbor.shares),
         )
 
     reached = VotingNeighbor(
-        said.row, said.given, 0.0, said.distance, shares=said.shares
+        said.row,
+        said.given,
+        0.0,
+        said.distance,
+        shares=said.shares,
+        id=said.row_id,
     )
     return TableExplanation(
         name=table.name(said.query),

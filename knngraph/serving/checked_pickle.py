@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from knngraph.exceptions import SavedModelError
 
-# 2: attributes follow from the model, and arrays are compact.
-STATE_FORMAT = 2
+# 2: attributes follow from the model, and arrays are compact. 3: rows may have ids.
+STATE_FORMAT = 3
 
 
 class CheckedPickle:

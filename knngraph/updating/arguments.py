@@ -80,12 +80,16 @@ def checked_indices(indices: Any, n_rows: int) -> np.ndarray:
             )
         given = given.astype(np.intp)
         rows = np.unique(np.where(given < 0, given + n_rows, given))
-    if len(rows) == n_rows:
+    return rows
+
+
+def refuse_all_rows(n_forgotten: int, n_rows: int) -> None:
+    """Refuse to forget the last row."""
+    if n_forgotten == n_rows:
         raise ValueError(
-            f"indices names all {n_rows} rows, and without any there is nothing to "
+            f"These are all {n_rows} rows, and without any there is nothing to "
             "answer from. Add the rows that are to stay first, or fit anew."
         )
-    return rows
 
 
 def check_same_parameters(fitted: dict[str, Any], now: dict[str, Any]) -> None:

@@ -16,9 +16,11 @@ from knngraph.updating.arguments import (
     check_same_parameters,
     checked_indices,
     codes_of_labels,
+    refuse_all_rows,
     warn_of_far_rows,
 )
 from knngraph.updating.change import Change
+from knngraph.updating.ids import checked_ids, join_ids, remove_ids, rows_of_ids
 from knngraph.validation import check_classes, check_labels, validated
 from knngraph.weights import checked_sample_weight, in_units, positive_rows
 
@@ -35,7 +37,13 @@ class UpdatableMixin(ShowsLearned):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        ids: Any = None,
     ) -> Any:
         """Add rows to the training rows.
 
@@ -53,6 +61,9 @@ class UpdatableMixin(ShowsLearned):
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             As for `fit`, in the same units: a row of weight w stands for w copies, and
             rows of weight 0 are left out.
+        ids : array-like of shape (n_samples,), default=None
+            Integers or strings, which `forget` takes: no two rows have the same one.
+            Rows that come without ids have numbers only.
 
         Returns
         -------
@@ -75,10 +86,10 @@ class UpdatableMixin(ShowsLearned):
         array([0, 1, 2])
         """
         if "_learned" not in vars(self):
-            return self._first_rows(X, y, classes, sample_weight)
-        X, y = self._checked_rows(X, y, reset=False)
-        check_labels(y)
-        y = column_or_1d(y, warn=True)
+            return self._first_rows(X, y, classes, sample_weight, ids)
+        X, y, weights, ids = self._checked_samples(
+            X, y, sample_weight, ids, reset=False
+        )
         if classes is not None and not np.array_equal(
             check_classes(classes), self.classes_
         ):
@@ -86,18 +97,17 @@ class UpdatableMixin(ShowsLearned):
                 f"classes={classes!r} is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}. Leave it out, or fit again."
             )
-        weights = checked_sample_weight(sample_weight, len(y))
-        weights, X, y = positive_rows(weights, X, y)
         codes = codes_of_labels(y, self.classes_)
         change = self._change_so_far()
+        ids = join_ids(self._learned.ids, change.n_rows, ids, len(codes))
         weights = in_units(weights, self._model.settings.weight_unit, len(codes))
         rows = change.space.map_rows(X, n_threads=count_threads(self.n_jobs))
         warn_of_far_rows(rows, self._model.settings)
-        self._note(change.added(rows, codes, weights))
+        self._note(change.added(rows, codes, weights), ids)
         return self
 
-    def forget(self, indices: Any) -> Any:
-        """Remove rows from the training rows.
+    def forget(self, indices: Any = None, *, ids: Any = None) -> Any:
+        """Remove rows from the training rows, by their numbers or by their ids.
 
         Parameters
         ----------
@@ -106,6 +116,9 @@ class UpdatableMixin(ShowsLearned):
             negative ones from the end; a row that is named twice is removed once.
             A mask is true where a row is to go. Rows that stay close up, as in
             `numpy.delete`: what was row 5 is row 4 after `forget(0)`.
+        ids : int, str, or array-like of them
+            In place of `indices`: rows by the ids that they were given. An id that no
+            row has is refused, and nothing is removed.
 
         Returns
         -------
@@ -127,13 +140,33 @@ class UpdatableMixin(ShowsLearned):
         array([0, 2])
         >>> classifier.labels_.shape
         (100,)
+
+        By ids, such as the numbers of customers:
+
+        >>> classifier = classifier.partial_fit(X[:2], y[:2], ids=["C-17", "C-9"])
+        >>> classifier.forget(ids="C-17").ids_[-2:]
+        array([None, 'C-9'], dtype=object)
         """
         check_is_fitted(self)
-        change = self._change_so_far()
-        rows = checked_indices(indices, change.n_rows)
+        if (indices is None) == (ids is None):
+            raise ValueError(
+                "Name the rows to forget either by their numbers, forget(indices), or "
+                "by their ids, forget(ids=...)."
+            )
+        change, known = self._change_so_far(), self._learned.ids
+        if ids is None:
+            rows = checked_indices(indices, change.n_rows)
+        else:
+            rows = rows_of_ids(checked_ids(ids), known)
+        refuse_all_rows(len(rows), change.n_rows)
         if len(rows):
-            self._note(change.removed(rows))
+            self._note(change.removed(rows), remove_ids(known, rows))
         return self
+
+    @property
+    def ids_(self) -> np.ndarray | None:
+        """Ids that the rows were given, in their order; None where none has one."""
+        return self._learned.ids
 
     def _checked_rows(self, X: Any, *y: Any, reset: bool = True) -> Any:
         """Rows of a fit, or of a call after it, validated."""
@@ -152,30 +185,43 @@ class UpdatableMixin(ShowsLearned):
             dtype="numeric",
         )
 
-    def _first_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
+    def _checked_samples(
+        self, X: Any, y: Any, sample_weight: Any, ids: Any, *, reset: bool = True
+    ) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Rows, labels, weights and ids, validated, without rows of weight zero."""
+        X, y = self._checked_rows(X, y, reset=reset)
+        check_labels(y)
+        y = column_or_1d(y, warn=True)
+        weights = checked_sample_weight(sample_weight, len(y))
+        if ids is None:
+            weights, X, y = positive_rows(weights, X, y)
+        else:
+            ids = checked_ids(ids, len(y))
+            weights, X, y, ids = positive_rows(weights, X, y, ids)
+        return X, y, weights, ids
+
+    def _first_rows(
+        self, X: Any, y: Any, classes: Any, sample_weight: Any, ids: Any
+    ) -> Any:
         if classes is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit: all labels "
                 "that there will ever be, for example numpy.unique of all of y."
             )
         with all_or_nothing(self):
-            X, y = self._checked_rows(X, y)
-            check_labels(y)
-            y = column_or_1d(y, warn=True)
+            X, y, weights, ids = self._checked_samples(X, y, sample_weight, ids)
             classes = check_classes(classes)
-            weights = checked_sample_weight(sample_weight, len(y))
-            weights, X, y = positive_rows(weights, X, y)
-            self._fit_codes(X, codes_of_labels(y, classes), classes, weights)
+            self._fit_codes(X, codes_of_labels(y, classes), classes, weights, ids)
         return self
 
     def _change_so_far(self) -> Change:
         check_same_parameters(self._fitted_with, self._parameters_of_learning())
         return Change.of_model(self._model)
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: Change, ids: np.ndarray | None) -> None:
         n_threads = count_threads(self.n_jobs)
         model = FittedModel(change, self._model.settings, n_threads, self.verbose)
-        self._learned = LearnedAttributes(model, self.classes_)
+        self._learned = LearnedAttributes(model, self.classes_, ids)
 
     def _parameters_of_learning(self) -> dict[str, Any]:
         parameters = self.get_params(deep=False)
