@@ -172,7 +172,7 @@ def check_labels(y: np.ndarray) -> None:
 
 
 def check_classes(classes: Any) -> np.ndarray:
-    """The distinct classes that a first call of `partial_fit` names, sorted.
+    """The distinct classes that a call of `partial_fit` names, sorted.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def check_classes(classes: Any) -> np.ndarray:
         ) from error
     if not len(known):
         raise ValueError(
-            "classes is empty: name every class that there will ever be, for example "
+            "classes is empty: name every class that is known, for example "
             "classes=numpy.unique(y)."
         )
     return known

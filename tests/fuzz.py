@@ -160,7 +160,11 @@ def check_beyond_answers(
     some = random.permutation(len(y))[: random.integers(1, len(y) + 1)]
     named = random.random() < 0.5
     ids = [f"new {row}" if row % 2 else int(row) for row in some] if named else None
-    changed = model.partial_fit(X[some], y[some], ids=ids)
+    labels, classes = y[some], None
+    if random.random() < 0.3:
+        classes = ["new"] if y.dtype.kind == "U" else [-1]
+        labels = np.append(labels[1:], classes)
+    changed = model.partial_fit(X[some], labels, classes=classes, ids=ids)
     if random.random() < 0.5:
         changed.predict(queries)
     if named and random.random() < 0.5:
@@ -170,6 +174,8 @@ def check_beyond_answers(
         changed.forget(random.permutation(len(y) + len(some))[: len(some)])
     shares = changed.predict_proba(queries)
     assert np.isfinite(shares).all(), "not finite after a change"
+    n_classes = len(np.unique(y)) + (classes is not None)
+    assert shares.shape[1] == len(changed.classes_) == n_classes, "classes that came"
     assert np.allclose(shares.sum(axis=1), 1.0), "shares after a change"
     assert changed.graph_.shape == (len(y), len(y)), "rows after a change"
 

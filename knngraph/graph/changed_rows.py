@@ -68,6 +68,10 @@ class PendingRows:
             weights = np.delete(weights, late)
         return PendingRows(kept, (rows,), (codes,), (weights,))
 
+    def with_classes(self, code_now: np.ndarray) -> "PendingRows":
+        """The same with the new number of every class."""
+        return replace(self, codes=tuple(code_now[codes] for codes in self.codes))
+
     def added_weights(self) -> np.ndarray | None:
         """Weights of the rows that came; None where each weighs one."""
         if all(weights is None for weights in self.weights):

@@ -89,6 +89,22 @@ class TrainingSet(CompactPickle):
         of_class = np.bincount(self.pair_code, self.pair_weight, self.n_classes)
         return replace(self, class_weight=class_factors(class_weight, of_class))
 
+    def with_classes(self, code_now: np.ndarray, n_classes: int) -> "TrainingSet":
+        """The same rows among more classes, with pairs in the same order.
+
+        Parameters
+        ----------
+        code_now : ndarray of shape (n_old_classes,), ascending
+            New number of every class.
+        """
+        return replace(
+            self,
+            codes=code_now[self.codes],
+            n_classes=n_classes,
+            pair_code=code_now[self.pair_code],
+            class_weight=None,
+        )
+
     def score_weights(self, pairs: np.ndarray) -> np.ndarray:
         """What some pairs weigh in a score, by their rows and their class."""
         weights = self.pair_weight[pairs]

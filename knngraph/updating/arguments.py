@@ -4,9 +4,11 @@ import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import unique_labels
 
 from knngraph.exceptions import RefitWarning
 from knngraph.fitted.settings import FitSettings
+from knngraph.validation import check_classes
 
 # Neighbors are told apart by distances of about `spacing`. Rows whose center is
 # farther from that of the fit than so many of these are rounded, in single
@@ -30,12 +32,36 @@ def codes_of_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if (codes < 0).any():
         unknown = y.tolist()[int(np.argmin(codes))]
         raise ValueError(
-            f"y holds {unknown!r}, which is none of the classes of the first call: "
-            f"{_some(classes)}. Classes cannot be added later: name all of them at "
-            "the first call of partial_fit, partial_fit(X, y, classes=[...]), or fit "
-            "again on all rows."
+            f"y holds {unknown!r}, which is none of the classes {_some(classes)}. If "
+            "it is a new class and no mistake, name it in the call: partial_fit(X, y, "
+            f"classes=[..., {unknown!r}])."
         )
     return codes
+
+
+def joint_classes(known: np.ndarray, named: Any) -> np.ndarray:
+    """The classes there are and those that a call names, sorted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.updating.arguments import joint_classes
+    >>> joint_classes(np.array([1, 3]), [2.0, 3.0]).tolist()
+    [1, 2, 3]
+    """
+    named = check_classes(named)
+    try:
+        unique_labels(known, named)
+    except ValueError as error:
+        raise ValueError(
+            f"classes={named.tolist()!r} are of another kind than the classes "
+            f"{_some(known)}. {error}"
+        ) from error
+    alike = named.astype(known.dtype)
+    if np.array_equal(alike, named):  # 2.0 is the class 2
+        named = alike
+    joint = np.unique(np.concatenate([known, named]))
+    return known if len(joint) == len(known) else joint
 
 
 def checked_indices(indices: Any, n_rows: int) -> np.ndarray:

@@ -74,6 +74,12 @@ class Change:
         """This change, followed by the removal of rows."""
         return replace(self, pending=self.pending.removed(indices))
 
+    def with_classes(self, code_now: np.ndarray, n_classes: int) -> "Change":
+        """The same change among more classes; see `TrainingSet.with_classes`."""
+        training = self.before.training.with_classes(code_now, n_classes)
+        before = replace(self.before, training=training)
+        return Change(before, self.pending.with_classes(code_now))
+
     def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
         """The rows with all changes."""
         return search_changes(self.before, self.pending, settings, n_threads)

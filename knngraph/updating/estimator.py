@@ -1,5 +1,6 @@
 """`partial_fit` and `forget`."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from knngraph.fitted.settings import FitSettings
 from knngraph.fitting import all_or_nothing
 from knngraph.learned import LearnedAttributes, ShowsLearned
 from knngraph.metric.names import allows_missing
@@ -16,13 +18,19 @@ from knngraph.updating.arguments import (
     check_same_parameters,
     checked_indices,
     codes_of_labels,
+    joint_classes,
     refuse_all_rows,
     warn_of_far_rows,
 )
 from knngraph.updating.change import Change
 from knngraph.updating.ids import checked_ids, join_ids, remove_ids, rows_of_ids
 from knngraph.validation import check_classes, check_labels, validated
-from knngraph.weights import checked_sample_weight, in_units, positive_rows
+from knngraph.weights import (
+    checked_class_weight,
+    checked_sample_weight,
+    in_units,
+    positive_rows,
+)
 
 
 class UpdatableMixin(ShowsLearned):
@@ -56,8 +64,9 @@ class UpdatableMixin(ShowsLearned):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         classes : array-like of shape (n_classes,), default=None
-            All classes that there will ever be. Needed at the first call where
-            `fit` did not come before; later it may be left out.
+            The classes of the labels. Needed at the first call where `fit` did not come
+            before; later, what it names beside `classes_` is added to them. A label
+            that is in neither is refused, as it may be a mistake.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             As for `fit`, in the same units: a row of weight w stands for w copies, and
             rows of weight 0 are left out.
@@ -84,26 +93,33 @@ class UpdatableMixin(ShowsLearned):
         >>> classifier = classifier.partial_fit(X[:75], y[:75], classes=[0, 1, 2])
         >>> classifier.partial_fit(X[75:], y[75:]).predict(X[[0, 70, 140]])
         array([0, 1, 2])
+
+        A class that nothing was known of:
+
+        >>> classifier.partial_fit([[9.0, 9.0, 9.0, 9.0]], [7], classes=[7]).classes_
+        array([0, 1, 2, 7])
         """
         if "_learned" not in vars(self):
             return self._first_rows(X, y, classes, sample_weight, ids)
         X, y, weights, ids = self._checked_samples(
             X, y, sample_weight, ids, reset=False
         )
-        if classes is not None and not np.array_equal(
-            check_classes(classes), self.classes_
-        ):
-            raise ValueError(
-                f"classes={classes!r} is not the same as on last call to partial_fit, "
-                f"was: {self.classes_!r}. Leave it out, or fit again."
-            )
-        codes = codes_of_labels(y, self.classes_)
-        change = self._change_so_far()
+        change, known = self._change_so_far(), self.classes_
+        settings = self._model.settings
+        if classes is not None:
+            known = joint_classes(known, classes)
+        if len(known) > len(self.classes_):
+            code_now = codes_of_labels(self.classes_, known)
+            change = change.with_classes(code_now, len(known))
+            class_weight = checked_class_weight(self.class_weight, known)
+            settings = replace(settings, class_weight=class_weight)
+        codes = codes_of_labels(y, known)
         ids = join_ids(self._learned.ids, change.n_rows, ids, len(codes))
-        weights = in_units(weights, self._model.settings.weight_unit, len(codes))
+        weights = in_units(weights, settings.weight_unit, len(codes))
         rows = change.space.map_rows(X, n_threads=count_threads(self.n_jobs))
-        warn_of_far_rows(rows, self._model.settings)
-        self._note(change.added(rows, codes, weights), ids)
+        warn_of_far_rows(rows, settings)
+        change = change.added(rows, codes, weights)
+        self._note(change, settings, known, ids)
         return self
 
     def forget(self, indices: Any = None, *, ids: Any = None) -> Any:
@@ -160,7 +176,8 @@ class UpdatableMixin(ShowsLearned):
             rows = rows_of_ids(checked_ids(ids), known)
         refuse_all_rows(len(rows), change.n_rows)
         if len(rows):
-            self._note(change.removed(rows), remove_ids(known, rows))
+            change, left = change.removed(rows), remove_ids(known, rows)
+            self._note(change, self._model.settings, self.classes_, left)
         return self
 
     @property
@@ -206,7 +223,7 @@ class UpdatableMixin(ShowsLearned):
         if classes is None:
             raise ValueError(
                 "classes must be passed on the first call to partial_fit: all labels "
-                "that there will ever be, for example numpy.unique of all of y."
+                "that are known, for example numpy.unique of all of y."
             )
         with all_or_nothing(self):
             X, y, weights, ids = self._checked_samples(X, y, sample_weight, ids)
@@ -218,10 +235,18 @@ class UpdatableMixin(ShowsLearned):
         check_same_parameters(self._fitted_with, self._parameters_of_learning())
         return Change.of_model(self._model)
 
-    def _note(self, change: Change, ids: np.ndarray | None) -> None:
+    def _note(
+        self,
+        change: Change,
+        settings: FitSettings,
+        classes: np.ndarray,
+        ids: np.ndarray | None,
+    ) -> None:
         n_threads = count_threads(self.n_jobs)
-        model = FittedModel(change, self._model.settings, n_threads, self.verbose)
-        self._learned = LearnedAttributes(model, self.classes_, ids)
+        model = FittedModel(change, settings, n_threads, self.verbose)
+        learned = LearnedAttributes(model, classes, ids)
+        # In one step: Ctrl-C does not come in between.
+        vars(self).update(classes_=classes, _learned=learned)
 
     def _parameters_of_learning(self) -> dict[str, Any]:
         parameters = self.get_params(deep=False)

@@ -48,8 +48,8 @@ def test_classes_may_come_later(blobs):
     ("arguments", "error", "message"),
     [
         (lambda X, y: (X[:, :2], y), ValueError, "X has 2 features, but"),
-        (lambda X, y: (X, y + 7), ValueError, r"y holds 7, .* classes=\[...\]"),
-        (lambda X, y: (X, y, [0, 1]), ValueError, "is not the same as on last call"),
+        (lambda X, y: (X, y + 7), ValueError, r"y holds 7, .* classes=\[..., 7\]"),
+        (lambda X, y: (X, y + 1, [5]), ValueError, "y holds 4, which is none of the"),
         (lambda X, y: (X, y[:-1]), ValueError, "inconsistent numbers of samples"),
         (lambda X, y: (X * np.nan, y), ValueError, "NaN"),
         (lambda X, y: (X, y + 0.5), ValueError, "Unknown label type"),
