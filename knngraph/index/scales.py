@@ -1,0 +1,319 @@
+"""From neighbor lists to a navigable graph, with links on several scales.
+
+A graph of the nearest rows alone leads nowhere: a search ends in the cluster that it
+starts in. Where rows are inserted one after the other, the first ones are far apart
+and get long links. Here samples of the rows do the same: every sample is half of the
+one before it, has neighbor lists of its own, and its rows keep those of them that lead
+to different sides. A row has the links of all its samples, in both directions, and
+where these are too many, the rule chooses again.
+
+References
+----------
+Malkov and Yashunin (2020), "Efficient and robust approximate nearest neighbor search
+using hierarchical navigable small world graphs", IEEE TPAMI 42, 824-836.
+
+Subramanya, Devvrit, Kadekodi, Krishnaswamy and Simhadri (2019), "DiskANN: Fast accurate
+billion-point nearest neighbor search on a single node", NeurIPS 32 (the slack of the
+rule).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, log2
+
+import numpy as np
+
+from knngraph.index.cells import group_rows
+from knngraph.index.hnsw_parts import HNSWParts
+from knngraph.index.near_rows import list_near_rows
+from knngraph.parallel import map_chunks
+
+# Squared distances may be so many times larger than the rule of HNSW allows: for the
+# lists of one scale, and in two rounds for what is kept of all scales.
+_SLACK, _SLACKS = (1.21,), (1.0, 1.21)
+# Links that a row may choose on one scale, in units of M.
+_CHOSEN = 1.5
+# Candidates of a list with `M` and `ef_construction` by default.
+_CANDIDATES, _MOST_CANDIDATES = 48, 192
+_DEFAULT_M, _DEFAULT_EF = 16, 200
+# The first sample is a share of 2 ** -3 of the rows, the last has so many at least;
+# lists become longer from one to the next.
+_FIRST_SAMPLE, _FEWEST_SAMPLED = 3, 32
+_LONGER = 2**0.5
+_ROWS_PER_CHUNK = 1024
+# A row with so many times the links that it may keep is a chunk of its own.
+_HUB = 8
+
+
+def count_candidates(M: int, ef_construction: int) -> int:
+    """Number of nearest rows that the links of a row are chosen from.
+
+    Examples
+    --------
+    >>> from knngraph.index.scales import count_candidates
+    >>> count_candidates(M=16, ef_construction=200)
+    48
+    """
+    wanted = _CANDIDATES * max(M / _DEFAULT_M, 1.0) * ef_construction / _DEFAULT_EF
+    return int(min(max(wanted, M), _MOST_CANDIDATES))
+
+
+def link_rows(
+    ordered: np.ndarray,
+    ids: np.ndarray,
+    squared: np.ndarray,
+    *,
+    M: int = 16,
+    ef_construction: int = 200,
+    left_out: np.ndarray | None = None,
+    n_threads: int = 1,
+    advance: Callable[[int], None] | None = None,
+) -> HNSWParts:
+    """Link rows to a graph that searches of hnswlib find their way in.
+
+    Parameters
+    ----------
+    ordered : ndarray of shape (n_rows, n_features), float32
+        Distinct rows, near rows near one another in their order.
+    ids, squared : ndarray of shape (n_rows, n_listed), int32 and float32
+        Nearest other rows of every row, nearest first, and squared distances; see
+        `list_near_rows`. The first `count_candidates` are read.
+    M : int, default=16
+        Links of a row on the upper layers; on the lowest at most twice as many.
+    ef_construction : int, default=200
+        Candidates for the links of a row follow it.
+    left_out : ndarray of shape (n_left_out,) or None, default=None
+        Rows that the graph does not have.
+    n_threads : int, default=1
+        Changes no bit of the result.
+    advance : callable or None
+        Called with numbers of rows as they are done, in all with those of the graph.
+
+    Returns
+    -------
+    HNSWParts
+        Points are numbered by their places in `ordered`. A way leads to each of them
+        from the entry point.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.index.exact import ExactIndex
+    >>> from knngraph.index.hnsw import HNSWIndex
+    >>> from knngraph.index.scales import link_rows
+    >>> rows = np.arange(100, dtype=np.float32)[:, None]
+    >>> ids, squared = ExactIndex(rows).nearest(rows, 4)
+    >>> parts = link_rows(rows, ids[:, 1:].astype(np.int32), squared[:, 1:])
+    >>> index = HNSWIndex.from_parts(parts)
+    >>> index.nearest(np.array([[41.2]], dtype=np.float32), k=2)[0].tolist()
+    [[41, 42]]
+    """
+    kept = np.ones(len(ordered), dtype=bool)
+    if left_out is not None:
+        kept[left_out] = False
+    labels = np.flatnonzero(kept)
+    number = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+    points = ordered if kept.all() else ordered[labels]
+    linker = _Linker(points, n_threads)
+    everywhere = np.arange(len(points), dtype=np.int32)
+    n_chosen = ceil(_CHOSEN * M)
+    n_candidates = count_candidates(M, ef_construction)
+    near, distances = ids[:, :n_candidates], squared[:, :n_candidates]
+    links = linker.chosen(near, distances, number, labels, n_chosen)
+    scales = [(everywhere, links)]
+    layers = []
+    step = max(_FIRST_SAMPLE, round(log2(M)))
+    for halvings, sample in _samples(everywhere):
+        n_listed = n_candidates * _LONGER ** (halvings - _FIRST_SAMPLE)
+        n_listed = int(min(n_listed, _MOST_CANDIDATES))
+        sample, near, distances = linker.listed(sample, n_listed)
+        if halvings % step == 0:
+            layers.append((sample, len(scales)))
+        rows = np.arange(len(sample))
+        links = linker.chosen(near, distances, sample, rows, n_chosen)
+        scales.append((sample, links))
+    lowest = linker.united(everywhere, scales, 2 * M, advance)
+    levels = np.zeros(len(points), dtype=np.int32)
+    for sample, _ in layers:
+        levels[sample] += 1
+    entry = int(levels.argmax())
+    _make_reachable(lowest, entry)
+    before = np.cumsum(levels, dtype=np.int64) - levels
+    upper = np.empty((int(levels.sum()), 1 + M), dtype=np.int32)
+    for layer, (sample, scale) in enumerate(layers):
+        upper[before[sample] + layer] = linker.united(sample, scales[scale:], M)
+    settings = {
+        "ser_version": 1,
+        "seed": 0,
+        "max_elements": len(ordered),
+        "max_level": len(layers),
+        "enterpoint_node": entry,
+        "M": M,
+        "ef_construction": max(ef_construction, M),
+        "has_deletions": False,
+        "allow_replace_deleted": False,
+    }
+    return HNSWParts(
+        settings,
+        lowest.view(np.uint8),
+        labels.astype(np.uint64),
+        levels,
+        upper.view(np.uint8).ravel(),
+        points,
+    )
+
+
+def _samples(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Random samples, each of one of every two rows that are next in the one before.
+
+    So every part of the order has its share in all of them.
+    """
+    draw = np.random.default_rng(0).random(len(rows), dtype=np.float32)
+    halvings = 0
+    while len(rows) >= 2 * _FEWEST_SAMPLED:
+        left, right = rows[: len(rows) // 2 * 2].reshape(-1, 2).T
+        rows = np.where(draw[left] < draw[right], left, right)
+        halvings += 1
+        if halvings >= _FIRST_SAMPLE:
+            yield halvings, rows
+
+
+# Links of some rows: places of the rows, and the links as `_links.py` describes them.
+_Scale = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Linker:
+    """Chooses links among points."""
+
+    points: np.ndarray
+    n_threads: int
+
+    def listed(
+        self, sample: np.ndarray, n_listed: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The sample in the order of its own cells, and its neighbor lists."""
+        rows = self.points[sample]
+        cells = group_rows(rows, n_threads=self.n_threads)
+        n_listed = min(n_listed, len(rows) - 1)
+        lists = list_near_rows(
+            rows[cells.order], cells, n_listed, n_threads=self.n_threads
+        )
+        return sample[cells.order], *lists
+
+    def chosen(
+        self,
+        ids: np.ndarray,
+        squared: np.ndarray,
+        places: np.ndarray,
+        rows: np.ndarray,
+        most: int,
+    ) -> np.ndarray:
+        """Links to those listed that lie on different sides.
+
+        Parameters
+        ----------
+        ids, squared : ndarray of shape (n_listed, n_candidates)
+        places : ndarray of shape (n_listed,), int32
+            Place in the graph of everything listed, -1 where it has none.
+        rows : ndarray of shape (n,)
+            The rows of the lists that are read.
+        most : int
+
+        Returns
+        -------
+        ndarray of shape (n, 1 + most), int32
+        """
+        links = np.empty((len(rows), 1 + most), dtype=np.int32)
+
+        def choose(start: int, stop: int) -> None:
+            own = rows[start:stop]
+            others = places[ids[own]]
+            candidates = squared[own].view(np.int32).astype(np.int64) << 32 | others
+            self._choose(candidates, _SLACK, 0, links[start:stop])
+
+        self._map(choose, len(rows))
+        return links
+
+    def united(
+        self,
+        places: np.ndarray,
+        scales: list[_Scale],
+        most: int,
+        advance: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Links of some places on all scales, in both directions.
+
+        Returns
+        -------
+        ndarray of shape (n, 1 + most), int32
+            After the links of a place come zeros.
+        """
+        from knngraph.index import _links
+
+        counts = np.zeros(len(self.points), dtype=np.int64)
+        nothing = np.empty(0, dtype=np.int32)
+        for scale in scales:
+            _links.put_ends(*scale, counts, nothing)
+        stops = np.cumsum(counts)
+        others = np.empty(stops[-1], dtype=np.int32)
+        free = stops - counts
+        for scale in scales:
+            _links.put_ends(*scale, free, others)
+        links = np.zeros((len(places), 1 + most), dtype=np.int32)
+
+        def choose_for(rows: np.ndarray) -> None:
+            own = places[rows]
+            candidates = np.empty((len(own), counts[own].max()), dtype=np.int64)
+            _links.measure(self.points, own, stops, others, candidates)
+            candidates.sort(axis=1)
+            found = np.zeros((len(own), 1 + most), dtype=np.int32)
+            self._choose(candidates, _SLACKS, most, found)
+            links[rows] = found
+
+        def choose(start: int, stop: int) -> None:
+            rows = np.arange(start, stop)
+            is_hub = counts[places[start:stop]] > _HUB * most
+            for some in (rows[~is_hub], *rows[is_hub, None]):
+                if len(some):
+                    choose_for(some)
+
+        self._map(choose, len(places), advance)
+        return links
+
+    def _choose(
+        self,
+        candidates: np.ndarray,
+        slacks: tuple[float, ...],
+        n_all: int,
+        links: np.ndarray,
+    ) -> None:
+        from knngraph.index import _links
+
+        room = np.empty((links.shape[1] - 1, self.points.shape[1]), dtype=np.float32)
+        factors = np.array(slacks, dtype=np.float32)
+        _links.choose_links(self.points, candidates, factors, n_all, room, links)
+
+    def _map(
+        self,
+        function: Callable[[int, int], None],
+        n_rows: int,
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
+        map_chunks(
+            function,
+            n_rows,
+            _ROWS_PER_CHUNK,
+            self.n_threads,
+            advance,
+            limit_blas=False,
+        )
+
+
+def _make_reachable(links: np.ndarray, entry: int) -> None:
+    from knngraph.index import _links
+
+    via = np.full(len(links), -1, dtype=np.int32)
+    queue = np.empty(len(links), dtype=np.int32)
+    via[entry] = queue[0] = entry
+    _links.reach_all(links, via, queue)

@@ -1,0 +1,211 @@
+"""Graphs made of neighbor lists: what searches find in them, and what never changes."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from knngraph.index import _links
+from knngraph.index.cells import group_rows
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.medoids import MedoidSearch
+from knngraph.index.near_rows import list_near_rows
+from knngraph.index.scales import count_candidates, link_rows
+
+
+def clusters(n_rows, n_clusters, n_features, apart, seed=0):
+    random = np.random.default_rng(seed)
+    centers = apart * random.normal(size=(n_clusters, n_features))
+    rows = centers[random.integers(n_clusters, size=n_rows)]
+    return (rows + random.normal(size=rows.shape)).astype(np.float32)
+
+
+def ordered_lists(points, k=48):
+    """Rows in the order of their cells, and their lists."""
+    cells = group_rows(points)
+    ordered = points[cells.order]
+    return ordered, *list_near_rows(ordered, cells, min(k, len(points) - 1))
+
+
+def assert_same_parts(some, others):
+    assert some.settings == others.settings
+    for name in ("links", "labels", "levels", "upper", "vectors"):
+        assert_array_equal(getattr(some, name), getattr(others, name))
+
+
+@pytest.fixture(scope="module")
+def rows_and_queries():
+    rows = clusters(8500, 60, 16, apart=2.0)
+    return rows[:8000], rows[8000:]
+
+
+@pytest.fixture(scope="module")
+def lists(rows_and_queries):
+    return ordered_lists(rows_and_queries[0])
+
+
+@pytest.fixture(scope="module")
+def parts(lists):
+    return link_rows(*lists)
+
+
+def share_found(index, queries, stored, k, ef):
+    _, exact = ExactIndex(stored).nearest(queries, k)
+    _, squared = index.nearest(queries, k, ef=ef)
+    return (squared <= exact[:, -1:] * (1.0 + 1e-5)).mean()
+
+
+def reached_from_entry(parts):
+    """Points that some way leads to on the lowest layer, one step after the other."""
+    counts, places = parts.linked()
+    there = np.arange(places.shape[1]) < counts[:, None]
+    reached = np.zeros(parts.n_points, dtype=bool)
+    front = np.array([parts.settings["enterpoint_node"]])
+    while len(front):
+        reached[front] = True
+        front = np.unique(places[front][there[front]])
+        front = front[~reached[front]]
+    return reached
+
+
+@pytest.mark.parametrize(("k", "ef"), [(1, 1), (1, 2), (1, 8), (32, 64)])
+def test_searches_find_what_they_find_in_a_graph_of_hnswlib(
+    k, ef, rows_and_queries, lists, parts
+):
+    rows, queries = rows_and_queries
+    own = HNSWIndex(rows.shape[1], len(rows))
+    own.add(rows)
+    found = share_found(HNSWIndex.from_parts(parts), queries, lists[0], k, ef)
+    assert found >= share_found(own, queries, rows, k, ef) - (0.01 if k == 1 else 0.005)
+
+
+def test_the_same_for_any_number_of_threads_and_again(lists, parts):
+    for n_threads in (1, 2, 3):
+        assert_same_parts(link_rows(*lists, n_threads=n_threads), parts)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        clusters(4000, 400, 8, apart=1e3),
+        clusters(3000, 3, 8, apart=1e6),
+        np.random.default_rng(0).standard_t(2, size=(4000, 8)).astype(np.float32),
+        # All rows as far from the others as from the one in the middle, or farther.
+        np.concatenate([np.zeros((1, 600)), np.eye(600)]).astype(np.float32),
+        np.array([[0.0], [1.0], [5.0]], dtype=np.float32),
+        np.array([[-(2.0**50)], [0.0], [1.0], [2.0**50]], dtype=np.float32),
+    ],
+    ids=["clusters", "few clusters", "tails", "star", "three rows", "as far as can be"],
+)
+@pytest.mark.parametrize("M", [2, 16])
+def test_a_way_leads_to_every_row(points, M):
+    parts = link_rows(*ordered_lists(points), M=M)
+    assert reached_from_entry(parts).all()
+    index = HNSWIndex.from_parts(parts)
+    assert index.n_points == len(points)
+    some = np.arange(0, len(points), 100)
+    ids, _ = index.nearest(points[some], 1, ef=len(points))
+    assert_array_equal(parts.vectors[ids[:, 0]], points[some])
+
+
+@pytest.mark.parametrize("M", [2, 5, 40, 100])
+def test_the_number_of_links_follows_M(M, lists):
+    parts = link_rows(*lists, M=M)
+    counts, _ = parts.linked()
+    assert parts.settings["M"] == M
+    assert M < counts.max() <= 2 * M
+    assert parts.levels.max() == parts.settings["max_level"] >= 1
+    HNSWIndex.from_parts(parts)
+
+
+def test_candidates_follow_ef_construction(lists, parts):
+    assert count_candidates(16, 100) == 24
+    assert count_candidates(2, 1) == 2
+    assert count_candidates(100, 2000) == 192
+    fewer = link_rows(*lists, ef_construction=50)
+    assert fewer.linked()[0].mean() < parts.linked()[0].mean()
+
+
+def test_rows_left_out_are_in_no_list_and_can_be_added(lists):
+    ordered, left_out = lists[0], np.arange(5, len(lists[0]), 40)
+    parts = link_rows(*lists, left_out=left_out)
+    assert_array_equal(parts.labels, np.delete(np.arange(len(ordered)), left_out))
+    assert_array_equal(parts.vectors, ordered[parts.labels])
+    assert reached_from_entry(parts).all()
+    index = HNSWIndex.from_parts(parts)
+    assert not np.isin(index.nearest(ordered[left_out], 8)[0], left_out).any()
+    index.add(ordered[left_out], left_out)
+    assert (index.nearest(ordered[left_out], 1, ef=32)[0][:, 0] == left_out).all()
+
+
+def test_searches_stay_good_while_hnswlib_adds_and_removes(rows_and_queries, lists):
+    rows, queries = rows_and_queries
+    index = HNSWIndex.from_parts(link_rows(*lists))
+    new = clusters(9300, 60, 16, apart=2.0)[8500:]
+    index.add(new)
+    number = np.arange(len(rows) + len(new))
+    gone = number % 10 == 3
+    index = index.renumbered(np.where(gone, -1, np.cumsum(~gone) - 1))
+    assert share_found(index, queries, index.points(), 32, 64) > 0.98
+
+
+def test_our_own_search_reads_the_parts_alone(rows_and_queries, lists, parts):
+    search = MedoidSearch.of_graph(parts, lists[0])
+    assert share_found(search, rows_and_queries[1], lists[0], 1, 8) > 0.97
+
+
+def chosen_plainly(points, row, candidates, slacks, most):
+    """The rule of `choose_links`, one candidate after the other."""
+    squared = ((points - points[row]) ** 2).sum(axis=1)
+    chosen = []
+    for slack in slacks:
+        for candidate in candidates[np.argsort(squared[candidates], kind="stable")]:
+            between = ((points[chosen] - points[candidate]) ** 2).sum(axis=1)
+            free = len(chosen) < most and candidate not in chosen
+            if free and (slack * between >= squared[candidate]).all():
+                chosen.append(candidate)
+    return chosen
+
+
+@pytest.mark.parametrize("slacks", [(1.0,), (1.0, 1.5)])
+def test_links_are_chosen_by_the_rule(slacks):
+    random = np.random.default_rng(2)
+    # Whole numbers, so that distances are exact.
+    points = random.integers(-50, 50, size=(200, 6)).astype(np.float32)
+    others = np.stack([random.choice(200, 40, replace=False) for _ in range(50)])
+    squared = ((points[others] - points[:50, None]) ** 2).sum(axis=2)
+    candidates = np.sort(squared.view(np.int32).astype(np.int64) << 32 | others)
+    # Copies count once, and nothing is at a negative place.
+    candidates = np.concatenate([candidates, candidates, -candidates], axis=1)
+    candidates.sort(axis=1)
+    links = np.empty((50, 9), dtype=np.int32)
+    room = np.empty((8, 6), dtype=np.float32)
+    factors = np.array(slacks, dtype=np.float32)
+    _links.choose_links(points, candidates, factors, 0, room, links)
+    for row in range(50):
+        wanted = chosen_plainly(points, row, np.sort(others[row]), slacks, 8)
+        assert links[row, 1 : 1 + links[row, 0]].tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("links", "n_changed"),
+    [
+        # 2 leads to 1, and 3 to 2 alone.
+        ([[1, 1, 9], [1, 0, 9], [1, 1, 9], [1, 2, 9]], 2),
+        # Two parts; every place that leads out of one has no room.
+        ([[2, 1, 2], [2, 0, 2], [2, 0, 1], [2, 4, 5], [2, 3, 5], [2, 3, 4]], 1),
+        # Nothing is linked.
+        ([[0, 9, 9]] * 5, 4),
+    ],
+)
+def test_what_is_cut_off_gets_a_link(links, n_changed):
+    links = np.array(links, dtype=np.int32)
+    via = np.full(len(links), -1, dtype=np.int32)
+    via[0] = 0
+    queue = np.zeros(len(links), dtype=np.int32)
+    assert _links.reach_all(links, via, queue) == n_changed
+    assert sorted(queue) == list(range(len(links)))
+    for place in queue[1:]:
+        links_of = links[via[place]]
+        assert place in links_of[1 : 1 + links_of[0]]
+    assert (links[:, 0] <= 2).all()
