@@ -12,23 +12,37 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from knngraph.edges import graph_of_lists, in_order, symmetrized, with_own_entries
 from knngraph.exceptions import KNNGraphWarning
 from knngraph.graph.neighbors import Neighbors, nearest_others
-from knngraph.graph.precision import loses_digits
-from knngraph.graph.training_set import build_training_set
-from knngraph.index.build import insert, with_enough_recall
+from knngraph.graph.order import bring_together
+from knngraph.graph.precision import place_precisely, search_precisely
+from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.index.build import (
+    BuildSettings,
+    build_graph,
+    list_points,
+    makes_lists,
+)
 from knngraph.index.exact import ExactIndex
-from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
+from knngraph.index.recall import (
+    ENOUGH_RECALL,
+    WideSearch,
+    recall_of_lists,
+    with_enough_recall,
+)
 from knngraph.kneighbors import SearchedRows, nearest_rows, user_distances, user_graph
 from knngraph.metric.names import metric_named
+from knngraph.metric.place import PlacedRows
 from knngraph.parallel import count_threads
 from knngraph.parameters import checked_arguments
 from knngraph.progress import stage
-from knngraph.space import fit_space
+from knngraph.space import Space, fit_space
 
 # `algorithm="auto"` searches by brute force up to this many distinct rows.
 EXACT_LIMIT = 20_000
 # Measured recall below which a graph is returned with a warning.
 _TOO_LITTLE_RECALL = 0.95
+# Lists of this length tell whether single precision is enough.
+_FEWEST_LISTED = 2
 _M = 16
 # Half of what a classifier builds with: the search raises its own `ef`.
 _EF_CONSTRUCTION = 100
@@ -41,6 +55,17 @@ GRAPH_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+
+def build_settings(
+    n_jobs: int | None, random_state: Any, verbose: int
+) -> BuildSettings:
+    """Settings of the search, from parameters of an estimator."""
+    seed = 0
+    if random_state is not None:
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+    n_threads = count_threads(n_jobs)
+    return BuildSettings(_M, _EF_CONSTRUCTION, seed, n_threads, int(verbose))
 
 
 @dataclass(frozen=True)
@@ -61,9 +86,8 @@ def search_rows(
     *,
     metric: str,
     algorithm: str,
-    n_jobs: int | None,
-    random_state: Any,
-    verbose: int,
+    settings: BuildSettings,
+    linked: bool,
 ) -> Searched:
     """Place the rows and find the `k` nearest distinct others of each.
 
@@ -72,61 +96,87 @@ def search_rows(
     codes : ndarray of shape (n_rows,) or None
         Classes of the rows. None where nothing is learned from them: an exact search
         is then in double precision, so that distances have all their digits.
+    settings : BuildSettings
+        See `build_settings`.
+    linked : bool
+        Whether new rows are searched for later, which takes a graph.
     """
-    n_threads = count_threads(n_jobs)
-    seed, build_threads = 0, n_threads
-    if random_state is not None:
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        build_threads = 1
     exact = algorithm == "exact" or (algorithm == "auto" and X.shape[0] <= EXACT_LIMIT)
-    precisions = ("double",) if exact and codes is None else ("single", "double")
+    in_double = exact and codes is None
     if codes is None:
         codes = np.zeros(X.shape[0], dtype=np.intp)
-    n_classes = int(codes.max()) + 1
-    for precision in precisions:
+
+    def place(precision: str) -> PlacedRows:
         space = fit_space(X, metric, precision)
-        training = build_training_set(space.map_rows(X), codes, n_classes, seed)
-        if loses_digits(space, X, training):
-            continue
-        points = training.points
-        index: SearchIndex = ExactIndex(points)
-        recall, wide = 1.0, None
-        many = algorithm == "auto" and len(points) > EXACT_LIMIT
-        if space.precision == "single" and (algorithm == "hnsw" or many):
-            graph = HNSWIndex(
-                points.shape[1],
-                len(points),
-                M=_M,
-                ef_construction=_EF_CONSTRUCTION,
-                seed=seed,
-            )
-            with stage("building index", len(points), verbose) as building:
-                insert(graph, points, n_threads=build_threads, advance=building.advance)
-            wide = with_enough_recall(
-                graph, points, min(k + 1, len(points)), n_threads=n_threads
-            )
-            index, recall = wide, wide.recall
-        with stage("searching neighbors", len(points), verbose) as searching:
-            neighbors = nearest_others(
-                index,
-                points,
-                training.node_weights(),
-                max(2, k),
-                n_threads=n_threads,
-                advance=searching.advance,
-            )
-        if not loses_digits(space, X, training, neighbors):
-            break
-    if wide is not None and recall < _TOO_LITTLE_RECALL:
+        rows = space.map_rows(X, n_threads=settings.n_threads)
+        training = build_training_set(rows, codes, int(codes.max()) + 1, settings.seed)
+        return PlacedRows(space, training, None, {})
+
+    def search(placed: PlacedRows) -> Searched:
+        space, training = placed.space, placed.training
+        few = algorithm == "auto" and training.n_nodes <= EXACT_LIMIT
+        if exact or few or space.precision == "double":
+            return _search_exactly(space, training, k, settings)
+        return _search_graph(space, training, k, settings, linked)
+
+    placed = place("double") if in_double else place_precisely(X, place)
+    searched = search_precisely(X, placed, place, search)
+    wide = searched.index
+    if isinstance(wide, WideSearch) and searched.recall < _TOO_LITTLE_RECALL:
         warnings.warn(
-            f"The search finds {recall:.0%} of the nearest neighbors with its "
+            f"The search finds {searched.recall:.0%} of the nearest neighbors with its "
             f'largest ef, {wide.ef}. algorithm="exact" finds all, in time '
             "quadratic in the number of rows; fewer features (PCA) make the "
             "search easier.",
             KNNGraphWarning,
             stacklevel=4,
         )
-    return Searched(space, training, index, neighbors, recall)
+    return searched
+
+
+def _search_exactly(
+    space: Space, training: TrainingSet, k: int, settings: BuildSettings
+) -> Searched:
+    index = ExactIndex(training.points)
+    neighbors = _searched_lists(index, training, k, settings)
+    return Searched(space, training, index, neighbors, 1.0)
+
+
+def _search_graph(
+    space: Space, training: TrainingSet, k: int, settings: BuildSettings, linked: bool
+) -> Searched:
+    """Lists of all nodes at once, or else, and where these miss some, by a graph."""
+    training, cells = bring_together(training, settings)
+    points, weights = training.points, training.node_weights()
+    lists, neighbors, recall = None, None, 0.0
+    if makes_lists(points, k):
+        n_listed = max(_FEWEST_LISTED, k, settings.n_candidates)
+        lists = list_points(points, n_listed, settings, cells)
+        neighbors = Neighbors(*lists.by_number(max(_FEWEST_LISTED, k)), weights)
+        recall = recall_of_lists(neighbors.squared, points, settings.n_threads)
+        if not linked and recall >= ENOUGH_RECALL:
+            return Searched(space, training, ExactIndex(points), neighbors, recall)
+    graph = build_graph(points, settings=settings, measured=False, found=lists).index
+    wide = with_enough_recall(
+        graph, points, min(k + 1, len(points)), n_threads=settings.n_threads
+    )
+    if neighbors is None or recall < min(ENOUGH_RECALL, wide.recall):
+        neighbors, recall = _searched_lists(wide, training, k, settings), wide.recall
+    return Searched(space, training, wide, neighbors, recall)
+
+
+def _searched_lists(
+    index: SearchIndex, training: TrainingSet, k: int, settings: BuildSettings
+) -> Neighbors:
+    with stage("searching neighbors", training.n_nodes, settings.verbose) as searching:
+        return nearest_others(
+            index,
+            training.points,
+            training.node_weights(),
+            max(_FEWEST_LISTED, k),
+            n_threads=settings.n_threads,
+            advance=searching.advance,
+        )
 
 
 def neighbor_graph(searched: Searched, k: int, include_self: bool) -> Any:
@@ -194,8 +244,8 @@ def knn_adjacency(
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.
     random_state : int, RandomState instance or None, default=None
-        With a seed the navigable graph is built by one thread, and the same rows
-        give the same bytes. The exact search always does.
+        Seed of the layers of a navigable graph. The same rows and seed give the same
+        bytes, for any `n_jobs`; None is one fixed seed.
     verbose : int, default=0
         Whether to show progress.
 
@@ -232,9 +282,8 @@ def knn_adjacency(
         int(k),
         metric=metric_named(metric),
         algorithm=algorithm,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        verbose=verbose,
+        settings=build_settings(n_jobs, random_state, verbose),
+        linked=False,
     )
     graph = neighbor_graph(searched, int(k), include_self)
     distance = mode == "distance"

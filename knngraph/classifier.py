@@ -15,9 +15,10 @@ from knngraph.fitted.settings import FitSettings
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
-from knngraph.index.build import LOOKUP_EF, WideSearch, walk_for
+from knngraph.index.build import LOOKUP_EF, BuildSettings, walk_for
 from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex, ef_for
+from knngraph.index.recall import WideSearch
 from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import (
@@ -133,8 +134,8 @@ class KNNGraphClassifier(
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.
     random_state : int, RandomState instance or None, default=None
-        With a seed the index is built by one thread, and the same data gives
-        the same bytes. With None it is built by `n_jobs` threads.
+        Seed of whatever is drawn at random. The same data and seed give the same
+        bytes, for any `n_jobs`; None is one fixed seed.
     verbose : int, default=0
         Whether to show progress.
 
@@ -442,18 +443,14 @@ class KNNGraphClassifier(
         self._check_settings()
         self.classes_ = classes
         n_threads = count_threads(self.n_jobs)
-        seed, build_threads = self._seed_and_build_threads(n_threads)
 
         given = GivenRows(X, codes, len(classes), weights, class_weight)
         index_settings = IndexSettings(
             n_listed=max(2, self._neighbors_needed(), *scales),
             exact_up_to=self._exact_up_to(),
-            M=self.M,
-            ef_construction=self.ef_construction,
-            seed=seed,
-            n_threads=n_threads,
-            build_threads=build_threads,
-            verbose=self.verbose,
+            build=BuildSettings(
+                self.M, self.ef_construction, self._seed(), n_threads, self.verbose
+            ),
         )
         rows = self._indexed_rows(given, index_settings)
         settings = replace(
@@ -668,10 +665,10 @@ class KNNGraphClassifier(
         check_is_fitted(self)
         return self._checked_rows(X, reset=False)
 
-    def _seed_and_build_threads(self, n_threads: int) -> tuple[int, int]:
+    def _seed(self) -> int:
         if self.random_state is None:
-            return 0, n_threads
-        return int(check_random_state(self.random_state).randint(2**31 - 1)), 1
+            return 0
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _exact_up_to(self) -> float:
         """Number of rows up to which the graph is certified against all."""
@@ -710,10 +707,9 @@ class KNNGraphClassifier(
             vote=self.vote,
             n_listed=index_settings.n_listed,
             exact_up_to=index_settings.exact_up_to,
-            M=index_settings.M,
-            ef_construction=index_settings.ef_construction,
-            seed=index_settings.seed,
-            seeded=self.random_state is not None,
+            M=index_settings.build.M,
+            ef_construction=index_settings.build.ef_construction,
+            seed=index_settings.build.seed,
             spacing=neighbors_bandwidth(rows.neighbors, index_settings.n_listed),
         )
 

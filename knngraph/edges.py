@@ -6,8 +6,9 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.graph.candidates import ranks
-from knngraph.graph.neighbors import Neighbors, all_but_self
+from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.others import all_but_self
 
 _ROWS_PER_BLOCK = 16384
 

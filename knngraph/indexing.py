@@ -4,15 +4,16 @@ Rows are placed in single precision, and again in double where single finds othe
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from knngraph.fitted.rows import IndexedRows
-from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.precision import loses_digits
-from knngraph.index.build import build_index
-from knngraph.index.exact import ExactIndex
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.order import bring_together
+from knngraph.graph.precision import place_precisely, search_precisely
+from knngraph.index.build import BuildSettings, build_graph
 from knngraph.metric.place import PlacedRows, place_training_rows
 from knngraph.progress import stage
 
@@ -48,20 +49,12 @@ class IndexSettings:
         Neighbors that are listed for every node.
     exact_up_to : float
         Weight of the rows up to which lists are searched exactly.
-    M, ef_construction, seed : int
-        Of the index.
-    n_threads, build_threads : int
-    verbose : int
+    build : BuildSettings
     """
 
     n_listed: int
     exact_up_to: float
-    M: int
-    ef_construction: int
-    seed: int
-    n_threads: int
-    build_threads: int
-    verbose: int
+    build: BuildSettings
 
 
 def place_rows(given: GivenRows, metric: str, settings: IndexSettings) -> PlacedRows:
@@ -72,10 +65,7 @@ def place_rows(given: GivenRows, metric: str, settings: IndexSettings) -> Placed
     metric : str
         As in `place_training_rows`.
     """
-    placed = _placed(given, metric, settings, "single")
-    if loses_digits(placed.space, given.X, placed.training):
-        placed = _placed(given, metric, settings, "double")
-    return placed
+    return place_precisely(given.X, partial(_placed, given, metric, settings))
 
 
 def index_rows(
@@ -89,41 +79,32 @@ def index_rows(
         Of the `given` ones by `metric`; placed anew where the lists show that single
         precision loses digits.
     """
-    rows = index_placed(placed, settings)
-    if loses_digits(placed.space, given.X, placed.training, rows.neighbors):
-        placed = _placed(given, metric, settings, "double")
-        rows = index_placed(placed, settings)
-    return rows
+    return search_precisely(
+        given.X,
+        placed,
+        partial(_placed, given, metric, settings),
+        partial(index_placed, settings=settings),
+    )
 
 
 def index_placed(placed: PlacedRows, settings: IndexSettings) -> IndexedRows:
     """Index placed rows and list their neighbors, in the precision that they have."""
     training = placed.training
-    index, search_recall = build_index(
-        training.points,
-        M=settings.M,
-        ef_construction=settings.ef_construction,
-        seed=settings.seed,
-        n_threads=settings.build_threads,
-        verbose=settings.verbose,
-    )
     exact = training.weight <= settings.exact_up_to
-    with stage("searching neighbors", training.n_nodes, settings.verbose) as searching:
-        neighbors = nearest_others(
-            ExactIndex(training.points) if exact else index,
-            training.points,
-            training.node_weights(),
-            settings.n_listed,
-            n_threads=settings.n_threads,
-            advance=searching.advance,
-        )
+    built = build_graph(
+        training.points,
+        settings.n_listed,
+        settings.build,
+        exact=exact,
+        found=placed.cells,
+    )
     return IndexedRows(
         placed.space,
         training,
         None,
-        index,
-        search_recall,
-        neighbors,
+        built.index,
+        built.search_recall,
+        Neighbors(built.ids, built.squared, training.node_weights()),
         exact,
         placed.out_of_fold,
         solved=None,
@@ -134,17 +115,22 @@ def _placed(
     given: GivenRows, metric: str, settings: IndexSettings, precision: str
 ) -> PlacedRows:
     n_rows = given.X.shape[0]
-    with stage("placing rows", n_rows, settings.verbose) as placing:
+    with stage("placing rows", n_rows, settings.build.verbose) as placing:
         placed = place_training_rows(
             given.X,
             given.codes,
             given.n_classes,
             metric,
             given.row_weight,
-            seed=settings.seed,
+            seed=settings.build.seed,
             precision=precision,
-            n_threads=settings.n_threads,
+            n_threads=settings.build.n_threads,
         )
         placing.advance(n_rows)
     training = placed.training.with_class_weight(given.class_weight)
-    return placed._replace(training=training)
+    training, cells = bring_together(training, settings.build)
+    folds = placed.out_of_fold
+    if folds is not None and cells is not None:
+        _, pair_now = training.renumbering(placed.training)
+        folds = folds.after(pair_now, training.n_pairs)
+    return placed._replace(training=training, out_of_fold=folds, cells=cells)

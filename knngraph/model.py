@@ -15,12 +15,9 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, represent_again
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import (
-    SearchRecall,
-    index_for_walk,
-    measure_recall_from_medoids,
-)
+from knngraph.index.build import index_for_walk
 from knngraph.index.exact import ExactIndex
+from knngraph.index.recall import SearchRecall, measure_recall_from_medoids
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration

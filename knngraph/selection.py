@@ -240,13 +240,13 @@ n_jobs, random_state, verbose
         """Compare the settings on left-out rows, by what has not seen their labels."""
         training = rows.training
         pairs = training.pair_of_row[sample]
-        left_out = rows.left_out_neighbors(settings.n_threads)
+        left_out = rows.left_out_neighbors(settings.build.n_threads)
         if self.inference == "lookup":
             params, right = self._stored_grid(rows, left_out, pairs, settings)
             own_share = right.astype(np.float64)
         else:
             params, right, own_share = self._query_grid(
-                rows, left_out, pairs, settings.n_threads
+                rows, left_out, pairs, settings.build.n_threads
             )
         return Comparison(params, right, own_share, training.score_weights(pairs))
 
@@ -298,8 +298,8 @@ n_jobs, random_state, verbose
             rows.neighbors,
             max_neighbors,
             same_class_quota(max_neighbors),
-            seed=settings.seed,
-            n_threads=settings.n_threads,
+            seed=settings.build.seed,
+            n_threads=settings.build.n_threads,
         )
         graphs = list(product(self.label_weights, self.penalty_ranges))
         params, right = [], []
@@ -323,7 +323,7 @@ n_jobs, random_state, verbose
                     max_neighbors,
                     self.self_weights,
                     pairs,
-                    n_threads=settings.n_threads,
+                    n_threads=settings.build.n_threads,
                 )
                 right += [v.codes == training.pair_code[pairs] for v in votes]
                 params += [

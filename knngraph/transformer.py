@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from knngraph.adjacency import (
     GRAPH_CONSTRAINTS,
     Searched,
+    build_settings,
     neighbor_graph,
     search_rows,
 )
@@ -110,8 +111,8 @@ class KNNGraphTransformer(
     n_jobs : int or None, default=None
         Number of threads. None is one thread, -1 all cores.
     random_state : int, RandomState instance or None, default=None
-        With a seed the navigable graph is built by one thread, and the same rows
-        give the same bytes.
+        Seed of the layers of a navigable graph. The same rows and seed give the same
+        bytes, for any `n_jobs`; None is one fixed seed.
     verbose : int, default=0
         Whether to show progress.
 
@@ -238,9 +239,8 @@ class KNNGraphTransformer(
                 max((self.n_neighbors, *scales)),
                 metric=metric_named(self.metric, self.metric_params),
                 algorithm=self.algorithm,
-                n_jobs=self.n_jobs,
-                random_state=self.random_state,
-                verbose=self.verbose,
+                settings=build_settings(self.n_jobs, self.random_state, self.verbose),
+                linked=True,
             )
             graph = self._learned_graph() if learned else self._nearest_graph()
             if self.symmetrize is not None:

@@ -79,16 +79,12 @@ def few_rows() -> tuple[np.ndarray, np.ndarray]:
 
 def use_all(X: np.ndarray, y: np.ndarray) -> None:
     """Call everything that compiles a function."""
-    from knngraph.graph.order import in_rounds
-
     for estimator in estimators():
         estimator.fit(X, y)
         for method in ("predict", "predict_proba"):
             if hasattr(estimator, method):
                 getattr(estimator, method)(X)
                 getattr(estimator, method)(X[:1])
-    # Of an estimator only many rows are brought into an order.
-    in_rounds(np.ascontiguousarray(X, np.float32), np.arange(len(X)), head=9, tail=9)
 
 
 def run_warm() -> int:

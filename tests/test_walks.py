@@ -18,9 +18,9 @@ from knngraph import (
     save,
 )
 from knngraph.exceptions import LookupAgreementWarning, SavedModelError
-from knngraph.index.build import EF_GRID
 from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import MedoidSearch
+from knngraph.index.recall import EF_GRID
 from knngraph.serving.container import PREDICTOR, pack
 from knngraph.serving.predictor import FORMAT_VERSION, _from_bytes
 from knngraph.serving.predictor_state import PredictorState

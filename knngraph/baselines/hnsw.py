@@ -12,10 +12,18 @@ from knngraph.baselines._base import BaselineClassifier
 from knngraph.baselines._neighbors import vote_shares
 from knngraph.edges import RowLists
 from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.precision import PRECISION_SAMPLE, loses_digits
+from knngraph.graph.order import bring_together
+from knngraph.graph.precision import (
+    PRECISION_SAMPLE,
+    place_precisely,
+    search_precisely,
+)
 from knngraph.graph.training_set import build_training_set
+from knngraph.index.build import BuildSettings, build_graph
 from knngraph.index.exact import ExactIndex
+from knngraph.kneighbors import SearchedRows
 from knngraph.metric.names import metric_named
+from knngraph.parallel import count_threads
 from knngraph.space import fit_space
 
 
@@ -40,8 +48,7 @@ class HNSWKNNClassifier(BaselineClassifier):
     metric : {"euclidean", "cosine"}, default="euclidean"
         "l2" and "minkowski" are other names of "euclidean".
     n_jobs : int or None, default=None
-        Threads that answer queries. The index is built by one thread, so that
-        it can be reproduced.
+        Number of threads. None is one thread, -1 all cores.
     random_state : int, RandomState instance or None, default=None
         Draws the layers of the points.
 
@@ -104,37 +111,33 @@ class HNSWKNNClassifier(BaselineClassifier):
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        for precision in ("single", "double"):
-            self._space = fit_space(X, metric_named(self.metric), precision)
-            training = build_training_set(
-                self._space.map_rows(X), codes, self._n_classes, seed=seed
-            )
-            if loses_digits(self._space, X, training):
-                continue
-            self.index_ = self._index(training.points, seed)
-            some = training.points[:PRECISION_SAMPLE]
-            around = nearest_others(
-                self.index_, some, training.node_weights(), max(2, self.n_neighbors)
-            )
-            if not loses_digits(self._space, X, training, around):
-                break
-        self._lists = RowLists(training)
-
-    def _index(self, points: np.ndarray, seed: int) -> Any:
-        # Imported here: only a fit needs hnswlib.
-        from knngraph.index.hnsw import HNSWIndex
-
-        if points.dtype == np.float64:
-            return ExactIndex(points)
-        index = HNSWIndex(
-            points.shape[1],
-            len(points),
-            M=self.M,
-            ef_construction=self.ef_construction,
-            seed=seed,
+        settings = BuildSettings(
+            self.M, self.ef_construction, seed, count_threads(self.n_jobs)
         )
-        index.add(points)
-        return index
+        metric = metric_named(self.metric)
+
+        def place(precision: str) -> SearchedRows:
+            space = fit_space(X, metric, precision)
+            rows = space.map_rows(X)
+            training = build_training_set(rows, codes, self._n_classes, seed=seed)
+            return SearchedRows(space, training, ExactIndex(training.points), None)
+
+        def search(placed: SearchedRows) -> SearchedRows:
+            training, cells = bring_together(placed.training, settings)
+            index = build_graph(
+                training.points, settings=settings, measured=False, found=cells
+            ).index
+            neighbors = nearest_others(
+                index,
+                training.points[:PRECISION_SAMPLE],
+                training.node_weights(),
+                max(2, self.n_neighbors),
+            )
+            return SearchedRows(placed.space, training, index, neighbors)
+
+        searched = search_precisely(X, place_precisely(X, place), place, search)
+        self._space, self.index_ = searched.space, searched.index
+        self._lists = RowLists(searched.training)
 
     def _class_scores(self, queries: np.ndarray) -> np.ndarray:
         nodes, squared = self.index_.nearest(

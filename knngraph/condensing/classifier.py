@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.index.build import LOOKUP_EF, WideSearch
+from knngraph.index.build import LOOKUP_EF
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.protocol import ef_for
+from knngraph.index.recall import WideSearch
 from knngraph.inference.answer import (
     PredictOptions,
     answer_codes,

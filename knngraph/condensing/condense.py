@@ -11,17 +11,16 @@ from knngraph.condensing.editing import find_edited, nearest_nodes
 from knngraph.condensing.plan import Plan, make_plan
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import (
-    HELD_OUT,
-    SearchRecall,
-    build_index,
-    index_for_walk,
-    measure_recall,
-    measure_recall_from_medoids,
-)
+from knngraph.index.build import BuildSettings, build_graph, index_for_walk
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.protocol import SearchIndex
+from knngraph.index.recall import (
+    HELD_OUT,
+    SearchRecall,
+    measure_recall,
+    measure_recall_from_medoids,
+)
 from knngraph.inference.answer import QueryModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.model import ENOUGH_SAME_LABELS
@@ -145,7 +144,10 @@ def _state_of_nodes(
     points = model.training.points[kept]
     codes = model.stored.codes[kept]
     walk = "medoids" if isinstance(model.index, MedoidSearch) else "hnsw"
-    graph, search_recall = build_index(points, M=M, ef_construction=ef_construction)
+    built = build_graph(
+        points, settings=BuildSettings(M, ef_construction, n_threads=n_threads)
+    )
+    graph, search_recall = built.index, built.search_recall
     if walk == "medoids" and isinstance(graph, HNSWIndex):
         search_recall = measure_recall_from_medoids(graph, points, n_threads)
     index = index_for_walk(walk, graph, points)

@@ -75,7 +75,7 @@ from knngraph.distributed.whole import (
 )
 from knngraph.exceptions import warn_once
 from knngraph.fitting import all_or_nothing
-from knngraph.index.build import walk_for
+from knngraph.index.build import BuildSettings, walk_for
 from knngraph.inference.answer import PredictOptions
 from knngraph.parallel import count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_parameters
@@ -486,13 +486,10 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             placed = task(partial(place, router=router), X, y, space, name="place")
             pieces.append(items(placed, router.n_partitions, name="piece"))
         gather = partial(assemble, n_classes=len(self.classes_), seed=shared.seed)
-        build = partial(
-            with_index,
-            M=shared.M,
-            ef_construction=shared.ef_construction,
-            seed=shared.seed,
-            n_threads=1 if shared.seeded else n_threads,
+        settings = BuildSettings(
+            shared.M, shared.ef_construction, shared.seed, n_threads
         )
+        build = partial(with_index, settings=settings)
         partitions = []
         for parts, home in zip(zip(*pieces), homes):
             placed = task(gather, list(parts), name="partition", home=home)

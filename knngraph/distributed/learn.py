@@ -30,8 +30,9 @@ from knngraph.graph.consensus import DENSE_DISTRIBUTION_LIMIT, Consensus
 from knngraph.graph.density import extremes, inverse_distances, normalized_density
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import learn_pairs, problem_with, same_class_quota
-from knngraph.graph.neighbors import Neighbors, all_but_self
+from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.others import all_but_self
 from knngraph.index.protocol import ef_for
 from knngraph.inference.leave_one_out import leave_one_out
 from knngraph.inference.reliability import label_probability

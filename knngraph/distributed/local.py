@@ -8,7 +8,9 @@ from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.partition import Layout, Partition
 from knngraph.distributed.pilot import Shared
 from knngraph.distributed.tasks import compute
+from knngraph.graph.order import bring_together
 from knngraph.graph.training_set import build_training_set
+from knngraph.index.build import BuildSettings
 from knngraph.indexing import IndexSettings, index_placed
 from knngraph.metric.place import PlacedRows
 from knngraph.model import FittedModel
@@ -57,14 +59,16 @@ def local_classifier(
     index_settings = IndexSettings(
         n_listed=m,
         exact_up_to=shared.exact_up_to,
-        M=shared.M,
-        ef_construction=shared.ef_construction,
-        seed=shared.seed,
-        n_threads=n_threads,
-        build_threads=1 if shared.seeded else n_threads,
-        verbose=classifier.verbose,
+        build=BuildSettings(
+            shared.M,
+            shared.ef_construction,
+            shared.seed,
+            n_threads,
+            classifier.verbose,
+        ),
     )
-    placed = PlacedRows(shared.space, training, None, {})
+    training, cells = bring_together(training, index_settings.build)
+    placed = PlacedRows(shared.space, training, None, {}, cells)
     rows = index_placed(placed, index_settings)
     settings = classifier._fit_settings(rows, index_settings)
     classifier.classes_, classifier.n_features_in_ = classes, layout.n_features

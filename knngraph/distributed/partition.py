@@ -9,6 +9,7 @@ from scipy import sparse
 
 from knngraph.distributed.collections import given_labels, numeric_rows
 from knngraph.distributed.tasks import Held, give_back_freed
+from knngraph.graph.order import bring_together
 from knngraph.graph.training_set import (
     TrainingSet,
     build_training_set,
@@ -16,7 +17,7 @@ from knngraph.graph.training_set import (
     row_hashes,
     training_set_of_pairs,
 )
-from knngraph.index.build import build_index
+from knngraph.index.build import BuildSettings, build_graph
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 
@@ -241,18 +242,14 @@ def sizes_of(partition: Partition) -> tuple[int, int, np.ndarray]:
     return training.n_nodes, training.n_rows, of_class
 
 
-def with_index(
-    partition: Partition, M: int, ef_construction: int, seed: int, n_threads: int
-) -> Partition:
+def with_index(partition: Partition, settings: BuildSettings) -> Partition:
     """Build the index of a partition."""
     give_back_freed()  # of the pilot, and of blocks that have become pieces
-    points = partition.training.points
-    if not len(points):
+    if not partition.training.n_nodes:
         return partition
-    index, _ = build_index(
-        points, M=M, ef_construction=ef_construction, seed=seed, n_threads=n_threads
-    )
-    return replace(partition, index=index)
+    training, cells = bring_together(partition.training, settings)
+    built = build_graph(training.points, settings=settings, measured=False, found=cells)
+    return replace(partition, training=training, index=built.index)
 
 
 def take_nodes(

@@ -72,8 +72,6 @@ class Shared(Held):
         Rows up to which lists are searched exactly.
     M, ef_construction, seed : int
         Of the indices.
-    seeded : bool
-        Whether an index is built by one thread.
     centroids : ndarray of shape (n_partitions, n_features) or None
     """
 
@@ -96,7 +94,6 @@ class Shared(Held):
     M: int
     ef_construction: int
     seed: int
-    seeded: bool
     centroids: np.ndarray | None = None
 
     def ef(self, inference: str, ef: int | str | None, walk: str) -> int:
@@ -239,7 +236,6 @@ def read_pilot(fitted: Any) -> Shared:
         M=settings.M,
         ef_construction=settings.ef_construction,
         seed=settings.seed,
-        seeded=settings.seeded,
     )
 
 

@@ -9,9 +9,9 @@ from knngraph.fitted.settings import FitSettings
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import SearchRecall
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.recall import SearchRecall
 from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
 from knngraph.space import Space
 

@@ -31,8 +31,6 @@ class FitSettings:
     M, ef_construction : int
         Of the index.
     seed : int
-    seeded : bool
-        Whether results are reproducible: one thread builds the index.
     spacing : float
         Typical distance of neighbors at the fit, in mapped units.
     weight_unit : float, default=1.0
@@ -51,7 +49,6 @@ class FitSettings:
     M: int
     ef_construction: int
     seed: int
-    seeded: bool
     spacing: float
     weight_unit: float = 1.0
     class_weight: str | tuple[float, ...] | None = None
@@ -63,7 +60,3 @@ class FitSettings:
         if self.query_bandwidth == "neighbors":
             return neighbors_bandwidth(neighbors, self.problem.n_neighbors)
         return float(self.query_bandwidth)
-
-    def build_threads(self, n_threads: int) -> int:
-        """Threads that insert into the index."""
-        return 1 if self.seeded else n_threads

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from knngraph.compact import CompactPickle
-from knngraph.graph.neighbors import Neighbors, all_but_self
+from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.others import all_but_self
 from knngraph.index.protocol import ef_for
 
 # Brute force within a class up to this many multiplications, a graph above.
@@ -208,6 +209,6 @@ def search_within(
         index = ExactIndex(points)
     else:
         index = HNSWIndex(points.shape[1], len(points), seed=seed)
-        index.add(points, n_threads=n_threads)
+        index.add(points)
     found, _ = index.nearest(queries, k, ef=ef_for(k), n_threads=n_threads)
     return found

@@ -5,7 +5,8 @@ import numpy as np
 from knngraph.distances import squared_distances, squared_distances_to
 from knngraph.graph.candidates import pack
 from knngraph.graph.changed_rows import ChangedRows
-from knngraph.graph.neighbors import Neighbors, nearest_others, others_of
+from knngraph.graph.neighbors import Neighbors, nearest_others
+from knngraph.index.others import others_of
 from knngraph.index.protocol import SearchIndex
 from knngraph.parallel import chunk_bounds, map_chunks
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knngraph.graph.order import by_cells_still
 from knngraph.graph.training_set import (
     TrainingSet,
     row_hashes,
     rows_by_hash,
     rows_on_nodes,
 )
+from knngraph.index.build import makes_lists
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,19 @@ class ChangedRows:
     old_node: np.ndarray
     touched: np.ndarray
 
+    def with_nodes_of(self, training: TrainingSet) -> "ChangedRows":
+        """The same change with the nodes in the order of another training set."""
+        now, pair_now = training.renumbering(self.training)
+        order = np.argsort(now)
+        return ChangedRows(
+            training,
+            self.hashes[order],
+            np.where(self.node_now < 0, -1, now[self.node_now]),
+            np.where(self.pair_now < 0, -1, pair_now[self.pair_now]),
+            self.old_node[order],
+            self.touched[order],
+        )
+
     @property
     def new_nodes(self) -> np.ndarray:
         """Nodes that were not there."""
@@ -131,7 +146,7 @@ def change_rows(
     """Apply pending changes to a training set.
 
     Nodes keep the order of their hashes, so that the result does not depend on
-    the way that led to the rows.
+    the way that led to the rows; many keep the order that they have.
 
     Parameters
     ----------
@@ -151,6 +166,10 @@ def change_rows(
         hashes = np.concatenate([hashes, *new_hashes])
     n_there = int(there.sum())
     node_of_entry, first_entry = rows_by_hash(points, hashes)
+    if makes_lists(points):
+        order = by_cells_still(first_entry, n_there)
+        first_entry = first_entry[order]
+        node_of_entry = np.argsort(order)[node_of_entry]
     node_now = np.full(training.n_nodes, -1, dtype=np.intp)
     node_now[there] = node_of_entry[:n_there]
     changed = rows_on_nodes(

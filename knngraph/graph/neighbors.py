@@ -1,4 +1,4 @@
-"""Nearest other nodes of every node, from any search index."""
+"""Neighbor lists of the nodes: the nearest other nodes of every one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from knngraph.compact import CompactPickle
-from knngraph.index.protocol import SearchIndex, ef_for
+from knngraph.index.others import others_of
+from knngraph.index.protocol import SearchIndex
 from knngraph.parallel import chunk_bounds
 from knngraph.weights import LEAST_REST, all_one, without_one_row
 
-# Fixed, so that progress has steps and memory has a bound.
-_QUERIES_PER_CALL = 16384
 # What is worked out of the lists is worked out for so many nodes at once.
 NODES_PER_BLOCK = 16384
 _EVERY_NODE = slice(None)
@@ -75,38 +74,6 @@ class Neighbors(CompactPickle):
         return distance
 
 
-def all_but_self(
-    found: np.ndarray, asking: np.ndarray, instead: int = -1
-) -> np.ndarray:
-    """Mark the found neighbors that are not the asking point itself.
-
-    By its number, never by its place: with an approximate search it may come second,
-    or not at all. Where it was missed, another goes in its stead.
-
-    Parameters
-    ----------
-    found : ndarray of shape (n, k)
-    asking : ndarray of shape (n,)
-    instead : int, default=-1
-        Place in the list of the neighbor that goes where the point was missed.
-
-    Returns
-    -------
-    ndarray of shape (n, k), bool
-        All but one of every row.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from knngraph.graph.neighbors import all_but_self
-    >>> all_but_self(np.array([[4, 7], [5, 6]]), np.array([7, 8])).tolist()
-    [[True, False], [True, False]]
-    """
-    own = found == asking[:, None]
-    own[~own.any(axis=1), instead] = True
-    return ~own
-
-
 def nearest_others(
     index: SearchIndex,
     points: np.ndarray,
@@ -142,36 +109,3 @@ def nearest_others(
         index, points, all_nodes, k, n_threads=n_threads, advance=advance
     )
     return Neighbors(ids, squared, node_weights)
-
-
-def others_of(
-    index: SearchIndex,
-    points: np.ndarray,
-    asking: np.ndarray,
-    k: int,
-    *,
-    n_threads: int = 1,
-    advance: Callable[[int], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Search the neighbors of some points; see `nearest_others`.
-
-    Returns
-    -------
-    ids : ndarray of shape (n_asking, k), int32
-    squared : ndarray of shape (n_asking, k), of the type of `points`
-    """
-    k = min(k, points.shape[0] - 1)
-    ids = np.empty((len(asking), k), dtype=np.int32)
-    squared = np.empty((len(asking), k), dtype=points.dtype)
-    for start in range(0, len(asking), _QUERIES_PER_CALL):
-        some = asking[start : start + _QUERIES_PER_CALL]
-        stop = start + len(some)
-        found, distance = index.nearest(
-            points[some], k + 1, ef=ef_for(k + 1), n_threads=n_threads
-        )
-        others = all_but_self(found, some)
-        ids[start:stop] = found[others].reshape(len(some), k)
-        squared[start:stop] = distance[others].reshape(len(some), k)
-        if advance is not None:
-            advance(len(some))
-    return ids, squared

@@ -5,8 +5,9 @@ clusters at large distances from each other, or with many rows on a line, roundi
 decides which row is nearest. Such data is placed in double precision.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,22 @@ _FAR_APART = 2.0**-21
 # A learned map is good to single precision only: its further digits tell no rows apart.
 _ROUNDING_OF_A_MAP = 2.0**-20
 _NUMBERS_PER_BLOCK = 2**21
+
+
+class _HasPlaces(Protocol):
+    @property
+    def space(self) -> Space: ...
+    @property
+    def training(self) -> TrainingSet: ...
+
+
+class _HasLists(_HasPlaces, Protocol):
+    @property
+    def neighbors(self) -> Neighbors | None: ...
+
+
+_Placed = TypeVar("_Placed", bound=_HasPlaces)
+_Searched = TypeVar("_Searched", bound=_HasLists)
 
 
 def loses_digits(
@@ -74,6 +91,42 @@ def loses_digits(
     lost |= _copies_differ(space, X, training, nodes, row_of_node)
     tolerated = 0.0 if few else _TOLERATED_SHARE
     return bool(counts[lost].sum() > tolerated * counts.sum())
+
+
+def place_precisely(X: Any, place: Callable[[str], _Placed]) -> _Placed:
+    """Place rows in single precision, or in double where that loses digits at once.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    place : callable
+        From a precision to the rows in a space: an object with `space` and
+        `training`.
+    """
+    placed = place("single")
+    lost = loses_digits(placed.space, X, placed.training)
+    return place("double") if lost else placed
+
+
+def search_precisely(
+    X: Any,
+    placed: _Placed,
+    place: Callable[[str], _Placed],
+    search: Callable[[_Placed], _Searched],
+) -> _Searched:
+    """Search placed rows, and again in double precision where the lists lose digits.
+
+    Parameters
+    ----------
+    X, place
+        As for `place_precisely`, which gave `placed`.
+    search : callable
+        From placed rows to an object with `space`, `training` and `neighbors`.
+    """
+    found = search(placed)
+    if loses_digits(found.space, X, found.training, found.neighbors):
+        found = search(place("double"))
+    return found
 
 
 def _rounding_decides(

@@ -9,9 +9,7 @@ one and the same.
 Nodes are ordered by a seeded hash of their own bytes. The order is as good as
 shuffled, which suits the index, and does not depend on the order in which the
 rows came, so that permuting the training rows permutes the results and nothing
-else. Many nodes are brought near one another where they are near in space, by
-rounds that keep the graph as good (see `knngraph.graph.order`); the first and
-the last of them remain random samples of all.
+else. Many nodes are put in another order later (see `knngraph.graph.order`).
 """
 
 from dataclasses import dataclass, replace
@@ -20,8 +18,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from knngraph.compact import CompactPickle
-from knngraph.graph.order import in_rounds
-from knngraph.index.build import HELD_OUT
 from knngraph.weights import LEAST_REST, class_factors, without_one_row
 
 _HASH_BLOCK_BYTES = 16 * 2**20
@@ -104,6 +100,39 @@ class TrainingSet(CompactPickle):
             pair_code=code_now[self.pair_code],
             class_weight=None,
         )
+
+    def in_order(self, order: np.ndarray) -> "TrainingSet":
+        """The same rows with the nodes in another order.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_nodes,)
+            The nodes, by their present numbers.
+        """
+        now = np.empty(self.n_nodes, dtype=np.intp)
+        now[order] = np.arange(self.n_nodes)
+        renamed = rows_on_nodes(
+            self.points[order],
+            now[self.node_of_row],
+            self.codes,
+            self.n_classes,
+            self.row_weight,
+        )
+        return replace(renamed, class_weight=self.class_weight)
+
+    def renumbering(self, other: "TrainingSet") -> tuple[np.ndarray, np.ndarray]:
+        """Numbers here of the nodes and pairs of another training set of these rows.
+
+        Returns
+        -------
+        node_now : ndarray of shape (n_nodes,)
+        pair_now : ndarray of shape (n_pairs,)
+        """
+        node_now = np.empty(other.n_nodes, dtype=np.intp)
+        node_now[other.node_of_row] = self.node_of_row
+        pair_now = np.empty(other.n_pairs, dtype=np.intp)
+        pair_now[other.pair_of_row] = self.pair_of_row
+        return node_now, pair_now
 
     def score_weights(self, pairs: np.ndarray) -> np.ndarray:
         """What some pairs weigh in a score, by their rows and their class."""
@@ -287,7 +316,7 @@ def training_set_of_pairs(
 
 
 def distinct_rows(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Node of every row and one row of every node, nodes by hash and in rounds."""
+    """Node of every row and one row of every node, nodes by hash."""
     return rows_by_hash(rows, row_hashes(rows, seed))
 
 
@@ -307,14 +336,9 @@ def rows_by_hash(rows: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.n
             rows, axis=0, return_index=True, return_inverse=True
         )
         return node_of_row.ravel().astype(np.intp), row_of_node
-    in_order = in_rounds(rows, first_of_group, tail=HELD_OUT)
-    if in_order is not first_of_group:
-        node_at = np.empty(len(rows), dtype=np.intp)
-        node_at[in_order] = np.arange(len(in_order))
-        group = node_at[first_of_group][group]
     node_of_row = np.empty(len(rows), dtype=np.intp)
     node_of_row[order] = group
-    return node_of_row, in_order
+    return node_of_row, first_of_group
 
 
 @lru_cache(maxsize=8)

@@ -1,33 +1,42 @@
-"""Build the index of the training nodes, and measure how well searches find them."""
+"""Build the index of many points, and the neighbor lists of all of them, at once.
+
+hnswlib inserts one point after another, each by a search, and a search for every point
+then lists its neighbors: both ask the same question. From some thousand points on the
+lists are found first, by products of blocks of near points, and the graph is made from
+the lists: points -> cells -> lists -> links. The product is a graph of hnswlib, which
+searches it, and takes further points in.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
+from knngraph.index.cells import Cells, group_rows
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.hnsw_parts import HNSWParts
+from knngraph.index.near_rows import list_near_rows
+from knngraph.index.others import others_of
 from knngraph.index.protocol import SearchIndex
+from knngraph.index.recall import SearchRecall, measure_recall, n_held_out
+from knngraph.index.scales import link_rows
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
 
+# hnswlib builds of fewer points, and searches their lists.
+FEWEST_POINTS = 17_000
+# Longer lists are searched for.
+MOST_LISTED = 192
+# Shorter ones take about as long.
+_FEWEST_LISTED = 32
+# Points that a link is chosen from, as a share of `ef_construction`.
+_CANDIDATES_PER_EF = 0.24
 _ROWS_PER_CALL = 16384
 # `ef` of a lookup that sets none: the greedy search of the publication, and the `ef`
 # with which the search from medoids takes about as long (`benchmarks/walks.py`).
 LOOKUP_EF = {"hnsw": 1, "medoids": 2}
-
-# Nodes that are held out to measure the search, and the `ef` that are tried.
-HELD_OUT = 500
-# The search from medoids is measured on one in so many points at most.
-_LATEST_SHARE = 10
-EF_GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-
-# Points on which the recall of lists is measured, and the recall wanted: a little more
-# than the 0.95 that users are promised, for the sample has an error of its own.
-_SAMPLE = 300
-ENOUGH_RECALL = 0.97
-# `ef` that are tried for lists, in units of the number of neighbors.
-_EF_FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 def walk_for(walk: str, inference: str = "lookup") -> str:
@@ -42,116 +51,6 @@ def walk_for(walk: str, inference: str = "lookup") -> str:
     if walk != "auto":
         return walk
     return "hnsw" if inference == "lookup" else "medoids"
-
-
-@dataclass(frozen=True)
-class SearchRecall:
-    """Where searches of several `ef` end for rows that the index does not hold.
-
-    Parameters
-    ----------
-    reached : ndarray of shape (n_ef, n_held_out)
-        Node that the search ends at.
-    nearest : ndarray of shape (n_held_out,)
-        Node that is nearest.
-    """
-
-    reached: np.ndarray
-    nearest: np.ndarray
-
-    def agreement(self, answers: np.ndarray | None, ef: int) -> float:
-        """Share of held-out rows for which this and the exact search answer alike.
-
-        Parameters
-        ----------
-        answers : ndarray of shape (n_nodes,) or None
-            What is read off a node, as its stored class; None for its own number.
-        ef : int
-            Between two measured values the smaller one counts.
-
-        Returns
-        -------
-        float
-            1.0 where nothing was held out.
-        """
-        if not len(self.nearest):
-            return 1.0
-        row = int(np.searchsorted(EF_GRID, ef, side="right")) - 1
-        reached, nearest = self.reached[row], self.nearest
-        if answers is not None:
-            reached, nearest = answers[reached], answers[nearest]
-        return float((reached == nearest).mean())
-
-    def smallest_ef(self, answers: np.ndarray | None, share: float) -> int:
-        """Smallest measured `ef` with at least this agreement, else the largest."""
-        for ef in EF_GRID:
-            if self.agreement(answers, ef) >= share:
-                return ef
-        return EF_GRID[-1]
-
-
-def build_index(
-    points: np.ndarray,
-    *,
-    M: int = 16,
-    ef_construction: int = 200,
-    seed: int = 0,
-    n_threads: int = 1,
-    verbose: int = 0,
-) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
-    """Insert distinct rows into a navigable graph.
-
-    It holds single precision: rows in double precision are searched exactly.
-
-    The last rows go in after the others have been searched for them: that measures
-    the search on rows it has not seen, without a second index.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_nodes, n_features), float32 or float64
-        In the order of insertion; random order makes the better graph, and the
-        held-out rows a random sample.
-    M, ef_construction : int
-        See `HNSWIndex`.
-    n_threads : int, default=1
-        The graph is reproducible with one thread only.
-
-    Returns
-    -------
-    index : HNSWIndex or ExactIndex
-    search_recall : SearchRecall
-        Of the search of hnswlib.
-    """
-    if points.dtype == np.float64:
-        nothing = np.empty((len(EF_GRID), 0), dtype=np.intp)
-        return ExactIndex(points), SearchRecall(nothing, nothing[0])
-    index = HNSWIndex(
-        points.shape[1],
-        len(points),
-        M=M,
-        ef_construction=ef_construction,
-        seed=seed,
-    )
-    n_first = len(points) - min(HELD_OUT, len(points) // 5)
-    first, held_out = points[:n_first], points[n_first:]
-    with stage("building index", len(points), verbose) as building:
-        insert(index, first, n_threads=n_threads, advance=building.advance)
-        search_recall = measure_recall(index, first, held_out, n_threads)
-        insert(index, held_out, n_threads=n_threads, advance=building.advance)
-    return index, search_recall
-
-
-def insert(
-    index: HNSWIndex,
-    points: np.ndarray,
-    *,
-    n_threads: int = 1,
-    advance: Callable[[int], None],
-) -> None:
-    """Insert rows block after block, and report how many after each."""
-    for start, stop in chunk_bounds(len(points), _ROWS_PER_CALL):
-        index.add(points[start:stop], n_threads=n_threads)
-        advance(stop - start)
 
 
 def index_for_walk(
@@ -170,144 +69,263 @@ def index_for_walk(
     return index
 
 
-def measure_recall(
-    index: SearchIndex,
-    stored: np.ndarray,
-    held_out: np.ndarray,
-    n_threads: int,
-    numbers: np.ndarray | None = None,
-) -> SearchRecall:
-    """Search for rows that the index does not hold, and find their nearest exactly.
+@dataclass(frozen=True)
+class BuildSettings:
+    """How an index is built; the number of threads changes no bit of it.
 
     Parameters
     ----------
-    stored : ndarray of shape (n_stored, n_features), float32
-        The points it holds.
-    held_out : ndarray of shape (n_held_out, n_features), float32
-    numbers : ndarray of shape (n_stored,) or None, default=None
-        By which the index names them; None where these are their places.
-
-    Returns
-    -------
-    SearchRecall
-        By these numbers.
+    M : int, default=16
+        Links of a point on the upper layers, twice as many on the lowest.
+    ef_construction : int, default=200
+        `ef` of hnswlib while it builds; links are chosen from about a quarter as many
+        neighbors.
+    seed : int, default=0
+        Of the layers that hnswlib draws.
+    n_threads : int, default=1
+    verbose : int, default=0
     """
-    if not len(held_out):
-        return SearchRecall(np.empty((len(EF_GRID), 0), np.intp), np.empty(0, np.intp))
-    ids, _ = ExactIndex(stored).nearest(held_out, 1, n_threads=n_threads)
-    nearest = ids[:, 0] if numbers is None else numbers[ids[:, 0]]
-    return _search_with_every_ef(index, held_out, nearest, n_threads)
+
+    M: int = 16
+    ef_construction: int = 200
+    seed: int = 0
+    n_threads: int = 1
+    verbose: int = 0
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of neighbors that the links of a point are chosen from."""
+        wanted = round(_CANDIDATES_PER_EF * self.ef_construction)
+        return min(max(wanted, self.M), MOST_LISTED)
 
 
-def measure_recall_from_medoids(
-    index: HNSWIndex, points: np.ndarray, n_threads: int
-) -> SearchRecall:
-    """Search from medoids for the points that were inserted last, without these.
-
-    Nothing but links to the last points tells the graph from that before them, but
-    where a point that had all of its links gave one up. So unlike `measure_recall` this
-    needs no search while the index is built.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, n_features), float32
-        The points in the order of their numbers.
-    """
-    search = index.from_medoids(points)
-    latest = index.latest(min(HELD_OUT, len(points) // _LATEST_SHARE))
-    places = np.setdiff1d(latest, search.entries)
-    left_out = np.zeros(len(points), dtype=bool)
-    left_out[places] = True
-    queries, nearest = points[places], np.empty(len(places), dtype=np.intp)
-    rest, k = np.arange(len(places)), 1
-    while len(rest):
-        k *= 8
-        ids, _ = ExactIndex(points).nearest(queries[rest], k, n_threads=n_threads)
-        stored = ~left_out[ids]
-        nearest[rest] = ids[np.arange(len(rest)), stored.argmax(axis=1)]
-        rest = rest[~stored.any(axis=1)]
-    found = _search_with_every_ef(search.without(places), queries, nearest, n_threads)
-    # Only brute force finds a point that no link leads to.
-    reached = np.where(left_out[found.reached], nearest, found.reached)
-    return SearchRecall(reached, nearest)
-
-
-def _search_with_every_ef(
-    index: SearchIndex, queries: np.ndarray, nearest: np.ndarray, n_threads: int
-) -> SearchRecall:
-    reached = np.tile(nearest, (len(EF_GRID), 1))
-    for row, ef in enumerate(EF_GRID):
-        ids, _ = index.nearest(queries, 1, ef=ef, n_threads=n_threads)
-        reached[row] = ids[:, 0]
-        if np.array_equal(reached[row], nearest):
-            break  # a larger `ef` finds no less
-    return SearchRecall(reached, nearest)
+DEFAULT_BUILD = BuildSettings()
 
 
 @dataclass(frozen=True)
-class WideSearch:
-    """An index whose searches use at least a given `ef`.
+class BuiltGraph:
+    """The index of some points, and their neighbors, by the numbers of the points.
 
     Parameters
     ----------
-    index : SearchIndex
-    ef : int
-    recall : float, default=nan
-        Share of the exact neighbors that this `ef` finds, on a sample.
+    index : HNSWIndex or ExactIndex
+    search_recall : SearchRecall
+        Of the search of hnswlib.
+    ids : ndarray of shape (n_points, n_listed), int32
+        The nearest other points, nearest first.
+    squared : ndarray of shape (n_points, n_listed), of the type of the points
     """
 
-    index: SearchIndex
-    ef: int
-    recall: float = np.nan
-
-    @property
-    def n_points(self) -> int:
-        """Number of stored points."""
-        return self.index.n_points
-
-    def nearest(
-        self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
-        return self.index.nearest(queries, k, ef=max(ef, self.ef), n_threads=n_threads)
+    index: HNSWIndex | ExactIndex
+    search_recall: SearchRecall
+    ids: np.ndarray
+    squared: np.ndarray
 
 
-def with_enough_recall(
-    index: SearchIndex, points: np.ndarray, k: int, *, n_threads: int = 1
-) -> WideSearch:
-    """Raise `ef` until a sample of points finds its exact neighbors.
+class PointLists(NamedTuple):
+    """Points in the order of their cells, and their neighbors by that order.
 
     Parameters
     ----------
-    index : SearchIndex over `points`
+    order : ndarray of shape (n_points,), int32
+        Numbers of the points.
     points : ndarray of shape (n_points, n_features), float32
-    k : int
-        Number of neighbors of later searches, the point itself included.
+    ids : ndarray of shape (n_points, k), int32
+    squared : ndarray of shape (n_points, k), float32
+    """
 
-    Returns
-    -------
-    WideSearch
-        With the smallest `ef` of 2 k, 3 k ... 32 k that finds 97 % of them, else with
-        the largest.
+    order: np.ndarray
+    points: np.ndarray
+    ids: np.ndarray
+    squared: np.ndarray
+
+    def by_number(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first `k` neighbors, by the numbers of the points."""
+        shape = len(self.order), min(k, self.ids.shape[1])
+        ids, squared = np.empty(shape, np.int32), np.empty(shape, np.float32)
+        for start, stop in chunk_bounds(len(self.order), _ROWS_PER_CALL):
+            number = self.order[start:stop]
+            ids[number] = self.order[self.ids[start:stop, :k]]
+            squared[number] = self.squared[start:stop, :k]
+        return ids, squared
+
+
+def makes_lists(points: np.ndarray, k: int = 0) -> bool:
+    """Whether lists of `k` neighbors are made of points at once, not searched."""
+    return (
+        points.dtype == np.float32 and len(points) >= FEWEST_POINTS and k <= MOST_LISTED
+    )
+
+
+def group_points(points: np.ndarray, settings: BuildSettings) -> Cells:
+    """Group points into cells of near ones, and show it."""
+    with stage("grouping rows", len(points), settings.verbose) as grouping:
+        cells = group_rows(points, n_threads=settings.n_threads)
+        grouping.advance(len(points))
+    return cells
+
+
+def list_points(
+    points: np.ndarray, k: int, settings: BuildSettings, cells: Cells | None = None
+) -> PointLists:
+    """List the nearest others of all points, by products of cells.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32
+        Distinct.
+    k : int
+        At most `MOST_LISTED`.
+    cells : Cells or None
+        Of these points; None where they are to be made.
+    """
+    if cells is None:
+        cells = group_points(points, settings)
+    ordered = points[cells.order]
+    k = min(max(k, _FEWEST_LISTED), len(points) - 1)
+    with stage("searching neighbors", len(points), settings.verbose) as searching:
+        ids, squared = list_near_rows(
+            ordered,
+            cells,
+            k,
+            n_threads=settings.n_threads,
+            advance=searching.advance,
+        )
+    return PointLists(cells.order, ordered, ids, squared)
+
+
+def build_graph(
+    points: np.ndarray,
+    n_listed: int = 0,
+    settings: BuildSettings = DEFAULT_BUILD,
+    *,
+    exact: bool = False,
+    measured: bool = True,
+    found: Cells | PointLists | None = None,
+) -> BuiltGraph:
+    """Build the index of distinct rows, and list the neighbors of all.
+
+    The index holds single precision: rows in double precision are searched exactly.
+
+    The last rows go in after the others have been searched for them: that measures
+    the search on rows it has not seen, without a second index.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features), float32 or float64
+        In random order at both ends: the rows that are held out are a random sample.
+        Few rows are inserted in this order, of which random is the best.
+    n_listed : int, default=0
+        Number of neighbors that are listed; fewer where there are fewer points.
+    exact : bool, default=False
+        Whether the lists are those of an exact search.
+    measured : bool, default=True
+        Whether the search is measured; else the recall is of no rows.
+    found : Cells, PointLists or None
+        What is known of many points: their cells, or lists of `n_candidates` at least.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from knngraph.index.exact import ExactIndex
-    >>> from knngraph.index.build import with_enough_recall
-    >>> points = np.arange(6, dtype=np.float32)[:, None]
-    >>> wide = with_enough_recall(ExactIndex(points), points, k=3)
-    >>> wide.ef, wide.recall
-    (6, 1.0)
+    >>> from knngraph.index.build import build_graph
+    >>> built = build_graph(np.array([[0.0], [1.0], [5.0]], dtype=np.float32), 1)
+    >>> built.index.n_points, built.ids.ravel().tolist(), built.squared.ravel().tolist()
+    (3, [1, 0, 1], [1.0, 1.0, 16.0])
     """
-    sample = points[:: max(1, len(points) // _SAMPLE)][:_SAMPLE]
-    _, exact = ExactIndex(points).nearest(sample, k, n_threads=n_threads)
-    # By distance, so that of points equally far any may be found. Single
-    # precision rounds the distances of the search.
-    farthest = exact[:, -1:] * (1.0 + 1e-5)
-    for factor in _EF_FACTORS:
-        _, squared = index.nearest(sample, k, ef=factor * k, n_threads=n_threads)
-        recall = float((squared <= farthest).mean())
-        if recall >= ENOUGH_RECALL:
-            break
-    return WideSearch(index, factor * k, recall)
+    n_listed = min(n_listed, len(points) - 1)
+    n_first = len(points) - n_held_out(len(points))
+    index: HNSWIndex | ExactIndex
+    recall, lists = SearchRecall.of_none(), None
+    if points.dtype == np.float64:
+        index = ExactIndex(points)
+    elif makes_lists(points, settings.M):
+        together = not exact and n_listed <= MOST_LISTED
+        if not isinstance(found, PointLists):
+            k = max(settings.n_candidates, n_listed if together else 0)
+            found = list_points(points, k, settings, found)
+        with stage("building index", len(points), settings.verbose) as building:
+            parts = _link(found, n_first, settings, building.advance)
+            if together:
+                lists = found.by_number(n_listed)
+            del found
+            index = HNSWIndex.from_parts(parts)
+            del parts
+            if measured:
+                recall = _measure_first(index, points, n_first, settings)
+            index.add(points[n_first:])
+    else:
+        index = HNSWIndex(
+            points.shape[1],
+            len(points),
+            M=settings.M,
+            ef_construction=settings.ef_construction,
+            seed=settings.seed,
+        )
+        with stage("building index", len(points), settings.verbose) as building:
+            _insert(index, points[:n_first], building.advance)
+            if measured:
+                recall = _measure_first(index, points, n_first, settings)
+            _insert(index, points[n_first:], building.advance)
+    if lists is None:
+        searched = ExactIndex(points) if exact else index
+        lists = _search_lists(searched, points, n_listed, settings)
+    return BuiltGraph(index, recall, *lists)
+
+
+def _link(
+    lists: PointLists,
+    n_first: int,
+    settings: BuildSettings,
+    advance: Callable[[int], None],
+) -> HNSWParts:
+    """The graph of the first points, by their numbers."""
+    order, ordered, ids, squared = lists
+    parts = link_rows(
+        ordered,
+        ids,
+        squared,
+        M=settings.M,
+        n_threads=settings.n_threads,
+        advance=advance,
+    )
+    own = {
+        "seed": settings.seed,
+        "ef_construction": max(settings.ef_construction, settings.M),
+    }
+    labels = order.astype(np.uint64)
+    parts = replace(parts, labels=labels, settings=parts.settings | own)
+    return parts.without(order >= n_first)
+
+
+def _insert(
+    index: HNSWIndex, points: np.ndarray, advance: Callable[[int], None]
+) -> None:
+    """Insert points block after block, and report how many after each."""
+    for start, stop in chunk_bounds(len(points), _ROWS_PER_CALL):
+        index.add(points[start:stop])
+        advance(stop - start)
+
+
+def _measure_first(
+    index: HNSWIndex, points: np.ndarray, n_first: int, settings: BuildSettings
+) -> SearchRecall:
+    """Search the first points for the last, which are not in the index yet."""
+    first, last = np.split(points, [n_first])
+    return measure_recall(index, first, last, settings.n_threads)
+
+
+def _search_lists(
+    index: SearchIndex, points: np.ndarray, k: int, settings: BuildSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    if k <= 0:
+        nothing = len(points), 0
+        return np.empty(nothing, np.int32), np.empty(nothing, points.dtype)
+    with stage("searching neighbors", len(points), settings.verbose) as searching:
+        return others_of(
+            index,
+            points,
+            np.arange(len(points)),
+            k,
+            n_threads=settings.n_threads,
+            advance=searching.advance,
+        )

@@ -106,14 +106,8 @@ class HNSWIndex:
         """Bytes the index occupies, vectors included."""
         return int(self._graph.index_file_size())
 
-    def add(
-        self,
-        points: np.ndarray,
-        numbers: np.ndarray | None = None,
-        *,
-        n_threads: int = 1,
-    ) -> None:
-        """Insert rows; the result is reproducible with one thread only.
+    def add(self, points: np.ndarray, numbers: np.ndarray | None = None) -> None:
+        """Insert rows, by one thread: with more the graph could not be reproduced.
 
         Parameters
         ----------
@@ -129,7 +123,7 @@ class HNSWIndex:
         wanted = n_places + len(points)
         if wanted > self._graph.get_max_elements():
             self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
-        self._graph.add_items(points, numbers, num_threads=n_threads)
+        self._graph.add_items(points, numbers, num_threads=1)
         self._medoid_search = None
         self._take_numbers(np.concatenate([self._in_order, numbers]))
 

@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from knngraph.distances import squared_distances_to
 from knngraph.graph.training_set import distinct_rows
+from knngraph.index.build import BuildSettings, build_graph
 from knngraph.index.exact import ExactIndex
-from knngraph.index.hnsw import HNSWIndex
 from knngraph.parallel import count_threads
 from knngraph.parameters import checked_arguments
 from knngraph.progress import stage
@@ -215,7 +215,9 @@ def neighborhood_fidelity(
     n_held_out = min(int(n_queries), len(distinct) // 5)
     points, queries = np.split(distinct, [len(distinct) - n_held_out])
     _check_size(int(sizes[-1]), len(points), n_held_out)
-    index = _build(points, backend, int(M), int(ef_construction), seed)
+    index = _build(
+        points, backend, int(M), int(ef_construction), seed, n_threads, verbose
+    )
     with stage("searching exactly", n_held_out, verbose) as searching:
         ids, _ = ExactIndex(points).nearest(
             queries, int(sizes[-1]), n_threads=n_threads
@@ -249,18 +251,24 @@ def neighborhood_fidelity(
 
 
 def _build(
-    points: np.ndarray, backend: str, M: int, ef_construction: int, seed: int
+    points: np.ndarray,
+    backend: str,
+    M: int,
+    ef_construction: int,
+    seed: int,
+    n_threads: int,
+    verbose: int,
 ) -> Any:
-    index: Any
-    settings = {"M": M, "ef_construction": ef_construction, "seed": seed}
     if backend == "faiss":
         from knngraph.index.faiss import FaissIndex
 
-        index = FaissIndex(points.shape[1], **settings)
-    else:
-        index = HNSWIndex(points.shape[1], len(points), **settings)
-    index.add(points)
-    return index
+        index = FaissIndex(
+            points.shape[1], M=M, ef_construction=ef_construction, seed=seed
+        )
+        index.add(points)
+        return index
+    settings = BuildSettings(M, ef_construction, seed, n_threads, verbose)
+    return build_graph(points, settings=settings, measured=False).index
 
 
 def _grid(name: str, values: Any) -> np.ndarray:

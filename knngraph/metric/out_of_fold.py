@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.graph.neighbors import Neighbors, others_of
+from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
+from knngraph.index.others import others_of
 from knngraph.parallel import one_blas_thread
 
 # Pairs that the map has not seen, from which on no other map is needed.

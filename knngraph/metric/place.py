@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from knngraph.graph.training_set import TrainingSet, build_training_set
+from knngraph.index.cells import Cells
 from knngraph.metric.choose import MAX_ROWS, Choice, choose_map, folds
 from knngraph.metric.forest import ForestMap
 from knngraph.metric.gradient_map import MAX_ROWS as ROWS_OF_A_MAP
@@ -37,12 +38,15 @@ class PlacedRows(NamedTuple):
     scores : dict
         Accuracy on held-out rows without a linear map and with the best one, by
         metric; empty where no map was tried.
+    cells : Cells or None, default=None
+        Of many nodes, which are in their order; see `knngraph.graph.order`.
     """
 
     space: Space
     training: TrainingSet
     out_of_fold: OutOfFold | None
     scores: dict[str, float]
+    cells: Cells | None = None
 
     @property
     def honest_pairs(self) -> np.ndarray:

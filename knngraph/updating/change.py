@@ -8,16 +8,14 @@ from knngraph.fitted.rows import IndexedRows
 from knngraph.fitted.settings import FitSettings
 from knngraph.graph.changed_lists import change_neighbors
 from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
+from knngraph.graph.neighbors import Neighbors
+from knngraph.graph.order import bring_together
 from knngraph.graph.training_set import row_hashes
-from knngraph.index.build import (
-    HELD_OUT,
-    SearchRecall,
-    build_index,
-    measure_recall,
-)
+from knngraph.index.build import BuildSettings, build_graph, makes_lists
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
+from knngraph.index.recall import HELD_OUT, SearchRecall, measure_recall
 from knngraph.model import FittedModel
 from knngraph.space import Space
 
@@ -101,18 +99,37 @@ def search_changes(
     change = change_rows(training, hashes, pending, settings.seed)
     present = change.training.with_class_weight(settings.class_weight)
     change = replace(change, training=present)
-    index, search_recall = _change_index(before, change, settings, n_threads)
-    exact = change.training.weight <= settings.exact_up_to
-    searched: SearchIndex = ExactIndex(change.training.points) if exact else index
-    many = len(change.new_nodes) > _SEARCH_ALL_SHARE * change.training.n_nodes
-    neighbors, moved = change_neighbors(
-        before.neighbors,
-        change,
-        searched,
-        settings.n_listed,
-        anew=exact != before.exact or (many and not exact),
-        n_threads=n_threads,
+    build = BuildSettings(
+        settings.M, settings.ef_construction, settings.seed, n_threads
     )
+    exact = change.training.weight <= settings.exact_up_to
+    built = None
+    if _wants_new_index(before.index, change):
+        training, cells = bring_together(change.training, build)
+        change = change.with_nodes_of(training)
+        together = not exact and makes_lists(training.points, settings.n_listed)
+        n_listed = settings.n_listed if together else 0
+        built = build_graph(training.points, n_listed, build, found=cells)
+        index, search_recall = built.index, built.search_recall
+    else:
+        index, search_recall = _change_index(before, change, n_threads)
+    if built is not None and built.ids.shape[1]:
+        weights = change.training.node_weights()
+        neighbors = Neighbors(built.ids, built.squared, weights)
+        moved = np.ones(change.training.n_nodes, dtype=bool)
+    else:
+        searched: SearchIndex = index
+        if exact:
+            searched = ExactIndex(change.training.points)
+        many = len(change.new_nodes) > _SEARCH_ALL_SHARE * change.training.n_nodes
+        neighbors, moved = change_neighbors(
+            before.neighbors,
+            change,
+            searched,
+            settings.n_listed,
+            anew=exact != before.exact or (many and not exact),
+            n_threads=n_threads,
+        )
     solved, folds = before.solved, before.out_of_fold
     if folds is not None:
         folds = folds.after(change.pair_now, change.training.n_pairs)
@@ -129,31 +146,28 @@ def search_changes(
     )
 
 
-def _change_index(
-    before: IndexedRows, change: ChangedRows, settings: FitSettings, n_threads: int
-) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
+def _wants_new_index(index: HNSWIndex | ExactIndex, change: ChangedRows) -> bool:
+    """Whether so much has changed that the index is built anew."""
     if change.same_nodes:
-        return before.index, before.search_recall
-    build_threads = settings.build_threads(n_threads)
-    index, new = before.index, change.new_nodes
-    grown = len(new) > change.training.n_nodes // 2
-    if (
+        return False
+    return (
         isinstance(index, ExactIndex)
-        or grown
+        or len(change.new_nodes) > change.training.n_nodes // 2
         or _removed_share(index, change) > REBUILD_SHARE
-    ):
-        return build_index(
-            change.training.points,
-            M=settings.M,
-            ef_construction=settings.ef_construction,
-            seed=settings.seed,
-            n_threads=build_threads,
-        )
-    index = index.renumbered(change.node_now)
+    )
+
+
+def _change_index(
+    before: IndexedRows, change: ChangedRows, n_threads: int
+) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
+    if change.same_nodes or isinstance(before.index, ExactIndex):
+        return before.index, before.search_recall
+    new = change.new_nodes
+    index = before.index.renumbered(change.node_now)
     search_recall = _renumber_recall(before.search_recall, change.node_now)
     if len(new):
         search_recall = _extend_recall(search_recall, index, change, n_threads)
-        index.add(change.training.points[new], new, n_threads=build_threads)
+        index.add(change.training.points[new], new)
     return index, search_recall
 
 

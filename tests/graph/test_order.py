@@ -8,8 +8,9 @@ from knngraph.graph.kernel import MEDIAN_SAMPLE
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.order import RANDOM_HEAD, in_rounds
 from knngraph.graph.training_set import build_training_set, random_pairs
-from knngraph.index.build import HELD_OUT, build_index
+from knngraph.index.build import build_index
 from knngraph.index.exact import ExactIndex
+from knngraph.index.recall import HELD_OUT
 from knngraph.inference.cascade_rule import RULE_ROWS
 from knngraph.inference.leave_one_out import CALIBRATION_ROWS
 from knngraph.metric import choose, gradient_map

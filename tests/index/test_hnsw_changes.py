@@ -56,7 +56,7 @@ def test_the_original_stays_as_it_is(points):
     index = built(points)
     before = index.nearest(points, 3, ef=10)[0]
     changed, _ = drop(index, np.arange(100))
-    changed.add(points[:50] + 10, n_threads=1)
+    changed.add(points[:50] + 10)
     assert changed.n_points == 150
     assert index.n_points == 200
     assert_array_equal(index.nearest(points, 3, ef=10)[0], before)

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
-from knngraph.index.build import EF_GRID
 from knngraph.index.exact import ExactIndex
+from knngraph.index.recall import EF_GRID
 from knngraph.inference.calibration import sharpen
 
 

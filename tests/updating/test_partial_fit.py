@@ -245,7 +245,7 @@ def test_an_interrupt_in_the_first_call_leaves_nothing(blobs, monkeypatch):
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("knngraph.indexing.build_index", interrupt)
+    monkeypatch.setattr("knngraph.indexing.build_graph", interrupt)
     model = classifier()
     before = dict(vars(model))
     with pytest.raises(KeyboardInterrupt):

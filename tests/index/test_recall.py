@@ -1,0 +1,118 @@
+"""How well searches find the nearest points, measured."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from knngraph.index.build import build_graph
+from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.recall import (
+    EF_GRID,
+    SearchRecall,
+    measure_recall,
+    measure_recall_from_medoids,
+    recall_of_lists,
+)
+
+
+def worked_probe():
+    """Four held-out rows: `ef` 1 ends right twice, 2 thrice, larger ones always."""
+    reached = np.tile([0, 1, 2, 3], (len(EF_GRID), 1))
+    reached[0] = [0, 1, 4, 5]
+    reached[1] = [0, 1, 2, 5]
+    return SearchRecall(reached, np.array([0, 1, 2, 3]))
+
+
+def test_agreement_of_nodes():
+    own_number = np.arange(6)
+    search_recall = worked_probe()
+    assert search_recall.agreement(own_number, ef=1) == 0.5
+    assert search_recall.agreement(own_number, ef=2) == 0.75
+    assert search_recall.agreement(own_number, ef=EF_GRID[2]) == 1.0
+    # Between two measured ones the smaller counts.
+    assert search_recall.agreement(own_number, ef=10**6) == 1.0
+    assert EF_GRID[3] + 1 < EF_GRID[4]
+    search_recall.reached[3] = [0, 5, 5, 5]
+    assert search_recall.agreement(own_number, ef=EF_GRID[3] + 1) == 0.25
+
+
+def test_agreement_of_answers():
+    # The wrong nodes 4 and 5 hold the answers of the right ones, 2 and 3.
+    answers = np.array([0, 0, 1, 0, 1, 0])
+    assert worked_probe().agreement(answers, ef=1) == 1.0
+
+
+def test_smallest_beam():
+    own_number = np.arange(6)
+    search_recall = worked_probe()
+    assert search_recall.smallest_ef(own_number, share=0.5) == 1
+    assert search_recall.smallest_ef(own_number, share=0.7) == 2
+    assert search_recall.smallest_ef(own_number, share=0.99) == EF_GRID[2]
+    search_recall.reached[:] = 5
+    assert search_recall.smallest_ef(own_number, share=0.5) == EF_GRID[-1]
+
+
+def test_nodes_are_their_own_answers():
+    search_recall = worked_probe()
+    n_nodes = max(search_recall.nearest.max(), search_recall.reached.max()) + 1
+    own_number = np.arange(n_nodes)
+    for ef in EF_GRID:
+        expected = search_recall.agreement(own_number, ef)
+        assert search_recall.agreement(None, ef) == expected
+
+
+@pytest.mark.parametrize(("n", "d"), [(3000, 16), (5000, 8)])
+def test_recall_from_medoids_is_that_of_rows_not_inserted_yet(n, d, random):
+    centers = 2.0 * random.normal(size=(100, d))
+    rows = centers[random.integers(100, size=n + 2000)]
+    rows = (rows + random.normal(size=rows.shape)).astype(np.float32)
+    points, queries = rows[:n], rows[n:]
+    index = build_graph(points).index
+    measured = measure_recall_from_medoids(index, points, 1)
+    new = measure_recall(index.from_medoids(points), points, queries, 1)
+    assert 200 < len(measured.nearest) <= n // 10
+    # Of 300 to 500 rows: a standard error of 3 % at most.
+    for ef in EF_GRID:
+        assert abs(measured.agreement(None, ef) - new.agreement(None, ef)) < 0.08
+
+
+def test_recall_from_medoids_after_changes(random):
+    points = random.normal(size=(1000, 6)).astype(np.float32)
+    index = build_graph(points).index
+    number_now = np.full(1000, -1)
+    number_now[:900] = np.arange(900)[::-1] + 100
+    added = random.normal(loc=3.0, size=(100, 6)).astype(np.float32)
+    changed = index.renumbered(number_now)
+    changed.add(added, np.arange(100))
+    points = np.concatenate([added, points[:900][::-1]])
+    # By insertion: the last of the old, then the new.
+    assert changed.latest(102).tolist() == [101, 100, *range(100)]
+    measured = measure_recall_from_medoids(changed, points, 1)
+    entries = changed.from_medoids(points).entries
+    places = np.setdiff1d(np.arange(100), entries)
+    left = np.setdiff1d(np.arange(1000), places)
+    exact, _ = ExactIndex(points[left]).nearest(points[places], 1)
+    assert_array_equal(measured.nearest, left[exact[:, 0]])
+    assert measured.agreement(None, 64) > 0.9
+
+
+def test_recall_is_named_by_the_numbers_of_the_index(random):
+    points = random.normal(size=(300, 4)).astype(np.float32)
+    numbers = 2 * np.arange(250) + 5
+    index = HNSWIndex(4, 250)
+    index.add(points[:250], numbers)
+    recall = measure_recall(index, points[:250], points[250:], 1, numbers)
+    exact, _ = ExactIndex(points[:250]).nearest(points[250:], 1)
+    assert_array_equal(recall.nearest, numbers[exact[:, 0]])
+    assert recall.agreement(None, 256) == 1.0
+    assert 0.1 < recall.agreement(None, 1) < 1.0
+
+
+def test_recall_of_lists_is_the_share_of_the_nearest_that_are_listed(random):
+    points = random.normal(size=(400, 3)).astype(np.float32)
+    _, squared = ExactIndex(points).nearest(points, 11)
+    squared = squared[:, 1:].astype(np.float32)
+    assert recall_of_lists(squared, points, 1) == 1.0
+    squared[:, 7:] *= 100.0
+    assert recall_of_lists(squared, points, 1) == 0.7
