@@ -21,7 +21,7 @@ from knngraph.index.near_rows import list_near_rows
 from knngraph.index.others import others_of
 from knngraph.index.protocol import SearchIndex
 from knngraph.index.recall import SearchRecall, measure_recall, n_held_out
-from knngraph.index.scales import link_rows
+from knngraph.index.scales import count_candidates, link_rows
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
 
@@ -31,8 +31,6 @@ FEWEST_POINTS = 17_000
 MOST_LISTED = 192
 # Shorter ones take about as long.
 _FEWEST_LISTED = 32
-# Points that a link is chosen from, as a share of `ef_construction`.
-_CANDIDATES_PER_EF = 0.24
 _ROWS_PER_CALL = 16384
 # `ef` of a lookup that sets none: the greedy search of the publication, and the `ef`
 # with which the search from medoids takes about as long (`benchmarks/walks.py`).
@@ -95,8 +93,7 @@ class BuildSettings:
     @property
     def n_candidates(self) -> int:
         """Number of neighbors that the links of a point are chosen from."""
-        wanted = round(_CANDIDATES_PER_EF * self.ef_construction)
-        return min(max(wanted, self.M), MOST_LISTED)
+        return count_candidates(self.M, self.ef_construction)
 
 
 DEFAULT_BUILD = BuildSettings()
@@ -252,7 +249,7 @@ def build_graph(
             del parts
             if measured:
                 recall = _measure_first(index, points, n_first, settings)
-            index.add(points[n_first:])
+            _insert(index, points[n_first:], building.advance)
     else:
         index = HNSWIndex(
             points.shape[1],
@@ -285,16 +282,14 @@ def _link(
         ids,
         squared,
         M=settings.M,
+        ef_construction=settings.ef_construction,
+        left_out=np.flatnonzero(order >= n_first),
         n_threads=settings.n_threads,
         advance=advance,
     )
-    own = {
-        "seed": settings.seed,
-        "ef_construction": max(settings.ef_construction, settings.M),
-    }
-    labels = order.astype(np.uint64)
-    parts = replace(parts, labels=labels, settings=parts.settings | own)
-    return parts.without(order >= n_first)
+    labels = order[parts.labels].astype(np.uint64)
+    own = {"seed": settings.seed}
+    return replace(parts, labels=labels, settings=parts.settings | own)
 
 
 def _insert(

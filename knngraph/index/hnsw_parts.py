@@ -11,15 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from knngraph.parallel import chunk_bounds
-
 # Of these hnswlib has one legal value each, given the others.
 _LINK_BYTES = 4
 _LABEL_BYTES = 8
 # The count of links takes two bytes; the lowest bit of the third marks a deleted
 # point.
 _COUNT_BYTES = 2
-_LISTS_PER_BLOCK = 16384
 
 
 @dataclass(frozen=True)
@@ -70,33 +67,6 @@ class HNSWParts:
         """
         counts = _as_type(self.links[:, :_COUNT_BYTES], np.uint16)[:, 0]
         return counts, _as_type(self.links[:, _LINK_BYTES:], np.uint32)
-
-    def without(self, gone: np.ndarray) -> "HNSWParts":
-        """The graph before some points came: no link leads to them.
-
-        Parameters
-        ----------
-        gone : ndarray of shape (n_points,), bool
-            Not all of them.
-        """
-        left = ~gone
-        place_now = np.cumsum(left, dtype=np.int32) - 1
-        place_now[gone] = -1
-        levels = self.levels[left]
-        width = _LINK_BYTES * (self.settings["M"] + 1)
-        upper = self.upper.reshape(-1, width)[np.repeat(left, self.levels)]
-        top = int(levels.max())
-        entry = place_now[self.settings["enterpoint_node"]]
-        if entry < 0:
-            entry = int(levels.argmax())
-        return HNSWParts(
-            self.settings | {"max_level": top, "enterpoint_node": int(entry)},
-            _cut(self.links[left], place_now),
-            self.labels[left],
-            levels,
-            _cut(upper, place_now).ravel(),
-            self.vectors[left],
-        )
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "HNSWParts":
@@ -231,22 +201,6 @@ _SETTINGS = (
 
 def _bytes_of(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows).view(np.uint8)
-
-
-def _cut(lists: np.ndarray, place_now: np.ndarray) -> np.ndarray:
-    """Rename the ends of links, and leave links to -1 out; changes `lists`."""
-    words = lists.view(np.int32)
-    for start, stop in chunk_bounds(len(lists), _LISTS_PER_BLOCK):
-        counts, targets = lists[start:stop, :_COUNT_BYTES], words[start:stop, 1:]
-        there = np.arange(targets.shape[1]) < _as_type(counts, np.uint16)
-        ends = np.where(there, place_now[np.where(there, targets, 0)], -1)
-        cut = np.flatnonzero((there & (ends < 0)).any(axis=1))
-        to_the_front = np.argsort(ends[cut] < 0, axis=1, kind="stable")
-        ends[cut] = np.take_along_axis(ends[cut], to_the_front, axis=1)
-        n_left = (ends >= 0).sum(axis=1).astype(np.uint16)
-        counts[:] = _bytes_of(n_left[:, None])
-        targets[:] = np.maximum(ends, 0)
-    return lists
 
 
 def _as_type(columns: np.ndarray, dtype: Any) -> np.ndarray:

@@ -1,21 +1,31 @@
-"""The order of many rows: random enough for the graph, local enough for caches."""
+"""The order of many nodes: random at both ends, local between them."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from knngraph.graph import order as of_nodes
 from knngraph.graph.kernel import MEDIAN_SAMPLE
-from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.order import RANDOM_HEAD, in_rounds
+from knngraph.graph.order import RANDOM_HEAD, bring_together, by_cells, by_cells_still
 from knngraph.graph.training_set import build_training_set, random_pairs
-from knngraph.index.build import build_index
-from knngraph.index.exact import ExactIndex
-from knngraph.index.recall import HELD_OUT
+from knngraph.index import build
+from knngraph.index.build import BuildSettings
+from knngraph.index.cells import group_rows
 from knngraph.inference.cascade_rule import RULE_ROWS
 from knngraph.inference.leave_one_out import CALIBRATION_ROWS
 from knngraph.metric import choose, gradient_map
 
-N_ROWS = 2 * RANDOM_HEAD + HELD_OUT
+N_ROWS = 4000
+
+
+@pytest.fixture
+def few_are_many(monkeypatch):
+    """Some thousand nodes are ordered as a million is."""
+    monkeypatch.setattr(build, "FEWEST_POINTS", 1000)
+    monkeypatch.setattr(of_nodes, "RANDOM_HEAD", 300)
+    monkeypatch.setattr(of_nodes, "HELD_OUT", 200)
 
 
 def clusters(random, n_rows, n_features=6):
@@ -29,51 +39,89 @@ def steps(points):
     return float(np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1)).mean())
 
 
-@pytest.mark.parametrize("n_rows", [0, 1, 39, 40, 41, 1000])
-def test_every_row_comes_once_and_the_ends_stay(n_rows, random):
-    rows = clusters(random, 1000)
-    ids = random.permutation(1000)[:n_rows]
-    order = in_rounds(rows, ids, head=10, tail=20)
-    assert_array_equal(np.sort(order), np.sort(ids))
-    assert_array_equal(order[:10], ids[:10])
-    assert_array_equal(order[max(0, n_rows - 20) :], ids[max(0, n_rows - 20) :])
+@pytest.mark.parametrize("n_rows", [1, 299, 300, 301, 499, 501, 2000])
+def test_every_node_comes_once_and_the_ends_stay(n_rows, random, few_are_many):
+    rows = clusters(random, n_rows)
+    order = by_cells(group_rows(rows))
+    assert_array_equal(np.sort(order), np.arange(n_rows))
+    assert_array_equal(order[:300], np.arange(min(n_rows, 300)))
+    n_last = max(0, min(200, n_rows - 300))
+    assert_array_equal(order[n_rows - n_last :], np.arange(n_rows - n_last, n_rows))
 
 
-def test_near_rows_are_near_in_the_order(random):
-    rows = clusters(random, 4000)
-    order = in_rounds(rows, np.arange(4000), head=1000)
-    last_round = rows[order[2000:]]
-    assert steps(last_round) < 0.6 * steps(rows[2000:])
+def test_near_nodes_are_near_in_the_order(random, few_are_many):
+    rows = clusters(random, N_ROWS)
+    order = by_cells(group_rows(rows))
+    assert steps(rows[order[300:-200]]) < 0.6 * steps(rows)
 
 
-def test_every_round_doubles_what_came_before(random):
-    rows = clusters(random, 4000)
-    order = in_rounds(rows, np.arange(4000), head=1000)
-    for start, stop in [(0, 1000), (1000, 2000), (2000, 4000)]:
-        assert_array_equal(np.sort(order[start:stop]), np.arange(start, stop))
-
-
-@pytest.mark.parametrize("value", [0.0, 1e-30, 2.0**49])
-def test_rows_that_cannot_be_told_apart_are_ordered(value):
-    rows = np.full((200, 3), value, dtype=np.float32)
-    order = in_rounds(rows, np.arange(200), head=10)
-    assert_array_equal(np.sort(order), np.arange(200))
-
-
+@pytest.mark.usefixtures("few_are_many")
 def test_many_nodes_do_not_depend_on_the_order_of_the_rows(random):
     rows = np.concatenate([clusters(random, N_ROWS), clusters(random, 500)])
     rows[-500:] = rows[:500]  # copies
-    codes = random.integers(3, size=len(rows))
+    codes, weight = random.integers(3, size=len(rows)), random.random(len(rows))
     shuffled = random.permutation(len(rows))
-    one = build_training_set(rows, codes, n_classes=3)
-    other = build_training_set(rows[shuffled], codes[shuffled], n_classes=3)
+    one, other = (
+        bring_together(
+            build_training_set(
+                rows[some], codes[some], n_classes=3, row_weight=weight[some]
+            ),
+            BuildSettings(),
+        )[0]
+        for some in (np.arange(len(rows)), shuffled)
+    )
     assert one.n_nodes == N_ROWS
     assert_array_equal(one.points, other.points)
     assert_array_equal(one.pair_of_row[shuffled], other.pair_of_row)
     assert_array_equal(one.points[one.node_of_row], rows)
     assert_array_equal(one.pair_code[one.pair_of_row], codes)
-    # Rounds there are: the second half is in an order of its own.
-    assert steps(one.points[RANDOM_HEAD:-HELD_OUT]) < 0.7 * steps(one.points[:4000])
+    np.testing.assert_allclose(
+        one.pair_weight, np.bincount(one.pair_of_row, weight), rtol=1e-12
+    )
+    assert steps(one.points[300:-200]) < 0.7 * steps(one.points[:300])
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_cells_follow_the_nodes_to_their_new_numbers(random):
+    rows = clusters(random, N_ROWS)
+    training = build_training_set(rows, np.zeros(N_ROWS), n_classes=1)
+    together, cells = bring_together(training, BuildSettings())
+    plain = group_rows(training.points)
+    assert_array_equal(together.points[cells.order], training.points[plain.order])
+    assert_array_equal(cells.starts, plain.starts)
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_class_weights_stay(random):
+    rows = clusters(random, N_ROWS)
+    training = build_training_set(rows, np.arange(N_ROWS) % 3, n_classes=3)
+    training = replace(training, class_weight=np.array([1.0, 0.5, 1.5]))
+    together, _ = bring_together(training, BuildSettings())
+    assert_array_equal(together.class_weight, training.class_weight)
+    node_now, pair_now = together.renumbering(training)
+    assert_array_equal(together.points[node_now], training.points)
+    assert_array_equal(together.pair_code[pair_now], training.pair_code)
+
+
+def test_few_nodes_stay_in_the_order_of_their_hashes(random):
+    training = build_training_set(clusters(random, 500), np.zeros(500), n_classes=1)
+    together, cells = bring_together(training, BuildSettings())
+    assert together is training
+    assert cells is None
+
+
+def test_nodes_that_stay_keep_their_order_and_new_ones_are_random(random, few_are_many):
+    # Entries from 900 on are new; nodes come in the order of their hashes.
+    entries = random.permutation(1000)
+    order = by_cells_still(entries, 900)
+    assert_array_equal(np.sort(order), np.arange(1000))
+    assert_array_equal(order[:300], np.arange(300))
+    assert_array_equal(order[800:], np.arange(800, 1000))
+    kept = entries[order[300:800]]
+    n_old = int((kept < 900).sum())
+    assert 300 < n_old < 500
+    assert (np.diff(kept[:n_old]) > 0).all()
+    assert (np.diff(order[300:800][n_old:]) > 0).all()
 
 
 def test_samples_taken_from_the_front_lie_within_the_random_head():
@@ -83,7 +131,7 @@ def test_samples_taken_from_the_front_lie_within_the_random_head():
 
 
 def test_random_pairs_are_spread_over_all_of_them():
-    pairs = np.arange(0, 3 * N_ROWS, 3)
+    pairs = np.arange(0, 50_000, 3)
     assert random_pairs(pairs, 10**6) is pairs
     sample = random_pairs(pairs, 10_000)
     assert_array_equal(sample, random_pairs(pairs, 10_000))
@@ -92,22 +140,3 @@ def test_random_pairs_are_spread_over_all_of_them():
     assert (sample % 3 == 0).all()
     # 0.5 within eight deviations of the mean of a uniform sample.
     assert abs(sample.mean() / pairs[-1] - 0.5) < 0.025
-
-
-def test_graph_built_in_rounds_finds_as_much_as_one_in_random_order(random):
-    rows = clusters(random, N_ROWS)
-    in_order = build_training_set(rows, np.zeros(N_ROWS), n_classes=1).points
-    checked = random.choice(N_ROWS, 500, replace=False)
-    recalls = {}
-    for name, points in [("random", rows), ("rounds", in_order)]:
-        index, _ = build_index(points, M=8, ef_construction=40)
-        exact, _ = ExactIndex(points).nearest(points[checked], 17)
-        found = nearest_others(index, points, np.ones(N_ROWS, dtype=int), 16)
-        recalls[name] = np.mean(
-            [
-                len(np.intersect1d(found.ids[i], ids[ids != i])) / 16
-                for i, ids in zip(checked, exact)
-            ]
-        )
-    assert recalls["rounds"] > recalls["random"] - 0.005
-    assert recalls["rounds"] > 0.95
