@@ -1,8 +1,9 @@
 """Compiled solver of the problem at a query: feature kernel, nugget, few candidates.
 
 Coordinate descent finds in a sweep or two which candidates have a weight, about
-twenty of 32 on real data; how much they have is a linear system. A column of the
-kernel is only evaluated when its weight first leaves zero.
+twenty of 32 on real data; how much they have is a linear system, whose Cholesky
+factor grows with them. A column of the kernel is only evaluated when its weight
+first leaves zero.
 
 Every function here is compiled; none calls a compiled function of another file
 (see `knngraph.graph._fista`).
@@ -25,33 +26,46 @@ _ROUND = 6755399441055744.0  # 1.5 * 2^52: what is added to it becomes an intege
 
 
 @compiled_part(fastmath=_REORDER)
-def distances_to(n, points, nodes, a, skipped, squared):
-    """Squared distances of all candidates to candidate `a`; zero where skipped.
+def distances_between(n, points, nodes, squared):
+    """Squared distances of all candidates to one another, in single precision.
 
     Differences come first, so nothing cancels; the relative error of a sum is
-    about 1e-6, which is what the kernel value then has as well. Slices of the rows
-    would take as long again.
+    about 1e-6, which is what the kernel value then has as well. Two rows are
+    compared with four at a time: every number read serves two or four pairs.
+    At the end of the candidates the last stands for those that are missing.
     """
-    node = nodes[a]
-    for b in range(n):
-        if skipped[b]:
-            squared[b] = 0.0
-            continue
-        other, total = nodes[b], np.float32(0.0)
-        for f in range(points.shape[1]):
-            difference = points[node, f] - points[other, f]
-            total += difference * difference
-        squared[b] = total
-
-
-@compiled(inline="always")
-def distances_between(n, points, nodes, known, squared):
-    """Squared distances of all candidates to one another; then all are known."""
-    for a in range(n):
-        distances_to(n, points, nodes, a, known, squared[a])
-        for b in range(a):
-            squared[a, b] = squared[b, a]
-        known[a] = True
+    last = n - 1
+    for a in range(0, n, 2):
+        next_a = a + 1 if a < last else last
+        i, k = nodes[a], nodes[next_a]
+        squared[a, a] = 0.0
+        for b in range(a + 1, n, 4):
+            b1 = b + 1 if b + 1 < n else last
+            b2 = b + 2 if b + 2 < n else last
+            b3 = b + 3 if b + 3 < n else last
+            j0, j1, j2, j3 = nodes[b], nodes[b1], nodes[b2], nodes[b3]
+            s0 = s1 = s2 = s3 = np.float32(0.0)
+            t0 = t1 = t2 = t3 = np.float32(0.0)
+            for f in range(points.shape[1]):
+                x, z = points[i, f], points[k, f]
+                y0, y1 = points[j0, f], points[j1, f]
+                y2, y3 = points[j2, f], points[j3, f]
+                s0 += (x - y0) * (x - y0)
+                s1 += (x - y1) * (x - y1)
+                s2 += (x - y2) * (x - y2)
+                s3 += (x - y3) * (x - y3)
+                t0 += (z - y0) * (z - y0)
+                t1 += (z - y1) * (z - y1)
+                t2 += (z - y2) * (z - y2)
+                t3 += (z - y3) * (z - y3)
+            squared[a, b] = squared[b, a] = s0
+            squared[a, b1] = squared[b1, a] = s1
+            squared[a, b2] = squared[b2, a] = s2
+            squared[a, b3] = squared[b3, a] = s3
+            squared[next_a, b] = squared[b, next_a] = t0
+            squared[next_a, b1] = squared[b1, next_a] = t1
+            squared[next_a, b2] = squared[b2, next_a] = t2
+            squared[next_a, b3] = squared[b3, next_a] = t3
 
 
 @compiled_part(fastmath={"contract"})
@@ -59,9 +73,9 @@ def gaussian(n, gamma, squared, similarity):
     """exp(-gamma * squared), several at a time.
 
     exp(x) = 2^k exp(r), where k is the integer next to x / log 2 and r is at most
-    log(2) / 2, for which twelve terms of the series are exact to 1e-14. Adding
-    _ROUND leaves k in the last bits of the sum, from where it moves to those of
-    the exponent. Below -700 it is exp(-700).
+    log(2) / 2, for which eight terms of the series are exact to 1e-8: the distances
+    have single precision. Adding _ROUND leaves k in the last bits of the sum, from
+    where it moves to those of the exponent. Below -700 it is exp(-700).
     """
     for i in range(n):
         x = -gamma * squared[i]
@@ -69,11 +83,7 @@ def gaussian(n, gamma, squared, similarity):
         shifted = x * _INVERSE_LOG_2 + _ROUND
         k = shifted - _ROUND
         r = x - k * _LOG_2_HIGH - k * _LOG_2_LOW
-        series = 1.0 / 39916800.0
-        series = series * r + 1.0 / 3628800.0
-        series = series * r + 1.0 / 362880.0
-        series = series * r + 1.0 / 40320.0
-        series = series * r + 1.0 / 5040.0
+        series = 1.0 / 5040.0
         series = series * r + 1.0 / 720.0
         series = series * r + 1.0 / 120.0
         series = series * r + 1.0 / 24.0
@@ -84,93 +94,101 @@ def gaussian(n, gamma, squared, similarity):
         similarity[i] = (series * r + 1.0) * np.int64(exponent).view(np.float64)
 
 
-@compiled(inline="always")
-def fill_column(n, points, nodes, a, gamma, squared, known, columns):
-    """Feature kernel between candidate `a` and all candidates."""
-    column = columns[a]
-    distances_to(n, points, nodes, a, known, squared)
-    gaussian(n, gamma, squared, column)
-    for b in range(n):
-        if known[b]:
-            column[b] = columns[b, a]
-    known[a] = True
-
-
-@compiled(inline="always")
-def fill_columns(n, gamma, squared, columns):
-    """Feature kernel between all candidates, from their squared distances."""
-    for a in range(n):
-        gaussian(n, gamma, squared[a], columns[a])
-
-
 @compiled_part(fastmath=_REORDER)
-def minimum_over(size, active, columns, nuggets, slopes, factor, target):
-    """Weights that minimise the objective if all candidates but some have none.
+def factorize(first, size, columns, nuggets, slopes, active, factor, inverse, forward):
+    """Extend a Cholesky factor, and the forward substitution, by some candidates.
 
     Parameters
     ----------
-    active : ndarray of shape (m,), intp
-        The candidates that may have any, `size` of them; their columns are known.
+    first, size : int
+        Rows `first` to `size` are found; those before them are there.
     columns : ndarray of shape (m, m)
-        Kernel.
+        Kernel; the columns of the active candidates are known.
     nuggets, slopes : ndarray of shape (n,)
         Diagonal that is added to it, and right side of the linear system.
+    active : ndarray of shape (m,), intp
+        Candidate of every row.
     factor : ndarray of shape (m, m)
-        Work space, of the Cholesky factor.
-    target : ndarray of shape (m,)
-        Result, in the order of `active`.
+        Result: the factor, and above the diagonal its transpose.
+    inverse, forward : ndarray of shape (m,)
+        Result: the diagonal, inverted, and the right side divided by the factor.
 
     Returns
     -------
     bool
         False where the kernel is singular.
     """
-    for i in range(size):
-        column, row = columns[active[i]], factor[i]
+    for i in range(first, size):
+        a = active[i]
+        row, column = factor[i], columns[a]
+        pivot, moved = 1.0 + nuggets[a], slopes[a]
         for j in range(i):
-            total, other = column[active[j]], factor[j]
-            for k in range(j):
-                total -= row[k] * other[k]
-            row[j] = total * other[j]
-        pivot = 1.0 + nuggets[active[i]]
-        moved = slopes[active[i]]
-        for k in range(i):
-            pivot -= row[k] * row[k]
-            moved -= row[k] * target[k]
+            row[j] = column[active[j]]
+        for j in range(i):
+            value = row[j] * inverse[j]
+            row[j] = factor[j, i] = value
+            pivot -= value * value
+            moved -= value * forward[j]
+            for k in range(j + 1, i):
+                row[k] -= value * factor[j, k]
         if pivot <= _SINGULAR:
             return False
-        row[i] = 1.0 / np.sqrt(pivot)  # the diagonal is kept inverted
-        target[i] = moved * row[i]
-    for i in range(size - 1, -1, -1):
-        target[i] *= factor[i, i]
-        for k in range(i):
-            target[k] -= factor[i, k] * target[i]
+        inverse[i] = 1.0 / np.sqrt(pivot)
+        forward[i] = moved * inverse[i]
     return True
 
 
-@compiled_part
-def settle(n, columns, nuggets, slopes, active, factor, target, weights):
+@compiled_part(fastmath=_REORDER)
+def settle(
+    size, columns, nuggets, slopes, active, listed, n_factored, factor, vectors, weights
+):
     """Give the candidates that have a weight their best weights.
 
     Where one of them would turn negative on the way there it is let go, and the
     others go on: the objective never rises, and the end is a minimum.
 
+    Parameters
+    ----------
+    size : int
+        Number of active candidates.
+    active, listed : ndarray of shape (m,), intp
+        The active candidates, and for every candidate whether it is one. Those
+        without a weight are taken out.
+    n_factored : int
+        Number of active candidates, the first ones, whose rows of the factor are
+        there.
+
     Returns
     -------
-    bool
-        False where the kernel is singular.
+    int
+        Number of active candidates; -1 where the kernel is singular.
     """
+    inverse, forward, target = vectors[0], vectors[1], vectors[2]
     while True:
-        size = 0
-        for a in range(n):
-            if weights[a] > 0.0:
-                active[size] = a
-                size += 1
-        if not minimum_over(size, active, columns, nuggets, slopes, factor, target):
-            return False
-        step, first = 1.0, -1
+        kept = 0
         for i in range(size):
-            wanted = target[i]
+            a = active[i]
+            if weights[a] > 0.0:
+                active[kept] = a
+                kept += 1
+            else:
+                listed[a] = 0
+                n_factored = n_factored if n_factored < kept else kept
+        size = kept
+        if not factorize(
+            n_factored, size, columns, nuggets, slopes, active, factor, inverse, forward
+        ):
+            return -1
+        n_factored = size
+        for i in range(size):
+            target[i] = forward[i]
+        step, first = 1.0, -1
+        for i in range(size - 1, -1, -1):
+            row = factor[i]
+            wanted = target[i] * inverse[i]
+            target[i] = wanted
+            for k in range(i):
+                target[k] -= row[k] * wanted
             if wanted <= 0.0:
                 weight = weights[active[i]]
                 part = weight / (weight - wanted)
@@ -182,7 +200,7 @@ def settle(n, columns, nuggets, slopes, active, factor, target, weights):
             moved = weight + step * (target[i] - weight)
             weights[a] = moved if moved > 0.0 else 0.0
         if first < 0:
-            return True
+            return size
         weights[first] = 0.0
 
 
@@ -200,47 +218,65 @@ def find_residual(n, columns, nuggets, slopes, weights, settled, residual):
     for a in range(n):
         weight = weights[a]
         if weight > 0.0:
+            column = columns[a]
             for b in range(n):
-                residual[b] -= weight * columns[a, b]
-    waiting = False
+                residual[b] -= weight * column[b]
+    waiting = 0
     for b in range(n):
         weight, nugget = weights[b], nuggets[b]
-        if weight == 0.0:
-            waiting |= residual[b] > _TOLERANCE * (1.0 + nugget)
-        elif settled:  # but for the last digit, which would keep sweeps busy
-            residual[b] = nugget * weight
-    return waiting
+        # But for the last digit, which would keep sweeps busy.
+        value = nugget * weight if settled and weight > 0.0 else residual[b]
+        residual[b] = value
+        waiting += weight == 0.0 and value > _TOLERANCE * (1.0 + nugget)
+    return waiting > 0
 
 
-@compiled(fastmath=_REORDER, inline="always")
+@compiled_part(fastmath=_REORDER)
 def solve_query(
     n,
-    points,
-    nodes,
-    similarity,
+    n_listed,
     gamma,
+    distances,
+    similarity,
     nuggets,
     half_penalty,
-    work,
-    factor,
-    active,
     columns,
-    known,
+    factor,
+    vectors,
+    places,
     weights,
 ):
     """Non-negative weights of the candidates.
 
-    The rows of `work` are squared distances of a column, slopes, residual and
-    target; `factor`, `active` and `columns` are room for the rest. All have room for
-    `n` candidates or more.
     Minimises -2 k'w + w'(K + diag(nuggets))w + 2 half_penalty sum(w). Columns of
     the kernel that are not known are evaluated when they are needed.
+
+    Parameters
+    ----------
+    n, n_listed : int
+        Number of candidates, and of those that have distances; all arrays have
+        room for more.
+    distances : ndarray of shape (m, m), float32
+        Squared distances of the candidates to one another.
+    similarity, nuggets : ndarray of shape (m,)
+        Kernel between the query and the candidates, and what the diagonal of the
+        kernel among them is raised by.
+    columns, factor : ndarray of shape (m, m)
+        Kernel among the candidates, and room for its Cholesky factor.
+    vectors : ndarray of shape (5 or more, m)
+        To work in.
+    places : ndarray of shape (3, m), intp
+        To work in; the last row says which columns of the kernel are known.
+    weights : ndarray of shape (m,)
+        Result.
     """
-    squared, slopes, residual, target = work[0], work[1], work[2], work[3]
+    slopes, residual = vectors[3], vectors[4]
+    active, listed, known = places[0], places[1], places[2]
     for a in range(n):
         weights[a] = 0.0
+        listed[a] = 0
         slopes[a] = residual[a] = similarity[a] - half_penalty
-    regular = True
+    size = settled = 0
     for _ in range(_MAX_SWEEPS):
         largest = 0.0
         for a in range(n):
@@ -252,27 +288,34 @@ def solve_query(
             moved = moved if moved > 0.0 else 0.0
             change = moved - weight
             if change != 0.0:
+                column = columns[a]
                 if not known[a]:
-                    fill_column(
-                        n,
-                        points,
-                        nodes,
-                        a,
-                        gamma,
-                        squared,
-                        known,
-                        columns,
-                    )
+                    gaussian(n_listed, gamma, distances[a], column)
+                    known[a] = 1
+                if settled >= 0 and not listed[a]:
+                    listed[a] = 1
+                    active[size] = a
+                    size += 1
                 weights[a] = moved
                 for b in range(n):
-                    residual[b] -= change * columns[a, b]
+                    residual[b] -= change * column[b]
                 largest = abs(change) if abs(change) > largest else largest
         if largest <= _TOLERANCE:
             break
-        if regular:
-            regular = settle(
-                n, columns, nuggets, slopes, active, factor, target, weights
+        if settled >= 0:
+            size = settled = settle(
+                size,
+                columns,
+                nuggets,
+                slopes,
+                active,
+                listed,
+                settled,
+                factor,
+                vectors,
+                weights,
             )
+            regular = settled >= 0
             waiting = find_residual(
                 n, columns, nuggets, slopes, weights, regular, residual
             )
@@ -356,9 +399,8 @@ def vote_queries(
 ):
     """Votes of the candidates of several queries, under one or many settings.
 
-    Many settings share the distances among the candidates of a query, and those
-    next to each other with one bandwidth the kernel; one setting evaluates no
-    more of them than it needs.
+    Settings share the distances among the candidates of a query, and those next to
+    each other with one bandwidth the columns of the kernel.
 
     Parameters
     ----------
@@ -382,58 +424,56 @@ def vote_queries(
         candidates after.
     shares : ndarray of shape (n_queries, m) or (0, m)
         Result, where it has rows: weight of every candidate, summing to one.
-    room : tuple of ndarray of shape (3, m, m), (7, m) and (2, m), intp
+    room : tuple of ndarray of shape (2, m, m), (m, m), float32, (8, m), (3, m), intp
         To work in.
     """
     m = ids.shape[1]
-    many = settings.shape[0] > 1
-    squares, work, places = room
-    columns, factor, distances = squares[0], squares[1], squares[2]
-    similarity, nuggets, weights = work[4], work[5], work[6]
-    active, known = places[0], places[1]
+    squares, distances, vectors, places = room
+    columns, factor = squares[0], squares[1]
+    similarity, nuggets, weights = vectors[5], vectors[6], vectors[7]
+    known = places[2]
     for q in range(ids.shape[0]):
         nodes = ids[q]
         n_listed = 0
         while n_listed < m and nodes[n_listed] >= 0:
-            known[n_listed] = False
             n_listed += 1
-        if many:
-            distances_between(n_listed, points, nodes, known, distances)
-        last_gamma = -1.0
+        if n_listed == 0:
+            continue
+        distances_between(n_listed, points, nodes, distances)
+        nearest, last_gamma = squared[q, 0], -1.0
         for s in range(settings.shape[0]):
             n = np.int64(settings[s, 0])
             n = n if n < n_listed else n_listed
-            if n == 0:
-                continue
             squared_sigma = settings[s, 1] * settings[s, 1]
             if squared_sigma == 0.0:
                 squared_sigma = squared[q, n - 1]
                 if squared_sigma == 0.0:
                     squared_sigma = 1.0
             gamma = 0.5 / squared_sigma
-            if many and gamma != last_gamma:
-                fill_columns(n_listed, gamma, distances, columns)
+            if gamma != last_gamma:
                 last_gamma = gamma
+                for a in range(n_listed):
+                    known[a] = 0
+            # The problem is homogeneous: relative to the nearest candidate a far
+            # query is solved as well as a near one.
             for a in range(n):
-                # The problem is homogeneous: relative to the nearest candidate a
-                # far query is solved as well as a near one.
-                similarity[a] = np.exp(gamma * (squared[q, 0] - squared[q, a]))
+                vectors[0, a] = squared[q, a] - nearest
+            gaussian(n, gamma, vectors[0], similarity)
             divide_nugget(
                 n, settings[s, 2], nodes, left_out[q], starts, pair_weight, nuggets
             )
             solve_query(
                 n,
-                points,
-                nodes,
-                similarity,
+                n_listed,
                 gamma,
+                distances,
+                similarity,
                 nuggets,
                 settings[s, 3],
-                work,
-                factor,
-                active,
                 columns,
-                known,
+                factor,
+                vectors,
+                places,
                 weights,
             )
             total = count_votes(

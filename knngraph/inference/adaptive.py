@@ -250,6 +250,11 @@ def votes_by_setting(
         settings,
         votes,
         np.empty((0, m)) if shares is None else shares,
-        (np.empty((3, m, m)), np.empty((7, m)), np.empty((2, m), dtype=np.intp)),
+        (
+            np.empty((2, m, m)),
+            np.empty((m, m), dtype=np.float32),
+            np.empty((8, m)),
+            np.empty((3, m), dtype=np.intp),
+        ),
     )
     return weigh_votes(votes, training.class_weight)

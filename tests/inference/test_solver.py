@@ -10,6 +10,18 @@ from knngraph.inference import _adaptive
 from tests.reference import solve_by_nnls
 
 
+@njit
+def measure(n, points, nodes, squared):
+    """Distances as compiled code has them."""
+    _adaptive.distances_between(n, points, nodes, squared)
+
+
+@njit
+def solve(*arguments):
+    """Weights as compiled code has them."""
+    _adaptive.solve_query(*arguments)
+
+
 def solved(points, query, sigma, nuggets, half_penalty):
     """Weights of all points, their similarity to the query, and the kernel."""
     n = len(points)
@@ -17,19 +29,21 @@ def solved(points, query, sigma, nuggets, half_penalty):
     # The library's own distances are of single precision.
     similarity = np.exp(-gamma * ((points.astype(float) - query) ** 2).sum(axis=1))
     weights = np.full(n, np.nan)
-    _adaptive.solve_query(
+    distances = np.empty((n, n), dtype=np.float32)
+    places = np.zeros((3, n), dtype=np.intp)
+    measure(n, points, np.arange(n), distances)
+    solve(
         n,
-        points,
-        np.arange(n),
-        similarity,
+        n,
         gamma,
+        distances,
+        similarity,
         nuggets,
         half_penalty,
-        np.empty((4, n)),
         np.empty((n, n)),
-        np.empty(n, dtype=np.intp),
         np.empty((n, n)),
-        np.zeros(n, dtype=np.bool_),
+        np.empty((5, n)),
+        places,
         weights,
     )
     return weights, similarity, np.exp(-gamma * cdist(points, points, "sqeuclidean"))
@@ -78,13 +92,37 @@ def test_the_exponential_is_that_of_numpy(n, random):
     squared = np.append(0.0, random.exponential(size=n - 1) * 10.0 ** -np.arange(n - 1))
     for gamma in (0.0, 1e-9, 0.5, 30.0):
         result = exponential(gamma, squared)
-        assert_allclose(result, np.exp(-gamma * squared), rtol=2e-14)
+        # Beyond single precision, which is that of the distances.
+        assert_allclose(result, np.exp(-gamma * squared), rtol=1e-8)
         assert result[0] == 1.0
 
 
 def test_the_exponential_ends_where_numbers_do():
     squared = np.array([699.0, 701.0, 1e30, np.inf])
     result = exponential(1.0, squared)
-    assert_allclose(result[0], np.exp(-699.0), rtol=2e-14)
+    assert_allclose(result[0], np.exp(-699.0), rtol=1e-8)
     assert (result[1:] < 1e-303).all()
     assert (result[1:] >= 0.0).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 9, 33])
+@pytest.mark.parametrize("n_features", [1, 7, 16, 50])
+def test_distances_are_found_from_differences(n, n_features, random):
+    # So far from the origin that products would cancel.
+    points = (1e4 + random.normal(size=(40, n_features))).astype(np.float32)
+    nodes = random.permutation(40)[:n]
+    squared = np.full((n, n), np.nan, dtype=np.float32)
+    measure(n, points, nodes, squared)
+    exact = cdist(points[nodes].astype(float), points[nodes].astype(float))
+    assert_allclose(squared, exact**2, rtol=1e-5)
+
+
+def test_candidates_come_and_go(random):
+    # A wide kernel: many get a weight in the first sweep that is not theirs.
+    points = random.normal(size=(60, 2)).astype(np.float32)
+    nuggets = np.full(60, 0.05)
+    weights, similarity, kernel = solved(points, np.zeros(2), 2.0, nuggets, 0.01)
+    slopes = similarity - 0.01 - kernel @ weights - nuggets * weights
+    assert 3 < (weights > 0.0).sum() < 57
+    assert abs(slopes[weights > 0.0]).max() < 1e-5
+    assert slopes.max() < 1e-5
