@@ -1,4 +1,4 @@
-"""Compiled steps of lists of near rows: what is kept of a product, and joins.
+"""Compiled steps of lists of near rows: what is kept of products, and joins.
 
 A neighbor in a list under work is one number: the bits of its squared distance, which
 order as the distance does, then its place. numpy sorts such numbers with the vector
@@ -11,9 +11,12 @@ from knngraph.compiling import compiled, compiled_part
 
 _REORDER = {"reassoc", "contract", "nsz"}
 _NO_KEY = np.int64(2**63 - 1)
-# Without the sign: what rounding made negative is near nothing, and what is no number
-# comes last.
+# Bits of a number in single precision without its sign: what rounding made negative is
+# near nothing, and what is no number comes last.
 _BITS = np.int32(0x7FFFFFFF)
+# Rows that are kept beyond those wanted until the farthest of them are dropped.
+_SPARE = 32
+_STRIP = 64
 
 
 @compiled_part(fastmath=_REORDER)
@@ -37,128 +40,337 @@ def count_up_to(numbers, bound):
     """How many numbers are at most as large as a bound."""
     count = np.int32(0)
     for i in range(numbers.shape[0]):
-        count += np.int32(numbers[i] <= bound)
+        # In 32 bits, as many at once as fit.
+        count = np.int32(count + np.int32(numbers[i] <= bound))
     return count
 
 
 @compiled_part
 def bound_of(numbers, n_wanted, n_enough):
-    """A bound that at least `n_wanted` numbers keep, and not many more if possible."""
-    low, high = np.int32(-1), np.int32(0x7FFFFFFF)
+    """A bound that at least `n_wanted` numbers keep, and no more than enough.
+
+    More than enough only where the last of them are equal. There are more numbers.
+    """
+    least, most = numbers[0], numbers[0]
+    for i in range(numbers.shape[0]):
+        least, most = min(least, numbers[i]), max(most, numbers[i])
+    low, high = np.int64(least) - 1, np.int64(most)
+    n_low, n_high = 0, numbers.shape[0]
+    halve = False
     while high - low > 1:
-        middle = low + (high - low) // 2
-        count = count_up_to(numbers, middle)
+        # Where it is if they lie evenly; where they do not, halving ends the search.
+        share = 0.5
+        if not halve:
+            share = (0.5 * (n_wanted + n_enough) - n_low) / (n_high - n_low)
+        middle = min(max(low + np.int64(share * (high - low)), low + 1), high - 1)
+        halve = not halve
+        count = count_up_to(numbers, np.int32(middle))
         if count >= n_wanted:
-            high = middle
+            high, n_high = middle, count
             if count <= n_enough:
                 break
         else:
-            low = middle
-    return high
+            low, n_low = middle, count
+    return np.int32(high)
+
+
+@compiled_part
+def shrink(bits, ids, count, n_wanted):
+    """Keep the least of some numbers, at least `n_wanted` and an eighth more at most.
+
+    Returns
+    -------
+    count, bound
+        How many there are now, and a bound that they keep.
+    """
+    n_enough = n_wanted + n_wanted // 8
+    bound = bound_of(bits[:count], n_wanted, n_enough)
+    n_left = 0
+    for i in range(count):
+        number = bits[i]
+        bits[n_left], ids[n_left] = number, ids[i]
+        n_left += np.int32(number <= bound)
+    if n_left > n_enough:
+        # Many are equally far.
+        count, n_left = n_left, 0
+        n_ties = n_wanted - count_up_to(bits[:count], bound - 1)
+        for i in range(count):
+            number = bits[i]
+            bits[n_left], ids[n_left] = number, ids[i]
+            if number < bound:
+                n_left += 1
+            elif n_ties > 0:
+                n_ties -= 1
+                n_left += 1
+    return n_left, bound
+
+
+@compiled_part
+def keep_of_strip(strip, first, n_wanted, count, bound, bits, ids):
+    """Add what is below a bound to what is kept, and drop the farthest of too many.
+
+    Parameters
+    ----------
+    strip : ndarray of shape (n,), int32
+        Bits of squared distances.
+    first : int
+        Number of the first of them.
+    count, bound
+        How many are kept so far, and what need not be kept.
+
+    Returns
+    -------
+    count, bound
+    """
+    n_below = np.int32(0)
+    for j in range(strip.shape[0]):
+        strip[j] &= _BITS
+        n_below = np.int32(n_below + np.int32(strip[j] < bound))
+    if n_below > 0:
+        for j in range(strip.shape[0]):
+            number = strip[j]
+            bits[count], ids[count] = number, first + j
+            count += np.int32(number < bound)
+        n_enough = n_wanted + n_wanted // 8
+        if count > (n_enough if bound == _BITS else n_enough + _SPARE):
+            count, bound = shrink(bits, ids, count, n_wanted)
+    return count, bound
 
 
 @compiled(fastmath=_REORDER)
-def gather_centered(rows, starts, center, cells, out):
-    """Copy the rows of cells, less a center, with what makes a product distances.
+def gather_centered(rows, which, center, factor, out):
+    """Copy rows, less a center, with what makes their products squared distances.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features), float32
-    cells : ndarray of shape (n,), int32
-    out : ndarray of shape (at least all rows of these cells, n_features + 2), float32
-        Filled with x - c, |x - c|^2 and 1.
+    which : ndarray of shape (n,), int32
+    center : ndarray of shape (n_features,), float32
+    factor : float32
+        1 for one side of the product and -2 for the other.
+    out : ndarray of shape (n, n_features + 2), float32
+        Filled with x - c times the factor, and |x - c|^2 and 1, in this order or the
+        other.
     """
     n_features = rows.shape[1]
-    place = 0
-    for cell in cells:
-        for row in range(starts[cell], starts[cell + 1]):
-            norm = np.float32(0.0)
-            for f in range(n_features):
-                value = rows[row, f] - center[f]
-                out[place, f] = value
-                norm += value * value
-            out[place, n_features] = norm
-            out[place, n_features + 1] = np.float32(1.0)
-            place += 1
+    one = n_features if factor < 0 else n_features + 1
+    for place in range(which.shape[0]):
+        norm = np.float32(0.0)
+        for f in range(n_features):
+            value = rows[which[place], f] - center[f]
+            out[place, f] = factor * value
+            norm += value * value
+        out[place, 2 * n_features + 1 - one] = norm
+        out[place, one] = np.float32(1.0)
 
 
 @compiled
-def keep_nearest(rows, starts, cell, cells, product, least, keys):
-    """Keep the nearest of the rows that a cell was compared with.
+def choose_cells(
+    product, near, starts, n_rows, n_most, n_first, stretch, bits, places, chosen
+):
+    """Choose the cells that rows of one cell are compared with.
+
+    Those with the nearest centers: up to `stretch` times as far, in squares, as a
+    fourth of the `n_first` that are taken in any case; more where they have too few
+    rows.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_features), float32
-    cells : ndarray of shape (n,), int32
-        What the cell was compared with.
-    product : ndarray of shape (n_own, n_others), int32
-        Bits of the squared distances of the rows of the cell; changed.
-    least : ndarray of shape (n_least,), int32
-        Room for the least of so many parts of a row of the product.
-    keys : ndarray of shape (n_own, n_kept), int64
-        Filled, in no order, with a spare beyond `n_wanted` where that is quick.
+    product : ndarray of shape (n, n_near), int32
+        Bits of the squared distances to the centers; changed.
+    near : ndarray of shape (n_near,), int32
+        Nearest first.
+    starts : ndarray of shape (n_cells + 1,), int32
+    n_rows : int
+        Rows that they have together, at least.
+    n_most : int
+        About so many cells at most.
+    stretch : float32
+    bits, places : ndarray of shape (enough,), int32
+        Room for those that are near.
+    chosen : ndarray of shape (n, enough), int32
+        Filled with the cells; -1 ends a row early.
     """
-    n_own, n_others = product.shape
-    n_least, n_kept = least.shape[0], keys.shape[1]
-    n_wanted = 3 * n_kept // 4
-    for i in range(n_own):
-        row = starts[cell] + i
-        bits = product[i]
-        least[:] = _BITS
-        for start in range(0, n_others, n_least):
-            part = bits[start : min(start + n_least, n_others)]
-            for j in range(part.shape[0]):
-                value = part[j] & _BITS
-                part[j] = value
-                least[j] = min(least[j], value)
-        if n_others >= 2 * n_least:
-            bound = bound_of(least, n_wanted, n_wanted + n_wanted // 12)
-        else:
-            bound = bound_of(bits, n_wanted + 1, n_kept)
-        kept = keys[i]
-        count = 0
-        while True:
-            count = count_up_to(bits, bound)
-            if count <= n_kept:
-                break
-            # Many of the least lie in the same part, or are equally far.
-            exact = bound_of(bits, n_wanted + 1, n_kept)
-            if exact >= bound:
-                break
-            bound = exact
-        ties = count > n_kept
-        last = bound - 1 if ties else bound
-        count = 0
-        place = 0
-        for c in range(cells.shape[0]):
-            first = starts[cells[c]]
-            for other in range(first, starts[cells[c] + 1]):
-                if bits[place] <= last and other != row:
-                    kept[count] = other
-                    count += 1
-                place += 1
-        if ties:
-            place = 0
-            for c in range(cells.shape[0]):
-                for other in range(starts[cells[c]], starts[cells[c] + 1]):
-                    if bits[place] == bound and other != row and count < n_kept:
-                        kept[count] = other
-                        count += 1
-                    place += 1
+    n_near = near.shape[0]
+    for i in range(product.shape[0]):
+        count, bound = 0, _BITS
+        for start in range(0, n_near, _STRIP):
+            strip = product[i, start : min(start + _STRIP, n_near)]
+            count, bound = keep_of_strip(
+                strip, start, n_most, count, bound, bits, places
+            )
+        if count > n_most:
+            count, bound = shrink(bits, places, count, n_most)
+        bound = _BITS
+        if count > n_first:
+            some = bits[:count]
+            fourth = bound_of(some, n_first // 4, n_first // 4)
+            far = np.int32(fourth).view(np.float32) * stretch
+            bound = np.float32(far).view(np.int32)
+            if count_up_to(some, bound) < n_first:
+                bound = bound_of(some, n_first, n_first)
+        n_chosen = 0
+        n_covered = 0
         for j in range(count):
-            kept[j] = key_of(squared_distance(rows, row, kept[j]), kept[j])
-        kept[count:] = _NO_KEY
+            if bits[j] <= bound:
+                cell = near[places[j]]
+                chosen[i, n_chosen] = cell
+                n_chosen += 1
+                n_covered += starts[cell + 1] - starts[cell]
+        if n_covered < n_rows:
+            for j in range(count):
+                chosen[i, j] = near[places[j]]
+            n_chosen = count
+        chosen[i, n_chosen:] = -1
+
+
+@compiled
+def by_cell(chosen, start, stop, slots, cells, bounds, members):
+    """Turn the lists of cells of rows into lists of rows of cells.
+
+    Parameters
+    ----------
+    chosen : ndarray of shape (n, n_chosen), int32
+        Cells of every row, -1 after them.
+    start, stop : int
+        The first cells to count: own cells before others, so that what is far need
+        not be kept.
+    slots : ndarray of shape (n_cells,), int32
+        Filled: number of every cell among those chosen; -1 before.
+    cells : ndarray of shape (n_cells,), int32
+        Filled with the cells chosen.
+    bounds : ndarray of shape (n_cells + 2,), int32
+        Filled: of slot s are the members `bounds[s]` to `bounds[s + 1]`.
+    members : ndarray of shape (n * n_chosen,), int32
+        Filled with places of rows.
+
+    Returns
+    -------
+    int
+        Number of slots.
+    """
+    n_slots = stop - start
+    for cell in range(start, stop):
+        slots[cell], cells[cell - start] = cell - start, cell
+    bounds[:] = 0
+    for i in range(chosen.shape[0]):
+        for cell in chosen[i]:
+            if cell < 0:
+                break
+            if slots[cell] < 0:
+                slots[cell] = n_slots
+                cells[n_slots] = cell
+                n_slots += 1
+            bounds[slots[cell] + 2] += 1
+    # Slot s is counted two on, so that the place one on can move on as it is filled.
+    for slot in range(2, n_slots + 2):
+        bounds[slot] += bounds[slot - 1]
+    for i in range(chosen.shape[0]):
+        for cell in chosen[i]:
+            if cell < 0:
+                break
+            slot = slots[cell]
+            members[bounds[slot + 1]] = i
+            bounds[slot + 1] += 1
+    return n_slots
+
+
+@compiled
+def keep_nearest(product, members, first, n_wanted, bounds, counts, bits, ids):
+    """Add the nearest of the rows of a cell to what rows have kept.
+
+    Parameters
+    ----------
+    product : ndarray of shape (n, n_others), int32
+        Bits of the squared distances of rows to those of a cell.
+    members : ndarray of shape (n,), int32
+        Places of the former in the arrays that follow.
+    first : int
+        First row of the cell.
+    n_wanted : int
+        Rows to keep at least.
+    bounds, counts : ndarray of shape (n_places,), int32
+        What is not below the bound need not be kept, and how many are kept.
+    bits, ids : ndarray of shape (n_places, n_kept), int32
+        Those kept so far; there is room for so many and all of a cell.
+    """
+    for i in range(product.shape[0]):
+        place = members[i]
+        counts[place], bounds[place] = keep_of_strip(
+            product[i],
+            first,
+            n_wanted,
+            counts[place],
+            bounds[place],
+            bits[place],
+            ids[place],
+        )
+
+
+@compiled
+def measure_kept(rows, start, n_wanted, counts, bits, ids, keys):
+    """Measure the rows kept by differences, less the row itself.
+
+    Parameters
+    ----------
+    start : int
+        Row of the first place.
+    keys : ndarray of shape (n_places, n_kept), int64
+        Filled in no order, all of them new.
+    """
+    for place in range(keys.shape[0]):
+        row = start + place
+        count = counts[place]
+        if count > keys.shape[1]:
+            count, _ = shrink(bits[place], ids[place], count, n_wanted)
+        for i in range(count):
+            other = ids[place, i]
+            keys[place, i] = _NO_KEY
+            if other != row:
+                squared = squared_distance(rows, row, other)
+                keys[place, i] = key_of(squared, other << 1 | 1)
+        keys[place, count:] = _NO_KEY
 
 
 @compiled
 def list_reverse(ids, n_listed, reverse, counts):
-    """Fill lists of the rows in the lists of which a row is, the nearest ones first."""
+    """Fill lists of the rows in the lists of which a row is, the nearest ones first.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_rows, k), int32
+        As in `join`; so are those that are filled.
+    n_listed : int
+        How many of a list count.
+    reverse : ndarray of shape (n_rows, n_reverse), int32
+        Not filled where there are no more.
+    counts : ndarray of shape (n_rows,), int32
+        Filled; zeros before.
+    """
     for rank in range(n_listed):
         for row in range(ids.shape[0]):
-            other = ids[row, rank]
-            if other >= 0 and counts[other] < reverse.shape[1]:
-                reverse[other, counts[other]] = row
+            number = ids[row, rank]
+            other = number >> 1
+            if counts[other] < reverse.shape[1]:
+                reverse[other, counts[other]] = row << 1 | number & 1
                 counts[other] += 1
+
+
+@compiled_part
+def meet(number, new, last, seen, met, n_met):
+    """Add a row to those met, where it is new and the table does not show it.
+
+    Returns
+    -------
+    n_met
+        How many there are now.
+    """
+    other = np.int32(number >> 1)
+    spot = np.uintp(np.uint32(other) & last)
+    met[n_met] = other
+    n_met += np.uintp(((new | number & 1) != 0) & (seen[spot] != other))
+    seen[spot] = other
+    return n_met
 
 
 @compiled
@@ -167,14 +379,16 @@ def join(
     cell_of,
     compared,
     bounds,
+    marks,
+    start,
     ids,
     squared,
+    fresh,
     reverse,
-    n_through,
+    n_reverse,
     n_read,
-    start,
-    marks,
     seen,
+    met,
     keys,
 ):
     """Meet the neighbors of the neighbors of rows, and keep those that are nearer.
@@ -182,81 +396,100 @@ def join(
     Parameters
     ----------
     cell_of : ndarray of shape (n_rows,), int32
-    compared : ndarray of shape (n,), int32
-        Cells that cells were compared with: `bounds[c]` to `bounds[c + 1]` of cell c.
-    ids, squared : ndarray of shape (n_rows, k)
-        Sorted lists.
-    reverse : ndarray of shape (n_rows, n_reverse), int32
-        Rows that have a row in their list, -1 where there are no more.
-    n_through, n_read : int
-        Neighbors that are looked at, and how many of the list of each.
-    start : int
-        First row.
+    compared : ndarray of shape (n_compared,), int32
+        Cells that the n rows from `start` on were compared with: `bounds[i]` to
+        `bounds[i + 1]` of row `start + i`.
     marks : ndarray of shape (n_cells,), int32
-        Room for which cells were compared.
-    seen : ndarray of shape (power of two,), int64
-        Room for which rows were met; negative numbers.
+        Room for the last row that was compared with a cell; -1 before.
+    start : int
+    ids : ndarray of shape (n_rows, k), int32
+        Sorted lists: the place of a row times 2, and 1 more where it is new.
+    squared : ndarray of shape (n_rows, k), float32
+    fresh : ndarray of shape (n_rows,), bool
+        Whether any of the first `n_read` is new.
+    reverse, n_reverse : ndarray
+        As from `list_reverse`.
+    n_read : int
+        Neighbors that are looked at, and so many of the list of each.
+    seen : ndarray of shape (power of two,), int32
+        Room for which rows were met. One takes the place of another: a row may be met
+        twice.
+    met : ndarray of shape (enough,), int32
+        Room for these rows.
     keys : ndarray of shape (n, k + n_spare), int64
-        Filled with the lists of n rows and what was met, in no order.
+        Filled with the lists of the rows and what is new, in no order.
     """
     k = ids.shape[1]
-    last = seen.shape[0] - 1
-    marks[:] = -1
-    n_reverse = reverse.shape[1]
+    # Without a sign no number counts from the end of an array: less to check.
+    last = np.uint32(seen.shape[0] - 1)
     for place in range(keys.shape[0]):
         row = start + place
-        cell = cell_of[row]
-        if place == 0 or cell != cell_of[row - 1]:
-            for i in range(bounds[cell], bounds[cell + 1]):
-                marks[compared[i]] = cell
+        for i in range(bounds[place], bounds[place + 1]):
+            marks[compared[i]] = row
         kept = keys[place]
+        seen[:] = -1
         for i in range(k):
-            other = ids[row, i]
-            kept[i] = _NO_KEY
-            if other >= 0:
-                kept[i] = key_of(squared[row, i], other)
-                seen[other & last] = np.int64(row) << 32 | other
+            other = ids[row, i] >> 1
+            kept[i] = key_of(squared[row, i], other << 1)
+            seen[np.uint32(other) & last] = other
+        n_met = np.uintp(0)
+        for i in range(-n_reverse[row], n_read):
+            number = reverse[row, i + n_reverse[row]] if i < 0 else ids[row, i]
+            middle, new = number >> 1, number & 1
+            if not new and not fresh[middle]:
+                continue
+            if i < 0:
+                # A row that lists this one is met itself as well.
+                n_met = meet(number, new, last, seen, met, n_met)
+            its_ids = ids[middle]
+            for j in range(n_read):
+                n_met = meet(its_ids[np.uintp(j)], new, last, seen, met, n_met)
+        # Step by step for all of them, so that the processor waits for them together.
+        n_left = np.uintp(0)
+        for i in range(n_met):
+            other = met[i]
+            met[n_left] = other
+            n_left += np.uintp((marks[cell_of[other]] != row) & (other != row))
         count = k
         worst = squared[row, k - 1]
-        for i in range(-n_reverse, n_through):
-            middle = reverse[row, i + n_reverse] if i < 0 else ids[row, i]
-            if middle < 0:
-                continue
-            # A row that lists this one is met itself as well.
-            for j in range(-1 if i < 0 else 0, n_read):
-                other = middle if j < 0 else ids[middle, j]
-                if other < 0 or other == row or marks[cell_of[other]] == cell:
-                    continue
-                met = np.int64(row) << 32 | other
-                if seen[other & last] == met:
-                    continue
-                seen[other & last] = met
-                away = squared_distance(rows, row, other)
-                if away < worst and count < kept.shape[0]:
-                    kept[count] = key_of(away, other)
-                    count += 1
+        for i in range(n_left):
+            away = squared_distance(rows, row, met[i])
+            if away < worst and count < kept.shape[0]:
+                kept[count] = key_of(away, met[i] << 1 | 1)
+                count += 1
         kept[count:] = _NO_KEY
 
 
 @compiled
-def unpack(keys, ids, squared):
+def unpack(keys, n_read, ids, squared, fresh):
     """Write sorted numbers as lists; a neighbor that stands twice is written once.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n, at least k), int64
+    ids, squared, fresh : ndarray of n rows
+        As in `join`.
 
     Returns
     -------
     int
-        Number of neighbors that no list had.
+        How many are new.
     """
+    n_new = 0
+    k = ids.shape[1]
     for row in range(keys.shape[0]):
         before = _NO_KEY
         count = 0
+        first_new = k
         for i in range(keys.shape[1]):
             key = keys[row, i]
-            if key == before or count == ids.shape[1]:
-                continue
+            if key >> 1 != before >> 1 and count < k:
+                ids[row, count] = np.int32(key & _BITS)
+                squared[row, count] = np.int32(key >> 32).view(np.float32)
+                if key & 1:
+                    n_new += 1
+                    first_new = min(first_new, count)
+                count += 1
             before = key
-            ids[row, count] = np.int32(key & 0xFFFFFFFF)
-            squared[row, count] = np.int32(key >> 32).view(np.float32)
-            count += 1
-        ids[row, count:] = -1
-        squared[row, count:] = np.inf
+        fresh[row] = first_new < n_read
+    return n_new

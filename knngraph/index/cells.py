@@ -20,10 +20,11 @@ import numpy as np
 from knngraph.parallel import map_chunks
 
 ROWS_PER_CELL = 64
-# Cells that are looked at for a row of a cell, itself among them.
-_NEAR = 32
-# Groups in which the near cells of a cell are looked for.
-_NEAR_GROUPS = 16
+# Cells that are looked at for a row of a cell, itself among them, when it moves and
+# when its neighbors are listed.
+_NEAR_TO_MOVE, _NEAR = 32, 512
+# Cells among which the near ones of a cell are looked for: of so many near groups.
+_NEAR_GROUPS, _FEWEST_AMONG = 16, 2048
 # Rows that one group of cells is enough for.
 _ROWS_OF_ONE_GROUP = 4096
 _SAMPLED_PER_GROUP = 128
@@ -32,6 +33,7 @@ _WIDE = 8
 # Smaller cells join others, and larger ones are cut.
 _FEWEST, _MOST = 12, 160
 _ROWS_PER_CHUNK = 8192
+_CELLS_IN_ANY_ORDER = 4
 # Squares of larger numbers may not be finite.
 _LARGEST = np.float32(2.0**56)
 
@@ -136,16 +138,17 @@ def group_rows(points: np.ndarray, *, n_threads: int = 1) -> Cells:
     map_chunks(reassign, len(stops), 1, n_threads)
     centers, _ = _means(rows, cells, centers)
     for _ in range(_ROUNDS_OF_MOVES):
-        near = _near_cells(centers, of_group, group_centers, n_threads)
+        near = _near_cells(centers, of_group, group_centers, n_threads, _NEAR_TO_MOVE)
         cells = moved(near)
         centers, _ = _means(rows, cells, centers)
     cells, centers, of_group = _cut_large(rows, cells, centers, of_group)
-    near = _near_cells(centers, of_group, group_centers, n_threads)
     sizes = np.bincount(cells, minlength=len(centers))
     small = sizes < min(_FEWEST, n_rows)
     if small.any() and not small.all():
         # Rows of small cells go to a near cell that stays; its center stays too.
-        near = _near_cells(centers, of_group, group_centers, n_threads, ~small)
+        near = _near_cells(
+            centers, of_group, group_centers, n_threads, _NEAR_TO_MOVE, ~small
+        )
         leave = np.flatnonzero(small[cells])
         found = np.empty(len(leave), dtype=np.int32)
         target = near[:, 0].copy()
@@ -153,12 +156,15 @@ def group_rows(points: np.ndarray, *, n_threads: int = 1) -> Cells:
         _cells.move_to_nearest(rows[leave], at_target, centers, near, found)
         cells[leave] = found
     stays = np.bincount(cells, minlength=len(centers)) > 0
-    number = np.cumsum(stays) - 1
-    centers, of_group = centers[stays], of_group[stays]
+    in_line = np.flatnonzero(stays)
+    in_line = in_line[_halved(centers[in_line])]
+    number = np.empty(len(stays), dtype=np.int32)
+    number[in_line] = np.arange(len(in_line))
+    centers, of_group = centers[in_line], of_group[in_line]
     cells = number[cells]
     in_cells = np.argsort(cells, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(cells))]).astype(np.int32)
-    near = _near_cells(centers, of_group, group_centers, n_threads)
+    near = _near_cells(centers, of_group, group_centers, n_threads, _NEAR)
     return Cells(order[in_cells], starts, centers, near)
 
 
@@ -247,39 +253,62 @@ def _cut_large(
     return cells, np.concatenate(parts), np.concatenate(groups)
 
 
+def _halved(centers: np.ndarray) -> np.ndarray:
+    """An order of cells in which near ones are near: halves of halves."""
+    parts, done = [np.arange(len(centers))], []
+    while parts:
+        part = parts.pop()
+        if len(part) <= _CELLS_IN_ANY_ORDER:
+            done.append(part)
+            continue
+        some = centers[part]
+        one = some[_squares(some - some[0]).argmax()]
+        other = some[_squares(some - one).argmax()]
+        middle = len(part) // 2
+        along = np.argpartition(some @ (other - one), middle)
+        parts += [part[along[middle:]], part[along[:middle]]]
+    return np.concatenate(done)
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", rows, rows)
+
+
 def _near_cells(
     centers: np.ndarray,
     of_group: np.ndarray,
     group_centers: np.ndarray,
     n_threads: int,
+    n_near: int,
     wanted: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The nearest cells of every cell, nearest first, itself among them."""
+    """The nearest cells of every cell, nearest first, the cell itself before all."""
     n_cells = len(centers)
-    near = np.full((n_cells, min(_NEAR, n_cells)), -1, dtype=np.int32)
+    near = np.full((n_cells, min(n_near, n_cells)), -1, dtype=np.int32)
     by_group = np.argsort(of_group, kind="stable")
-    stops = np.cumsum(np.bincount(of_group, minlength=len(group_centers)))
-    starts = np.concatenate([[0], stops[:-1]])
-    n_near = min(_NEAR_GROUPS, len(group_centers))
+    sizes = np.bincount(of_group, minlength=len(group_centers))
+    starts = np.concatenate([[0], np.cumsum(sizes)])
 
     def find(group: int, _: int) -> None:
-        own = by_group[starts[group] : stops[group]]
+        own = by_group[starts[group] : starts[group + 1]]
         if not len(own):
             return
         away = group_centers - group_centers[group]
-        away = np.einsum("ij,ij->i", away, away)
-        groups = np.argsort(away, kind="stable")[:n_near]
-        others = np.concatenate([by_group[starts[g] : stops[g]] for g in groups])
+        groups = np.einsum("ij,ij->i", away, away).argsort(kind="stable")
+        enough = int(np.searchsorted(np.cumsum(sizes[groups]), _FEWEST_AMONG)) + 1
+        others = np.concatenate(
+            [
+                by_group[starts[g] : starts[g + 1]]
+                for g in groups[: max(_NEAR_GROUPS, enough)]
+            ]
+        )
         if wanted is not None:
             others = others[wanted[others]]
-        some = centers[others] - group_centers[group]
-        mine = centers[own] - group_centers[group]
-        norms = np.einsum("ij,ij->i", some, some)
-        squared = norms - 2.0 * (mine @ some.T)
-        if wanted is None:
-            place = np.empty(n_cells, dtype=np.intp)
-            place[others] = np.arange(len(others))
-            squared[np.arange(len(own)), place[own]] = -np.inf
+        # In double precision: groups may lie far apart.
+        some = (centers[others] - group_centers[group]).astype(np.float64)
+        mine = (centers[own] - group_centers[group]).astype(np.float64)
+        squared = np.einsum("ij,ij->i", some, some) - 2.0 * (mine @ some.T)
+        squared[own[:, None] == others] = -np.inf
         n_kept = min(near.shape[1], len(others))
         kept = np.argpartition(squared, n_kept - 1, axis=1)[:, :n_kept]
         first = np.argsort(np.take_along_axis(squared, kept, axis=1), axis=1)

@@ -11,22 +11,53 @@ generic similarity measures", WWW '11, 577-586.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from knngraph.index.cells import Cells
-from knngraph.parallel import map_chunks
+from knngraph.parallel import chunk_bounds, map_chunks
 
-# A row reaches the nearest cells that have so many rows together, and a cell is
-# compared with at most so many cells.
-_REACHED = 320
-_CELLS_PER_CHUNK = 32
-_ROWS_PER_JOIN = 2048
-# Neighbors through which a join looks, how many it reads of the list of each, rows
-# that list a row, and rows that a join may add to a list.
-_THROUGH, _READ, _REVERSE, _ADDED = 32, 32, 16, 64
-_JOINS = 2
-_SEEN = 2048
+_CELLS_PER_CHUNK = 128
+# Cells that a row is compared with, at least and at most, and how much farther their
+# centers may be, in squares, than a fourth of the first.
+_FIRST, _MOST, _STRETCH = 8, 40, 1.5
+# Neighbors that a join looks at, and so many of the list of each; rows that list a row;
+# rows that a join may add to a list; and joins, as long as enough is new.
+_READ, _REVERSE, _ADDED = 32, 32, 64
+_JOINS, _ENOUGH_NEW = 4, 0.001
+_SEEN = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """Lists under work; `ids` and `fresh` as in `_near_rows.join`."""
+
+    ids: np.ndarray
+    squared: np.ndarray
+    fresh: np.ndarray
+
+    @classmethod
+    def empty(cls, n_rows: int, k: int) -> "_Lists":
+        return cls(
+            np.empty((n_rows, k), dtype=np.int32),
+            np.empty((n_rows, k), dtype=np.float32),
+            np.empty(n_rows, dtype=bool),
+        )
+
+    def write(self, rows: slice, keys: np.ndarray) -> int:
+        """Sort numbers into the lists of some rows; how many are new."""
+        from knngraph.index import _near_rows
+
+        keys.sort(axis=1)
+        n_read = min(_READ, self.ids.shape[1])
+        parts = self.ids[rows], self.squared[rows], self.fresh[rows]
+        return int(_near_rows.unpack(keys, n_read, *parts))
+
+
+# Cells that the rows of a chunk were compared with, one after the other, and where
+# those of each row start.
+_Compared = tuple[np.ndarray, np.ndarray]
 
 
 def list_near_rows(
@@ -72,9 +103,8 @@ def list_near_rows(
     ([36.0], [169.0])
     """
     lists, compared = _by_products(ordered, cells, k, n_threads, advance)
-    for _ in range(_JOINS):
-        lists = _joined(ordered, cells, compared, lists, n_threads)
-    return lists
+    lists = _joins(ordered, cells, compared, lists, n_threads)
+    return lists.ids, lists.squared
 
 
 def _by_products(
@@ -82,52 +112,17 @@ def _by_products(
     cells: Cells,
     k: int,
     n_threads: int,
-    advance: Callable[[int], None] | None,
-) -> tuple[tuple[np.ndarray, np.ndarray], list[np.ndarray]]:
-    from knngraph.index import _near_rows
-
-    n_rows, n_features = ordered.shape
-    ids = np.empty((n_rows, k), dtype=np.int32)
-    squared = np.empty((n_rows, k), dtype=np.float32)
+    advance: Callable[[int], None] | None = None,
+) -> tuple[_Lists, list[_Compared]]:
+    """Lists from products with near cells."""
+    lists = _Lists.empty(len(ordered), k)
     starts = cells.starts
-    sizes = np.diff(starts)
-    n_kept = -(-(k + 2) * 4 // 3)
-    n_least = max(128, 2 * k + k % 2)
 
-    def compare(start: int, stop: int) -> list[np.ndarray]:
-        reached = _cells_to_compare(ordered, cells, start, stop, max(_REACHED, 3 * k))
-        first = starts[start]
-        keys = np.empty((starts[stop] - first, n_kept), dtype=np.int64)
-        most = max(int(sizes[others].sum()) for others in reached)
-        extended = np.empty((most, n_features + 2), dtype=np.float32)
-        own = np.empty((int(sizes[start:stop].max()), n_features + 2), dtype=np.float32)
-        room = np.empty(len(own) * most, dtype=np.float32)
-        least = np.empty(n_least, dtype=np.int32)
-        for cell, others in zip(range(start, stop), reached):
-            n_own, n_others = int(sizes[cell]), int(sizes[others].sum())
-            center = cells.centers[cell]
-            _near_rows.gather_centered(ordered, starts, center, others, extended)
-            _near_rows.gather_centered(
-                ordered, starts, center, np.array([cell], dtype=np.int32), own
-            )
-            left = own[:n_own]
-            left[:, :n_features] *= -2.0
-            left[:, n_features:] = left[:, : n_features - 1 : -1]
-            product = room[: n_own * n_others].reshape(n_own, n_others)
-            np.matmul(left, extended[:n_others].T, out=product)
-            _near_rows.keep_nearest(
-                ordered,
-                starts,
-                cell,
-                others,
-                product.view(np.int32),
-                least,
-                keys[starts[cell] - first : starts[cell + 1] - first],
-            )
-        keys.sort(axis=1)
-        rows = slice(first, starts[stop])
-        _near_rows.unpack(keys, ids[rows], squared[rows])
-        return reached
+    def compare(start: int, stop: int) -> _Compared:
+        chosen = _near_cells(ordered, cells, start, stop, 2 * k)
+        keys, compared = _compared(ordered, cells, k, start, stop, chosen)
+        lists.write(slice(starts[start], starts[stop]), keys)
+        return compared
 
     n_done = 0
 
@@ -137,80 +132,176 @@ def _by_products(
         assert advance is not None
         advance(int(starts[n_done] - starts[n_done - n_cells]))
 
-    parts = map_chunks(
+    compared = map_chunks(
         compare,
-        len(sizes),
+        len(starts) - 1,
         _CELLS_PER_CHUNK,
         n_threads,
         None if advance is None else tell,
     )
-    return (ids, squared), [others for part in parts for others in part]
+    return lists, compared
 
 
-def _cells_to_compare(
+def _near_cells(
     ordered: np.ndarray, cells: Cells, start: int, stop: int, n_wanted: int
-) -> list[np.ndarray]:
-    """Cells that each of some cells is compared with, in the order of the rows."""
-    from knngraph.index import _cells
+) -> np.ndarray:
+    """Cells to compare the rows of some cells with, that have enough rows together.
 
-    n_near = cells.near.shape[1]
-    marks = np.empty((stop - start, n_near), dtype=np.uint16)
-    _cells.mark_near_cells(
-        ordered,
-        start,
-        cells.starts,
-        stop,
-        cells.centers,
-        cells.near,
-        n_wanted,
-        marks,
-        np.empty(n_near, dtype=np.float32),
-    )
-    marks[:, 0] = 1
-    return [
-        np.sort(near[mark > 0]) for near, mark in zip(cells.near[start:stop], marks)
-    ]
-
-
-def _joined(
-    ordered: np.ndarray,
-    cells: Cells,
-    compared: list[np.ndarray],
-    lists: tuple[np.ndarray, np.ndarray],
-    n_threads: int,
-) -> tuple[np.ndarray, np.ndarray]:
+    Returns
+    -------
+    ndarray of shape (n_rows, at most _MOST), int32
+        -1 ends a row early.
+    """
     from knngraph.index import _near_rows
 
-    ids, squared = lists
-    n_rows, k = ids.shape
-    cell_of = np.repeat(np.arange(len(compared), dtype=np.int32), np.diff(cells.starts))
-    bounds = np.concatenate([[0], np.cumsum([len(c) for c in compared])])
-    all_compared = np.concatenate(compared)
-    reverse = np.full((n_rows, _REVERSE), -1, dtype=np.int32)
-    _near_rows.list_reverse(
-        ids, min(k, _REVERSE), reverse, np.zeros(n_rows, dtype=np.int32)
-    )
-    new_ids, new_squared = np.empty_like(ids), np.empty_like(squared)
+    starts, near = cells.starts, cells.near[start:stop]
+    first, n_columns = starts[start], ordered.shape[1] + 2
+    n_most = _MOST + _MOST // 8
+    chosen = np.empty((starts[stop] - first, n_most), dtype=np.int32)
+    others = np.empty((near.shape[1], n_columns), dtype=np.float32)
+    bits, places = np.empty((2, n_most + 32 + 64), dtype=np.int32)
+    for cell, its_near in zip(range(start, stop), near):
+        center = cells.centers[cell]
+        its_near = its_near[its_near >= 0]
+        rows = np.arange(starts[cell], starts[cell + 1], dtype=np.int32)
+        _near_rows.gather_centered(cells.centers, its_near, center, _ONE, others)
+        own = np.empty((len(rows), n_columns), dtype=np.float32)
+        _near_rows.gather_centered(ordered, rows, center, _MINUS_TWO, own)
+        product = own @ others[: len(its_near)].T
+        _near_rows.choose_cells(
+            product.view(np.int32),
+            its_near,
+            starts,
+            n_wanted,
+            _MOST,
+            _FIRST,
+            np.float32(_STRETCH),
+            bits,
+            places,
+            chosen[rows[0] - first : rows[-1] + 1 - first],
+        )
+    return chosen
 
-    def work(start: int, stop: int) -> None:
-        keys = np.empty((stop - start, k + _ADDED), dtype=np.int64)
+
+_ONE, _MINUS_TWO = np.float32(1.0), np.float32(-2.0)
+
+
+def _compared(
+    ordered: np.ndarray,
+    cells: Cells,
+    k: int,
+    start: int,
+    stop: int,
+    chosen: np.ndarray,
+) -> tuple[np.ndarray, _Compared]:
+    """Compare rows with the cells chosen for each, a product for every cell."""
+    from knngraph.index import _near_rows
+
+    starts, n_columns = cells.starts, ordered.shape[1] + 2
+    n_cells, n_rows = len(starts) - 1, len(chosen)
+    slots = np.full(n_cells, -1, dtype=np.int32)
+    near = np.empty(n_cells, dtype=np.int32)
+    bounds = np.empty(n_cells + 2, dtype=np.int32)
+    members = np.empty(chosen.size, dtype=np.int32)
+    n_slots = _near_rows.by_cell(chosen, start, stop, slots, near, bounds, members)
+    near = near[:n_slots]
+    # The row itself, and what rounding of the products may push off the list.
+    n_wanted = k + 1 + k // 16
+    largest = int((starts[near + 1] - starts[near]).max())
+    n_enough = n_wanted + n_wanted // 8
+    shape = n_rows, n_enough + 32 + largest
+    bits, ids = np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.int32)
+    counts = np.zeros(n_rows, dtype=np.int32)
+    least = np.full(n_rows, 2**31 - 1, dtype=np.int32)
+    most = int(np.diff(bounds[: n_slots + 1]).max())
+    left = np.empty((most, n_columns), dtype=np.float32)
+    right = np.empty((largest, n_columns), dtype=np.float32)
+    room = np.empty(most * largest, dtype=np.float32)
+    for slot, cell in enumerate(near.tolist()):
+        center = cells.centers[cell]
+        places = members[bounds[slot] : bounds[slot + 1]]
+        others = np.arange(starts[cell], starts[cell + 1], dtype=np.int32)
+        shape = len(places), len(others)
+        _near_rows.gather_centered(
+            ordered, places + starts[start], center, _MINUS_TWO, left
+        )
+        _near_rows.gather_centered(ordered, others, center, _ONE, right)
+        product = room[: shape[0] * shape[1]].reshape(shape)
+        np.matmul(left[: shape[0]], right[: shape[1]].T, out=product)
+        _near_rows.keep_nearest(
+            product.view(np.int32),
+            places,
+            others[0],
+            n_wanted,
+            least,
+            counts,
+            bits,
+            ids,
+        )
+    keys = np.empty((n_rows, n_enough), dtype=np.int64)
+    _near_rows.measure_kept(ordered, starts[start], n_wanted, counts, bits, ids, keys)
+    there = chosen >= 0
+    n_compared = np.cumsum(there.sum(axis=1), dtype=np.int32)
+    return keys, (chosen[there], np.concatenate([[np.int32(0)], n_compared]))
+
+
+def _joins(
+    ordered: np.ndarray,
+    cells: Cells,
+    compared: list[_Compared],
+    lists: _Lists,
+    n_threads: int,
+) -> _Lists:
+    """Join until little is new; ids are plain in the end."""
+    other = _Lists.empty(*lists.ids.shape)
+    for _ in range(_JOINS):
+        n_new = _join(ordered, cells.starts, compared, lists, other, n_threads)
+        lists, other = other, lists
+        if n_new < _ENOUGH_NEW * lists.ids.size:
+            break
+    lists.ids[:] >>= 1
+    return lists
+
+
+def _join(
+    ordered: np.ndarray,
+    starts: np.ndarray,
+    compared: list[_Compared],
+    lists: _Lists,
+    better: _Lists,
+    n_threads: int,
+) -> int:
+    """Fill better lists; how many neighbors are new."""
+    from knngraph.index import _near_rows
+
+    n_rows, k = lists.ids.shape
+    n_cells = len(starts) - 1
+    cell_of = np.repeat(np.arange(n_cells, dtype=np.int32), np.diff(starts))
+    chunks = chunk_bounds(n_cells, _CELLS_PER_CHUNK)
+    n_read = min(k, _READ)
+    reverse = np.empty((n_rows, _REVERSE), dtype=np.int32)
+    n_reverse = np.zeros(n_rows, dtype=np.int32)
+    _near_rows.list_reverse(lists.ids, n_read, reverse, n_reverse)
+
+    def work(chunk: int, _: int) -> int:
+        first, last = (int(starts[cell]) for cell in chunks[chunk])
+        keys = np.empty((last - first, k + _ADDED), dtype=np.int64)
         _near_rows.join(
             ordered,
             cell_of,
-            all_compared,
-            bounds,
-            ids,
-            squared,
+            *compared[chunk],
+            np.full(n_cells, -1, dtype=np.int32),
+            first,
+            lists.ids,
+            lists.squared,
+            lists.fresh,
             reverse,
-            min(k, _THROUGH),
-            min(k, _READ),
-            start,
-            np.empty(len(compared), dtype=np.int32),
-            np.full(_SEEN, -1, dtype=np.int64),
+            n_reverse,
+            n_read,
+            np.empty(_SEEN, dtype=np.int32),
+            np.empty((_REVERSE + n_read) * (n_read + 1) + 1, dtype=np.int32),
             keys,
         )
-        keys.sort(axis=1)
-        _near_rows.unpack(keys, new_ids[start:stop], new_squared[start:stop])
+        return better.write(slice(first, last), keys)
 
-    map_chunks(work, n_rows, _ROWS_PER_JOIN, n_threads)
-    return new_ids, new_squared
+    return sum(map_chunks(work, len(chunks), 1, n_threads))
