@@ -107,7 +107,6 @@ def index_placed(placed: PlacedRows, settings: IndexSettings) -> IndexedRows:
         Neighbors(built.ids, built.squared, training.node_weights()),
         exact,
         placed.out_of_fold,
-        solved=None,
     )
 
 

@@ -149,7 +149,7 @@ class LearnedAttributes:
     @found_once
     def resolved_(self) -> np.ndarray:
         """Whether a cascade would answer the row, left out, by a stored label."""
-        return self.model.stored_rule.resolved[self._pair]
+        return self.model.resolved[self._pair]
 
     @found_once
     def feature_relevance_(self) -> np.ndarray:
@@ -175,7 +175,7 @@ _PARTS = dict.fromkeys(LEARNED, "graph") | {
     "label_noise_": "left_out",
     "noise_matrix_": "label_quality",
     "loo_score_": "left_out",
-    "resolved_": "stored_rule",
+    "resolved_": "resolved",
     "feature_relevance_": None,  # of the rows alone
 }
 

@@ -1,28 +1,31 @@
 """The fitted model: indexed rows and what is learned from them."""
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from knngraph.fitted.found_once import found_once
+from knngraph.fitted.kept import NAMES as KEPT
+from knngraph.fitted.kept import StoredRule
 from knngraph.fitted.rows import IndexedRows, RowsToFind
 from knngraph.fitted.settings import FitSettings
 from knngraph.graph.learn import LearnedGraph, learn_graph
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.solved import Solved, represent_again
+from knngraph.graph.solved import Solved, learn_again
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import index_for_walk
 from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.medoids import choose_entries
+from knngraph.index.protocol import SearchIndex
 from knngraph.index.recall import SearchRecall, measure_recall_from_medoids
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
-from knngraph.inference.cascade_rule import learn_rule
+from knngraph.inference.cascade_rule import apply_rule, learn_rule
 from knngraph.inference.label_quality import LabelQuality, judge_labels
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
@@ -31,7 +34,11 @@ from knngraph.inference.leave_one_out import (
     calibration_sample,
     leave_one_out,
 )
-from knngraph.inference.reliability import estimate_reliability, voting_pairs
+from knngraph.inference.reliability import (
+    answer_open_pairs,
+    estimate_reliability,
+    voting_pairs,
+)
 from knngraph.inference.stored import StoredAnswers
 from knngraph.parallel import one_blas_thread
 from knngraph.progress import stage
@@ -41,23 +48,6 @@ from knngraph.space import Space
 ENOUGH_SAME_LABELS = 0.99
 # A cascade looks at several nodes: missing the nearest now and then does no harm.
 ENOUGH_SAME_NODES = 0.95
-
-
-@dataclass(frozen=True)
-class StoredRule:
-    """When a stored label is the answer, and how its vote becomes a probability.
-
-    Parameters
-    ----------
-    rule : CascadeRule
-    resolved : ndarray of shape (n_pairs,), bool
-        Whether a cascade answers the pairs, left out, by a stored label.
-    calibration : Calibration
-    """
-
-    rule: CascadeRule
-    resolved: np.ndarray
-    calibration: Calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +79,7 @@ class FittedModel:
         # In one order, whichever part was found first.
         found = {name: vars(self)[name] for name in PARTS if name in vars(self)}
         rows = self.rows
-        if "graph" in found:
-            rows = replace(rows, solved=None)  # its place is taken by the graph
+        rows = replace(rows, kept=rows.kept.without(found.keys()))
         return {"start": rows, "settings": self.settings, **found}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -126,16 +115,17 @@ class FittedModel:
     def graph(self) -> LearnedGraph:
         """The learned graph and its consensus."""
         rows = self.rows
-        # Where every row is a candidate of every other, all problems have changed.
-        again = None
-        if rows.solved is not None:
-            again = partial(represent_again, rows.solved)
+        given = rows.training, rows.neighbors, self.settings.graph
+        if rows.kept.graph is not None:
+            return learn_again(
+                rows.kept.graph,
+                *given,
+                seed=self.settings.seed,
+                n_threads=self.n_threads,
+            )
         return learn_graph(
-            rows.training,
-            rows.neighbors,
-            self.settings.graph,
+            *given,
             exact=rows.exact,
-            represent=again,
             seed=self.settings.seed,
             n_threads=self.n_threads,
             verbose=self.verbose,
@@ -149,6 +139,8 @@ class FittedModel:
     @found_once
     def problem(self) -> QueryProblem:
         """The problem at a query, with its bandwidth."""
+        if self.rows.kept.problem is not None:
+            return self.rows.kept.problem
         sigma = self.settings.query_sigma(self.rows.neighbors)
         return replace(self.settings.problem, sigma=sigma)
 
@@ -165,7 +157,16 @@ class FittedModel:
     @found_once
     def left_out(self) -> LeaveOneOut:
         """Leave-one-out answers, and the reliability of the labels."""
-        training, neighbors = self.training, self.left_out_neighbors
+        training, before = self.training, self.rows.kept.left_out
+        if before is not None:
+            return answer_open_pairs(
+                before,
+                training,
+                self.rows.left_out_neighbors(self.n_threads, before.open_pairs),
+                self.problem,
+                n_threads=self.n_threads,
+            )
+        neighbors = self.left_out_neighbors
         honest = self.honest_pairs
         sample = calibration_sample(training, honest)
         weights = None
@@ -222,10 +223,12 @@ class FittedModel:
     @found_once
     def stored_rule(self) -> StoredRule:
         """The rule of a cascade and the calibration, from left-out rows."""
+        if self.rows.kept.stored_rule is not None:
+            return self.rows.kept.stored_rule
         training, left_out = self.training, self.left_out
         sample = calibration_sample(training, self.honest_pairs)
         votes = self._stored_left_out(sample)
-        rule, resolved, agreed = learn_rule(
+        rule = learn_rule(
             training,
             self.left_out_neighbors,
             self.problem,
@@ -235,10 +238,24 @@ class FittedModel:
             sample,
             self.settings.tolerance,
         )
+        _, agreed = self._apply_rule(rule, sample)
         calibration = calibrate_stored(
-            training, votes, sample, agreed[sample], left_out.exponent
+            training, votes, sample, agreed, left_out.exponent
         )
-        return StoredRule(rule, resolved, calibration)
+        return StoredRule(rule, calibration)
+
+    @found_once
+    def resolved(self) -> np.ndarray:
+        """Whether a cascade answers the pairs, left out, by a stored label."""
+        all_pairs = np.arange(self.training.n_pairs)
+        return self._apply_rule(self.stored_rule.rule, all_pairs)[0]
+
+    def _apply_rule(
+        self, rule: CascadeRule, pairs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        neighbors = self.left_out_neighbors
+        codes = self.stored.codes
+        return apply_rule(rule, self.training, neighbors, self.problem, codes, pairs)
 
     def _stored_left_out(self, pairs: np.ndarray) -> StoredVotes:
         (votes,) = stored_votes_left_out(
@@ -265,7 +282,7 @@ class FittedModel:
         codes = given.copy()
         if inference != "lookup":
             codes = np.where(self.left_out.right, given, self.left_out.rival_code)
-            stored[:] = self.stored_rule.resolved if inference == "cascade" else False
+            stored[:] = self.resolved if inference == "cascade" else False
         pairs = np.flatnonzero(stored)
         votes = self._stored_left_out(pairs).codes if len(pairs) else codes[:0]
         codes[pairs] = np.where(votes < 0, given[pairs], votes)
@@ -284,11 +301,26 @@ class FittedModel:
         return sigma * self.space.scale if sigma > 0.0 else None
 
     @found_once
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where searches from medoids start."""
+        return self.rows.kept.entries or choose_entries(self.training.points)
+
+    def search_index(self, walk: str) -> SearchIndex:
+        """The index as it is searched "hnsw" or "medoids"."""
+        index = self.rows.index
+        if walk == "medoids" and isinstance(index, HNSWIndex):
+            return index.from_medoids(self.training.points, self.entries)
+        return index
+
+    @found_once
     def recall_from_medoids(self) -> SearchRecall:
         """How well searches from medoids find the nearest node."""
         index = self.rows.index
         if isinstance(index, ExactIndex):
             return self.rows.search_recall
+        if self.rows.kept.recall_from_medoids is not None:
+            return self.rows.kept.recall_from_medoids
+        _ = self.search_index("medoids")
         return measure_recall_from_medoids(index, self.training.points, self.n_threads)
 
     def search_recall(self, walk: str) -> SearchRecall:
@@ -334,7 +366,7 @@ class FittedModel:
         return QueryModel(
             space=self.space,
             training=self.training,
-            index=index_for_walk(walk, self.rows.index, self.training.points),
+            index=self.search_index(walk),
             problem=self.settings.problem if lookup else self.problem,
             stored=None if options.inference == "adaptive" else self.stored,
             reliability=None if lookup else self.reliability,
@@ -343,10 +375,14 @@ class FittedModel:
         )
 
     def learned_rows(self) -> IndexedRows:
-        """The rows, with the problems that were solved last."""
-        if "graph" not in vars(self) or self.rows.exact:
-            return self.rows
-        return replace(self.rows, solved=Solved.of(self.graph, self.training))
+        """The rows, with all that was learned which a change may keep."""
+        rows = self.rows
+        found = {name: vars(self)[name] for name in KEPT if name in vars(self)}
+        graph = found.pop("graph", None)
+        if graph is not None and not rows.exact:
+            # Where every row is a candidate of every other, no problem stays.
+            found["graph"] = Solved.of(graph, rows.training)
+        return replace(rows, kept=replace(rows.kept, **found))
 
 
 # The parts that are found on first use, by the names they have in a model.

@@ -310,7 +310,7 @@ n_jobs, random_state, verbose
                     "penalty_min": float(penalty_min),
                     "penalty_max": float(penalty_max),
                 }
-                problem = graph_problem(
+                problem, _ = graph_problem(
                     training,
                     rows.neighbors,
                     self._graph_settings(rows.space, **changed),

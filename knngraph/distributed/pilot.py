@@ -18,7 +18,6 @@ from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
-from knngraph.inference.leave_one_out import calibration_sample, leave_one_out
 from knngraph.missing import columns_without_values
 from knngraph.space import Space
 
@@ -207,15 +206,8 @@ def _fit(
 def read_pilot(fitted: Any) -> Shared:
     """All that the partitions need of a fitted classifier; nothing else looks in it."""
     model = fitted._model
-    training, settings, rule = model.training, model.settings, model.stored_rule
-    reliability, exponent = model.reliability, 1.0
-    if reliability is not None and reliability.noise > 0.0:
-        # Of the plain votes, which the reliability of the labels is found with.
-        sample = calibration_sample(training, model.honest_pairs)
-        neighbors = model.left_out_neighbors
-        exponent = leave_one_out(
-            training, neighbors, model.problem, pairs=sample
-        ).exponent
+    settings, rule = model.settings, model.stored_rule
+    reliability = model.reliability
     return Shared(
         space=model.space,
         settings=settings.graph,
@@ -226,7 +218,7 @@ def read_pilot(fitted: Any) -> Shared:
         high=np.empty(0),
         noise=0.0 if reliability is None else reliability.noise,
         nugget_factor=1.0 if reliability is None else reliability.nugget_factor,
-        exponent=exponent,
+        exponent=model.left_out.label_exponent,
         calibration=rule.calibration,
         rule=rule.rule,
         label_ef=model.label_ef(walk_for(fitted.walk)),

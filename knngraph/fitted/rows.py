@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from knngraph.fitted.kept import NOTHING_KEPT, Kept
 from knngraph.fitted.settings import FitSettings
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.solved import Solved
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
@@ -34,9 +34,10 @@ class IndexedRows:
         Whether the neighbors are those of an exact search.
     out_of_fold : OutOfFold or None
         For left-out rows that the map of the space has seen; None without a map.
-    solved : Solved or None
-        The problems that were solved last; None where none were, or where all
-        rows were candidates.
+    n_changed : int
+        Rows that have come or gone since the numbers that all rows share are kept.
+    kept : Kept
+        What was learned before they came or went.
     """
 
     space: Space
@@ -47,7 +48,8 @@ class IndexedRows:
     neighbors: Neighbors
     exact: bool
     out_of_fold: OutOfFold | None
-    solved: Solved | None
+    n_changed: int = 0
+    kept: Kept = NOTHING_KEPT
 
     def __getstate__(self) -> dict[str, Any]:
         index = self.index
@@ -71,12 +73,20 @@ class IndexedRows:
         """Pairs that are answered, left out, as new rows are."""
         return honest_pairs(self.training, self.out_of_fold)
 
-    def left_out_neighbors(self, n_threads: int) -> Neighbors:
-        """Neighbor lists of left-out rows, under maps that have not seen them."""
+    def left_out_neighbors(
+        self, n_threads: int, pairs: np.ndarray | None = None
+    ) -> Neighbors:
+        """Neighbor lists of left-out rows, under maps that have not seen them.
+
+        Parameters
+        ----------
+        pairs : ndarray of shape (n,) or None, default=None
+            Lists of other pairs are not read; None for all.
+        """
         if self.out_of_fold is None:
             return self.neighbors
         return self.out_of_fold.neighbors(
-            self.training, self.neighbors, n_threads=n_threads
+            self.training, self.neighbors, pairs, n_threads=n_threads
         )
 
 

@@ -45,6 +45,10 @@ class PendingRows:
         """Number of rows that there are now."""
         return len(self.kept) + self.n_added
 
+    def n_changed(self, n_before: int) -> int:
+        """Number of rows that came or went, of `n_before` that there were."""
+        return n_before - len(self.kept) + self.n_added
+
     def added(
         self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
     ) -> "PendingRows":

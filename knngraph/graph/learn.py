@@ -1,6 +1,6 @@
 """The learning stages in their order: from neighbors to the stored labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,12 @@ from scipy import sparse
 
 from knngraph.graph.candidates import SameClass, nearest_of_same_class
 from knngraph.graph.consensus import Consensus, vote
-from knngraph.graph.density import local_density, penalty_fractions
+from knngraph.graph.density import (
+    extremes,
+    inverse_distances,
+    normalized_density,
+    penalty_fractions,
+)
 from knngraph.graph.full_support import represent_fully
 from knngraph.graph.kernel import (
     CompositeKernel,
@@ -55,12 +60,15 @@ class LearnedGraph:
         Candidates of the same class, beside the nearest.
     representation : Representation
     consensus : Consensus
+    extremes : tuple of ndarray of shape (n_scales,)
+        Of the density, smallest and largest; empty where the problem was given.
     """
 
     problem: Problem
     same_class: SameClass
     representation: Representation
     consensus: Consensus
+    extremes: tuple[np.ndarray, ...] = ()
 
 
 def learn_graph(
@@ -69,7 +77,6 @@ def learn_graph(
     settings: GraphSettings,
     *,
     exact: bool,
-    represent: Callable[..., Representation] | None = None,
     seed: int = 0,
     n_threads: int = 1,
     verbose: int = 0,
@@ -83,10 +90,8 @@ def learn_graph(
         as many.
     exact : bool
         Whether the representation is certified against all rows.
-    represent : callable or None
-        Takes the place of `represent_fully` and `represent_locally`.
     """
-    problem = graph_problem(training, neighbors, settings)
+    problem, ends = graph_problem(training, neighbors, settings)
     same_class = nearest_of_same_class(
         training,
         neighbors,
@@ -95,8 +100,7 @@ def learn_graph(
         seed=seed,
         n_threads=n_threads,
     )
-    if represent is None:
-        represent = represent_fully if exact else represent_locally
+    represent = represent_fully if exact else represent_locally
     with stage("learning neighbors", training.n_pairs, verbose) as learning:
         representation = represent(
             training,
@@ -114,7 +118,7 @@ def learn_graph(
         settings.self_weight,
         class_weight=training.class_weight,
     )
-    return LearnedGraph(problem, same_class, representation, consensus)
+    return LearnedGraph(problem, same_class, representation, consensus, ends)
 
 
 def learn_pairs(
@@ -177,11 +181,20 @@ def same_class_quota(max_neighbors: int) -> int:
 
 def graph_problem(
     training: TrainingSet, neighbors: Neighbors, settings: GraphSettings
-) -> Problem:
-    """Density, penalties and kernel: what the representation is learned with."""
-    density = local_density(neighbors, settings.density_scales)
+) -> tuple[Problem, tuple[np.ndarray, np.ndarray]]:
+    """Density, penalties and kernel: what the representation is learned with.
+
+    Returns
+    -------
+    problem : Problem
+    extremes : tuple of ndarray of shape (n_scales,)
+        Of the density, smallest and largest.
+    """
+    inverse = inverse_distances(neighbors, settings.density_scales)
+    ends = extremes(inverse)
+    density = normalized_density(inverse, *ends)
     sigma = graph_bandwidth(training, neighbors, settings)
-    return problem_with(training, density, sigma, settings)
+    return problem_with(training, density, sigma, settings), ends
 
 
 def problem_with(

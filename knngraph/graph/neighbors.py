@@ -56,6 +56,17 @@ class Neighbors(CompactPickle):
         reached = np.minimum(np.cumsum(listed_weights, axis=1), left)
         return np.diff(reached, axis=1, prepend=0.0)
 
+    def of(self, nodes: np.ndarray) -> "Neighbors":
+        """The lists of some nodes."""
+        ids = self.ids[nodes]
+        listed = self.listed_weights
+        return Neighbors(
+            ids,
+            self.squared[nodes],
+            self.node_weights[nodes],
+            self.node_weights[ids] if listed is None else listed[nodes],
+        )
+
     def squared_distance_to(self, k: int) -> np.ndarray:
         """Squared distance of every node to the `k`-th nearest other row.
 

@@ -101,7 +101,7 @@ class Solution:
         n_steps = min(int(self.n_iter.max(initial=0)), len(self.drops))
         fallen = np.concatenate([[0.0], np.cumsum(self.drops[:n_steps])])
         # K_jj = 1: the weights of the two terms of the kernel sum to one.
-        path = 1.0 - fallen / len(self.gaps)
+        path = 1.0 - fallen / max(1, len(self.gaps))
         return Representation(
             self.weights, self.gaps, self.lambda_max, self.n_iter, path
         )
@@ -205,7 +205,7 @@ def represent_locally(
         return solve(training, problem, chunk, candidates)
 
     parts = map_chunks(solve_chunk, len(wanted), _ROWS_PER_CHUNK, n_threads, advance)
-    representation = Solution.of_chunks(parts).finished()
+    representation = Solution.of_chunks(parts or [solve_chunk(0, 0)]).finished()
     if pairs is None:
         warn_of_unsolved(representation.gaps, problem)
     return representation

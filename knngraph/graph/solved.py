@@ -1,15 +1,24 @@
-"""Which learned weights still hold after rows have come and gone."""
+"""The learned graph after rows have come and gone: only what changed is learned."""
 
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from knngraph.graph.candidates import SameClass
 from knngraph.graph.changed_rows import ChangedRows
-from knngraph.graph.learn import LearnedGraph
+from knngraph.graph.changed_same_class import change_same_class
+from knngraph.graph.consensus import Consensus, vote
+from knngraph.graph.density import (
+    inverse_distances,
+    normalized_density,
+)
+from knngraph.graph.learn import (
+    GraphSettings,
+    LearnedGraph,
+    problem_with,
+    same_class_quota,
+)
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.representation import (
     Problem,
@@ -25,14 +34,12 @@ _common = attrgetter("kernel", "nugget", "positive", "max_iter", "tol")
 
 @dataclass(frozen=True)
 class Solved:
-    """Problems that were solved, and what has changed around them since.
+    """A graph that was learned, and what has changed around its pairs since.
 
     Parameters
     ----------
-    problem : Problem
-    same_class : SameClass
-    representation : Representation
-        All three by the numbers that pairs had then.
+    learned : LearnedGraph
+        By the numbers that pairs had then.
     pair_now : ndarray of shape (n_solved_pairs,)
         Present number of every pair, -1 where it is gone.
     touched : ndarray of shape (n_nodes,), bool
@@ -41,20 +48,16 @@ class Solved:
         Nodes of now with other neighbors than then.
     """
 
-    problem: Problem
-    same_class: SameClass
-    representation: Representation
+    learned: LearnedGraph
     pair_now: np.ndarray
     touched: np.ndarray
     moved: np.ndarray
 
     @classmethod
     def of(cls, learned: LearnedGraph, training: TrainingSet) -> "Solved":
-        """Just solved: nothing has changed yet."""
+        """Just learned: nothing has changed yet."""
         return cls(
-            learned.problem,
-            learned.same_class,
-            learned.representation,
+            learned,
             np.arange(training.n_pairs),
             np.zeros(training.n_nodes, dtype=bool),
             np.zeros(training.n_nodes, dtype=bool),
@@ -71,104 +74,146 @@ class Solved:
         moved[old] |= self.moved[change.old_node[old]]
         return replace(self, pair_now=pair_now, touched=touched, moved=moved)
 
-    def source(
-        self,
-        training: TrainingSet,
-        neighbors: Neighbors,
-        same_class: SameClass,
-        problem: Problem,
-    ) -> np.ndarray:
-        """Solved pair whose weights a pair may keep, -1 where there is none.
-
-        The problem of a pair is the same where its candidates are the same pairs
-        with as many copies, and the kernel and its own penalty are the same to
-        the last bit.
+    def source(self, training: TrainingSet, neighbors: Neighbors) -> np.ndarray:
+        """Solved pair that a pair of now was, where nothing near it has changed.
 
         Returns
         -------
         ndarray of shape (n_pairs,)
+            -1 for a new pair, and where a candidate, its weight or the density may be
+            another.
         """
         source = np.full(training.n_pairs, -1, dtype=np.intp)
-        if _common(self.problem) != _common(problem):
-            return source
         there = np.flatnonzero(self.pair_now >= 0)
         source[self.pair_now[there]] = there
         around = self.touched | self.moved
-        if neighbors.ids.shape[1]:
+        if neighbors.ids.shape[1] and self.touched.any():
             around |= self.touched[neighbors.ids].any(axis=1)
-        differs = around[training.pair_node]
-        differs |= self.problem.fractions[source] != problem.fractions
-        differs |= self._same_class_changed(training, same_class, source)
-        return np.where(differs, -1, source)
-
-    def _same_class_changed(
-        self, training: TrainingSet, same_class: SameClass, source: np.ndarray
-    ) -> np.ndarray:
-        """Pairs whose candidates of the same class have changed."""
-        place_then, place = self.same_class.place[source], same_class.place
-        differs = (place_then >= 0) != (place >= 0)
-        both = np.flatnonzero((place_then >= 0) & (place >= 0))
-        then = self.same_class.ids[place_then[both]]
-        listed = then >= 0
-        then[listed] = self.pair_now[then[listed]]
-        # A pair that is gone is not the padding that the lists of now may have.
-        then[listed & (then < 0)] = -2
-        now = same_class.ids[place[both]]
-        touched = self.touched[training.pair_node[now]] & (now >= 0)
-        differs[both] = (then != now).any(axis=1) | touched.any(axis=1)
-        return differs
+        source[around[training.pair_node]] = -1
+        return source
 
 
-def represent_again(
+def learn_again(
     solved: Solved,
     training: TrainingSet,
     neighbors: Neighbors,
-    same_class: SameClass,
-    problem: Problem,
-    max_neighbors: int,
-    **how: Any,
-) -> Representation:
-    """Solve the pairs whose problem has changed; the others keep their weights.
+    settings: GraphSettings,
+    *,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> LearnedGraph:
+    """Learn pairs near which something has changed; the others stay as they are.
+
+    Bandwidth and extremes of the density stay those of the graph that was learned.
 
     Parameters
     ----------
-    training, neighbors, same_class, problem, max_neighbors
-        As in `represent_locally`, of the rows there are now.
-    **how
-        `n_threads` and `advance`.
-
-    Returns
-    -------
-    Representation
-        Its objective path is that of the pairs that were solved.
+    training, neighbors, settings
+        As in `learn_graph`, of the rows there are now; the support is local.
     """
-    source = solved.source(training, neighbors, same_class, problem)
-    to_solve, kept = np.flatnonzero(source < 0), np.flatnonzero(source >= 0)
-    before, old = solved.representation, source[kept]
+    before, m = solved.learned, settings.max_neighbors
+    source = solved.source(training, neighbors)
+    problem = _problem_now(solved, training, neighbors, settings, source)
+    same_class, changed = change_same_class(
+        before.same_class,
+        solved.pair_now,
+        training,
+        neighbors,
+        m,
+        same_class_quota(m),
+        source < 0,
+        seed=seed,
+        n_threads=n_threads,
+    )
+    listed = np.flatnonzero(same_class.place >= 0)
+    touched = solved.touched[training.pair_node[same_class.ids]]
+    touched &= same_class.ids >= 0
+    changed[listed] |= touched.any(axis=1)[same_class.place[listed]]
+    if _common(before.problem) == _common(problem):
+        source[changed] = -1
+    else:
+        source[:] = -1
+    solve = np.flatnonzero(source < 0)
+    fresh = represent_locally(
+        training, neighbors, same_class, problem, m, solve, n_threads=n_threads
+    )
+    warn_of_unsolved(fresh.gaps, problem)
+    representation = _joined(solved, training, source, fresh)
+    consensus = _vote_again(solved, training, settings, source, representation)
+    return LearnedGraph(problem, same_class, representation, consensus, before.extremes)
+
+
+def _problem_now(
+    solved: Solved,
+    training: TrainingSet,
+    neighbors: Neighbors,
+    settings: GraphSettings,
+    source: np.ndarray,
+) -> Problem:
+    """The problem with densities anew where something has changed."""
+    before, extremes = solved.learned.problem, solved.learned.extremes
+    density = np.empty(training.n_nodes)
+    kept = np.flatnonzero(source >= 0)
+    density[training.pair_node[kept]] = before.density[source[kept]]
+    nodes = np.unique(training.pair_node[source < 0])
+    inverse = inverse_distances(neighbors.of(nodes), settings.density_scales)
+    density[nodes] = normalized_density(inverse, *extremes).clip(0.0, 1.0)
+    return problem_with(training, density, before.kernel.sigma, settings)
+
+
+def _joined(
+    solved: Solved, training: TrainingSet, source: np.ndarray, fresh: Representation
+) -> Representation:
+    """Weights that are kept, and fresh ones, by the pairs of now."""
+    before, old = solved.learned.representation, source[source >= 0]
     weights = before.weights[old]
     columns = solved.pair_now[weights.indices].astype(np.int32)
-    shape = len(kept), training.n_pairs
-    parts = [
-        replace(
-            before,
-            weights=sparse.csr_array((weights.data, columns, weights.indptr), shape),
-            gaps=before.gaps[old],
-            lambda_max=before.lambda_max[old],
-            n_iter=before.n_iter[old],
-        )
-    ]
-    if len(to_solve):
-        fresh = represent_locally(
-            training, neighbors, same_class, problem, max_neighbors, to_solve, **how
-        )
-        warn_of_unsolved(fresh.gaps, problem)
-        parts.append(fresh)
-    order = np.argsort(np.concatenate([kept, to_solve]))
-    weights = sparse.vstack([part.weights for part in parts], format="csr")
+    shape = len(old), training.n_pairs
+    kept = sparse.csr_array((weights.data, columns, weights.indptr), shape)
+    place = np.empty(training.n_pairs, dtype=np.intp)
+    place[source >= 0] = np.arange(len(old))
+    place[source < 0] = np.arange(len(old), training.n_pairs)
+    weights = sparse.vstack([kept, fresh.weights], format="csr")[place]
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(before, name)[old], getattr(fresh, name)])[place]
+
     return Representation(
-        sparse.csr_array(weights[order]),
-        np.concatenate([part.gaps for part in parts])[order],
-        np.concatenate([part.lambda_max for part in parts])[order],
-        np.concatenate([part.n_iter for part in parts])[order],
-        parts[-1].objective_path,
+        sparse.csr_array(weights),
+        joined("gaps"),
+        joined("lambda_max"),
+        joined("n_iter"),
+        fresh.objective_path if (source < 0).any() else before.objective_path,
     )
+
+
+def _vote_again(
+    solved: Solved,
+    training: TrainingSet,
+    settings: GraphSettings,
+    source: np.ndarray,
+    representation: Representation,
+) -> Consensus:
+    """Votes on the pairs that were solved; on all, where those of classes weigh."""
+    before, kept = solved.learned.consensus, source >= 0
+    dense = isinstance(before.distribution, np.ndarray)
+    if training.class_weight is not None or not dense:
+        kept = np.zeros(len(source), dtype=bool)
+    voted = np.flatnonzero(~kept)
+    fresh = vote(
+        representation.weights[voted],
+        training.pair_code[voted],
+        training.n_classes,
+        settings.self_weight,
+        neighbor_codes=training.pair_code,
+        class_weight=training.class_weight,
+    )
+    if len(voted) == len(source):
+        return fresh
+
+    def joined(name: str) -> np.ndarray:
+        values = getattr(before, name)[source]
+        values[voted] = getattr(fresh, name)
+        return values
+
+    return Consensus(*(joined(name) for name in ("distribution", "codes", "margin")))

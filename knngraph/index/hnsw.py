@@ -251,13 +251,19 @@ class HNSWIndex:
 
         return search
 
-    def from_medoids(self, points: np.ndarray) -> "MedoidSearch":
+    def from_medoids(
+        self,
+        points: np.ndarray,
+        entries: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "MedoidSearch":
         """Another search over the same links, made on first use.
 
         Parameters
         ----------
         points : ndarray of shape (n_points, n_features), float32
             The points in the order of their numbers.
+        entries : tuple of ndarray, or None, default=None
+            As from `choose_entries`, which is called for None.
 
         Returns
         -------
@@ -267,7 +273,7 @@ class HNSWIndex:
         from knngraph.index.medoids import MedoidSearch
 
         if self._medoid_search is None:
-            self._medoid_search = MedoidSearch.of_graph(self.parts(), points)
+            self._medoid_search = MedoidSearch.of_graph(self.parts(), points, entries)
         return self._medoid_search
 
     def parts(self) -> HNSWParts:

@@ -77,13 +77,20 @@ class MedoidSearch:
     entries: np.ndarray
 
     @classmethod
-    def of_graph(cls, parts: HNSWParts, points: np.ndarray) -> "MedoidSearch":
+    def of_graph(
+        cls,
+        parts: HNSWParts,
+        points: np.ndarray,
+        entries: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "MedoidSearch":
         """The search over a graph of hnswlib.
 
         Parameters
         ----------
         points : ndarray of shape (n_points, n_features), float32
             The points in the order of their numbers; shared.
+        entries : tuple of ndarray, or None, default=None
+            Centers and entries; None to choose them.
         """
         removed = parts.removed
         number = np.empty(parts.n_points, dtype=np.int32)
@@ -93,7 +100,8 @@ class MedoidSearch:
         links = np.empty(targets.shape, dtype=np.int32)
         there = np.arange(targets.shape[1]) < counts[:, None]
         links[number] = np.where(there, number[np.where(there, targets, 0)], -1)
-        return cls(points, parts.vectors[removed], links, *choose_entries(points))
+        starts = choose_entries(points) if entries is None else entries
+        return cls(points, parts.vectors[removed], links, *starts)
 
     def without(self, places: np.ndarray) -> "MedoidSearch":
         """The search in which no link leads to some points, none of them an entry."""
@@ -294,6 +302,26 @@ def choose_entries(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             entries[number, : len(found)] = found
     there = entries[:, 0] >= 0
     return centers[there], entries[there]
+
+
+def renumbered_entries(
+    centers: np.ndarray, entries: np.ndarray, number_now: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Entries after points have come and gone; None where none of them is left.
+
+    Parameters
+    ----------
+    centers, entries
+        As from `choose_entries`.
+    number_now : ndarray of shape (n_old_points,)
+        New number of every point, -1 where it is gone.
+    """
+    last = np.iinfo(np.int32).max
+    now = np.where(entries >= 0, number_now[entries], -1)
+    now = np.sort(np.where(now >= 0, now, last), axis=1).astype(np.int32)
+    now[now == last] = -1
+    there = now[:, 0] >= 0
+    return (centers[there], now[there]) if there.any() else None
 
 
 def _sampled(n_points: int, n_sampled: int) -> np.ndarray:

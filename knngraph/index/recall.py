@@ -43,6 +43,20 @@ class SearchRecall:
         nothing = np.empty((len(EF_GRID), 0), dtype=np.intp)
         return cls(nothing, nothing[0])
 
+    def renumbered(self, node_now: np.ndarray) -> "SearchRecall":
+        """Without searches that ended, or should have ended, at a node that is gone.
+
+        Parameters
+        ----------
+        node_now : ndarray of shape (n_old_nodes,)
+            New number of every node, -1 where it is gone.
+        """
+        if not len(self.nearest):
+            return self
+        reached, nearest = node_now[self.reached], node_now[self.nearest]
+        there = (nearest >= 0) & (reached >= 0).all(axis=0)
+        return SearchRecall(reached[:, there], nearest[there])
+
     def agreement(self, answers: np.ndarray | None, ef: int) -> float:
         """Share of held-out rows for which this and the exact search answer alike.
 

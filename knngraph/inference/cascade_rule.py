@@ -50,7 +50,7 @@ def learn_rule(
     votes: StoredVotes,
     sample: np.ndarray,
     tolerance: float,
-) -> tuple[CascadeRule, np.ndarray, np.ndarray]:
+) -> CascadeRule:
     """Find the margin from which stored answers cost next to nothing.
 
     Sampled training rows play the query: left out, they reach their nearest other
@@ -70,22 +70,12 @@ def learn_rule(
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
 
-    Returns
-    -------
-    rule : CascadeRule
-    resolved : ndarray of shape (n_pairs,), bool
-        Whether the rule resolves the training pairs, left out.
-    agreed : ndarray of shape (n_pairs,), bool
-        Whether their nearest nodes agree.
     """
-    all_pairs = np.arange(training.n_pairs)
-    ids, _ = leave_one_out_candidates(training, neighbors, all_pairs, 1)
-    if ids.shape[1] == 0:
-        resolved = np.ones(training.n_pairs, dtype=bool)
-        return ALL_RESOLVED, resolved, resolved
     sample, found = sample[:RULE_ROWS], votes.codes[:RULE_ROWS]
-    now = stored_codes[ids[:, 0]]
-    reached = np.where(found < 0, now[sample], found)
+    ids, _ = leave_one_out_candidates(training, neighbors, sample, 1)
+    if ids.shape[1] == 0:
+        return ALL_RESOLVED
+    reached = np.where(found < 0, stored_codes[ids[:, 0]], found)
     right = reached == training.pair_code[sample]
     agree, margin = evaluate_left_out(
         training,
@@ -99,7 +89,7 @@ def learn_rule(
     gain = right.astype(np.float64) - left_out.right[sample]
     if training.class_weight is not None:
         gain *= training.class_weight[training.pair_code[sample]]
-    rule = choose_rule(
+    return choose_rule(
         agree,
         margin,
         gain,
@@ -107,21 +97,43 @@ def learn_rule(
         problem.n_neighbors,
         tolerance,
     )
-    resolved = np.empty(training.n_pairs, dtype=bool)
-    agreed = np.empty(training.n_pairs, dtype=bool)
-    for start, stop in chunk_bounds(training.n_pairs, _PAIRS_PER_BLOCK):
+
+
+def apply_rule(
+    rule: CascadeRule,
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    stored_codes: np.ndarray,
+    pairs: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the rule to training pairs, left out, that reach their nearest node.
+
+    Returns
+    -------
+    resolved : ndarray of shape (n,), bool
+        Whether the rule resolves the pairs.
+    agreed : ndarray of shape (n,), bool
+        Whether their nearest nodes agree.
+    """
+    resolved, agreed = np.ones((2, len(pairs)), dtype=bool)
+    for start, stop in chunk_bounds(len(pairs), _PAIRS_PER_BLOCK):
+        some = pairs[start:stop]
+        ids, _ = leave_one_out_candidates(training, neighbors, some, 1)
+        if ids.shape[1] == 0:
+            break  # there is one node
         agree, margin = evaluate_left_out(
             training,
             neighbors,
             problem,
-            all_pairs[start:stop],
-            now[start:stop],
+            some,
+            stored_codes[ids[:, 0]],
             [rule.n_agree],
             [rule.sharpness],
         )
         agreed[start:stop] = agree[:, 0]
         resolved[start:stop] = margin[:, 0] >= rule.threshold
-    return rule, resolved, agreed
+    return resolved, agreed
 
 
 def evaluate_left_out(

@@ -5,10 +5,11 @@ fit has the candidates already, so an honest score costs one solve a row.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
@@ -51,6 +52,8 @@ class LeaveOneOut:
         Its share.
     exponent : float
         Exponent that fits the adaptive votes best.
+    label_exponent : float
+        The same of votes over the given labels, which labels are judged by.
     score : float
         Share of right answers over the rows, by their weight and their class's.
     reliability : LabelReliability or None
@@ -62,8 +65,36 @@ class LeaveOneOut:
     rival_code: np.ndarray
     rival_share: np.ndarray
     exponent: float
+    label_exponent: float
     score: float
     reliability: LabelReliability | None = None
+
+    @property
+    def open_pairs(self) -> np.ndarray:
+        """Pairs that are not answered yet: their shares are NaN."""
+        return np.flatnonzero(np.isnan(self.own_share))
+
+    def after(self, change: ChangedRows) -> "LeaveOneOut":
+        """By the pairs after a change; those on a node with other rows are open."""
+        there = np.flatnonzero(change.pair_now >= 0)
+        source = np.full(change.training.n_pairs, -1, dtype=np.intp)
+        source[change.pair_now[there]] = there
+        is_open = change.touched[change.training.pair_node]
+        shares = {}
+        for name in ("own_share", "rival_share"):
+            shares[name] = getattr(self, name)[source]
+            shares[name][is_open] = np.nan
+        reliability, rival = self.reliability, self.rival_code[source]
+        if reliability is not None:
+            own = reliability.own[source]
+            reliability = replace(reliability, own=own, rival=rival)
+        return replace(
+            self,
+            right=self.right[source],
+            rival_code=rival,
+            reliability=reliability,
+            **shares,
+        )
 
 
 class VoteWeights:
@@ -188,7 +219,9 @@ def leave_one_out(
     )
     of_honest = training.score_weights(left_out[honest])
     score = float(np.average(right[honest], weights=of_honest))
-    return LeaveOneOut(right, own_share, rival_code, rival_share, exponent, score)
+    return LeaveOneOut(
+        right, own_share, rival_code, rival_share, exponent, exponent, score
+    )
 
 
 def take_rivals(votes: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

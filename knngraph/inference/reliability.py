@@ -19,7 +19,11 @@ from knngraph.inference.adaptive import (
     leave_one_out_candidates,
 )
 from knngraph.inference.calibration import FLOOR, fit_exponent
-from knngraph.inference.leave_one_out import LeaveOneOut, VoteWeights
+from knngraph.inference.leave_one_out import (
+    LeaveOneOut,
+    VoteWeights,
+    leave_one_out,
+)
 from knngraph.weights import weigh_votes, without_one_row
 
 # Multiples of the nugget and shares of wrong labels that are compared, the plain vote
@@ -270,6 +274,47 @@ def estimate_reliability(
         score=score,
         reliability=LabelReliability(own, left_out.rival_code, noise, factor),
     )
+
+
+def answer_open_pairs(
+    left_out: LeaveOneOut,
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    *,
+    n_threads: int = 1,
+) -> LeaveOneOut:
+    """Answer pairs that came since, left out; all numbers of the model hold.
+
+    Parameters
+    ----------
+    left_out : LeaveOneOut
+        After a change of the rows.
+    neighbors : Neighbors
+        Read for the open pairs alone.
+    """
+    pairs = left_out.open_pairs
+    if not len(pairs):
+        return left_out
+    fresh = leave_one_out(
+        training, neighbors, problem, pairs=pairs, n_threads=n_threads
+    )
+    whole = {}
+    for name in ("right", "own_share", "rival_code", "rival_share"):
+        whole[name] = getattr(left_out, name).copy()
+        whole[name][pairs] = getattr(fresh, name)
+    reliability = left_out.reliability
+    if reliability is not None:
+        own = reliability.own.copy()
+        own[pairs] = label_probability(
+            fresh.own_share,
+            fresh.rival_share,
+            reliability.noise,
+            left_out.label_exponent,
+            training.n_classes,
+        )
+        reliability = replace(reliability, own=own, rival=whole["rival_code"])
+    return replace(left_out, reliability=reliability, **whole)
 
 
 def voting_pairs(

@@ -88,7 +88,12 @@ class OutOfFold:
         return OutOfFold(self.maps, fold_of_pair)
 
     def neighbors(
-        self, training: TrainingSet, neighbors: Neighbors, *, n_threads: int = 1
+        self,
+        training: TrainingSet,
+        neighbors: Neighbors,
+        pairs: np.ndarray | None = None,
+        *,
+        n_threads: int = 1,
     ) -> Neighbors:
         """Neighbor lists for left-out pairs, under the map of their fold.
 
@@ -96,6 +101,8 @@ class OutOfFold:
         ----------
         neighbors : Neighbors
             Under the map of the space; kept for unseen pairs.
+        pairs : ndarray of shape (n,) or None, default=None
+            Pairs to bring under the maps; None for all.
 
         Returns
         -------
@@ -105,8 +112,12 @@ class OutOfFold:
         if not len(self.maps):
             return neighbors
         ids, squared = neighbors.ids.copy(), neighbors.squared.copy()
+        pairs = np.arange(training.n_pairs) if pairs is None else pairs
         for fold, linear in enumerate(self.maps):
-            nodes = np.unique(training.pair_node[self.fold_of_pair == fold])
+            of_fold = pairs[self.fold_of_pair[pairs] == fold]
+            nodes = np.unique(training.pair_node[of_fold])
+            if not len(nodes):
+                continue
             with one_blas_thread():
                 points = training.points @ linear
             ids[nodes], squared[nodes] = others_of(

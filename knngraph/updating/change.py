@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knngraph.fitted.kept import NOTHING_KEPT
 from knngraph.fitted.rows import IndexedRows
 from knngraph.fitted.settings import FitSettings
 from knngraph.graph.changed_lists import change_neighbors
@@ -19,6 +20,9 @@ from knngraph.index.recall import HELD_OUT, SearchRecall, measure_recall
 from knngraph.model import FittedModel
 from knngraph.space import Space
 
+# Share of the rows that may come or go before the numbers that all share are learned
+# anew.
+REFRESH_SHARE = 0.05
 # Share of removed points from which the index is built anew. They slow a search
 # down, and take their memory, in proportion; a third more of either is the most.
 REBUILD_SHARE = 0.25
@@ -38,10 +42,13 @@ class Change:
     ----------
     before : IndexedRows
     pending : PendingRows
+    anew : bool, default=False
+        Whether all is learned anew.
     """
 
     before: IndexedRows
     pending: PendingRows
+    anew: bool = False
 
     @classmethod
     def of_model(cls, model: FittedModel) -> "Change":
@@ -76,11 +83,20 @@ class Change:
         """The same change among more classes; see `TrainingSet.with_classes`."""
         training = self.before.training.with_classes(code_now, n_classes)
         before = replace(self.before, training=training)
-        return Change(before, self.pending.with_classes(code_now))
+        return Change(before, self.pending.with_classes(code_now), anew=True)
+
+    def refreshed(self) -> "Change":
+        """This change, and all learned anew."""
+        return replace(self, anew=True)
 
     def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
         """The rows with all changes."""
-        return search_changes(self.before, self.pending, settings, n_threads)
+        before = self.before
+        n_changed = before.n_changed + self.pending.n_changed(before.n_rows)
+        if self.anew or n_changed > REFRESH_SHARE * self.n_rows:
+            before, n_changed = replace(before, kept=NOTHING_KEPT), 0
+        rows = search_changes(before, self.pending, settings, n_threads)
+        return replace(rows, n_changed=n_changed)
 
 
 def search_changes(
@@ -130,9 +146,10 @@ def search_changes(
             anew=exact != before.exact or (many and not exact),
             n_threads=n_threads,
         )
-    solved, folds = before.solved, before.out_of_fold
+    kept, folds = before.kept, before.out_of_fold
     if folds is not None:
         folds = folds.after(change.pair_now, change.training.n_pairs)
+    kept = kept.without(["graph"]) if exact else kept
     return IndexedRows(
         before.space,
         change.training,
@@ -142,7 +159,7 @@ def search_changes(
         neighbors,
         exact,
         folds,
-        None if solved is None or exact else solved.after(change, moved),
+        kept=kept.after(change, moved),
     )
 
 
@@ -164,7 +181,7 @@ def _change_index(
         return before.index, before.search_recall
     new = change.new_nodes
     index = before.index.renumbered(change.node_now)
-    search_recall = _renumber_recall(before.search_recall, change.node_now)
+    search_recall = before.search_recall.renumbered(change.node_now)
     if len(new):
         search_recall = _extend_recall(search_recall, index, change, n_threads)
         index.add(change.training.points[new], new)
@@ -175,15 +192,6 @@ def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
     """Share of the index that would be removed points after the change."""
     n_left = index.n_points - int((change.node_now < 0).sum())
     return 1.0 - n_left / index.n_places
-
-
-def _renumber_recall(recall: SearchRecall, node_now: np.ndarray) -> SearchRecall:
-    """Without the searches that ended, or should have ended, at a node that is gone."""
-    if not len(recall.nearest):
-        return recall
-    reached, nearest = node_now[recall.reached], node_now[recall.nearest]
-    there = (nearest >= 0) & (reached >= 0).all(axis=0)
-    return SearchRecall(reached[:, there], nearest[there])
 
 
 def _extend_recall(

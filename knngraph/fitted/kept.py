@@ -1,0 +1,80 @@
+"""What a change of the rows keeps of what was learned before."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from knngraph.graph.changed_rows import ChangedRows
+from knngraph.graph.solved import Solved
+from knngraph.index.medoids import renumbered_entries
+from knngraph.index.recall import SearchRecall
+from knngraph.inference.adaptive import QueryProblem
+from knngraph.inference.calibration import Calibration
+from knngraph.inference.cascade import CascadeRule
+from knngraph.inference.leave_one_out import LeaveOneOut
+
+
+@dataclass(frozen=True)
+class StoredRule:
+    """When a stored label is the answer, and how its vote becomes a probability."""
+
+    rule: CascadeRule
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Parts of a model that hold after a change, each None where it was not found.
+
+    Numbers that all rows share stay as they are; what belongs to a row goes with it.
+
+    Parameters
+    ----------
+    graph : Solved or None
+        None too where all rows are candidates: no problem is what it was.
+    problem : QueryProblem or None
+        With its bandwidth.
+    left_out : LeaveOneOut or None
+        Rows that came since are open.
+    stored_rule : StoredRule or None
+    entries : tuple of ndarray, or None
+        Of the search from medoids.
+    recall_from_medoids : SearchRecall or None
+    """
+
+    graph: Solved | None = None
+    problem: QueryProblem | None = None
+    left_out: LeaveOneOut | None = None
+    stored_rule: StoredRule | None = None
+    entries: tuple[np.ndarray, np.ndarray] | None = None
+    recall_from_medoids: SearchRecall | None = None
+
+    def after(self, change: ChangedRows, moved: np.ndarray) -> "Kept":
+        """By the numbers of nodes and pairs after one change more."""
+        graph, left_out = self.graph, self.left_out
+        recall, entries, node_now = (
+            self.recall_from_medoids,
+            self.entries,
+            change.node_now,
+        )
+        return replace(
+            self,
+            graph=None if graph is None else graph.after(change, moved),
+            left_out=None if left_out is None else left_out.after(change),
+            recall_from_medoids=(
+                None if recall is None else recall.renumbered(node_now)
+            ),
+            entries=(
+                None if entries is None else renumbered_entries(*entries, node_now)
+            ),
+        )
+
+    def without(self, names: Collection[str]) -> "Kept":
+        """Without the parts of these names."""
+        return replace(self, **{name: None for name in NAMES if name in names})
+
+
+# Names of the parts, which are those in a model.
+NAMES = tuple(field.name for field in fields(Kept))
+NOTHING_KEPT = Kept()
