@@ -340,6 +340,7 @@ class FittedModel:
     def learn_for(self, inference: str, walk: str) -> None:
         """Find the parts that answers of an inference read, and its `ef`."""
         with self.lock:
+            _ = self.search_index(walk)
             if inference != "adaptive":
                 _ = self.stored, self.search_recall(walk)
             if inference != "lookup":

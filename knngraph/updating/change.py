@@ -69,6 +69,12 @@ class Change:
         """Number of rows after the change."""
         return self.pending.n_rows
 
+    @property
+    def n_changed(self) -> int:
+        """Rows that came or went since the numbers that all rows share are kept."""
+        before = self.before
+        return before.n_changed + self.pending.n_changed(before.n_rows)
+
     def added(
         self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray | None
     ) -> "Change":
@@ -91,8 +97,7 @@ class Change:
 
     def carried_out(self, settings: FitSettings, n_threads: int) -> IndexedRows:
         """The rows with all changes."""
-        before = self.before
-        n_changed = before.n_changed + self.pending.n_changed(before.n_rows)
+        before, n_changed = self.before, self.n_changed
         if self.anew or n_changed > REFRESH_SHARE * self.n_rows:
             before, n_changed = replace(before, kept=NOTHING_KEPT), 0
         rows = search_changes(before, self.pending, settings, n_threads)

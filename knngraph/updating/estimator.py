@@ -1,4 +1,4 @@
-"""`partial_fit` and `forget`."""
+"""`partial_fit`, `forget` and `refresh`."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ from knngraph.weights import (
 
 
 class UpdatableMixin(ShowsLearned):
-    """`partial_fit` and `forget` for an estimator that fits `_fit_codes`.
+    """`partial_fit`, `forget` and `refresh` for an estimator that fits `_fit_codes`.
 
     After a change the estimator holds a model whose rows are found on first use. It
     is never seen half changed: the model is exchanged in one assignment.
@@ -178,6 +178,32 @@ class UpdatableMixin(ShowsLearned):
         if len(rows):
             change, left = change.removed(rows), remove_ids(known, rows)
             self._note(change, self._model.settings, self.classes_, left)
+        return self
+
+    def refresh(self) -> Any:
+        """Learn anew, at the next use, the numbers that all rows share.
+
+        Bandwidths, label noise, the rule of a cascade and the calibration stay as they
+        are until more than a twentieth of the rows have come or gone. After this call
+        they are those of the rows there are, as after a `fit`.
+
+        Returns
+        -------
+        self : estimator
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(ef=16, random_state=0).fit(X, y)
+        >>> classifier.forget(0).refresh().predict(X[[0, 70, 140]])
+        array([0, 1, 2])
+        """
+        check_is_fitted(self)
+        change = self._change_so_far()
+        if change.n_changed:
+            self._note(change.refreshed(), self._learned.ids)
         return self
 
     @property

@@ -97,7 +97,7 @@ def test_exact_search_to_the_last_bit(
     with mock.patch("knngraph.metric.place.choose_map", no_map):
         model.partial_fit(rows.X, rows.y, classes=CLASSES)
     queries = np.concatenate([draw_rows(random, 20)[0], rows.X[:5]])
-    model = carry_out(model, rows, operations, random, queries)
+    model = carry_out(model, rows, operations, random, queries).refresh()
     present = np.isin(CLASSES, rows.y)
     fresh = fit_anew(model, rows.X, rows.y)
     if present.all():
@@ -139,6 +139,7 @@ def test_local_support_up_to_rounding_of_distances(seed, operations, tried):
             rows.add(X, y)
         else:
             model.set_params(inference="lookup").predict(queries)
+    model.refresh()
     fresh = fit_anew(model, rows.X, rows.y)
     assert_allclose(model.density_, fresh.density_, atol=1e-6)
     assert_allclose(model.graph_.toarray(), fresh.graph_.toarray(), atol=1e-4)

@@ -216,7 +216,8 @@ def test_an_interrupt_leaves_all_as_it_was(blobs, monkeypatch, interrupted):
     "interrupted",
     [
         "learn_graph",
-        "represent_again",
+        "learn_again",
+        "answer_open_pairs",
         "leave_one_out",
         "estimate_reliability",
         "learn_rule",
@@ -225,10 +226,15 @@ def test_an_interrupt_leaves_all_as_it_was(blobs, monkeypatch, interrupted):
 )
 def test_an_interrupt_while_learning(blobs, monkeypatch, interrupted):
     X, y = blobs
+    # Many rows: all is learned anew. Few: only what they touch.
+    first = 237 if interrupted in ("learn_again", "answer_open_pairs") else 150
+    inference = "adaptive" if interrupted == "answer_open_pairs" else "lookup"
 
     def changed():
-        model = classifier(support="local").fit(X[:150], y[:150])
-        return model.partial_fit(X[150:], y[150:])
+        model = classifier(support="local", inference=inference)
+        model.fit(X[:first], y[:first])
+        model.predict_proba(X)
+        return model.partial_fit(X[first:], y[first:])
 
     def interrupt(*arguments, **keywords):
         raise KeyboardInterrupt
