@@ -203,7 +203,8 @@ class UpdatableMixin(ShowsLearned):
         check_is_fitted(self)
         change = self._change_so_far()
         if change.n_changed:
-            self._note(change.refreshed(), self._learned.ids)
+            settings, ids = self._model.settings, self._learned.ids
+            self._note(change.refreshed(), settings, self.classes_, ids)
         return self
 
     @property
