@@ -19,6 +19,7 @@ rule).
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, log2
 
 import numpy as np
@@ -29,8 +30,10 @@ from knngraph.index.near_rows import list_near_rows
 from knngraph.parallel import map_chunks
 
 # Squared distances may be so many times larger than the rule of HNSW allows: for the
-# lists of one scale, and in two rounds for what is kept of all scales.
-_SLACK, _SLACKS = (1.21,), (1.0, 1.21)
+# lists of one scale, and in rounds for what is kept of all scales. The second round
+# goes from the farthest to the nearest: else near ones take the room of long links,
+# and searches stay in the wrong cluster.
+_SLACK, _SLACKS = (1.21,), (1.0, -1.1, 1.21)
 # Links that a row may choose on one scale, in units of M.
 _CHOSEN = 1.5
 # Candidates of a list with `M` and `ef_construction` by default.
@@ -40,6 +43,9 @@ _DEFAULT_M, _DEFAULT_EF = 16, 200
 # lists become longer from one to the next.
 _FIRST_SAMPLE, _FEWEST_SAMPLED = 3, 32
 _LONGER = 2**0.5
+# Halvings from one layer to the next: twice the layers of HNSW, for a search goes down
+# to the wrong cluster less often, and hardly measures more distances.
+_LEAST_STEP = 2
 _ROWS_PER_CHUNK = 1024
 # A row with so many times the links that it may keep is a chunk of its own.
 _HUB = 8
@@ -122,12 +128,12 @@ def link_rows(
     links = linker.chosen(near, distances, number, labels, n_chosen)
     scales = [(everywhere, links)]
     layers = []
-    step = max(_FIRST_SAMPLE, round(log2(M)))
+    step = max(_LEAST_STEP, round(log2(M) / 2))
     for halvings, sample in _samples(everywhere):
         n_listed = n_candidates * _LONGER ** (halvings - _FIRST_SAMPLE)
         n_listed = int(min(n_listed, _MOST_CANDIDATES))
         sample, near, distances = linker.listed(sample, n_listed)
-        if halvings % step == 0:
+        if (halvings - _FIRST_SAMPLE) % step == 0:
             layers.append((sample, len(scales)))
         rows = np.arange(len(sample))
         links = linker.chosen(near, distances, sample, rows, n_chosen)
@@ -290,9 +296,8 @@ class _Linker:
     ) -> None:
         from knngraph.index import _links
 
-        room = np.empty((links.shape[1] - 1, self.points.shape[1]), dtype=np.float32)
         factors = np.array(slacks, dtype=np.float32)
-        _links.choose_links(self.points, candidates, factors, n_all, room, links)
+        _links.choose_links(self.points, candidates, factors, n_all, links)
 
     def _map(
         self,
@@ -311,9 +316,57 @@ class _Linker:
 
 
 def _make_reachable(links: np.ndarray, entry: int) -> None:
+    """Change links until a way leads from the entry to every place.
+
+    A place that no way leads to gets a link from a place that it leads to, or else
+    has one from and to another that is near in the order. Links by which places were
+    reached stay, so that every change brings another one in.
+
+    Parameters
+    ----------
+    links : ndarray of shape (n_points, 1 + most), int32
+        Changed in place.
+    entry : int
+    """
     from knngraph.index import _links
 
     via = np.full(len(links), -1, dtype=np.int32)
     queue = np.empty(len(links), dtype=np.int32)
     via[entry] = queue[0] = entry
-    _links.reach_all(links, via, queue)
+    n_reached = _links.follow_links(links, via, queue, 0, 1)
+    for looks_farther in (False, False, True):
+        for lost in np.flatnonzero(via < 0):
+            if via[lost] >= 0:
+                continue
+            own = links[lost, 1 : 1 + links[lost, 0]]
+            for place in chain(own, _outwards(lost, len(links) * looks_farther)):
+                if via[place] >= 0 and _link_in_free_spot(links, place, lost, via):
+                    break
+            else:
+                continue
+            if place not in own:
+                _link_in_free_spot(links, lost, place, via)
+            via[lost], queue[n_reached] = place, lost
+            n_reached = _links.follow_links(links, via, queue, n_reached, n_reached + 1)
+
+
+def _outwards(place: int, n_places: int) -> Iterator[int]:
+    """Places before and after a place, the next ones first."""
+    for step in range(1, n_places):
+        yield from (p for p in (place - step, place + step) if 0 <= p < n_places)
+
+
+def _link_in_free_spot(
+    links: np.ndarray, place: int, other: int, via: np.ndarray
+) -> bool:
+    """Link a place to another, instead of one that is not reached from it if full."""
+    count = links[place, 0]
+    if count < links.shape[1] - 1:
+        links[place, 0] = spot = count + 1
+    else:
+        free = np.flatnonzero(via[links[place, 1:]] != place)
+        if not len(free):
+            return False
+        spot = 1 + free[-1]
+    links[place, spot] = other
+    return True

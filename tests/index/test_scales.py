@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from knngraph.index import _links
 from knngraph.index.cells import group_rows
@@ -10,7 +12,7 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.near_rows import list_near_rows
-from knngraph.index.scales import count_candidates, link_rows
+from knngraph.index.scales import _make_reachable, count_candidates, link_rows
 
 
 def clusters(n_rows, n_clusters, n_features, apart, seed=0):
@@ -158,16 +160,17 @@ def chosen_plainly(points, row, candidates, slacks, most):
     """The rule of `choose_links`, one candidate after the other."""
     squared = ((points - points[row]) ** 2).sum(axis=1)
     chosen = []
+    candidates = candidates[np.argsort(squared[candidates], kind="stable")]
     for slack in slacks:
-        for candidate in candidates[np.argsort(squared[candidates], kind="stable")]:
+        for candidate in candidates if slack > 0 else candidates[::-1]:
             between = ((points[chosen] - points[candidate]) ** 2).sum(axis=1)
             free = len(chosen) < most and candidate not in chosen
-            if free and (slack * between >= squared[candidate]).all():
+            if free and (abs(slack) * between >= squared[candidate]).all():
                 chosen.append(candidate)
     return chosen
 
 
-@pytest.mark.parametrize("slacks", [(1.0,), (1.0, 1.5)])
+@pytest.mark.parametrize("slacks", [(1.0,), (1.0, -1.2, 1.5)])
 def test_links_are_chosen_by_the_rule(slacks):
     random = np.random.default_rng(2)
     # Whole numbers, so that distances are exact.
@@ -179,33 +182,40 @@ def test_links_are_chosen_by_the_rule(slacks):
     candidates = np.concatenate([candidates, candidates, -candidates], axis=1)
     candidates.sort(axis=1)
     links = np.empty((50, 9), dtype=np.int32)
-    room = np.empty((8, 6), dtype=np.float32)
     factors = np.array(slacks, dtype=np.float32)
-    _links.choose_links(points, candidates, factors, 0, room, links)
+    _links.choose_links(points, candidates, factors, 0, links)
     for row in range(50):
         wanted = chosen_plainly(points, row, np.sort(others[row]), slacks, 8)
         assert links[row, 1 : 1 + links[row, 0]].tolist() == wanted
 
 
 @pytest.mark.parametrize(
-    ("links", "n_changed"),
+    ("links", "wanted"),
     [
         # 2 leads to 1, and 3 to 2 alone.
-        ([[1, 1, 9], [1, 0, 9], [1, 1, 9], [1, 2, 9]], 2),
-        # Two parts; every place that leads out of one has no room.
-        ([[2, 1, 2], [2, 0, 2], [2, 0, 1], [2, 4, 5], [2, 3, 5], [2, 3, 4]], 1),
+        ([[1, 1, 9], [1, 0, 9], [1, 1, 9], [1, 2, 9]], [[1], [0, 2], [1, 3], [2]]),
+        # Two parts, and every place has all of its links.
+        (
+            [[2, 1, 2], [2, 0, 2], [2, 0, 1], [2, 4, 5], [2, 3, 5], [2, 3, 4]],
+            [[1, 2], [0, 2], [0, 3], [4, 2], [3, 5], [3, 4]],
+        ),
         # Nothing is linked.
-        ([[0, 9, 9]] * 5, 4),
+        ([[0, 9, 9]] * 4, [[1], [0, 2], [1, 3], [2]]),
     ],
 )
-def test_what_is_cut_off_gets_a_link(links, n_changed):
+def test_what_is_cut_off_gets_a_link(links, wanted):
     links = np.array(links, dtype=np.int32)
-    via = np.full(len(links), -1, dtype=np.int32)
-    via[0] = 0
-    queue = np.zeros(len(links), dtype=np.int32)
-    assert _links.reach_all(links, via, queue) == n_changed
-    assert sorted(queue) == list(range(len(links)))
-    for place in queue[1:]:
-        links_of = links[via[place]]
-        assert place in links_of[1 : 1 + links_of[0]]
-    assert (links[:, 0] <= 2).all()
+    _make_reachable(links, 0)
+    assert [row[1 : 1 + row[0]].tolist() for row in links] == wanted
+
+
+def test_much_that_is_cut_off_gets_links_soon():
+    # A hundred thousand pairs.
+    links = np.ones((200_000, 3), dtype=np.int32)
+    links[:, 1] = np.arange(200_000) ^ 1
+    _make_reachable(links, 77)
+    counts, ends = links[:, 0], links[:, 1:]
+    stops = np.concatenate([[0], np.cumsum(counts)])
+    ends = ends[np.arange(2) < counts[:, None]]
+    graph = csr_array((np.ones(len(ends)), ends, stops))
+    assert connected_components(graph, connection="strong")[0] == 1
