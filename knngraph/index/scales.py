@@ -335,10 +335,10 @@ def _make_reachable(links: np.ndarray, entry: int) -> None:
     via[entry] = queue[0] = entry
     n_reached = _links.follow_links(links, via, queue, 0, 1)
     for looks_farther in (False, False, True):
-        for lost in np.flatnonzero(via < 0):
+        for lost in np.flatnonzero(via < 0).tolist():
             if via[lost] >= 0:
                 continue
-            own = links[lost, 1 : 1 + links[lost, 0]]
+            own = links[lost, 1 : 1 + links[lost, 0]].tolist()
             for place in chain(own, _outwards(lost, len(links) * looks_farther)):
                 if via[place] >= 0 and _link_in_free_spot(links, place, lost, via):
                     break
