@@ -83,6 +83,9 @@ def vote(
         neighbor_codes = own_codes
     codes = np.empty(n_rows, dtype=np.intp)
     margin = np.empty(n_rows)
+    dense = None
+    if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:
+        dense = np.empty((n_rows, n_classes))
     blocks = []
     # In blocks: the votes of all rows at once need several times their memory.
     for start, stop in chunk_bounds(n_rows, _ROWS_PER_BLOCK) or [(0, 0)]:
@@ -95,9 +98,11 @@ def vote(
             neighbor_codes,
             class_weight,
         )
-        blocks.append(votes)
-    if n_rows * int(n_classes) <= DENSE_DISTRIBUTION_LIMIT:
-        dense = np.concatenate([votes.toarray() for votes in blocks])
+        if dense is None:
+            blocks.append(votes)
+        else:
+            dense[block] = votes.toarray()
+    if dense is not None:
         return Consensus(dense, codes, margin)
     together = sparse.csr_array(sparse.vstack(blocks, format="csr"))
     return Consensus(together, codes, margin)

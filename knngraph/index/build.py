@@ -9,7 +9,7 @@ searches it, and takes further points in.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -138,13 +138,19 @@ class PointLists(NamedTuple):
 
     def by_number(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The first `k` neighbors, by the numbers of the points."""
-        shape = len(self.order), min(k, self.ids.shape[1])
-        ids, squared = np.empty(shape, np.int32), np.empty(shape, np.float32)
-        for start, stop in chunk_bounds(len(self.order), _ROWS_PER_CALL):
-            number = self.order[start:stop]
-            ids[number] = self.order[self.ids[start:stop, :k]]
-            squared[number] = self.squared[start:stop, :k]
-        return ids, squared
+        ids = _by_number(self.ids, k, self.order, self.order)
+        return ids, _by_number(self.squared, k, self.order)
+
+
+def _by_number(
+    lists: np.ndarray, k: int, order: np.ndarray, names: np.ndarray | None = None
+) -> np.ndarray:
+    """The first `k` columns of lists, by the numbers of the points."""
+    found = np.empty((len(lists), min(k, lists.shape[1])), dtype=lists.dtype)
+    for start, stop in chunk_bounds(len(lists), _ROWS_PER_CALL):
+        block = lists[start:stop, :k]
+        found[order[start:stop]] = block if names is None else names[block]
+    return found
 
 
 def makes_lists(points: np.ndarray, k: int = 0) -> bool:
@@ -241,12 +247,16 @@ def build_graph(
             k = max(settings.n_candidates, n_listed if together else 0)
             found = list_points(points, k, settings, found)
         with stage("building index", len(points), settings.verbose) as building:
-            parts = _link(found, n_first, settings, building.advance)
-            if together:
-                lists = found.by_number(n_listed)
+            # A fit needs most memory here: what has been read is freed at once.
+            order, *held, ids, squared = found
             del found
-            index = HNSWIndex.from_parts(parts)
-            del parts
+            held = [_link(held, order, ids, squared, n_first, settings, building)]
+            if together:
+                numbers = _by_number(ids, n_listed, order, order)
+                del ids
+                lists = numbers, _by_number(squared, n_listed, order)
+                del squared
+            index = HNSWIndex.from_parts(held.pop())
             if measured:
                 recall = _measure_first(index, points, n_first, settings)
             _insert(index, points[n_first:], building.advance)
@@ -270,22 +280,24 @@ def build_graph(
 
 
 def _link(
-    lists: PointLists,
+    held: list[np.ndarray],
+    order: np.ndarray,
+    ids: np.ndarray,
+    squared: np.ndarray,
     n_first: int,
     settings: BuildSettings,
-    advance: Callable[[int], None],
+    building: Any,
 ) -> HNSWParts:
-    """The graph of the first points, by their numbers."""
-    order, ordered, ids, squared = lists
+    """The graph of the first points, by their numbers; takes the points."""
     parts = link_rows(
-        ordered,
+        held.pop(),
         ids,
         squared,
         M=settings.M,
         ef_construction=settings.ef_construction,
         left_out=np.flatnonzero(order >= n_first),
         n_threads=settings.n_threads,
-        advance=advance,
+        advance=building.advance,
     )
     labels = order[parts.labels].astype(np.uint64)
     own = {"seed": settings.seed}

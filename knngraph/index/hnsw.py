@@ -283,8 +283,11 @@ class HNSWIndex:
     @classmethod
     def from_parts(cls, parts: HNSWParts) -> "HNSWIndex":
         """The index that the arrays came from; ValueError where there is none."""
-        labels = parts.labels[~parts.removed]
-        return cls._of(parts.to_state(), labels.astype(np.intp))
+        labels = parts.labels[~parts.removed].astype(np.intp)
+        state = parts.to_state()
+        # hnswlib copies the state: three of them would be held.
+        del parts
+        return cls._of(state, labels)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"version": STATE_VERSION, "parts": dict(vars(self.parts()))}

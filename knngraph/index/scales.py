@@ -119,7 +119,8 @@ def link_rows(
         kept[left_out] = False
     labels = np.flatnonzero(kept)
     number = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
-    points = ordered if kept.all() else ordered[labels]
+    n_rows, points = len(ordered), ordered if kept.all() else ordered[labels]
+    del ordered  # a fit needs most memory here
     linker = _Linker(points, n_threads)
     everywhere = np.arange(len(points), dtype=np.int32)
     n_chosen = ceil(_CHOSEN * M)
@@ -151,7 +152,7 @@ def link_rows(
     settings = {
         "ser_version": 1,
         "seed": 0,
-        "max_elements": len(ordered),
+        "max_elements": n_rows,
         "max_level": len(layers),
         "enterpoint_node": entry,
         "M": M,
