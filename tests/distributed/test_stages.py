@@ -21,7 +21,10 @@ from knngraph.distributed.search import Lists, SearchOptions, nearest_over
 from knngraph.distributed.tasks import constant
 from knngraph.graph.learn import learn_pairs
 from knngraph.graph.training_set import build_training_set
+from knngraph.index import build
+from knngraph.index.build import BuildSettings
 from knngraph.index.exact import ExactIndex
+from knngraph.index.hnsw import HNSWIndex
 from knngraph.inference.leave_one_out import leave_one_out
 from tests.distributed.data import rows_with_copies, wrong_labels
 
@@ -83,7 +86,7 @@ def partitions_of(points, codes, n_partitions, seed=0):
     for number in range(n_partitions):
         rows = np.flatnonzero(where == number)
         training = build_training_set(points[rows], codes[rows], 10, seed)
-        parts.append(with_index(Partition(training, rows), 16, 200, seed, 1))
+        parts.append(with_index(Partition(training, rows), BuildSettings(seed=seed)))
     sizes = np.array([[p.training.n_nodes, p.training.n_rows] for p in parts]).T
     layout = Layout([None] * n_partitions, router, None, *[points.shape[1]] * 2, *sizes)
     return parts, layout
@@ -153,3 +156,21 @@ def test_nodes_are_joined_once_and_taken_in_any_order():
     pairs = ranges(starts[[4, 0]], np.diff(starts)[[4, 0]])
     np.testing.assert_array_equal(back.pair_code, parts[0].training.pair_code[pairs])
     assert replace(back, own=None) == back or back.own is None
+
+
+def test_the_index_of_a_partition_with_many_rows(monkeypatch):
+    points = np.random.default_rng(0).normal(size=(900, 5)).astype(np.float32)
+    training = build_training_set(points, np.arange(900) % 2, 2)
+    partition = Partition(training, np.arange(900))
+    inserted = with_index(partition, BuildSettings())
+    monkeypatch.setattr(build, "FEWEST_POINTS", 500)
+    monkeypatch.setattr("knngraph.graph.order.RANDOM_HEAD", 100)
+    linked = with_index(partition, BuildSettings(n_threads=2))
+    assert isinstance(linked.index, HNSWIndex)
+    assert (linked.training.points != training.points).any()
+    for part in (inserted, linked):
+        np.testing.assert_array_equal(
+            part.training.points[part.training.node_of_row], points
+        )
+        found, _ = part.index.nearest(points, 1, ef=32)
+        assert (found[:, 0] == part.training.node_of_row).mean() > 0.99
