@@ -20,11 +20,11 @@ from knngraph.distributed.tasks import (
     Held,
     blocks_at_once,
     compute,
-    give_back_freed,
     items,
     persist,
     task,
 )
+from knngraph.freed import give_back_freed
 from knngraph.graph.candidates import LARGEST_SAMPLE_OF_CLASS
 from knngraph.graph.consensus import DENSE_DISTRIBUTION_LIMIT, Consensus
 from knngraph.graph.density import extremes, inverse_distances, normalized_density

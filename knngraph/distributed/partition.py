@@ -8,7 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from knngraph.distributed.collections import given_labels, numeric_rows
-from knngraph.distributed.tasks import Held, give_back_freed
+from knngraph.distributed.tasks import Held
+from knngraph.freed import give_back_freed
 from knngraph.graph.order import bring_together
 from knngraph.graph.training_set import (
     TrainingSet,

@@ -1,7 +1,5 @@
 """Tasks with names and workers, on whatever scheduler Dask has."""
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -193,18 +191,6 @@ def own_threads() -> Iterator[None]:
 
     with parallel_config(backend="threading"):
         yield
-
-
-def give_back_freed() -> None:
-    """Have the C library give back the memory of small arrays that are gone.
-
-    It keeps what lies between others that are still there. Where it offers no way,
-    as on other systems than Linux, nothing happens.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def _is_there(result: Any) -> bool:

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from knngraph.compact import CompactPickle
 from knngraph.exceptions import warn_once
+from knngraph.freed import give_back_freed
 from knngraph.graph.candidates import SameClass, nearest_pairs, union
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.neighbors import Neighbors
@@ -16,6 +17,8 @@ from knngraph.graph.training_set import TrainingSet, training_set_of_pairs
 from knngraph.parallel import map_chunks
 
 _ROWS_PER_CHUNK = 2048
+# The solutions of the chunks of so many rows are worth to be given back.
+_MANY = 100_000
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,9 @@ def represent_locally(
 
     parts = map_chunks(solve_chunk, len(wanted), _ROWS_PER_CHUNK, n_threads, advance)
     representation = Solution.of_chunks(parts or [solve_chunk(0, 0)]).finished()
+    del parts
+    if len(wanted) >= _MANY:
+        give_back_freed()
     if pairs is None:
         warn_of_unsolved(representation.gaps, problem)
     return representation

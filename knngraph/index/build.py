@@ -250,13 +250,13 @@ def build_graph(
             # A fit needs most memory here: what has been read is freed at once.
             order, *held, ids, squared = found
             del found
-            held = [_link(held, order, ids, squared, n_first, settings, building)]
+            parts = [_link(held, order, ids, squared, n_first, settings, building)]
             if together:
                 numbers = _by_number(ids, n_listed, order, order)
                 del ids
                 lists = numbers, _by_number(squared, n_listed, order)
                 del squared
-            index = HNSWIndex.from_parts(held.pop())
+            index = HNSWIndex.from_parts(parts.pop())
             if measured:
                 recall = _measure_first(index, points, n_first, settings)
             _insert(index, points[n_first:], building.advance)

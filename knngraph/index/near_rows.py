@@ -253,7 +253,8 @@ def _joins(
     n_threads: int,
 ) -> _Lists:
     """Join until little is new; ids are plain in the end."""
-    other = _Lists.empty(*lists.ids.shape)
+    # A join reads the distances of its own rows alone: they need no second room.
+    other = _Lists(np.empty_like(lists.ids), lists.squared, lists.fresh.copy())
     for _ in range(_JOINS):
         n_new = _join(ordered, cells.starts, compared, lists, other, n_threads)
         lists, other = other, lists

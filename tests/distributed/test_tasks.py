@@ -9,7 +9,8 @@ import pytest
 from dask.sizeof import sizeof
 
 from knngraph.distributed.partition import Piece
-from knngraph.distributed.tasks import blocks_at_once, give_back_freed, task
+from knngraph.distributed.tasks import blocks_at_once, task
+from knngraph.freed import give_back_freed
 
 
 def annotations(made):
