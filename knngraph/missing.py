@@ -17,7 +17,7 @@ import numpy as np
 from knngraph.sparse_rows import as_dense, is_sparse
 from knngraph.weights import middle_values
 
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ LARGEST_COORDINATE = 2.0**50
 LARGEST_IN_DOUBLE = 2.0**500
 # Squares of data of this size in binary orders are safe in single precision.
 _EXPONENT_LEFT_ALONE = 30
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 # Relative rounding of mapped rows: what a map shrinks by more is lost.
 _ROUNDING = 1e-5
 # Rows are mapped in pieces that stay in the cache of a core.
@@ -116,8 +116,8 @@ class Space:
         return rows
 
     def blocks(self, X: Any, largest: int | None = None) -> list[tuple[int, int]]:
-        """Row ranges whose double-precision copy stays near 32 MiB."""
-        size = max(1, _BLOCK_BYTES // (8 * max(1, X.shape[1])))
+        """Row ranges whose double-precision copy stays near 8 MiB."""
+        size = max(1, _BLOCK_BYTES // (8 * max(1, self.n_mapped(X.shape[1]))))
         size = size if largest is None else min(size, largest)
         return [(i, min(i + size, X.shape[0])) for i in range(0, X.shape[0], size)]
 

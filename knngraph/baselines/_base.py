@@ -80,11 +80,12 @@ class BaselineClassifier(
     _largest_number: ClassVar[float] = _SQUARES_SAFE_TO
     # Size that one number at least shall have.
     _smallest_number: ClassVar[float] = _SQUARES_SAFE_FROM
+    # What rows are converted to; "numeric" leaves numbers as they are.
+    _type_of_rows: ClassVar[Any] = np.float64
 
     n_jobs: int | None
     classes_: np.ndarray
     n_samples_fit_: int
-    _rows: np.ndarray
     _codes: np.ndarray
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -111,15 +112,14 @@ class BaselineClassifier(
         """
         with all_or_nothing(self):
             # One memory layout, so that it cannot change how sums round.
-            X, y = validated(self, X, y, dtype=np.float64, order="C")
+            X, y = validated(self, X, y, dtype=self._type_of_rows, order="C")
             check_labels(y)
             self._refuse_huge(X)
             self._refuse_tiny(X)
             self.classes_, codes = np.unique(y, return_inverse=True)
-            self._rows = X
             self._codes = codes.astype(np.intp, copy=False)
             self.n_samples_fit_ = X.shape[0]
-            self._learn(self._rows, self._codes)
+            self._learn(X, self._codes)
             return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -164,7 +164,8 @@ class BaselineClassifier(
     ) -> np.ndarray:
         """Validate queries and join what `function` says of blocks of them."""
         check_is_fitted(self)
-        queries = validated(self, X, reset=False, dtype=np.float64, order="C")
+        dtype = self._type_of_rows
+        queries = validated(self, X, reset=False, dtype=dtype, order="C")
         self._refuse_huge(queries)
         answers = map_chunks(
             lambda start, stop: function(queries[start:stop]),

@@ -106,6 +106,7 @@ class CVKNNClassifier(BaselineClassifier):
     random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._rows = X
         candidates = self._checked_candidates(X.shape[0])
         if isinstance(self.cv, str):
             folds: list[Fold] = []

@@ -122,6 +122,7 @@ class ENNClassifier(BaselineClassifier):
     n_jobs: int | None = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._rows = X
         kept = np.arange(X.shape[0])
         self.n_iter_ = 0
         for _ in range(self.max_iter):

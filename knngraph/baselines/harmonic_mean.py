@@ -129,6 +129,7 @@ class XHMAKNNClassifier(NeighborCountMixin, BaselineClassifier):
         return max(self.n_samples_fit_, steps * self._n_classes)
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._rows = X
         settings = tune(self, _GRIDS, X, codes)
         self.threshold_ = float(settings["threshold"])
         self.weight_ = float(settings["weight"])

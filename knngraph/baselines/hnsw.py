@@ -100,6 +100,7 @@ class HNSWKNNClassifier(BaselineClassifier):
     # The map to the rows of the index brings any numbers into range.
     _largest_number: ClassVar[float] = np.inf
     _smallest_number: ClassVar[float] = 0.0
+    _type_of_rows: ClassVar[Any] = "numeric"
 
     n_neighbors: int = 5
     M: int = 16

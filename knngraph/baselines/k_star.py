@@ -86,6 +86,7 @@ class KStarNNClassifier(NeighborCountMixin, BaselineClassifier):
     random_state: Any = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._rows = X
         self.smoothness_ = float(tune(self, _GRIDS, X, codes)["smoothness"])
 
     def _count_neighbors(self, queries: np.ndarray) -> np.ndarray:

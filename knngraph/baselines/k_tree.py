@@ -174,6 +174,7 @@ class KTreeClassifier(BaselineClassifier):
         return self._map_queries(self.tree_.predict, X)
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._rows = X
         penalties = [share * largest_penalty(X) for share in _SHARES]
         settings = tune(self, {"rho1": penalties, "rho2": _RHO2_GRID}, X, codes)
         given = settings["rho1"]

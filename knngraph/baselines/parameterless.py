@@ -86,6 +86,7 @@ class PLKNNClassifier(NeighborCountMixin, BaselineClassifier):
     n_jobs: int | None = None
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._rows = X
         self.centers_ = np.stack(
             [np.median(X[codes == c], axis=0) for c in range(self._n_classes)]
         )

@@ -20,7 +20,7 @@ import numpy as np
 from knngraph.compact import CompactPickle
 from knngraph.weights import LEAST_REST, class_factors, without_one_row
 
-_HASH_BLOCK_BYTES = 16 * 2**20
+_HASH_BLOCK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
