@@ -10,13 +10,13 @@ import numpy as np
 from knngraph.compiling import compiled, compiled_part
 
 _REORDER = {"reassoc", "contract", "nsz"}
-_NO_KEY = np.int64(2**63 - 1)
+NO_KEY = np.int64(2**63 - 1)
 # Bits of a number in single precision without its sign: what rounding made negative is
 # near nothing, and what is no number comes last.
 _BITS = np.int32(0x7FFFFFFF)
 # Rows that are kept beyond those wanted until the farthest of them are dropped.
-_SPARE = 32
-_STRIP = 64
+SPARE = 32
+STRIP = 64
 
 
 @compiled_part(fastmath=_REORDER)
@@ -132,7 +132,7 @@ def keep_of_strip(strip, first, n_wanted, count, bound, bits, ids):
             bits[count], ids[count] = number, first + j
             count += np.int32(number < bound)
         n_enough = n_wanted + n_wanted // 8
-        if count > (n_enough if bound == _BITS else n_enough + _SPARE):
+        if count > (n_enough if bound == _BITS else n_enough + SPARE):
             count, bound = shrink(bits, ids, count, n_wanted)
     return count, bound
 
@@ -165,124 +165,13 @@ def gather_centered(rows, which, center, factor, out):
 
 
 @compiled
-def choose_cells(
-    product, near, starts, n_rows, n_most, n_first, stretch, bits, places, chosen
-):
-    """Choose the cells that rows of one cell are compared with.
-
-    Those with the nearest centers: up to `stretch` times as far, in squares, as a
-    fourth of the `n_first` that are taken in any case; more where they have too few
-    rows.
-
-    Parameters
-    ----------
-    product : ndarray of shape (n, n_near), int32
-        Bits of the squared distances to the centers; changed.
-    near : ndarray of shape (n_near,), int32
-        Nearest first.
-    starts : ndarray of shape (n_cells + 1,), int32
-    n_rows : int
-        Rows that they have together, at least.
-    n_most : int
-        About so many cells at most.
-    stretch : float32
-    bits, places : ndarray of shape (enough,), int32
-        Room for those that are near.
-    chosen : ndarray of shape (n, enough), int32
-        Filled with the cells; -1 ends a row early.
-    """
-    n_near = near.shape[0]
-    for i in range(product.shape[0]):
-        count, bound = 0, _BITS
-        for start in range(0, n_near, _STRIP):
-            strip = product[i, start : min(start + _STRIP, n_near)]
-            count, bound = keep_of_strip(
-                strip, start, n_most, count, bound, bits, places
-            )
-        if count > n_most:
-            count, bound = shrink(bits, places, count, n_most)
-        bound = _BITS
-        if count > n_first:
-            some = bits[:count]
-            fourth = bound_of(some, n_first // 4, n_first // 4)
-            far = np.int32(fourth).view(np.float32) * stretch
-            bound = np.float32(far).view(np.int32)
-            if count_up_to(some, bound) < n_first:
-                bound = bound_of(some, n_first, n_first)
-        n_chosen = 0
-        n_covered = 0
-        for j in range(count):
-            if bits[j] <= bound:
-                cell = near[places[j]]
-                chosen[i, n_chosen] = cell
-                n_chosen += 1
-                n_covered += starts[cell + 1] - starts[cell]
-        if n_covered < n_rows:
-            for j in range(count):
-                chosen[i, j] = near[places[j]]
-            n_chosen = count
-        chosen[i, n_chosen:] = -1
-
-
-@compiled
-def by_cell(chosen, start, stop, slots, cells, bounds, members):
-    """Turn the lists of cells of rows into lists of rows of cells.
-
-    Parameters
-    ----------
-    chosen : ndarray of shape (n, n_chosen), int32
-        Cells of every row, -1 after them.
-    start, stop : int
-        The first cells to count: own cells before others, so that what is far need
-        not be kept.
-    slots : ndarray of shape (n_cells,), int32
-        Filled: number of every cell among those chosen; -1 before.
-    cells : ndarray of shape (n_cells,), int32
-        Filled with the cells chosen.
-    bounds : ndarray of shape (n_cells + 2,), int32
-        Filled: of slot s are the members `bounds[s]` to `bounds[s + 1]`.
-    members : ndarray of shape (n * n_chosen,), int32
-        Filled with places of rows.
-
-    Returns
-    -------
-    int
-        Number of slots.
-    """
-    n_slots = stop - start
-    for cell in range(start, stop):
-        slots[cell], cells[cell - start] = cell - start, cell
-    bounds[:] = 0
-    for i in range(chosen.shape[0]):
-        for cell in chosen[i]:
-            if cell < 0:
-                break
-            if slots[cell] < 0:
-                slots[cell] = n_slots
-                cells[n_slots] = cell
-                n_slots += 1
-            bounds[slots[cell] + 2] += 1
-    # Slot s is counted two on, so that the place one on can move on as it is filled.
-    for slot in range(2, n_slots + 2):
-        bounds[slot] += bounds[slot - 1]
-    for i in range(chosen.shape[0]):
-        for cell in chosen[i]:
-            if cell < 0:
-                break
-            slot = slots[cell]
-            members[bounds[slot + 1]] = i
-            bounds[slot + 1] += 1
-    return n_slots
-
-
-@compiled
 def keep_nearest(product, members, first, n_wanted, bounds, counts, bits, ids):
     """Add the nearest of the rows of a cell to what rows have kept.
 
     Parameters
     ----------
     product : ndarray of shape (n, n_others), int32
-        Bits of the squared distances of rows to those of a cell.
+        Bits of the squared distances of rows to those of a cell; changed.
     members : ndarray of shape (n,), int32
         Places of the former in the arrays that follow.
     first : int
@@ -292,44 +181,43 @@ def keep_nearest(product, members, first, n_wanted, bounds, counts, bits, ids):
     bounds, counts : ndarray of shape (n_places,), int32
         What is not below the bound need not be kept, and how many are kept.
     bits, ids : ndarray of shape (n_places, n_kept), int32
-        Those kept so far; there is room for so many and all of a cell.
+        Those kept so far. There is room for an eighth more than wanted, `SPARE` and
+        `STRIP`.
     """
+    n_others = product.shape[1]
     for i in range(product.shape[0]):
         place = members[i]
-        counts[place], bounds[place] = keep_of_strip(
-            product[i],
-            first,
-            n_wanted,
-            counts[place],
-            bounds[place],
-            bits[place],
-            ids[place],
-        )
+        count, bound = counts[place], bounds[place]
+        its_bits, its_ids = bits[place], ids[place]
+        for start in range(0, n_others, STRIP):
+            strip = product[i, start : min(start + STRIP, n_others)]
+            count, bound = keep_of_strip(
+                strip, first + start, n_wanted, count, bound, its_bits, its_ids
+            )
+        counts[place], bounds[place] = count, bound
 
 
 @compiled
-def measure_kept(rows, start, n_wanted, counts, bits, ids, keys):
-    """Measure the rows kept by differences, less the row itself.
+def measure(rows, start, keys):
+    """Measure neighbors by differences, and drop the row itself.
 
     Parameters
     ----------
     start : int
-        Row of the first place.
-    keys : ndarray of shape (n_places, n_kept), int64
-        Filled in no order, all of them new.
+        Row that the first list is of.
+    keys : ndarray of shape (n, n_kept), int64
+        Bits of a distance, then a row; the row comes to be as in `join`, and new.
     """
     for place in range(keys.shape[0]):
         row = start + place
-        count = counts[place]
-        if count > keys.shape[1]:
-            count, _ = shrink(bits[place], ids[place], count, n_wanted)
-        for i in range(count):
-            other = ids[place, i]
-            keys[place, i] = _NO_KEY
-            if other != row:
+        for i in range(keys.shape[1]):
+            key = keys[place, i]
+            other = key & _BITS
+            if other == row:
+                keys[place, i] = NO_KEY
+            elif key != NO_KEY:
                 squared = squared_distance(rows, row, other)
                 keys[place, i] = key_of(squared, other << 1 | 1)
-        keys[place, count:] = _NO_KEY
 
 
 @compiled
@@ -457,7 +345,7 @@ def join(
             if away < worst and count < kept.shape[0]:
                 kept[count] = key_of(away, met[i] << 1 | 1)
                 count += 1
-        kept[count:] = _NO_KEY
+        kept[count:] = NO_KEY
 
 
 @compiled
@@ -478,7 +366,7 @@ def unpack(keys, n_read, ids, squared, fresh):
     n_new = 0
     k = ids.shape[1]
     for row in range(keys.shape[0]):
-        before = _NO_KEY
+        before = NO_KEY
         count = 0
         first_new = k
         for i in range(keys.shape[1]):

@@ -17,23 +17,25 @@ from math import isqrt
 
 import numpy as np
 
-from knngraph.parallel import map_chunks
+from knngraph.parallel import chunk_bounds, map_chunks
 
 ROWS_PER_CELL = 64
-# Cells that are looked at for a row of a cell, itself among them, when it moves and
-# when its neighbors are listed.
-_NEAR_TO_MOVE, _NEAR = 32, 512
-# Cells among which the near ones of a cell are looked for: of so many near groups.
-_NEAR_GROUPS, _FEWEST_AMONG = 16, 2048
-# Rows that one group of cells is enough for.
-_ROWS_OF_ONE_GROUP = 4096
+# Smaller cells join others, and larger ones are cut.
+FEWEST, _MOST = 12, 160
+# Groups near a group in which a row moves to the nearest cell, groups in which the near
+# cells of a cell are looked for, with so many cells at least, and how many are found.
+_GROUPS_TO_MOVE, _NEAR_GROUPS, _FEWEST_AMONG, _NEAR = 8, 16, 2048, 512
+# Rows that one group of cells is enough for, and so many times the mean is too large.
+_ROWS_OF_ONE_GROUP, _LARGE_GROUP = 4096, 4
 _SAMPLED_PER_GROUP = 128
 _ROUNDS_OF_GROUPS, _ROUNDS_OF_CELLS, _ROUNDS_OF_MOVES = 5, 4, 1
-_WIDE = 8
-# Smaller cells join others, and larger ones are cut.
-_FEWEST, _MOST = 12, 160
+# How often a group that is still too large is parted.
+_DEEPEST = 8
 _ROWS_PER_CHUNK = 8192
-_CELLS_IN_ANY_ORDER = 4
+# Of a product that is read again at once.
+_CACHED_NUMBERS = 2**18
+# Cells of one part that are in no order.
+_SMALLEST_PART = 4
 # Squares of larger numbers may not be finite.
 _LARGEST = np.float32(2.0**56)
 
@@ -87,113 +89,182 @@ def group_rows(points: np.ndarray, *, n_threads: int = 1) -> Cells:
     >>> bool(first.var() < 0.1 * points.var())
     True
     """
-    from knngraph.index import _cells
-
     if np.abs(points).max() > _LARGEST:
         points = points.clip(-_LARGEST, _LARGEST)
-    n_rows = len(points)
-    groups, group_centers = _groups(points, n_threads)
-    order = np.argsort(groups, kind="stable").astype(np.int32)
-    stops = np.cumsum(np.bincount(groups, minlength=len(group_centers)))
-    del groups
-    rows = points[order]
-    cells = np.empty(n_rows, dtype=np.int32)
-
-    def cut(group: int, _: int) -> np.ndarray:
-        start = stops[group - 1] if group else 0
-        own = slice(start, stops[group])
-        labels, centers = _cut(rows[own] - group_centers[group])
-        cells[own] = labels
-        return centers + group_centers[group]
-
-    parts: list[np.ndarray] = map_chunks(cut, len(stops), 1, n_threads)
-    sizes = np.array([len(part) for part in parts])
-    of_group = np.repeat(np.arange(len(parts)), sizes)
-    first = np.concatenate([[0], np.cumsum(sizes)])
-    for group, stop in enumerate(stops):
-        cells[stops[group - 1] if group else 0 : stop] += first[group]
-    centers = np.concatenate(parts).astype(np.float32)
-
-    def moved(among: np.ndarray) -> np.ndarray:
-        found = np.empty_like(cells)
-
-        def move(start: int, stop: int) -> None:
-            _cells.move_to_nearest(
-                rows[start:stop], cells[start:stop], centers, among, found[start:stop]
-            )
-
-        map_chunks(move, n_rows, _ROWS_PER_CHUNK, n_threads)
-        return found
-
-    def reassign(group: int, _: int) -> None:
-        start = stops[group - 1] if group else 0
-        own = slice(start, stops[group])
-        away = group_centers - group_centers[group]
-        away = np.einsum("ij,ij->i", away, away)
-        groups = np.argsort(away, kind="stable")[:_WIDE]
-        others = np.concatenate([np.arange(first[g], first[g + 1]) for g in groups])
-        middle = group_centers[group]
-        cells[own] = others[_nearest(rows[own] - middle, centers[others] - middle)]
-
-    map_chunks(reassign, len(stops), 1, n_threads)
-    centers, _ = _means(rows, cells, centers)
+    groups = _Groups.of(points, n_threads)
+    cells, centers, of_group = _cut_groups(groups, n_threads)
     for _ in range(_ROUNDS_OF_MOVES):
-        near = _near_cells(centers, of_group, group_centers, n_threads, _NEAR_TO_MOVE)
-        cells = moved(near)
-        centers, _ = _means(rows, cells, centers)
-    cells, centers, of_group = _cut_large(rows, cells, centers, of_group)
+        every_cell = np.ones(len(centers), dtype=bool)
+        cells = _moved(groups, cells, centers, of_group, every_cell, n_threads)
+        centers = _means(groups.rows, cells, centers)
+    cells, centers, of_group = _cut_large(groups.rows, cells, centers, of_group)
     sizes = np.bincount(cells, minlength=len(centers))
-    small = sizes < min(_FEWEST, n_rows)
-    if small.any() and not small.all():
-        # Rows of small cells go to a near cell that stays; its center stays too.
-        near = _near_cells(
-            centers, of_group, group_centers, n_threads, _NEAR_TO_MOVE, ~small
-        )
-        leave = np.flatnonzero(small[cells])
-        found = np.empty(len(leave), dtype=np.int32)
-        target = near[:, 0].copy()
-        at_target = target[cells[leave]]
-        _cells.move_to_nearest(rows[leave], at_target, centers, near, found)
-        cells[leave] = found
-    stays = np.bincount(cells, minlength=len(centers)) > 0
+    stays = sizes >= min(FEWEST, sizes.max())
+    # Centers stay where they are: those who come may be from far away.
+    cells = _moved(groups, cells, centers, of_group, stays, n_threads)
     in_line = np.flatnonzero(stays)
     in_line = in_line[_halved(centers[in_line])]
     number = np.empty(len(stays), dtype=np.int32)
     number[in_line] = np.arange(len(in_line))
-    centers, of_group = centers[in_line], of_group[in_line]
-    cells = number[cells]
-    in_cells = np.argsort(cells, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(cells))]).astype(np.int32)
-    near = _near_cells(centers, of_group, group_centers, n_threads, _NEAR)
-    return Cells(order[in_cells], starts, centers, near)
+    centers, of_group, cells = centers[in_line], of_group[in_line], number[cells]
+    near = _near_cells(centers, of_group, groups, n_threads)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(cells))])
+    order = groups.order[np.argsort(cells, kind="stable")]
+    return Cells(order, starts.astype(np.int32), centers, near)
 
 
-def _groups(points: np.ndarray, n_threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """The group of every row, by k-means of a sample, and the centers of groups."""
-    n_rows = len(points)
-    n_groups = isqrt(max(1, n_rows // ROWS_PER_CELL))
-    if n_rows <= _ROWS_OF_ONE_GROUP:
-        return np.zeros(n_rows, dtype=np.int32), points[:1] * np.float32(0.0)
-    sample = points[:: max(1, n_rows // (_SAMPLED_PER_GROUP * n_groups))]
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Rows by groups, of which each is cut into cells.
+
+    Parameters
+    ----------
+    order : ndarray of shape (n_rows,), int32
+        The rows, group by group.
+    rows : ndarray of shape (n_rows, n_features), float32
+        In that order.
+    starts : ndarray of shape (n_groups + 1,), intp
+        Where every group starts.
+    centers : ndarray of shape (n_groups, n_features), float32
+    """
+
+    order: np.ndarray
+    rows: np.ndarray
+    starts: np.ndarray
+    centers: np.ndarray
+
+    @classmethod
+    def of(cls, points: np.ndarray, n_threads: int) -> "_Groups":
+        """Groups of about as many cells as there are groups, none of them huge.
+
+        Where some rows are far from all others, groups are found for these, and most
+        rows come to lie in few groups: those are parted anew.
+        """
+        n_rows = len(points)
+        size = n_rows
+        if n_rows > _ROWS_OF_ONE_GROUP:
+            size = n_rows // isqrt(n_rows // ROWS_PER_CELL)
+        waiting = [(np.arange(n_rows, dtype=np.int32), points.mean(axis=0), 0)]
+        done = []
+        while waiting:
+            part, center, depth = waiting.pop()
+            if len(part) <= _LARGE_GROUP * size:
+                done.append((part, center))
+                continue
+            labels, centers = _parted(points, part, -(-len(part) // size), n_threads)
+            stops = np.cumsum(np.bincount(labels, minlength=len(centers)))
+            found = np.split(part[np.argsort(labels, kind="stable")], stops[:-1])
+            if depth == _DEEPEST:
+                # Rows that k-means does not part.
+                found = np.array_split(part, len(centers))
+                centers = np.repeat(center[None], len(centers), axis=0)
+            for some, its_center in zip(found, centers):
+                if len(some):
+                    waiting.append((some, its_center, depth + 1))
+        order = np.concatenate([part for part, _ in done])
+        starts = np.concatenate([[0], np.cumsum([len(part) for part, _ in done])])
+        centers = np.array([center for _, center in done], dtype=np.float32)
+        return cls(order, points[order], starts, centers)
+
+    def near(self, group: int) -> np.ndarray:
+        """All groups, the nearest first; the group itself is first of all."""
+        away = _squares(self.centers - self.centers[group])
+        away[group] = -1.0
+        return away.argsort(kind="stable")
+
+
+def _parted(
+    points: np.ndarray, part: np.ndarray, n_centers: int, n_threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the nearest center of some rows, and centers of a sample of them."""
+    sample = points[part[:: max(1, len(part) // (_SAMPLED_PER_GROUP * n_centers))]]
     middle = sample.mean(axis=0)
-    centers = _k_means(sample - middle, n_groups, _ROUNDS_OF_GROUPS)
-    groups = np.empty(n_rows, dtype=np.int32)
+    centers = _k_means(sample - middle, n_centers, _ROUNDS_OF_GROUPS)
+    labels = np.empty(len(part), dtype=np.int32)
 
-    def assign(start: int, stop: int) -> None:
-        groups[start:stop] = _nearest(points[start:stop] - middle, centers)
+    def label(start: int, stop: int) -> None:
+        labels[start:stop] = _nearest(points[part[start:stop]] - middle, centers)
 
-    map_chunks(assign, n_rows, _ROWS_PER_CHUNK, n_threads)
-    return groups, centers + middle
+    map_chunks(label, len(part), _ROWS_PER_CHUNK, n_threads)
+    return labels, centers + middle
 
 
-def _cut(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells of a group: number of the cell of every row, and the centers."""
-    if not len(rows):
-        return np.empty(0, dtype=np.int32), rows
+def _cut_groups(
+    groups: _Groups, n_threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut every group into cells.
+
+    Returns
+    -------
+    cells : ndarray of shape (n_rows,), int32
+        Cell of every row, in the order of groups.
+    centers : ndarray of shape (n_cells, n_features), float32
+    of_group : ndarray of shape (n_cells,), intp
+        Group that a cell was cut from.
+    """
+    cells = np.empty(len(groups.rows), dtype=np.int32)
+    n_cells = -(-np.diff(groups.starts) // ROWS_PER_CELL)
+    first = np.concatenate([[0], np.cumsum(n_cells)])
+
+    def cut(group: int, _: int) -> np.ndarray:
+        own = slice(groups.starts[group], groups.starts[group + 1])
+        labels, centers = _cut(groups.rows[own], int(n_cells[group]))
+        cells[own] = first[group] + labels
+        return centers
+
+    centers = map_chunks(cut, len(n_cells), 1, n_threads)
+    return cells, np.concatenate(centers), np.repeat(np.arange(len(n_cells)), n_cells)
+
+
+def _cut(rows: np.ndarray, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the nearest center of every row, and the centers."""
     middle = rows.mean(axis=0)
     rows = rows - middle
-    centers = _k_means(rows, -(-len(rows) // ROWS_PER_CELL), _ROUNDS_OF_CELLS)
+    centers = _k_means(rows, n_cells, _ROUNDS_OF_CELLS)
     return _nearest(rows, centers), centers + middle
+
+
+def _moved(
+    groups: _Groups,
+    cells: np.ndarray,
+    centers: np.ndarray,
+    of_group: np.ndarray,
+    stays: np.ndarray,
+    n_threads: int,
+) -> np.ndarray:
+    """Move rows to the nearest cells of near groups.
+
+    Parameters
+    ----------
+    stays : ndarray of shape (n_cells,), bool
+        Cells that rows move to. If these are not all, only rows of others move.
+    """
+    moved = cells.copy()
+    of_groups = _by_group(of_group, len(groups.centers))
+
+    def move(group: int, _: int) -> None:
+        rows = np.arange(groups.starts[group], groups.starts[group + 1])
+        if not stays.all():
+            rows = rows[~stays[cells[rows]]]
+        if not len(rows):
+            return
+        near = groups.near(group)
+        among = np.concatenate([of_groups[g] for g in near[:_GROUPS_TO_MOVE]])
+        among = among[stays[among]]
+        if not len(among):
+            among = np.flatnonzero(stays)
+        middle = groups.centers[group]
+        nearest = _nearest(groups.rows[rows] - middle, centers[among] - middle)
+        moved[rows] = among[nearest]
+
+    map_chunks(move, len(groups.centers), 1, n_threads)
+    return moved
+
+
+def _by_group(of_group: np.ndarray, n_groups: int) -> list[np.ndarray]:
+    """The cells of every group."""
+    stops = np.cumsum(np.bincount(of_group, minlength=n_groups))
+    return np.split(np.argsort(of_group, kind="stable"), stops[:-1])
 
 
 def _k_means(rows: np.ndarray, n_centers: int, n_rounds: int) -> np.ndarray:
@@ -201,20 +272,23 @@ def _k_means(rows: np.ndarray, n_centers: int, n_rounds: int) -> np.ndarray:
     picked = np.linspace(0, len(rows), n_centers, endpoint=False).astype(np.intp)
     centers = rows[picked]
     for _ in range(n_rounds if n_centers > 1 else 1):
-        centers, _ = _means(rows, _nearest(rows, centers), centers)
+        centers = _means(rows, _nearest(rows, centers), centers)
     return centers
 
 
 def _nearest(rows: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Number of the nearest center of every row."""
-    half_norms = 0.5 * np.einsum("ij,ij->i", centers, centers)
-    return (half_norms - rows @ centers.T).argmin(axis=1).astype(np.int32)
+    half_norms = 0.5 * _squares(centers)
+    nearest = np.empty(len(rows), dtype=np.int32)
+    for start, stop in chunk_bounds(len(rows), 64 + _CACHED_NUMBERS // len(centers)):
+        near = rows[start:stop] @ centers.T
+        near -= half_norms
+        nearest[start:stop] = near.argmax(axis=1)
+    return nearest
 
 
-def _means(
-    rows: np.ndarray, cells: np.ndarray, centers: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means of the rows of cells, and their numbers; an empty one keeps its center."""
+def _means(rows: np.ndarray, cells: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Means of the rows of cells; an empty one keeps its center."""
     from scipy.sparse import csc_array
 
     n_rows, n_cells = len(rows), len(centers)
@@ -224,33 +298,31 @@ def _means(
     some = sizes > 0
     means = centers.copy()
     means[some] = sums[some] / sizes[some, None].astype(np.float32)
-    return means, sizes
+    return means
 
 
 def _cut_large(
     rows: np.ndarray, cells: np.ndarray, centers: np.ndarray, of_group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut cells that have many rows, by the place of these rows if by nothing else."""
+    """Cut cells that have many rows; the others stay as they are."""
     sizes = np.bincount(cells, minlength=len(centers))
     large = np.flatnonzero(sizes > _MOST)
     if not len(large):
         return cells, centers, of_group
     members = np.flatnonzero((sizes > _MOST)[cells])
     members = members[np.argsort(cells[members], kind="stable")]
-    parts, groups, n_cells = [centers], [of_group], len(centers)
-    stops = np.cumsum(sizes[large])
-    for cell, start, stop in zip(large, stops - sizes[large], stops):
-        own = members[start:stop]
-        labels, found = _cut(rows[own] - centers[cell])
+    parts, of_parts, n_cells = [centers], [of_group], len(centers)
+    for cell, own in zip(large, np.split(members, np.cumsum(sizes[large])[:-1])):
+        labels, found = _cut(rows[own], -(-len(own) // ROWS_PER_CELL))
         if np.bincount(labels).max() > _MOST:
-            # Rows that k-means does not part: equal but for rounding.
+            # Rows that k-means does not part, as they are nearly equal.
             labels = np.arange(len(own)) // ROWS_PER_CELL
-            found = np.zeros((labels[-1] + 1, rows.shape[1]), dtype=np.float32)
+            found = np.repeat(centers[[cell]], labels[-1] + 1, axis=0)
         cells[own] = n_cells + labels
-        parts.append(found + centers[cell])
-        groups.append(np.full(len(found), of_group[cell]))
+        parts.append(found)
+        of_parts.append(np.full(len(found), of_group[cell]))
         n_cells += len(found)
-    return cells, np.concatenate(parts), np.concatenate(groups)
+    return cells, np.concatenate(parts), np.concatenate(of_parts)
 
 
 def _halved(centers: np.ndarray) -> np.ndarray:
@@ -258,7 +330,7 @@ def _halved(centers: np.ndarray) -> np.ndarray:
     parts, done = [np.arange(len(centers))], []
     while parts:
         part = parts.pop()
-        if len(part) <= _CELLS_IN_ANY_ORDER:
+        if len(part) <= _SMALLEST_PART:
             done.append(part)
             continue
         some = centers[part]
@@ -275,44 +347,33 @@ def _squares(rows: np.ndarray) -> np.ndarray:
 
 
 def _near_cells(
-    centers: np.ndarray,
-    of_group: np.ndarray,
-    group_centers: np.ndarray,
-    n_threads: int,
-    n_near: int,
-    wanted: np.ndarray | None = None,
+    centers: np.ndarray, of_group: np.ndarray, groups: _Groups, n_threads: int
 ) -> np.ndarray:
     """The nearest cells of every cell, nearest first, the cell itself before all."""
     n_cells = len(centers)
-    near = np.full((n_cells, min(n_near, n_cells)), -1, dtype=np.int32)
-    by_group = np.argsort(of_group, kind="stable")
-    sizes = np.bincount(of_group, minlength=len(group_centers))
-    starts = np.concatenate([[0], np.cumsum(sizes)])
+    near = np.full((n_cells, min(_NEAR, n_cells)), -1, dtype=np.int32)
+    of_groups = _by_group(of_group, len(groups.centers))
+    sizes = np.array([len(some) for some in of_groups])
 
     def find(group: int, _: int) -> None:
-        own = by_group[starts[group] : starts[group + 1]]
+        own = of_groups[group]
         if not len(own):
             return
-        away = group_centers - group_centers[group]
-        groups = np.einsum("ij,ij->i", away, away).argsort(kind="stable")
-        enough = int(np.searchsorted(np.cumsum(sizes[groups]), _FEWEST_AMONG)) + 1
-        others = np.concatenate(
-            [
-                by_group[starts[g] : starts[g + 1]]
-                for g in groups[: max(_NEAR_GROUPS, enough)]
-            ]
-        )
-        if wanted is not None:
-            others = others[wanted[others]]
+        near_groups = groups.near(group)
+        enough = int(np.searchsorted(np.cumsum(sizes[near_groups]), _FEWEST_AMONG)) + 1
+        near_groups = near_groups[: max(_NEAR_GROUPS, enough)]
+        others = np.concatenate([of_groups[g] for g in near_groups])
         # In double precision: groups may lie far apart.
-        some = (centers[others] - group_centers[group]).astype(np.float64)
-        mine = (centers[own] - group_centers[group]).astype(np.float64)
-        squared = np.einsum("ij,ij->i", some, some) - 2.0 * (mine @ some.T)
+        some, mine = (
+            (centers[cells] - groups.centers[group]).astype(np.float64)
+            for cells in (others, own)
+        )
+        squared = _squares(some) - 2.0 * (mine @ some.T)
         squared[own[:, None] == others] = -np.inf
         n_kept = min(near.shape[1], len(others))
         kept = np.argpartition(squared, n_kept - 1, axis=1)[:, :n_kept]
-        first = np.argsort(np.take_along_axis(squared, kept, axis=1), axis=1)
-        near[own, :n_kept] = others[np.take_along_axis(kept, first, axis=1)]
+        in_order = np.argsort(np.take_along_axis(squared, kept, axis=1), axis=1)
+        near[own, :n_kept] = others[np.take_along_axis(kept, in_order, axis=1)]
 
-    map_chunks(find, len(group_centers), 1, n_threads)
+    map_chunks(find, len(groups.centers), 1, n_threads)
     return near

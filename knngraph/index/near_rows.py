@@ -15,16 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knngraph.index.cells import Cells
+from knngraph.index.cells import FEWEST, Cells
 from knngraph.parallel import chunk_bounds, map_chunks
 
 _CELLS_PER_CHUNK = 128
 # Cells that a row is compared with, at least and at most, and how much farther their
 # centers may be, in squares, than a fourth of the first.
-_FIRST, _MOST, _STRETCH = 8, 40, 1.5
+_FIRST, _MOST, _STRETCH = 12, 40, 1.5
 # Neighbors that a join looks at, and so many of the list of each; rows that list a row;
 # rows that a join may add to a list; and joins, as long as enough is new.
-_READ, _REVERSE, _ADDED = 32, 32, 64
+_READ, _REVERSE, _ADDED = 32, 16, 64
 _JOINS, _ENOUGH_NEW = 4, 0.001
 _SEEN = 4096
 
@@ -55,9 +55,51 @@ class _Lists:
         return int(_near_rows.unpack(keys, n_read, *parts))
 
 
-# Cells that the rows of a chunk were compared with, one after the other, and where
-# those of each row start.
-_Compared = tuple[np.ndarray, np.ndarray]
+# Cells that the rows of a chunk are compared with, one after the other, and where those
+# of each row start.
+_Chosen = tuple[np.ndarray, np.ndarray]
+_ONE, _MINUS_TWO = np.float32(1.0), np.float32(-2.0)
+
+
+class _Nearest:
+    """The nearest of what rows are compared with, part after part."""
+
+    def __init__(self, n_rows: int, n_wanted: int) -> None:
+        from knngraph.index import _near_rows
+
+        self.n_wanted = n_wanted
+        self.n_most = n_wanted + n_wanted // 8 + _near_rows.SPARE
+        shape = n_rows, self.n_most + _near_rows.STRIP
+        self.bits, self.ids = np.empty((2, *shape), dtype=np.int32)
+        self.counts = np.zeros(n_rows, dtype=np.int32)
+        self.bounds = np.full(n_rows, 2**31 - 1, dtype=np.int32)
+
+    def add(self, product: np.ndarray, places: np.ndarray, first: int) -> None:
+        """Add squared distances of the rows at some places to a part."""
+        from knngraph.index import _near_rows
+
+        _near_rows.keep_nearest(
+            product.view(np.int32),
+            places,
+            first,
+            self.n_wanted,
+            self.bounds,
+            self.counts,
+            self.bits,
+            self.ids,
+        )
+
+    def keys(self) -> np.ndarray:
+        """The bits of the distance and the number of those wanted, nearest first."""
+        from knngraph.index import _near_rows
+
+        keys = self.bits[:, : self.n_most].astype(np.int64)
+        keys <<= 32
+        keys |= self.ids[:, : self.n_most]
+        missing = np.arange(self.n_most) >= self.counts[:, None]
+        np.copyto(keys, _near_rows.NO_KEY, where=missing)
+        keys.sort(axis=1)
+        return keys[:, : self.n_wanted]
 
 
 def list_near_rows(
@@ -113,16 +155,16 @@ def _by_products(
     k: int,
     n_threads: int,
     advance: Callable[[int], None] | None = None,
-) -> tuple[_Lists, list[_Compared]]:
+) -> tuple[_Lists, list[_Chosen]]:
     """Lists from products with near cells."""
     lists = _Lists.empty(len(ordered), k)
     starts = cells.starts
 
-    def compare(start: int, stop: int) -> _Compared:
-        chosen = _near_cells(ordered, cells, start, stop, 2 * k)
-        keys, compared = _compared(ordered, cells, k, start, stop, chosen)
+    def compare(start: int, stop: int) -> _Chosen:
+        chosen = _choose_cells(ordered, cells, start, stop, 2 * k)
+        keys = _compare(ordered, cells, k, start, stop, chosen)
         lists.write(slice(starts[start], starts[stop]), keys)
-        return compared
+        return chosen
 
     n_done = 0
 
@@ -142,113 +184,88 @@ def _by_products(
     return lists, compared
 
 
-def _near_cells(
+def _choose_cells(
     ordered: np.ndarray, cells: Cells, start: int, stop: int, n_wanted: int
-) -> np.ndarray:
-    """Cells to compare the rows of some cells with, that have enough rows together.
+) -> _Chosen:
+    """Choose the cells that rows of some cells are compared with.
 
-    Returns
-    -------
-    ndarray of shape (n_rows, at most _MOST), int32
-        -1 ends a row early.
+    Those with the nearest centers: up to `_STRETCH` times as far, in squares, as a
+    fourth of the `_FIRST` that are taken in any case; more where they have too few rows
+    together.
     """
     from knngraph.index import _near_rows
 
-    starts, near = cells.starts, cells.near[start:stop]
-    first, n_columns = starts[start], ordered.shape[1] + 2
-    n_most = _MOST + _MOST // 8
-    chosen = np.empty((starts[stop] - first, n_most), dtype=np.int32)
-    others = np.empty((near.shape[1], n_columns), dtype=np.float32)
-    bits, places = np.empty((2, n_most + 32 + 64), dtype=np.int32)
-    for cell, its_near in zip(range(start, stop), near):
-        center = cells.centers[cell]
-        its_near = its_near[its_near >= 0]
+    starts, n_columns = cells.starts, ordered.shape[1] + 2
+    first = starts[start]
+    n_most = min(max(_MOST, -(-n_wanted // FEWEST)), cells.near.shape[1])
+    nearest = _Nearest(starts[stop] - first, n_most)
+    right = np.empty((cells.near.shape[1], n_columns), dtype=np.float32)
+    for cell in range(start, stop):
+        center, near = cells.centers[cell], cells.near[cell]
+        near = near[near >= 0]
         rows = np.arange(starts[cell], starts[cell + 1], dtype=np.int32)
-        _near_rows.gather_centered(cells.centers, its_near, center, _ONE, others)
-        own = np.empty((len(rows), n_columns), dtype=np.float32)
-        _near_rows.gather_centered(ordered, rows, center, _MINUS_TWO, own)
-        product = own @ others[: len(its_near)].T
-        _near_rows.choose_cells(
-            product.view(np.int32),
-            its_near,
-            starts,
-            n_wanted,
-            _MOST,
-            _FIRST,
-            np.float32(_STRETCH),
-            bits,
-            places,
-            chosen[rows[0] - first : rows[-1] + 1 - first],
-        )
-    return chosen
+        left = np.empty((len(rows), n_columns), dtype=np.float32)
+        _near_rows.gather_centered(ordered, rows, center, _MINUS_TWO, left)
+        _near_rows.gather_centered(cells.centers, near, center, _ONE, right)
+        nearest.add(left @ right[: len(near)].T, rows - first, 0)
+    keys = nearest.keys()
+    own = np.repeat(np.arange(start, stop), np.diff(starts[start : stop + 1]))
+    there = keys != _near_rows.NO_KEY
+    chosen = cells.near[own[:, None], np.where(there, keys & 0xFFFF, 0)]
+    away = (keys >> 32).astype(np.int32).view(np.float32)
+    far = _STRETCH * away[:, [min(_FIRST // 4, n_most) - 1]]
+    n_rows = np.cumsum(np.diff(starts)[chosen], axis=1)
+    there[:, _FIRST:] &= (away <= far)[:, _FIRST:] | (n_rows < n_wanted)[
+        :, _FIRST - 1 : -1
+    ]
+    bounds = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    return chosen[there], bounds.astype(np.int32)
 
 
-_ONE, _MINUS_TWO = np.float32(1.0), np.float32(-2.0)
-
-
-def _compared(
+def _compare(
     ordered: np.ndarray,
     cells: Cells,
     k: int,
     start: int,
     stop: int,
-    chosen: np.ndarray,
-) -> tuple[np.ndarray, _Compared]:
-    """Compare rows with the cells chosen for each, a product for every cell."""
+    chosen: _Chosen,
+) -> np.ndarray:
+    """Compare rows with the cells chosen for each, by a product for every cell."""
+    from scipy.sparse import csr_array
+
     from knngraph.index import _near_rows
 
     starts, n_columns = cells.starts, ordered.shape[1] + 2
-    n_cells, n_rows = len(starts) - 1, len(chosen)
-    slots = np.full(n_cells, -1, dtype=np.int32)
-    near = np.empty(n_cells, dtype=np.int32)
-    bounds = np.empty(n_cells + 2, dtype=np.int32)
-    members = np.empty(chosen.size, dtype=np.int32)
-    n_slots = _near_rows.by_cell(chosen, start, stop, slots, near, bounds, members)
-    near = near[:n_slots]
-    # The row itself, and what rounding of the products may push off the list.
-    n_wanted = k + 1 + k // 16
-    largest = int((starts[near + 1] - starts[near]).max())
-    n_enough = n_wanted + n_wanted // 8
-    shape = n_rows, n_enough + 32 + largest
-    bits, ids = np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.int32)
-    counts = np.zeros(n_rows, dtype=np.int32)
-    least = np.full(n_rows, 2**31 - 1, dtype=np.int32)
-    most = int(np.diff(bounds[: n_slots + 1]).max())
-    left = np.empty((most, n_columns), dtype=np.float32)
-    right = np.empty((largest, n_columns), dtype=np.float32)
-    room = np.empty(most * largest, dtype=np.float32)
-    for slot, cell in enumerate(near.tolist()):
+    first, shape = starts[start], (len(chosen[1]) - 1, len(starts) - 1)
+    by_cell = csr_array((np.ones(len(chosen[0]), np.int8), *chosen), shape).tocsc()
+    sizes, n_members = np.diff(starts), np.diff(by_cell.indptr)
+    there = np.flatnonzero(n_members)
+    # Own cells before others: then less of the others has to be kept.
+    is_own = (there >= start) & (there < stop)
+    # The row itself is one more, and rounding may push some off the list.
+    nearest = _Nearest(shape[0], k + 2 + k // 16)
+    left = np.empty((n_members.max(), n_columns), dtype=np.float32)
+    right = np.empty((sizes[there].max(), n_columns), dtype=np.float32)
+    room = np.empty(len(left) * len(right), dtype=np.float32)
+    for cell in np.concatenate([there[is_own], there[~is_own]]).tolist():
         center = cells.centers[cell]
-        places = members[bounds[slot] : bounds[slot + 1]]
+        places = by_cell.indices[by_cell.indptr[cell] : by_cell.indptr[cell + 1]]
         others = np.arange(starts[cell], starts[cell + 1], dtype=np.int32)
-        shape = len(places), len(others)
-        _near_rows.gather_centered(
-            ordered, places + starts[start], center, _MINUS_TWO, left
-        )
+        n_own, n_others = len(places), len(others)
+        _near_rows.gather_centered(ordered, places + first, center, _MINUS_TWO, left)
         _near_rows.gather_centered(ordered, others, center, _ONE, right)
-        product = room[: shape[0] * shape[1]].reshape(shape)
-        np.matmul(left[: shape[0]], right[: shape[1]].T, out=product)
-        _near_rows.keep_nearest(
-            product.view(np.int32),
-            places,
-            others[0],
-            n_wanted,
-            least,
-            counts,
-            bits,
-            ids,
-        )
-    keys = np.empty((n_rows, n_enough), dtype=np.int64)
-    _near_rows.measure_kept(ordered, starts[start], n_wanted, counts, bits, ids, keys)
-    there = chosen >= 0
-    n_compared = np.cumsum(there.sum(axis=1), dtype=np.int32)
-    return keys, (chosen[there], np.concatenate([[np.int32(0)], n_compared]))
+        product = room[: n_own * n_others].reshape(n_own, n_others)
+        np.matmul(left[:n_own], right[:n_others].T, out=product)
+        nearest.add(product, places, int(starts[cell]))
+    keys = np.ascontiguousarray(nearest.keys())
+    _near_rows.measure(ordered, first, keys)
+    return keys
 
 
 def _joins(
     ordered: np.ndarray,
     cells: Cells,
-    compared: list[_Compared],
+    compared: list[_Chosen],
     lists: _Lists,
     n_threads: int,
 ) -> _Lists:
@@ -267,7 +284,7 @@ def _joins(
 def _join(
     ordered: np.ndarray,
     starts: np.ndarray,
-    compared: list[_Compared],
+    compared: list[_Chosen],
     lists: _Lists,
     better: _Lists,
     n_threads: int,
