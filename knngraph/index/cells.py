@@ -100,8 +100,9 @@ def group_rows(points: np.ndarray, *, n_threads: int = 1) -> Cells:
     cells, centers, of_group = _cut_large(groups.rows, cells, centers, of_group)
     sizes = np.bincount(cells, minlength=len(centers))
     stays = sizes >= min(FEWEST, sizes.max())
-    # Centers stay where they are: those who come may be from far away.
-    cells = _moved(groups, cells, centers, of_group, stays, n_threads)
+    if not stays.all():
+        # Centers stay where they are: the rows that come may be from far away.
+        cells = _moved(groups, cells, centers, of_group, stays, n_threads)
     in_line = np.flatnonzero(stays)
     in_line = in_line[_halved(centers[in_line])]
     number = np.empty(len(stays), dtype=np.int32)
