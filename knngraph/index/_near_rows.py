@@ -222,7 +222,7 @@ def measure(rows, start, keys):
 
 @compiled
 def list_reverse(ids, n_listed, reverse, counts):
-    """Fill lists of the rows in the lists of which a row is, the nearest ones first.
+    """Fill lists of the rows in the lists of which a row is, about the nearest first.
 
     Parameters
     ----------
@@ -235,13 +235,15 @@ def list_reverse(ids, n_listed, reverse, counts):
     counts : ndarray of shape (n_rows,), int32
         Filled; zeros before.
     """
-    for rank in range(n_listed):
+    # So many ranks at once as are read from memory together.
+    for first in range(0, n_listed, 16):
         for row in range(ids.shape[0]):
-            number = ids[row, rank]
-            other = number >> 1
-            if counts[other] < reverse.shape[1]:
-                reverse[other, counts[other]] = row << 1 | number & 1
-                counts[other] += 1
+            for rank in range(first, min(first + 16, n_listed)):
+                number = ids[row, rank]
+                other = number >> 1
+                if counts[other] < reverse.shape[1]:
+                    reverse[other, counts[other]] = row << 1 | number & 1
+                    counts[other] += 1
 
 
 @compiled_part
@@ -277,7 +279,11 @@ def join(
     n_read,
     seen,
     met,
+    changed,
     keys,
+    new_ids,
+    new_squared,
+    new_fresh,
 ):
     """Meet the neighbors of the neighbors of rows, and keep those that are nearer.
 
@@ -304,21 +310,30 @@ def join(
         twice.
     met : ndarray of shape (enough,), int32
         Room for these rows.
+    changed : ndarray of shape (n,), int32
+        Filled with the rows that something is new for.
     keys : ndarray of shape (n, k + n_spare), int64
-        Filled with the lists of the rows and what is new, in no order.
+        Filled with their lists and what is new, in no order.
+    new_ids, new_squared, new_fresh : ndarray
+        Lists to fill, as `ids`, `squared` and `fresh`, with those as they were, in
+        which nothing is new.
+
+    Returns
+    -------
+    int
+        Number of changed rows.
     """
     k = ids.shape[1]
     # Without a sign no number counts from the end of an array: less to check.
     last = np.uint32(seen.shape[0] - 1)
-    for place in range(keys.shape[0]):
+    n_changed = 0
+    for place in range(bounds.shape[0] - 1):
         row = start + place
         for i in range(bounds[place], bounds[place + 1]):
             marks[compared[i]] = row
-        kept = keys[place]
         seen[:] = -1
         for i in range(k):
             other = ids[row, i] >> 1
-            kept[i] = key_of(squared[row, i], other << 1)
             seen[np.uint32(other) & last] = other
         n_met = np.uintp(0)
         for i in range(-n_reverse[row], n_read):
@@ -339,23 +354,35 @@ def join(
             met[n_left] = other
             n_left += np.uintp((marks[cell_of[other]] != row) & (other != row))
         count = k
+        kept = keys[n_changed]
         worst = squared[row, k - 1]
         for i in range(n_left):
             away = squared_distance(rows, row, met[i])
             if away < worst and count < kept.shape[0]:
                 kept[count] = key_of(away, met[i] << 1 | 1)
                 count += 1
-        kept[count:] = NO_KEY
+        for i in range(k):
+            number = ids[row, i] >> 1 << 1
+            kept[i] = key_of(squared[row, i], number)
+            new_ids[row, i], new_squared[row, i] = number, squared[row, i]
+        new_fresh[row] = False
+        if count > k:
+            kept[count:] = NO_KEY
+            changed[n_changed] = row
+            n_changed += 1
+    return n_changed
 
 
 @compiled
-def unpack(keys, n_read, ids, squared, fresh):
+def unpack(keys, changed, n_read, ids, squared, fresh):
     """Write sorted numbers as lists; a neighbor that stands twice is written once.
 
     Parameters
     ----------
     keys : ndarray of shape (n, at least k), int64
-    ids, squared, fresh : ndarray of n rows
+    changed : ndarray of shape (n,), int32
+        Rows that they are the lists of.
+    ids, squared, fresh : ndarray of n_rows rows
         As in `join`.
 
     Returns
@@ -365,12 +392,13 @@ def unpack(keys, n_read, ids, squared, fresh):
     """
     n_new = 0
     k = ids.shape[1]
-    for row in range(keys.shape[0]):
+    for place in range(keys.shape[0]):
+        row = changed[place]
         before = NO_KEY
         count = 0
         first_new = k
         for i in range(keys.shape[1]):
-            key = keys[row, i]
+            key = keys[place, i]
             if key >> 1 != before >> 1 and count < k:
                 ids[row, count] = np.int32(key & _BITS)
                 squared[row, count] = np.int32(key >> 32).view(np.float32)

@@ -45,14 +45,14 @@ class _Lists:
             np.empty(n_rows, dtype=bool),
         )
 
-    def write(self, rows: slice, keys: np.ndarray) -> int:
+    def write(self, rows: np.ndarray, keys: np.ndarray) -> int:
         """Sort numbers into the lists of some rows; how many are new."""
         from knngraph.index import _near_rows
 
         keys.sort(axis=1)
         n_read = min(_READ, self.ids.shape[1])
-        parts = self.ids[rows], self.squared[rows], self.fresh[rows]
-        return int(_near_rows.unpack(keys, n_read, *parts))
+        lists = self.ids, self.squared, self.fresh
+        return int(_near_rows.unpack(keys, rows, n_read, *lists))
 
 
 # Cells that the rows of a chunk are compared with, one after the other, and where those
@@ -163,7 +163,7 @@ def _by_products(
     def compare(start: int, stop: int) -> _Chosen:
         chosen = _choose_cells(ordered, cells, start, stop, 2 * k)
         keys = _compare(ordered, cells, k, start, stop, chosen)
-        lists.write(slice(starts[start], starts[stop]), keys)
+        lists.write(np.arange(starts[start], starts[stop], dtype=np.int32), keys)
         return chosen
 
     n_done = 0
@@ -303,8 +303,9 @@ def _join(
 
     def work(chunk: int, _: int) -> int:
         first, last = (int(starts[cell]) for cell in chunks[chunk])
+        changed = np.empty(last - first, dtype=np.int32)
         keys = np.empty((last - first, k + _ADDED), dtype=np.int64)
-        _near_rows.join(
+        n_changed = _near_rows.join(
             ordered,
             cell_of,
             *compared[chunk],
@@ -318,8 +319,12 @@ def _join(
             n_read,
             np.empty(_SEEN, dtype=np.int32),
             np.empty((_REVERSE + n_read) * (n_read + 1) + 1, dtype=np.int32),
+            changed,
             keys,
+            better.ids,
+            better.squared,
+            better.fresh,
         )
-        return better.write(slice(first, last), keys)
+        return better.write(changed[:n_changed], keys[:n_changed])
 
     return sum(map_chunks(work, len(chunks), 1, n_threads))
