@@ -26,6 +26,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
 from knngraph.inference.cascade_rule import apply_rule, learn_rule
+from knngraph.inference.copies import copied_pairs, with_trust_in_copies
 from knngraph.inference.label_quality import LabelQuality, judge_labels
 from knngraph.inference.leave_one_out import (
     LeaveOneOut,
@@ -138,11 +139,21 @@ class FittedModel:
 
     @found_once
     def problem(self) -> QueryProblem:
-        """The problem at a query, with its bandwidth."""
+        """The problem at a query, with its bandwidth, and whether copies decide."""
         if self.rows.kept.problem is not None:
             return self.rows.kept.problem
         sigma = self.settings.query_sigma(self.rows.neighbors)
-        return replace(self.settings.problem, sigma=sigma)
+        problem = replace(self.settings.problem, sigma=sigma)
+        pairs = copied_pairs(self.training, self.honest_pairs)
+        if len(pairs):
+            (problem,) = with_trust_in_copies(
+                self.training,
+                self.left_out_neighbors,
+                [problem],
+                pairs,
+                n_threads=self.n_threads,
+            )
+        return problem
 
     @found_once
     def left_out_neighbors(self) -> Neighbors:

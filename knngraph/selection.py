@@ -19,6 +19,7 @@ from knngraph.graph.stored_left_out import stored_votes_left_out
 from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.comparison import Comparison, rows_to_compare
+from knngraph.inference.copies import copied_pairs, with_trust_in_copies
 from knngraph.inference.leave_one_out import leave_one_out_grid
 from knngraph.metric.choose import FEWEST_ROWS
 from knngraph.metric.names import metric_named
@@ -274,6 +275,10 @@ n_jobs, random_state, verbose
                     "query_penalty": float(penalty),
                 }
             )
+        copies = copied_pairs(rows.training, rows.honest_pairs)
+        problems = with_trust_in_copies(
+            rows.training, left_out, problems, copies, n_threads=n_threads
+        )
         with stage("comparing settings", len(pairs), self.verbose) as comparing:
             right, own_share = leave_one_out_grid(
                 rows.training,

@@ -92,11 +92,12 @@ def neighbors_sigma(X, m):
     return np.sqrt(np.median(squared[:, min(m, len(X) - 1) - 1]))
 
 
-def problem_at(X, query, m, sigma, nugget, penalty):
+def problem_at(X, query, m, sigma, nugget, penalty, trust_copies=False):
     """Weights of the m nearest distinct rows of one query, and which rows these are.
 
     Returns the node of every row, rows of every node, nearest nodes, weights.
-    Without `sigma` the bandwidth is the distance of the farthest candidate.
+    Without `sigma` the bandwidth is the distance of the farthest candidate. With
+    trust in copies, rows that lie on the query have no nugget.
     """
     rows, place, counts = np.unique(X, axis=0, return_inverse=True, return_counts=True)
     squared = ((rows - query) ** 2).sum(axis=1)
@@ -106,14 +107,21 @@ def problem_at(X, query, m, sigma, nugget, penalty):
     # Relative to the nearest row: the problem is homogeneous in the similarity.
     similarity = np.exp((squared[nearest[0]] - squared[nearest]) / (2.0 * sigma**2))
     gram = np.exp(-cdist(rows[nearest], rows[nearest], "sqeuclidean") / (2 * sigma**2))
-    gram += np.diag(nugget / counts[nearest])
+    nuggets = nugget / counts[nearest]
+    if trust_copies:
+        nuggets[squared[nearest] == 0.0] = 0.0
+    gram += np.diag(nuggets)
     weights = solve_by_nnls(gram, similarity, penalty * 2.0 * similarity.max())
     return place.ravel(), counts, nearest, weights / weights.sum()
 
 
-def query_votes(X, y, classes, query, m, sigma=None, nugget=0.3, penalty=0.02):
+def query_votes(
+    X, y, classes, query, m, sigma=None, nugget=0.3, penalty=0.02, trust_copies=False
+):
     """Shares of the classes among the m nearest distinct rows of one query."""
-    place, _, nearest, weights = problem_at(X, query, m, sigma, nugget, penalty)
+    place, _, nearest, weights = problem_at(
+        X, query, m, sigma, nugget, penalty, trust_copies
+    )
     shares = np.array([[(y[place == i] == c).mean() for c in classes] for i in nearest])
     return weights @ shares
 

@@ -342,9 +342,16 @@ def weight_on_node(node, left_out, starts, pair_weight):
 
 
 @compiled_part(fastmath=False)
-def divide_nugget(n, nugget, nodes, left_out, starts, pair_weight, nuggets):
-    """Nugget of every candidate, by the weight of its rows; see `solve_rows`."""
+def divide_nugget(
+    n, nugget, of_copies, squared, nodes, left_out, starts, pair_weight, nuggets
+):
+    """Nugget of every candidate, by the weight of its rows; see `solve_rows`.
+
+    A candidate at no distance from the query has the nugget `of_copies`.
+    """
+    for_others = nugget
     for a in range(n):
+        nugget = for_others if squared[a] > 0.0 else of_copies
         weight = weight_on_node(nodes[a], left_out, starts, pair_weight)
         if weight >= 1.0:
             nuggets[a] = nugget / weight
@@ -416,9 +423,10 @@ def vote_queries(
         row early.
     left_out : ndarray of shape (n_queries,)
         Pair that loses one row (leave-one-out), or -1.
-    settings : ndarray of shape (n_settings, 4)
-        Candidates, sigma, nugget and penalty of every setting. A sigma of 0 takes
-        the distance of the farthest candidate; the penalty is a fraction of lambda*.
+    settings : ndarray of shape (n_settings, 5)
+        Candidates, sigma, nugget, penalty, and nugget of candidates that lie on the
+        query, of every setting. A sigma of 0 takes the distance of the farthest
+        candidate; the penalty is a fraction of lambda*.
     votes : ndarray of shape (n_queries, n_settings, n_classes)
         Result: weight of every class, summing to one; zero before, and without
         candidates after.
@@ -460,7 +468,15 @@ def vote_queries(
                 vectors[0, a] = squared[q, a] - nearest
             gaussian(n, gamma, vectors[0], similarity)
             divide_nugget(
-                n, settings[s, 2], nodes, left_out[q], starts, pair_weight, nuggets
+                n,
+                settings[s, 2],
+                settings[s, 4],
+                squared[q],
+                nodes,
+                left_out[q],
+                starts,
+                pair_weight,
+                nuggets,
             )
             solve_query(
                 n,

@@ -35,12 +35,21 @@ class QueryProblem:
         Added to the diagonal of the kernel, divided by the weight of a node.
     penalty : float
         Fraction of lambda*.
+    trust_copies : bool, default=False
+        Whether a node that lies on the query has no nugget: its rows then outvote
+        all others.
     """
 
     n_neighbors: int
     sigma: float
     nugget: float
     penalty: float
+    trust_copies: bool = False
+
+    def setting(self) -> list[float]:
+        """The numbers that compiled code reads."""
+        of_copies = 0.0 if self.trust_copies else self.nugget
+        return [self.n_neighbors, self.sigma, self.nugget, self.penalty, of_copies]
 
 
 @dataclass(frozen=True)
@@ -194,12 +203,13 @@ def candidate_votes(
     and all divided by their sum.
     """
     left_out = left_out_of(ids, left_out)
-    nugget, voters = problem.nugget, FULL_VOTES
+    voters, setting = FULL_VOTES, problem.setting()
+    setting[0] = ids.shape[1]
     if reliability is not None:
-        nugget *= reliability.nugget_factor
+        setting[2] *= reliability.nugget_factor
+        setting[4] *= reliability.nugget_factor
         if reliability.noise > 0.0:
             voters = reliability.own, reliability.rival
-    setting = [ids.shape[1], problem.sigma, nugget, problem.penalty]
     settings = np.array([setting], dtype=np.float64)
     votes = np.empty((len(ids), training.n_classes))
 

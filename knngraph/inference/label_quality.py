@@ -65,7 +65,7 @@ def judge_labels(
     Parameters
     ----------
     problem : QueryProblem
-        Its nugget is raised to one, where it is smaller.
+        Its nugget is raised to one, where it is smaller, also on copies.
     honest : ndarray of shape (n_honest,)
         Pairs that are answered, left out, as new rows are, ascending.
     shares : ndarray of shape (n_nodes, n_classes) or None, default=None
@@ -79,7 +79,8 @@ def judge_labels(
     count: they say what errors cost, not which labels are wrong.
     """
     training = replace(training, class_weight=None)
-    problem = replace(problem, nugget=max(problem.nugget, LEAST_NUGGET))
+    nugget = max(problem.nugget, LEAST_NUGGET)
+    problem = replace(problem, nugget=nugget, trust_copies=False)
     given, weights = training.pair_code, training.pair_weight
 
     def votes_on(pairs: np.ndarray) -> np.ndarray:

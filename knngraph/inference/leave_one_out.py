@@ -308,10 +308,7 @@ def leave_one_out_grid(
         Share of the vote that the given class gets.
     """
     widest = max(problem.n_neighbors for problem in problems)
-    settings = np.array(
-        [[p.n_neighbors, p.sigma, p.nugget, p.penalty] for p in problems],
-        dtype=np.float64,
-    )
+    settings = np.array([p.setting() for p in problems], dtype=np.float64)
     right = np.zeros((len(problems), len(pairs)), dtype=bool)
     own_share = np.zeros((len(problems), len(pairs)))
 

@@ -191,7 +191,7 @@ def _value(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     values = {name: _value(v, arrays) for name, v in tree["fields"].items()}
     made = _CLASSES[tree["class"]](**values)
     for field in fields(made):
-        if field.type in (int, float, str):
+        if field.type in (bool, int, float, str):
             _check_plain(field.name, field.type, values[field.name])
     return made
 
