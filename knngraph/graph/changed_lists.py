@@ -14,7 +14,8 @@ _NEW_PER_BLOCK = 256
 _OLD_PER_BLOCK = 16384
 _MERGED_PER_CHUNK = 1024
 # Room for rounding in the distances that find the nodes near a new one.
-_SLACK = 1e-5
+_SLACK = 1e-4
+_FEW_NEW = 4
 
 
 def change_neighbors(
@@ -58,54 +59,69 @@ def change_neighbors(
         return found, np.ones(training.n_nodes, dtype=bool)
     ids = np.empty((training.n_nodes, width), dtype=np.int32)
     squared = np.empty((training.n_nodes, width), dtype=neighbors.squared.dtype)
-    old = np.flatnonzero(change.old_node >= 0)
-    ids[old] = change.node_now[neighbors.ids[change.old_node[old]]]
-    squared[old] = neighbors.squared[change.old_node[old]]
-    changed = change.old_node < 0
-    changed[old] = (ids[old] < 0).any(axis=1)
+    # Without copies of the lists by the way: they are most of what is read here. A
+    # new node, which has none yet, takes any.
+    np.take(neighbors.squared, change.old_node, axis=0, out=squared, mode="clip")
+    then = np.take(neighbors.ids, change.old_node, axis=0, mode="clip")
+    np.take(change.node_now.astype(np.int32), then, out=ids, mode="clip")
+    changed = ids.min(axis=1, initial=0) < 0
+    changed[change.old_node < 0] = True
     searched = np.flatnonzero(changed)
     ids[searched], squared[searched] = others_of(
         index, training.points, searched, width, n_threads=n_threads
     )
-    kept = np.flatnonzero(~changed)
+    farthest = np.full(training.n_nodes, -1.0)
+    if width:
+        farthest[~changed] = squared[~changed, -1]
     owner, newcomer = _nearer_newcomers(
-        training.points, change.new_nodes, kept, squared[kept], n_threads
+        training.points, change.new_nodes, farthest, n_threads
     )
     _take_in(training.points, ids, squared, changed, owner, newcomer, n_threads)
     return Neighbors(ids, squared, weights), changed
 
 
 def _nearer_newcomers(
-    points: np.ndarray,
-    new: np.ndarray,
-    old: np.ndarray,
-    squared: np.ndarray,
-    n_threads: int,
+    points: np.ndarray, new: np.ndarray, farthest: np.ndarray, n_threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Old nodes, each with a new node that is as near as the last of its list.
+    """Nodes, each with a new node that is no farther than the last of its list.
 
-    Sorted by old node; one that just may be as near counts.
+    Sorted by node; one that just may be as near counts.
+
+    Parameters
+    ----------
+    farthest : ndarray of shape (n_nodes,)
+        Squared distance to the last of the list; negative where no node is to be
+        put into it.
     """
-    nothing = np.empty(0, dtype=np.intp)
-    if not len(new) or not len(old) or not squared.shape[1]:
-        return nothing, nothing
-    farthest = squared[:, -1].astype(np.float64)
+    if not len(new):
+        return new, new
     new_blocks = [points[new[a:b]] for a, b in chunk_bounds(len(new), _NEW_PER_BLOCK)]
+    limit = farthest * (1.0 + _SLACK)
 
     def compare(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        block = points[old[start:stop]].astype(np.float64)
-        limit = farthest[start:stop, None] * (1 + _SLACK)
         owners, newcomers = [], []
         for number, rows in enumerate(new_blocks):
-            owner, place = np.nonzero(squared_distances(block, rows) <= limit)
-            owners.append(old[start + owner])
+            squared = _squared_distances(points[start:stop], rows)
+            owner, place = np.nonzero(squared <= limit[start:stop, None])
+            owners.append(start + owner)
             newcomers.append(new[number * _NEW_PER_BLOCK + place])
         return np.concatenate(owners), np.concatenate(newcomers)
 
-    parts = map_chunks(compare, len(old), _OLD_PER_BLOCK, n_threads)
+    parts = map_chunks(compare, len(points), _OLD_PER_BLOCK, n_threads)
     owner, newcomer = (np.concatenate(column) for column in zip(*parts))
     order = np.argsort(owner, kind="stable")
     return owner[order], newcomer[order]
+
+
+def _squared_distances(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Distances, of few rows in the precision of the points: within the slack."""
+    if len(rows) > _FEW_NEW:
+        return squared_distances(points, rows)
+    squared = np.empty((len(points), len(rows)))
+    for place, row in enumerate(rows):
+        difference = points - row
+        squared[:, place] = np.einsum("ij,ij->i", difference, difference)
+    return squared
 
 
 def _take_in(

@@ -79,6 +79,10 @@ def change_same_class(
 
     searched = is_short.copy()
     searched[kept] = False
+    if not searched.any():
+        place = np.full(n_pairs, -1, dtype=np.intp)
+        place[kept] = np.arange(len(kept))
+        return SameClass(place, ids), changed
     found = nearest_of_same_class(
         training,
         neighbors,

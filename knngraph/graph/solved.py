@@ -87,8 +87,12 @@ class Solved:
         there = np.flatnonzero(self.pair_now >= 0)
         source[self.pair_now[there]] = there
         around = self.touched | self.moved
-        if neighbors.ids.shape[1] and self.touched.any():
-            around |= self.touched[neighbors.ids].any(axis=1)
+        # A new node has moved all nodes that list it.
+        touched = np.zeros(training.n_nodes, dtype=bool)
+        touched[training.pair_node[self.pair_now[there]]] = True
+        touched &= self.touched
+        if neighbors.ids.shape[1] and touched.any():
+            around |= touched[neighbors.ids].any(axis=1)
         source[around[training.pair_node]] = -1
         return source
 
@@ -139,7 +143,7 @@ def learn_again(
     )
     warn_of_unsolved(fresh.gaps, problem)
     representation = _joined(solved, training, source, fresh)
-    consensus = _vote_again(solved, training, settings, source, representation)
+    consensus = _vote_again(solved, training, settings, source, representation, fresh)
     return LearnedGraph(problem, same_class, representation, consensus, before.extremes)
 
 
@@ -165,25 +169,31 @@ def _joined(
     solved: Solved, training: TrainingSet, source: np.ndarray, fresh: Representation
 ) -> Representation:
     """Weights that are kept, and fresh ones, by the pairs of now."""
-    before, old = solved.learned.representation, source[source >= 0]
-    weights = before.weights[old]
-    columns = solved.pair_now[weights.indices].astype(np.int32)
-    shape = len(old), training.n_pairs
-    kept = sparse.csr_array((weights.data, columns, weights.indptr), shape)
-    place = np.empty(training.n_pairs, dtype=np.intp)
-    place[source >= 0] = np.arange(len(old))
-    place[source < 0] = np.arange(len(old), training.n_pairs)
-    weights = sparse.vstack([kept, fresh.weights], format="csr")[place]
+    before, solve = solved.learned.representation, source < 0
+    then, now = before.weights, fresh.weights
+    # One gather from the entries of both: less than a tenth of what scipy needs.
+    row = np.where(solve, then.shape[0] + np.cumsum(solve) - 1, source)
+    starts = np.concatenate([then.indptr[:-1], then.nnz + now.indptr[:-1]])[row]
+    sizes = np.concatenate([np.diff(then.indptr), np.diff(now.indptr)])[row]
+    entry = np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
+    entry += np.arange(len(entry))
+    columns = np.concatenate([solved.pair_now[then.indices], now.indices])[entry]
+    data = np.concatenate([then.data, now.data])[entry]
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    shape = training.n_pairs, training.n_pairs
+    weights = sparse.csr_array((data, columns.astype(np.int32), ends), shape)
 
     def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(before, name)[old], getattr(fresh, name)])[place]
+        values = getattr(before, name)[source]
+        values[solve] = getattr(fresh, name)
+        return values
 
     return Representation(
-        sparse.csr_array(weights),
+        weights,
         joined("gaps"),
         joined("lambda_max"),
         joined("n_iter"),
-        fresh.objective_path if (source < 0).any() else before.objective_path,
+        fresh.objective_path if solve.any() else before.objective_path,
     )
 
 
@@ -193,6 +203,7 @@ def _vote_again(
     settings: GraphSettings,
     source: np.ndarray,
     representation: Representation,
+    fresh: Representation,
 ) -> Consensus:
     """Votes on the pairs that were solved; on all, where those of classes weigh."""
     before, kept = solved.learned.consensus, source >= 0
@@ -200,20 +211,21 @@ def _vote_again(
     if training.class_weight is not None or not dense:
         kept = np.zeros(len(source), dtype=bool)
     voted = np.flatnonzero(~kept)
-    fresh = vote(
-        representation.weights[voted],
+    all_voted = not kept.any()
+    votes = vote(
+        representation.weights if all_voted else fresh.weights,
         training.pair_code[voted],
         training.n_classes,
         settings.self_weight,
         neighbor_codes=training.pair_code,
         class_weight=training.class_weight,
     )
-    if len(voted) == len(source):
-        return fresh
+    if all_voted:
+        return votes
 
     def joined(name: str) -> np.ndarray:
         values = getattr(before, name)[source]
-        values[voted] = getattr(fresh, name)
+        values[voted] = getattr(votes, name)
         return values
 
     return Consensus(*(joined(name) for name in ("distribution", "codes", "margin")))

@@ -82,7 +82,9 @@ class HNSWIndex:
 
     def _take_numbers(self, in_order: np.ndarray) -> None:
         """By which a search names its points, in the order of their insertion."""
-        self._in_order, self._numbers = in_order, np.sort(in_order)
+        there = np.zeros(in_order.max(initial=-1) + 1, dtype=bool)
+        there[in_order] = True
+        self._in_order, self._numbers = in_order, np.flatnonzero(there)
 
     def _settle(self) -> None:
         # hnswlib searches with max(ef, k): with ef fixed at 1 a wider

@@ -92,14 +92,19 @@ class MedoidSearch:
         entries : tuple of ndarray, or None, default=None
             Centers and entries; None to choose them.
         """
-        removed = parts.removed
-        number = np.empty(parts.n_points, dtype=np.int32)
-        number[~removed] = parts.labels[~removed].argsort().argsort()
-        number[removed] = np.arange(len(points), parts.n_points)
+        removed, n_places = parts.removed, parts.n_points
+        labels = parts.labels[~removed]
+        if labels.max(initial=0) >= len(labels):  # else they count from 0
+            labels = labels.argsort().argsort()
+        # The last place is that of no link.
+        number = np.full(n_places + 1, -1, dtype=np.int32)
+        number[:-1][~removed] = labels
+        number[:-1][removed] = np.arange(len(points), n_places)
         counts, targets = parts.linked()
-        links = np.empty(targets.shape, dtype=np.int32)
-        there = np.arange(targets.shape[1]) < counts[:, None]
-        links[number] = np.where(there, number[np.where(there, targets, 0)], -1)
+        beyond = np.arange(targets.shape[1]) >= counts[:, None]
+        place = np.empty(n_places, dtype=np.intp)
+        place[number[:-1]] = np.arange(n_places)
+        links = number[np.where(beyond, n_places, targets)[place]]
         starts = choose_entries(points) if entries is None else entries
         return cls(points, parts.vectors[removed], links, *starts)
 

@@ -259,7 +259,8 @@ class UpdatableMixin(ShowsLearned):
         return self
 
     def _change_so_far(self) -> Change:
-        check_same_parameters(self._fitted_with, self._parameters_of_learning())
+        fitted = self._fitted_with
+        check_same_parameters(fitted, {name: getattr(self, name) for name in fitted})
         return Change.of_model(self._model)
 
     def _note(
