@@ -1,11 +1,14 @@
 """What adding and forgetting rows costs, against a fit on the rows there are.
 
-    python -m benchmarks.updating [--rows 10000] [--repeats 3] [--write-docs]
+    python -m benchmarks.updating [--rows 5500] [--repeats 3] [--write-docs]
+    python -m benchmarks.updating --changes --data-dir DIR [--write-docs]
     python -m benchmarks.updating --stream --data-dir DIR [--write-docs]
 
 Synthetic rows, one thread. A change is noted at once and carried out by the first
-answer that needs it, so every change is timed up to the first answers of each
-inference. Refits and changes are timed in turn; figures are medians.
+answer that needs it, so every change is timed up to the next answers.
+
+With `--changes` a stream of 2,000 mixed changes on three sets: time, accuracy against
+fits on the same rows, and memory; see `benchmarks.changes`.
 
 With `--stream` the accuracy of a model that was fitted on some of the rows, and got
 the others in ten parts by `partial_fit`, stands beside that of a fit on all of them:
@@ -25,17 +28,25 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import make_blobs
 
+from benchmarks.changes import INFERENCES, SETS, changes_page, tracks
 from benchmarks.datasets import TABULAR, load, split
 from benchmarks.machine import conditions, described
 from benchmarks.pages import DOCS, put_between, table
 from knngraph import KNNGraphClassifier, KNNGraphWarning
 
-SIZES = (1, 100, 1000)
-N_FEATURES = 32
+N_FEATURES, N_CLASSES = 32, 20
 N_QUERIES = 10
-# By `vote`, the inferences that answer one after the other: what the first has
-# learned the second need not learn again.
-WAYS = {"labels": ("adaptive", "lookup"), "reliability": ("adaptive", "cascade")}
+# Rows that come or go at a time, and how often, each time followed by an answer.
+STEPS = {
+    "add 1 row": ("add", 1, 1),
+    "forget 1 row": ("forget", 1, 1),
+    "add 100 rows one by one": ("add", 1, 100),
+    "forget 100 rows one by one": ("forget", 1, 100),
+    "add 100 rows at once": ("add", 100, 1),
+    "forget 100 rows at once": ("forget", 100, 1),
+    "add 1000 rows at once": ("add", 1000, 1),
+    "forget 1000 rows at once": ("forget", 1000, 1),
+}
 # Sets of the stream, rows of a set at the most, and shares of the training rows that
 # the first fit gets.
 STREAMED = (
@@ -51,95 +62,86 @@ STREAMED = (
 MAX_ROWS = 3000
 FIRST_SHARES = (0.5, 0.1)
 N_PARTS = 10
-INFERENCES = ("lookup", "adaptive")
+STREAMED_INFERENCES = ("lookup", "adaptive")
 
 
 def timed(function: Callable[..., Any], *arguments: Any) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
+    """Processor seconds that a call takes."""
+    start = time.process_time()
     function(*arguments)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
-def measure(n_rows: int, n_repeats: int) -> dict[tuple[str, int], list[list[float]]]:
-    """Seconds of every change and of a refit.
+def measure(n_rows: int, n_repeats: int) -> dict[tuple[str, str], list[float]]:
+    """Seconds of a fit and of every step, up to and including the answers.
 
     Returns
     -------
     dict
-        For ("fit", 0), ("add", size) and ("forget", size) a list of repeats: the
-        call alone, then up to the answers of every way in the order of `WAYS`.
+        By ("fit" or a step, inference), one a repeat.
     """
-    n_new = (n_repeats + 1) * sum(SIZES)
+    n_new = sum(size * times for kind, size, times in STEPS.values() if kind == "add")
     X, y = make_blobs(
         n_rows + n_new + N_QUERIES,
         N_FEATURES,
-        centers=20,
+        centers=N_CLASSES,
         cluster_std=6.0,
         random_state=0,
     )
     queries, X, y = X[:N_QUERIES], X[N_QUERIES:], y[N_QUERIES:]
-    models = {vote: KNNGraphClassifier(vote=vote, random_state=0) for vote in WAYS}
-    for model in models.values():  # compiled before anything is timed
-        model.fit(X[:400], y[:400]).partial_fit(X[:9], y[:9]).predict_proba(queries)
-        model.fit(X[:n_rows], y[:n_rows])
-    first, seconds = n_rows, defaultdict(list)
-    for _ in range(n_repeats):
-        fits = [0.0]
-        for vote, ways in WAYS.items():
-            fresh = KNNGraphClassifier(vote=vote, random_state=0)
-            fits += [timed(fresh.fit, X[:n_rows], y[:n_rows])] * len(ways)
-        seconds["fit", 0].append(fits)
-        for size in SIZES:
-            new = slice(first, first + size)
-            first += size
-            seconds["add", size].append(
-                passed(
-                    models, lambda m, new=new: m.partial_fit(X[new], y[new]), queries
-                )
-            )
-            seconds["forget", size].append(
-                passed(models, lambda m, n=size: m.forget(np.arange(n)), queries)
-            )
+    seconds = defaultdict(list)
+    for repeat in range(n_repeats + 1):
+        for way in INFERENCES:
+            model = KNNGraphClassifier(inference=way, random_state=0)
+
+            def fit(model: Any = model) -> None:
+                model.fit(X[:n_rows], y[:n_rows]).predict(queries)
+
+            found = {"fit": timed(fit)}
+            first = n_rows
+            for name, (kind, size, times) in STEPS.items():
+                # Every step starts where a refresh has just been.
+                model.refresh().predict(queries)
+                found[name] = timed(steps, model, X, y, first, STEPS[name], queries)
+                first += size * times if kind == "add" else 0
+            if repeat:  # the first compiles
+                for name, value in found.items():
+                    seconds[name, way].append(value)
     return seconds
 
 
-def passed(
-    models: dict[str, Any], change: Callable[[Any], Any], queries: np.ndarray
-) -> list[float]:
-    """Seconds of the call, and up to the answers of every way."""
-    calls, answers = [], []
-    for vote, ways in WAYS.items():
-        model = models[vote]
-        calls.append(timed(change, model))
-        so_far = calls[-1]
-        for inference in ways:
-            model.set_params(inference=inference)
-            so_far += timed(model.predict, queries)
-            answers.append(so_far)
-        _ = model.graph_  # every change starts from a model that has learned all
-    return [median(calls), *answers]
+def steps(
+    model: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    first: int,
+    step: tuple[str, int, int],
+    queries: np.ndarray,
+) -> None:
+    """Change the rows, again and again, and answer each time."""
+    kind, size, times = step
+    for start in range(first, first + size * times, size):
+        if kind == "add":
+            model.partial_fit(X[start : start + size], y[start : start + size])
+        else:
+            model.forget(np.arange(size))
+        model.predict(queries)
 
 
-def page(n_rows: int, seconds: dict[tuple[str, int], list[list[float]]]) -> str:
+def page(n_rows: int, seconds: dict[tuple[str, str], list[float]]) -> str:
     """The figures as a table, with what they depend on."""
-    fits = np.median(seconds["fit", 0], axis=0)[1:]
-    lines = [["`fit` on all rows", "", *(f"{value:.2f} s" for value in fits)]]
-    for (name, size), repeats in seconds.items():
-        if name == "fit":
-            continue
-        call, *answers = np.median(repeats, axis=0)
-        shares = [
-            f"{value:.2f} s, {value / fit:.0%}" for value, fit in zip(answers, fits)
-        ]
-        rows = "row" if size == 1 else "rows"
-        lines.append([f"{name} {size} {rows}", f"{1e3 * call:.1f} ms", *shares])
-    ways = [f'{way}, `vote="{vote}"`' for vote in WAYS for way in WAYS[vote]]
+    fits = {way: median(seconds["fit", way]) for way in INFERENCES}
+    lines = [["`fit`, and an answer", *(f"{fits[way]:.2f} s" for way in INFERENCES)]]
+    for name in STEPS:
+        found = [(median(seconds[name, way]), fits[way]) for way in INFERENCES]
+        shares = [f"{1e3 * spent:.0f} ms, {spent / fit:.1%}" for spent, fit in found]
+        lines.append([name, *shares])
     return (
-        table(["", "the call", *(f"and {way} answers" for way in ways)], lines)
-        + f"\n\n{n_rows} rows of {N_FEATURES} features, 20 classes, one thread; "
-        f"medians of {len(seconds['fit', 0])}, timed in turn: seconds, and their share "
-        "of a fit. " + described(conditions())
+        table(["", *INFERENCES], lines)
+        + f"\n\n{n_rows} rows of {N_FEATURES} features, {N_CLASSES} classes, one "
+        f"thread, answers to {N_QUERIES} rows after every change; processor time, "
+        f"medians of {len(seconds['fit', INFERENCES[0]])}, and the share of a fit. "
+        + described(conditions())
     )
 
 
@@ -171,7 +173,7 @@ def stream(name: str, data_dir: Path | None) -> dict[str, list[float]]:
         for key, model in models.items():
             scores = [
                 100.0 * model.set_params(inference=way).score(X_test, y_test)
-                for way in INFERENCES
+                for way in STREAMED_INFERENCES
             ]
             found[key].append(scores)
     return {key: np.mean(scores, axis=0).tolist() for key, scores in found.items()}
@@ -182,9 +184,9 @@ def stream_page(by_set: dict[str, dict[str, list[float]]]) -> str:
     keys = ["plain", "fit", *map(str, FIRST_SHARES)]
     names = ['fit, `metric="euclidean"`', "fit"]
     names += [f"stream from {share:.0%}" for share in FIRST_SHARES]
-    heads = [f"{way}: {name}" for way in INFERENCES for name in names]
+    heads = [f"{way}: {name}" for way in STREAMED_INFERENCES for name in names]
     cells = {
-        name: [found[key][at] for at in range(len(INFERENCES)) for key in keys]
+        name: [found[key][at] for at in range(len(STREAMED_INFERENCES)) for key in keys]
         for name, found in by_set.items()
     }
     cells["**mean**"] = np.mean(list(cells.values()), axis=0).tolist()
@@ -200,11 +202,13 @@ def stream_page(by_set: dict[str, dict[str, list[float]]]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stream", action="store_true")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--stream", action="store_true")
+    what.add_argument("--changes", action="store_true")
     parser.add_argument(
         "--data-dir", type=Path, default=os.environ.get("KNNGRAPH_DATA")
     )
-    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=5500)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write-docs", action="store_true")
     arguments = parser.parse_args()
@@ -216,6 +220,11 @@ def main() -> None:
             place = "stream"
             by_set = {name: stream(name, arguments.data_dir) for name in STREAMED}
             text = stream_page(by_set)
+        elif arguments.changes:
+            place = "changes"
+            text = changes_page(
+                {name: tracks(name, arguments.data_dir) for name in SETS}
+            )
         else:
             place = "measured"
             text = page(arguments.rows, measure(arguments.rows, arguments.repeats))
