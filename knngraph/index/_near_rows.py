@@ -36,105 +36,51 @@ def key_of(squared, row):
 
 
 @compiled_part
-def count_up_to(numbers, bound):
-    """How many numbers are at most as large as a bound."""
-    count = np.int32(0)
-    for i in range(numbers.shape[0]):
-        # In 32 bits, as many at once as fit.
-        count = np.int32(count + np.int32(numbers[i] <= bound))
-    return count
+def shrink(bits, ids, count, n_wanted, n_enough):
+    """Keep the least of some numbers, as many as are wanted and no more than enough.
 
-
-@compiled_part
-def bound_of(numbers, n_wanted, n_enough):
-    """A bound that at least `n_wanted` numbers keep, and no more than enough.
-
-    More than enough only where the last of them are equal. There are more numbers.
-    """
-    least, most = numbers[0], numbers[0]
-    for i in range(numbers.shape[0]):
-        least, most = min(least, numbers[i]), max(most, numbers[i])
-    low, high = np.int64(least) - 1, np.int64(most)
-    n_low, n_high = 0, numbers.shape[0]
-    halve = False
-    while high - low > 1:
-        # Where it is if they lie evenly; where they do not, halving ends the search.
-        share = 0.5
-        if not halve:
-            share = (0.5 * (n_wanted + n_enough) - n_low) / (n_high - n_low)
-        middle = min(max(low + np.int64(share * (high - low)), low + 1), high - 1)
-        halve = not halve
-        count = count_up_to(numbers, np.int32(middle))
-        if count >= n_wanted:
-            high, n_high = middle, count
-            if count <= n_enough:
-                break
-        else:
-            low, n_low = middle, count
-    return np.int32(high)
-
-
-@compiled_part
-def shrink(bits, ids, count, n_wanted):
-    """Keep the least of some numbers, at least `n_wanted` and an eighth more at most.
+    There are more of them before.
 
     Returns
     -------
     count, bound
         How many there are now, and a bound that they keep.
     """
-    n_enough = n_wanted + n_wanted // 8
-    bound = bound_of(bits[:count], n_wanted, n_enough)
+    low, high = bits[0], bits[0]
+    for i in range(1, count):
+        if bits[i] < low:
+            low = bits[i]
+        if bits[i] > high:
+            high = bits[i]
+    low, high = np.int64(low) - 1, np.int64(high)
+    n_low, n_high = 0, count
+    halve = False
+    while high - low > 1 and n_high > n_enough:
+        # Where it is if they lie evenly; where they do not, halving ends the search.
+        share = 0.5
+        if not halve:
+            share = (0.5 * (n_wanted + n_enough) - n_low) / (n_high - n_low)
+        halve = not halve
+        bound = low + 1 + np.int64(share * (high - low - 2))
+        n_up_to = np.int32(0)
+        for i in range(count):
+            # In 32 bits, as many at once as fit.
+            n_up_to = np.int32(n_up_to + np.int32(bits[i] <= np.int32(bound)))
+        if n_up_to >= n_wanted:
+            high, n_high = bound, n_up_to
+        else:
+            low, n_low = bound, n_up_to
+    bound = np.int32(high)
+    # Of those equally far as many as are enough.
+    n_ties = n_enough - n_low if n_high > n_enough else count
     n_left = 0
     for i in range(count):
         number = bits[i]
         bits[n_left], ids[n_left] = number, ids[i]
-        n_left += np.int32(number <= bound)
-    if n_left > n_enough:
-        # Many are equally far.
-        count, n_left = n_left, 0
-        n_ties = n_wanted - count_up_to(bits[:count], bound - 1)
-        for i in range(count):
-            number = bits[i]
-            bits[n_left], ids[n_left] = number, ids[i]
-            if number < bound:
-                n_left += 1
-            elif n_ties > 0:
-                n_ties -= 1
-                n_left += 1
+        is_tie = np.int32(number == bound)
+        n_left += np.int32(number < bound) | (is_tie & np.int32(n_ties > 0))
+        n_ties -= is_tie
     return n_left, bound
-
-
-@compiled_part
-def keep_of_strip(strip, first, n_wanted, count, bound, bits, ids):
-    """Add what is below a bound to what is kept, and drop the farthest of too many.
-
-    Parameters
-    ----------
-    strip : ndarray of shape (n,), int32
-        Bits of squared distances.
-    first : int
-        Number of the first of them.
-    count, bound
-        How many are kept so far, and what need not be kept.
-
-    Returns
-    -------
-    count, bound
-    """
-    n_below = np.int32(0)
-    for j in range(strip.shape[0]):
-        strip[j] &= _BITS
-        n_below = np.int32(n_below + np.int32(strip[j] < bound))
-    if n_below > 0:
-        for j in range(strip.shape[0]):
-            number = strip[j]
-            bits[count], ids[count] = number, first + j
-            count += np.int32(number < bound)
-        n_enough = n_wanted + n_wanted // 8
-        if count > (n_enough if bound == _BITS else n_enough + SPARE):
-            count, bound = shrink(bits, ids, count, n_wanted)
-    return count, bound
 
 
 @compiled(fastmath=_REORDER)
@@ -185,15 +131,25 @@ def keep_nearest(product, members, first, n_wanted, bounds, counts, bits, ids):
         `STRIP`.
     """
     n_others = product.shape[1]
+    n_enough = n_wanted + n_wanted // 8
     for i in range(product.shape[0]):
         place = members[i]
         count, bound = counts[place], bounds[place]
         its_bits, its_ids = bits[place], ids[place]
         for start in range(0, n_others, STRIP):
             strip = product[i, start : min(start + STRIP, n_others)]
-            count, bound = keep_of_strip(
-                strip, first + start, n_wanted, count, bound, its_bits, its_ids
-            )
+            n_below = np.int32(0)
+            for j in range(strip.shape[0]):
+                strip[j] &= _BITS
+                n_below = np.int32(n_below + np.int32(strip[j] < bound))
+            if n_below == 0:
+                continue
+            for j in range(strip.shape[0]):
+                number = strip[j]
+                its_bits[count], its_ids[count] = number, first + start + j
+                count += np.int32(number < bound)
+            if count > (n_enough if bound == _BITS else n_enough + SPARE):
+                count, bound = shrink(its_bits, its_ids, count, n_wanted, n_enough)
         counts[place], bounds[place] = count, bound
 
 
