@@ -83,7 +83,7 @@ def measure(points, places, stops, others, candidates):
 
 
 @compiled
-def choose_links(points, candidates, slacks, n_all, links):
+def choose_links(points, candidates, slacks, n_least, links):
     """Choose links that lead to different sides (Malkov and Yashunin 2020, alg. 4).
 
     A candidate is chosen if it is nearer to the row than to every one that was chosen
@@ -96,8 +96,9 @@ def choose_links(points, candidates, slacks, n_all, links):
         Ascending; equal ones are one, negative ones none. Overwritten.
     slacks : ndarray of shape (n_rounds,), float32
         Factors of squared distances, one a round; negative in a round that goes from
-        the farthest candidate to the nearest.
-    n_all : int
+        the farthest candidate to the nearest; infinite in one that fills up to
+        `n_least`.
+    n_least : int
         So few candidates are all chosen.
     links : ndarray of shape (n, 1 + most), int32
         Result; after the links anything.
@@ -121,11 +122,11 @@ def choose_links(points, candidates, slacks, n_all, links):
                 candidate = candidates[i, j]
                 if candidate == _NONE:
                     continue
-                if n_chosen == most:
+                if n_chosen == most or (slack == np.inf and n_chosen >= n_least):
                     break
                 other = candidate & _PLACE
                 squared = np.int32(candidate >> 32).view(np.float32)
-                n_against = n_chosen if n_there > n_all else 0
+                n_against = n_chosen if n_there > n_least else 0
                 link = 1
                 while link <= n_against:
                     between = squared_distance(points, links[i, link], other)

@@ -33,9 +33,10 @@ from knngraph.parallel import map_chunks
 # lists of one scale, and in rounds for what is kept of all scales. The second round
 # goes from the farthest to the nearest: else near ones take the room of long links,
 # and searches stay in the wrong cluster.
-_SLACK, _SLACKS = (1.21,), (1.0, -1.1, 1.21)
-# Links that a row may choose on one scale, in units of M.
-_CHOSEN = 1.5
+_SLACK, _SLACKS = (1.21, np.inf), (1.0, -1.1, 1.21)
+# Links that a row may choose on one scale, in units of M. A row outside of a dense
+# cluster would choose few, as all of its neighbors lie on one side: it gets a third.
+_CHOSEN = 2.0
 # Candidates of a list with `M` and `ef_construction` by default.
 _CANDIDATES, _MOST_CANDIDATES = 48, 192
 _DEFAULT_M, _DEFAULT_EF = 16, 200
@@ -237,7 +238,7 @@ class _Linker:
             own = rows[start:stop]
             others = places[ids[own]]
             candidates = squared[own].view(np.int32).astype(np.int64) << 32 | others
-            self._choose(candidates, _SLACK, 0, links[start:stop])
+            self._choose(candidates, _SLACK, ceil(most / 3), links[start:stop])
 
         self._map(choose, len(rows))
         return links
@@ -292,13 +293,13 @@ class _Linker:
         self,
         candidates: np.ndarray,
         slacks: tuple[float, ...],
-        n_all: int,
+        n_least: int,
         links: np.ndarray,
     ) -> None:
         from knngraph.index import _links
 
         factors = np.array(slacks, dtype=np.float32)
-        _links.choose_links(self.points, candidates, factors, n_all, links)
+        _links.choose_links(self.points, candidates, factors, n_least, links)
 
     def _map(
         self,
