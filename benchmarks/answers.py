@@ -140,8 +140,9 @@ def main() -> None:
         met = "met" if largest <= MOST else "missed"
         verdict = f"\n\n- at most {MOST} of the time before everywhere: {met}"
     text = (
-        "Microseconds of the processor a query beyond the search, the least of "
-        f"{options.rounds} rounds; {N_ROWS:,} rows; {described(conditions())}.\n\n"
+        "Microseconds of the processor a query beyond the search, the least in "
+        f"{options.rounds} x {REPEATS} calls; {N_ROWS:,} rows; "
+        f"{described(conditions())}.\n\n"
         + table(["", *(f"{width} features" for width in WIDTHS)], rows)
         + verdict
     )

@@ -85,6 +85,7 @@ PAGES = (
             ("explain.md", "relevance"),
             ("guide/maps.md", "maps"),
             ("inference.md", "choice_time"),
+            ("inference.md", "answers"),
             ("guide/size.md", "sizes"),
             ("guide/*.md", "parameters --max-rows 500"),
         )
