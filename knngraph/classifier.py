@@ -308,7 +308,8 @@ class KNNGraphClassifier(
     Fit computes what answers of the given `inference` read, and nothing else: of the
     other attributes, and of the probabilities, each is computed on first use and kept,
     in a pickle too. After `partial_fit` or `forget` every attribute is that of the rows
-    there are.
+    there are, but for numbers that all rows share, as bandwidths and `label_noise_`:
+    they are kept until a twentieth of the rows has come or gone, or until `refresh`.
 
     References
     ----------

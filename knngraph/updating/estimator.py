@@ -81,8 +81,9 @@ class UpdatableMixin(ShowsLearned):
         Notes
         -----
         Center, scale, learned map and trees stay those of the last `fit` (or of the
-        first call). Otherwise answers are those of a fit on all rows there are: the
-        same with an exact search, as accurate with the index.
+        first call), and numbers that all rows share until a twentieth of the rows has
+        changed (see `refresh`). Otherwise answers are those of a fit on all rows
+        there are: the same with an exact search, as accurate with the index.
 
         Examples
         --------

@@ -151,6 +151,64 @@ def test_local_support_up_to_rounding_of_distances(seed, operations, tried):
     tried[_LIKE_FRESH] += len(operations)
 
 
+@settings(max_examples=15, **QUICK)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    class_weight=st.sampled_from([None, "balanced"]),
+    operations=OPERATIONS,
+)
+def test_local_support_without_a_refresh(seed, class_weight, operations, tried):
+    # With every shared number given, what is solved, voted and listed again must be
+    # all that has changed: near weights and copies too.
+    random = np.random.default_rng(seed)
+    # Large enough that no step is a twentieth of the rows.
+    n_rows = 300
+    weights = random.choice([0.5, 1.0, 2.0], n_rows)
+    rows = Rows(random.normal(size=(n_rows, 3)), CLASSES[random.integers(0, 3, n_rows)])
+    rows.X[:30] = rows.X[30:60]
+    fixed = {"penalty_min": 0.3, "penalty_max": 0.3, "bandwidth": 1.5, "nugget": 0.05}
+    model = KNNGraphClassifier(
+        metric="euclidean",
+        max_neighbors=8,
+        support="local",
+        query_bandwidth=1.0,
+        vote="labels",
+        class_weight=class_weight,
+        ef=WIDE,
+        random_state=0,
+        **fixed,
+    ).fit(rows.X, rows.y, sample_weight=weights)
+    queries = random.normal(size=(20, 3))
+    for operation, size in operations:
+        if operation == "forget":
+            gone = random.choice(len(rows.y), size, False)
+            model.forget(gone)
+            rows.forget(gone)
+            weights = np.delete(weights, gone)
+        elif operation == "add":
+            X, y = random.normal(size=(size, 3)), CLASSES[random.integers(0, 3, size)]
+            X[0] = rows.X[random.integers(len(rows.y))]
+            came = random.choice([0.5, 1.0, 2.0], size)
+            model.partial_fit(X, y, sample_weight=came)
+            rows.add(X, y)
+            weights = np.concatenate([weights, came])
+        elif operation == "pickle":
+            model = pickle.loads(pickle.dumps(model))
+        else:
+            inference = "adaptive" if operation == "adaptive" else "lookup"
+            model.set_params(inference=inference).predict(queries)
+    space = model._model.space
+    with mock.patch("knngraph.metric.place.fit_space", return_value=space):
+        fresh = clone(model).fit(rows.X, rows.y, sample_weight=weights)
+    assert_allclose(model.graph_.toarray(), fresh.graph_.toarray(), atol=1e-4)
+    assert_allclose(model.label_distribution_, fresh.label_distribution_, atol=1e-3)
+    for inference in ("lookup", "adaptive"):
+        model.set_params(inference=inference)
+        fresh.set_params(inference=inference)
+        assert_array_equal(model.predict(queries), fresh.predict(queries))
+    tried[_LIKE_FRESH] += len(operations)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_fit_of_the_users_own_answers_the_same(seed):
     # It centers anew: up to rounding of the rows to single precision.
