@@ -161,8 +161,10 @@ def _by_products(
     starts = cells.starts
 
     def compare(start: int, stop: int) -> _Chosen:
-        chosen = _choose_cells(ordered, cells, start, stop, 2 * k)
-        keys = _compare(ordered, cells, k, start, stop, chosen)
+        # Squares of huge numbers are not finite: their rows come last.
+        with np.errstate(over="ignore", invalid="ignore"):
+            chosen = _choose_cells(ordered, cells, start, stop, 2 * k)
+            keys = _compare(ordered, cells, k, start, stop, chosen)
         lists.write(np.arange(starts[start], starts[stop], dtype=np.int32), keys)
         return chosen
 

@@ -115,6 +115,16 @@ def test_lists_of_hard_rows_are_well_formed(name):
     assert_well_formed(ordered, ids, squared)
 
 
+def test_rows_too_large_to_square_come_last_in_silence():
+    points = np.random.default_rng(0).normal(size=(6000, 4)).astype(np.float32)
+    points[::1000] *= 1e30
+    ordered, ids, squared = lists_of(points, 32)
+    usual = np.abs(ordered).max(axis=1) < 1e6
+    assert np.isfinite(squared[usual]).all()
+    assert usual[ids[usual]].all()
+    assert np.isposinf(squared[~usual]).all()
+
+
 @pytest.mark.parametrize("n_rows", [2, 3, 65, 130])
 def test_lists_may_name_all_other_rows(n_rows):
     points = np.random.default_rng(0).random((n_rows, 4), dtype=np.float32)
