@@ -1,13 +1,21 @@
 """Pickles of arrays whose numbers need fewer bytes than their type has.
 
 In memory, numbers of rows and of classes have the types that compiled functions take;
-most of them fit into a few bytes. A float that counts copies is a small integer.
+most of them fit into a few bytes, three where rows are fewer than 16 millions. A float
+that counts copies is a small integer. Where most entries are zero, the others are held.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+
+# Arrays that are shorter are not looked at for zeros; of longer ones at most this
+# share may be others.
+_FEWEST_SCATTERED = 64
+_MOST_SCATTERED = 0.8
+_NUMBERS_PER_BLOCK = 2**20
 
 
 class CompactPickle:
@@ -29,6 +37,25 @@ class Narrow:
     """Numbers of an array in a smaller type, and the type they had."""
 
     numbers: np.ndarray
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ThreeBytes:
+    """Integers less the smallest of them, the lower three bytes of each."""
+
+    numbers: np.ndarray
+    low: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """The entries of an array that are not zero, packed, and one bit for each place."""
+
+    values: Any
+    there: np.ndarray
+    shape: tuple[int, ...]
     dtype: str
 
 
@@ -64,8 +91,7 @@ def packed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if _counts(value):
             return Counted(len(value), value.dtype.str)
-        numbers = _narrowed(value)
-        return value if numbers is value else Narrow(numbers, value.dtype.str)
+        return _scattered(value) or _narrowed(value)
     if getattr(value, "format", None) == "csr":
         indices, indptr = packed(value.indices), packed(value.indptr)
         return NarrowRows(value.data, indices, indptr, value.shape)
@@ -78,6 +104,15 @@ def unpacked(value: Any) -> Any:
         return np.arange(value.size, dtype=value.dtype)
     if isinstance(value, Narrow):
         return value.numbers.astype(value.dtype)
+    if isinstance(value, ThreeBytes):
+        return _widened(value)
+    if isinstance(value, Scattered):
+        size = math.prod(value.shape)
+        array = np.zeros(size, dtype=value.dtype)
+        array[np.unpackbits(value.there, count=size).view(bool)] = unpacked(
+            value.values
+        )
+        return array.reshape(value.shape)
     if isinstance(value, NarrowRows):
         from scipy import sparse
 
@@ -94,19 +129,59 @@ def _counts(array: np.ndarray) -> bool:
     return whole and np.array_equal(array, np.arange(len(array)))
 
 
-def _narrowed(array: np.ndarray) -> np.ndarray:
+def _scattered(array: np.ndarray) -> Scattered | None:
+    """The entries that are not zero where they are few, bit by bit; else None."""
+    if array.size < _FEWEST_SCATTERED or array.dtype.kind not in "fiu":
+        return None
+    bits = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")  # -0.0 is not 0
+    there = bits.ravel() != 0
+    if np.count_nonzero(there) > _MOST_SCATTERED * array.size:
+        return None
+    values = array.ravel()[there]
+    packed_bits = np.packbits(there)
+    return Scattered(packed(values), packed_bits, array.shape, array.dtype.str)
+
+
+def _narrowed(array: np.ndarray) -> np.ndarray | Narrow | ThreeBytes:
     """The same numbers in the smallest type, the array itself where that is its own."""
     if not array.size or array.dtype.itemsize == 1:
         return array
     if array.dtype.kind in "iu":
         low, high = int(array.min()), int(array.max())
         dtype = np.min_scalar_type(min(low, -high - 1) if low < 0 else high)
-        small = dtype.itemsize < array.dtype.itemsize
-        return array.astype(dtype) if small else array
+        if dtype.itemsize >= 4 and high - low < 2**24:
+            return _three_bytes(array, low)
+        if dtype.itemsize < array.dtype.itemsize:
+            return Narrow(array.astype(dtype), array.dtype.str)
     if array.dtype == np.float64 and array.ndim == 1:
         with np.errstate(invalid="ignore"):
             numbers = array.astype(np.uint8)
         # Bit by bit: a negative zero is not zero.
         if (numbers.astype(np.float64).view(np.int64) == array.view(np.int64)).all():
-            return numbers
+            return Narrow(numbers, array.dtype.str)
     return array
+
+
+def _three_bytes(array: np.ndarray, low: int) -> ThreeBytes:
+    numbers = np.empty((*array.shape, 3), dtype=np.uint8)
+    for start, stop in _blocks(array):
+        above = (array[start:stop] - array.dtype.type(low)).astype("<u4")
+        bytes_of = np.ascontiguousarray(above).view(np.uint8)
+        numbers[start:stop] = bytes_of.reshape(*above.shape, 4)[..., :3]
+    return ThreeBytes(numbers, low, array.dtype.str)
+
+
+def _widened(value: ThreeBytes) -> np.ndarray:
+    dtype = np.dtype(value.dtype)
+    array = np.empty(value.numbers.shape[:-1], dtype=dtype)
+    for start, stop in _blocks(array):
+        wide = np.zeros((*array[start:stop].shape, 4), dtype=np.uint8)
+        wide[..., :3] = value.numbers[start:stop]
+        array[start:stop] = wide.view("<u4")[..., 0].astype(dtype)
+        array[start:stop] += dtype.type(value.low)
+    return array
+
+
+def _blocks(array: np.ndarray) -> list[tuple[int, int]]:
+    step = max(1, _NUMBERS_PER_BLOCK * len(array) // max(1, array.size))
+    return [(i, i + step) for i in range(0, len(array), step)]

@@ -169,7 +169,7 @@ LEARNED = frozenset(
 )
 # Parts of the model that attributes are read from.
 _PARTS = dict.fromkeys(LEARNED, "graph") | {
-    "lookup_agreement_": "stored",
+    "lookup_agreement_": "graph",
     "query_bandwidth_": "problem",
     "query_nugget_": "left_out",
     "label_noise_": "left_out",

@@ -78,7 +78,7 @@ class FittedModel:
 
     def __getstate__(self) -> dict[str, Any]:
         # In one order, whichever part was found first.
-        found = {name: vars(self)[name] for name in PARTS if name in vars(self)}
+        found = {name: vars(self)[name] for name in IN_FILES if name in vars(self)}
         rows = self.rows
         rows = replace(rows, kept=rows.kept.without(found.keys()))
         return {"start": rows, "settings": self.settings, **found}
@@ -401,3 +401,6 @@ class FittedModel:
 PARTS = tuple(
     name for name, value in vars(FittedModel).items() if isinstance(value, found_once)
 )
+# Those that a file holds. The others follow from these: stored labels at once, lists
+# of left-out rows by a search that few calls need.
+IN_FILES = tuple(name for name in PARTS if name not in ("stored", "left_out_neighbors"))

@@ -328,7 +328,7 @@ def test_a_refit_that_is_refused_keeps_the_model(make):
 class WatchesItsThreads(KNNGraphClassifier):
     """Its score is the largest number of threads that work while it is fitted."""
 
-    def _fit(self, X, y, sample_weight):
+    def _fit_codes(self, *given):
         ended, seen = threading.Event(), [0]
 
         def watch():
@@ -338,7 +338,7 @@ class WatchesItsThreads(KNNGraphClassifier):
 
         watching = threading.Thread(target=watch, name="watching")
         watching.start()
-        super()._fit(X, y, sample_weight)
+        super()._fit_codes(*given)
         ended.set()
         watching.join()
         blas = [p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"]

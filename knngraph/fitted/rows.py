@@ -52,16 +52,18 @@ class IndexedRows:
     kept: Kept = NOTHING_KEPT
 
     def __getstate__(self) -> dict[str, Any]:
-        index = self.index
+        index, points = self.index, self.training.points
+        state = vars(self) | {"neighbors": self.neighbors.state_beside(points)}
         if isinstance(index, HNSWIndex):
-            return vars(self) | {"index": index.state_beside(self.training.points)}
-        return vars(self)
+            state["index"] = index.state_beside(points)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         index, points = state["index"], state["training"].points
+        neighbors = Neighbors.from_state_beside(state["neighbors"], points)
         if isinstance(index, dict):
-            state = state | {"index": HNSWIndex.from_state_beside(index, points)}
-        vars(self).update(state)
+            index = HNSWIndex.from_state_beside(index, points)
+        vars(self).update(state, index=index, neighbors=neighbors)
 
     @property
     def n_rows(self) -> int:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from knngraph.compact import CompactPickle
+from knngraph.compact import CompactPickle, packed, unpacked
+from knngraph.distances import squared_distances_to
 from knngraph.index.others import others_of
 from knngraph.index.protocol import SearchIndex
 from knngraph.parallel import chunk_bounds
@@ -14,6 +16,13 @@ from knngraph.weights import LEAST_REST, all_one, without_one_row
 # What is worked out of the lists is worked out for so many nodes at once.
 NODES_PER_BLOCK = 16384
 _EVERY_NODE = slice(None)
+
+
+@dataclass(frozen=True)
+class _LastBits:
+    """What bits of distances have beyond those that are measured again, packed."""
+
+    packed: Any
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,47 @@ class Neighbors(CompactPickle):
     squared: np.ndarray
     node_weights: np.ndarray
     listed_weights: np.ndarray | None = None
+
+    def state_beside(self, points: np.ndarray) -> dict[str, Any]:
+        """The state for a file that holds the nodes too.
+
+        Distances of single precision follow from the nodes but for their last bits,
+        which the file holds: one byte, or none, in place of four.
+        """
+        state = self.__getstate__()
+        if self.squared.dtype == np.float32 and self.squared.size:
+            last_bits = self.squared.view(np.int32) - _measured(points, self.ids)
+            state["squared"] = _LastBits(packed(last_bits))
+        return state
+
+    @classmethod
+    def from_state_beside(
+        cls, state: dict[str, Any], points: np.ndarray
+    ) -> "Neighbors":
+        """The lists of a `state_beside` of these nodes.
+
+        Distances are measured on their first use: answers of most kinds read none.
+        """
+        neighbors = cls.__new__(cls)
+        last_bits = state["squared"]
+        if isinstance(last_bits, _LastBits):
+            state = {k: value for k, value in state.items() if k != "squared"}
+            vars(neighbors)["_to_measure"] = points, last_bits
+        neighbors.__setstate__(state)
+        return neighbors
+
+    def __getattr__(self, name: str) -> Any:
+        found = vars(self).get("_to_measure")
+        if found is not None and name == "squared":
+            points, last_bits = found
+            bits = _measured(points, self.ids)
+            bits += unpacked(last_bits.packed)
+            # In this order: another thread finds the one or the other.
+            vars(self)["squared"] = bits.view(np.float32)
+            vars(self).pop("_to_measure", None)
+        if name not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        return vars(self)[name]
 
     def rows_taken(self, k: int, nodes: slice = _EVERY_NODE) -> np.ndarray:
         """How many rows of each listed node are among the `k` nearest other rows.
@@ -120,3 +170,13 @@ def nearest_others(
         index, points, all_nodes, k, n_threads=n_threads, advance=advance
     )
     return Neighbors(ids, squared, node_weights)
+
+
+def _measured(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The bits of the squared distances of nodes to those listed, as int32."""
+    squared = np.empty(ids.shape, dtype=np.float32)
+    for start, stop in chunk_bounds(len(ids), NODES_PER_BLOCK):
+        squared[start:stop] = squared_distances_to(
+            points[start:stop], points, ids[start:stop]
+        )
+    return squared.view(np.int32)

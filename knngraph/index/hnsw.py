@@ -309,7 +309,11 @@ class HNSWIndex:
         same = points.dtype == vectors.dtype and np.array_equal(
             vectors[there].view(np.uint32), points[labels[there]].view(np.uint32)
         )
-        parts = parts | {"vectors": vectors[~there] if same else vectors}
+        parts = parts | {
+            "vectors": vectors[~there] if same else vectors,
+            # Numbers of four bytes, many of which are zero or take fewer.
+            "links": np.ascontiguousarray(parts["links"]).view("<u4"),
+        }
         parts = {name: packed(value) for name, value in parts.items()}
         return state | {"parts": parts}
 
@@ -319,6 +323,7 @@ class HNSWIndex:
     ) -> "HNSWIndex":
         """The index of a `state_beside` of these points."""
         parts = {name: unpacked(value) for name, value in state["parts"].items()}
+        parts["links"] = parts["links"].view(np.uint8)
         others, labels = parts["vectors"], parts["labels"]
         if len(others) < len(labels):
             there = labels < len(points)

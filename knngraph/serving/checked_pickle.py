@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from knngraph.exceptions import SavedModelError
 
-# 2: attributes follow from the model, and arrays are compact. 3: rows may have ids.
+# 2: attributes follow from the model, and arrays are compact. 3: rows may have ids, and
+# distances of neighbors follow from the rows.
 STATE_FORMAT = 3
 
 
