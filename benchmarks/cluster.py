@@ -29,7 +29,7 @@ from benchmarks.isolated import peak_megabytes, reset_peak
 
 INFERENCES = ("lookup", "cascade", "adaptive")
 N_CLASSES, N_FEATURES, CHUNK, N_QUERIES = 20, 64, 12_500, 10_000
-# So many, and all that a fit of more compiles is compiled (`knngraph.graph.order`).
+# So many, and all that a fit of more compiles is compiled (`knngraph.index.build`).
 ROWS_THAT_COMPILE = 20_000
 # Every figure that has a bound, by the part of its name.
 GATES = {

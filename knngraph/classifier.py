@@ -161,7 +161,9 @@ class KNNGraphClassifier(
     M : int, default=16
         Index: links of a node in the graph. Raise it for rows of many dimensions.
     ef_construction : int, default=200
-        Index: `ef` while the graph is built. Lower it to build quicker.
+        Index: `ef` while the graph is built, by insertion of few rows; of many, the
+        number of nearest rows that links are chosen from, 48 at the default, follows
+        it. Lower it to build quicker.
     support : {"auto", "exact", "local"}, default="auto"
         Graph: "exact" certifies the solution of every row against all rows, in time
         quadratic in their number; "local" takes the nearest rows and the

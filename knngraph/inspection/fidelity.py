@@ -175,7 +175,7 @@ def neighborhood_fidelity(
     ef_construction : int, default=200
         Search width while the graph is built.
     n_jobs : int or None, default=None
-        Number of threads of the searches. The graph is built by one.
+        Number of threads.
     random_state : int, RandomState instance or None, default=0
         Chooses the held-out rows and the layers of the graph.
     verbose : int, default=0
