@@ -79,12 +79,19 @@ def few_rows() -> tuple[np.ndarray, np.ndarray]:
 
 def use_all(X: np.ndarray, y: np.ndarray) -> None:
     """Call everything that compiles a function."""
+    from knngraph.index.build import DEFAULT_BUILD, list_points
+    from knngraph.index.scales import link_rows
+
     for estimator in estimators():
         estimator.fit(X, y)
         for method in ("predict", "predict_proba"):
             if hasattr(estimator, method):
                 getattr(estimator, method)(X)
                 getattr(estimator, method)(X[:1])
+    # Estimators list and link many rows only.
+    rows = np.unique(X.astype(np.float32), axis=0)
+    lists = list_points(rows, DEFAULT_BUILD.n_candidates, DEFAULT_BUILD)
+    link_rows(lists.points, lists.ids, lists.squared)
 
 
 def run_warm() -> int:

@@ -25,8 +25,10 @@ from knngraph.index.scales import count_candidates, link_rows
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
 
-# hnswlib builds of fewer points, and searches their lists.
-FEWEST_POINTS = 17_000
+# hnswlib builds of fewer points, and searches their lists. It takes about twice as long
+# for 1,000 points already, three times for 8,000 (`benchmarks/build_threshold.py`); but
+# compiling costs, once, what some fits of 8,000 points save.
+FEWEST_POINTS = 8000
 # Longer lists are searched for.
 MOST_LISTED = 192
 # Shorter ones take about as long.
