@@ -1,21 +1,22 @@
-"""Time and memory of fit by stage, against a bare build and search, as rows grow.
+"""Time, memory and accuracy as rows grow: the builder, whole fits, and others.
 
-    python -m benchmarks.fit_scale [--sizes 50000 100000 ...] [--write-docs]
+    python -m benchmarks.fit_scale [--parts lists fits growth against]
+        [--before CHECKOUT] [--data-dir DIR] [--write-docs]
 
-Local support on made rows of 32 features, two threads. Every fit, and the bare
-hnswlib that it is held against, runs in a process of its own, one after the other,
-so that its peak memory is its own. Seconds of the processor are given beside those
-of the clock: they say the same on a machine that others use too. The bare build
-has the settings of the classifier and takes the rows in the order they come; the
-bare search asks for as many neighbors as fit needs, the row itself included. faiss
-does the same where it is installed. Stages are those that `verbose=1` shows.
+`lists`: lists and graph at once against the build and the search of hnswlib, for the
+sets of `benchmarks.lists`. `fits`: a million made rows of 32 columns by three seeds,
+by stage, with ten thousand queries, in turn with another checkout where `--before`
+names one. `growth`: the builder alone on 16 columns, up to ten million rows or what
+the memory takes. `against`: the seconds and the memory of others, as rows grow.
+
+Every measurement has a process of its own, so that its peak memory is its own, one
+after the other, with two threads. Seconds are of the processor: they say the same on a
+machine that others use too. What the file of figures has is not measured again.
 """
 
-import json
-import time
+import argparse
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,191 +24,304 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.command import parser_of, publish
-from benchmarks.isolated import peak_megabytes, reset_peak, run_isolated
-from benchmarks.machine import conditions, described
+from benchmarks.fit_stages import INFERENCES, REST, measured
+from benchmarks.kept import RESULTS, KeptFigures, add_kept
+from benchmarks.lists import (
+    GATES,
+    HNSWLIB,
+    N_THREADS,
+    OURS,
+    Case,
+    is_there,
+    measure_case,
+    measure_cases,
+    short,
+)
+from benchmarks.machine import described
 from benchmarks.made_rows import mixture
 from benchmarks.pages import DOCS, table
-from benchmarks.peers.engines import Faiss, Hnswlib
 from benchmarks.statistics import power_of_growth
-from knngraph import KNNGraphClassifier, progress
 
 PAGE = DOCS / "scale.md"
-RESULTS = Path(__file__).resolve().parent / "results" / "fit_scale.json"
-SIZES = [50_000, 100_000, 200_000]
-N_NEIGHBORS, N_THREADS, N_CHECKED = 32, 2, 500
-LARGEST_RATIO, LARGEST_EXPONENT = 1.4, 1.1
-REST, LEARNING = "all else", "learning neighbors"
+N_FEATURES, N_QUERIES, SEEDS = 32, 10_000, (0, 1, 2)
+FITTED, SMALLER = 1_000_000, 100_000
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
+GROWTH_FEATURES = 16
+GROWING = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+MOST_GIB = 9.0
+# What is wanted at most: of the fit before, the exponent of growth, the whole memory
+# of the largest fit in MB, and points of accuracy that may be lost.
+OF_BEFORE, EXPONENT, MEGABYTES, POINTS = 0.45, 1.15, 1700, 0.1
+BOOSTING = "HistGradientBoosting"
+BEFORE = "before"
 
 
-def measured(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """What a call gives, its seconds on the clock and on the processor, its peak."""
-    reset_peak()
-    start, worked = time.perf_counter(), time.process_time()
-    result = call()
-    return result, {
-        "seconds": time.perf_counter() - start,
-        "cpu": time.process_time() - worked,
-        "peak_mb": peak_megabytes(),
-    }
+def measure_boosting(n_rows: int, n_features: int) -> dict[str, Any]:
+    """A fit of scikit-learn's boosted trees, in a process of its own."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
-
-def fit_by_stage(
-    X: np.ndarray, y: np.ndarray, **settings: Any
-) -> tuple[KNNGraphClassifier, dict[str, float], dict[str, float]]:
-    """A fitted model, figures of its fit, and processor seconds of the stages."""
-    stages: dict[str, float] = {}
-
-    class Watch(progress.Stage):
-        """A stage that says nothing and keeps the time of the processor."""
-
-        def __init__(self, name: str, total: int, unit: str = "row") -> None:
-            self.name, self.total, self.done = name, total, 0
-            self.start = time.process_time()
-
-        def advance(self, n_units: int) -> None:
-            """Count nothing."""
-
-        def close(self) -> None:
-            """Add what the stage took: some have several parts."""
-            taken = time.process_time() - self.start
-            stages[self.name] = stages.get(self.name, 0.0) + taken
-
-    shown, progress.Stage = progress.Stage, Watch
-    try:
-        model = KNNGraphClassifier(**settings, verbose=1)
-        _, total = measured(lambda: model.fit(X, y))
-    finally:
-        progress.Stage = shown
-    stages[REST] = total["cpu"] - sum(stages.values())
-    return model.set_params(verbose=0), total, stages
-
-
-def measure_knngraph(n_rows: int) -> dict[str, Any]:
-    """Figures of one fit, its stages, and the recall of its search."""
-    from knngraph.index.exact import ExactIndex
-
-    settings: dict[str, Any] = {"support": "local", "n_jobs": N_THREADS}
     warnings.simplefilter("ignore")
-    # Load what is compiled; enough rows for every stage.
-    KNNGraphClassifier(**settings | {"ef_construction": 10}).fit(*mixture(20_000))
-    X, y = mixture(n_rows)
-    classifier, total, stages = fit_by_stage(X, y, **settings)
-    rows = classifier._model.rows
-    points = rows.training.points
-    checked = np.random.default_rng(1).choice(len(points), N_CHECKED, replace=False)
-    lists = rows.neighbors.ids[:, :N_NEIGHBORS]
-    exact, _ = ExactIndex(points).nearest(points[checked], N_NEIGHBORS + 1, n_threads=2)
-    shared = [
-        len(np.intersect1d(lists[i], ids[ids != i])) for i, ids in zip(checked, exact)
-    ]
-    return {
-        "fit": total,
-        "stages": stages,
-        "data_mb": X.nbytes / 2**20,
-        "recall": float(np.mean(shared)) / N_NEIGHBORS,
-    }
+    model = HistGradientBoostingClassifier(random_state=0)
+    model.fit(*mixture(500, n_features))
+    X, y = mixture(n_rows, n_features)
+    _, taken = measured(lambda: model.fit(X, y))
+    return taken
 
 
-def measure_engine(name: str, n_rows: int) -> dict[str, Any]:
-    """Figures of an index alone, as wide as that of the classifier.
-
-    Of its build, and of a search for the neighbors of all rows.
-    """
-    X, _ = mixture(n_rows)
-    beam = N_NEIGHBORS + 1
-    engine: Any = Hnswlib(16, 200, beam, N_THREADS)
-    if name == "faiss":
-        engine = Faiss("HNSW16", 200, ef=beam, n_threads=N_THREADS)
-    _, built = measured(lambda: engine.build(X))
-
-    def search_all() -> None:
-        for start in range(0, len(X), 16384):
-            engine.search(X[start : start + 16384], beam)
-
-    _, searched = measured(search_all)
-    return {"build": built, "search": searched}
-
-
-def measure_size(n_rows: int) -> dict[str, Any]:
-    """Everything of one size, each in a process of its own."""
-    found = {"knngraph": in_process("measure_knngraph", n_rows=n_rows)}
-    for name in ["bare"] + ["faiss"] * bool(find_spec("faiss")):
-        found[name] = in_process("measure_engine", name=name, n_rows=n_rows)
-    return found
-
-
-def in_process(function: str, **arguments: Any) -> dict[str, Any]:
-    """Call a function of this file in a process of its own, with all its threads."""
-    return run_isolated(f"benchmarks.fit_scale:{function}", arguments, environment={})
-
-
-def report(found: dict[int, dict[str, Any]]) -> str:
-    """Tables and verdicts as Markdown."""
-    sizes, engines = list(found), ["bare", "faiss"]
-    if not all("faiss" in figures for figures in found.values()):
-        engines.remove("faiss")
-    fits = {n: figures["knngraph"] for n, figures in found.items()}
-    cpu = pd.DataFrame({n: fit["stages"] for n, fit in fits.items()})
-    cpu.loc["fit in all"] = [fit["fit"]["cpu"] for fit in fits.values()]
-    for name in engines:
-        for part in ("build", "search"):
-            cpu.loc[f"{name} {part}"] = [found[n][name][part]["cpu"] for n in sizes]
-    growth = cpu.apply(lambda took: power_of_growth(sizes, took)[0], axis=1)
-    lines = [
-        [name, *took.map("{:.1f}".format), f"{growth[name]:.2f}"]
-        for name, took in cpu.iterrows()
-    ]
-    clock = pd.Series({n: fit["fit"]["seconds"] for n, fit in fits.items()})
-    more = {}
-    for name in engines:
-        both = cpu.loc[f"{name} build"] + cpu.loc[f"{name} search"]
-        on_clock = [sum(p["seconds"] for p in found[n][name].values()) for n in sizes]
-        start = f"fit / ({name} build + search)"
-        more[f"{start}, processor"] = (cpu.loc["fit in all"] / both), ".2f"
-        more[f"{start}, clock"] = clock / on_clock, ".2f"
-    more |= {
-        "fit on the clock, s": (clock, ".0f"),
-        "peak memory of the process, MB": (
-            [fit["fit"]["peak_mb"] for fit in fits.values()],
-            ".0f",
-        ),
-        "of which X, MB": ([fit["data_mb"] for fit in fits.values()], ".0f"),
-        "recall of 32 neighbors": ([fit["recall"] for fit in fits.values()], ".4f"),
-    }
-    for name, (values, form) in more.items():
-        lines.append([name, *(format(value, form) for value in values), ""])
-    largest = max(more["fit / (bare build + search), processor"][0])
-    met = {
-        f"fit at most {LARGEST_RATIO} times bare build and search": largest
-        <= LARGEST_RATIO,
-        f"graph learning no faster than n^{LARGEST_EXPONENT}": growth[LEARNING]
-        <= LARGEST_EXPONENT,
-    }
-    verdicts = [
-        f"- {what}: {'met' if good else 'missed'}" for what, good in met.items()
-    ]
-    return "\n\n".join(
-        [
-            "Seconds of the processor, 32 features, two threads; "
-            f"{described(conditions())}.",
-            table(["stage", *(f"{n:,}" for n in sizes), "grows as n^"], lines),
-            "\n".join(verdicts),
-        ]
+def measured_fit(
+    kept: KeptFigures, n_rows: int, seed: int, checkout: str | None = None
+) -> dict[str, Any] | None:
+    """A fit of the mixture, with answers; by another checkout where one is named."""
+    which = "fit before" if checkout else "fit"
+    return kept.measure(
+        f"{which}: {Case('mixture', n_rows, N_FEATURES)}, seed {seed}",
+        "benchmarks.fit_stages:measure_fit",
+        {
+            "n_rows": n_rows,
+            "n_features": N_FEATURES,
+            "seed": seed,
+            "n_queries": N_QUERIES,
+            "n_threads": N_THREADS,
+            "checkout": checkout,
+        },
     )
+
+
+def verdict(what: str, met: bool) -> str:
+    """A line that says whether something is as wanted."""
+    return f"- {what}: {'met' if met else 'missed'}"
+
+
+def report_lists(found: dict[Case, dict[str, dict[str, float]]]) -> str:
+    """What hnswlib and the builder take, and the ratio with what is wanted."""
+    lines = []
+    for case, ways in found.items():
+        theirs, ours = ways[HNSWLIB], ways[OURS]
+        ratio = ours["cpu"] / theirs["cpu"]
+        most = GATES.get(case)
+        lines.append(
+            [
+                str(case),
+                f"{theirs['build cpu']:.1f}",
+                f"{theirs['search cpu']:.1f}",
+                f"{ours['cpu']:.1f}",
+                f"{ratio:.2f}",
+                f"{most}, {'met' if ratio <= most else 'missed'}" if most else "",
+            ]
+        )
+    heads = ["rows", "hnswlib build", "search", "lists and graph", "ratio", "at most"]
+    return table(heads, lines)
+
+
+def report_stages(fits: dict[str, dict[str, Any]]) -> str:
+    """Processor seconds of the stages of some fits, a column each, and memory.
+
+    Parameters
+    ----------
+    fits : dict of str to dict
+        Figures by the head of their column.
+    """
+    stages = pd.DataFrame({head: fit["stages"] for head, fit in fits.items()})
+    # Stages in the order of the fit, what is in none of them last.
+    stages = stages.loc[[name for name in stages.index if name != REST] + [REST]]
+    lines = [
+        [name, *("" if np.isnan(v) else f"{v:.1f}" for v in took)]
+        for name, took in stages.iterrows()
+    ]
+    for name, figure in (
+        ("in all, s of the processor", "cpu"),
+        ("on the clock, s", "seconds"),
+        ("peak memory of the process, MB", "peak_mb"),
+        ("of which X, MB", "data_mb"),
+    ):
+        form = ".1f" if figure in ("cpu", "seconds") else ".0f"
+        lines.append([name, *(f"{fit[figure]:{form}}" for fit in fits.values())])
+    return table(["stage", *fits], lines)
+
+
+def report_fits(
+    now: dict[int, dict[str, Any]], before: dict[int, dict[str, Any]]
+) -> str:
+    """Accuracy of the largest fits by seed beside the checkout before, and verdicts."""
+    seeds = [seed for seed in now if seed in before]
+    verdicts = [
+        verdict(
+            f"peak memory with X at most {MEGABYTES} MB",
+            max(fit["peak_mb"] for fit in now.values()) <= MEGABYTES,
+        )
+    ]
+    if not seeds:
+        return "\n".join(verdicts)
+    lines = []
+    for inference in INFERENCES:
+        right = [
+            np.array([100 * fits[seed][f"{inference} right"] for seed in seeds])
+            for fits in (before, now)
+        ]
+        lost = float((right[0] - right[1]).mean())
+        cells = [f"{b:.2f} → {n:.2f}" for b, n in zip(*right)]
+        lines.append([inference, *cells, f"{-lost:+.2f}"])
+        verdicts.append(
+            verdict(f"{inference} at most {POINTS} points below", lost <= POINTS)
+        )
+    ratio = sum(now[s]["cpu"] for s in seeds) / sum(before[s]["cpu"] for s in seeds)
+    verdicts.append(
+        verdict(
+            f"whole fit at most {OF_BEFORE} of the release before: {ratio:.2f}",
+            ratio <= OF_BEFORE,
+        )
+    )
+    heads = ["accuracy, %, before → now", *(f"seed {seed}" for seed in seeds), "mean"]
+    return table(heads, lines) + "\n\n" + "\n".join(verdicts)
+
+
+def report_growth(found: dict[int, dict[str, float] | None]) -> str:
+    """Time and memory of the builder alone, and the exponent."""
+    there = {n_rows: figures for n_rows, figures in found.items() if figures}
+    b, _ = power_of_growth(list(there), [f["cpu"] for f in there.values()])
+    figures = {
+        "seconds of the processor": ("cpu", ".1f"),
+        "µs a row": ("us a row", ".1f"),
+        "recall of the lists": ("recall", ".3f"),
+        "first percentile": ("tail", ".2f"),
+        "peak memory, MB": ("peak_mb", ".0f"),
+        "of which rows, MB": ("data_mb", ".0f"),
+    }
+    lines = [
+        [name, *(f"{f[figure]:{form}}" for f in there.values())]
+        for name, (figure, form) in figures.items()
+    ]
+    heads = [f"{GROWTH_FEATURES} columns", *(f"{n:,}" for n in there)]
+    said = [verdict(f"time at most as n^{EXPONENT}: n^{b:.2f}", b <= EXPONENT)]
+    said += [
+        f"- {n_rows:,} rows need more than {MOST_GIB:g} GiB, or did not end"
+        for n_rows, found_here in found.items()
+        if not found_here
+    ]
+    return table(heads, lines) + "\n\n" + "\n".join(said)
+
+
+def report_against(found: dict[str, dict[int, dict[str, float]]]) -> str:
+    """Seconds and memory of all, a column a size: what the picture shows."""
+    sizes = sorted({n_rows for figures in found.values() for n_rows in figures})
+    tables = []
+    for what, figure, form in (
+        ("seconds of the processor", "cpu", ".3g"),
+        ("memory beyond the rows, MB", "beyond_mb", ".0f"),
+    ):
+        lines = [
+            [
+                name,
+                *(
+                    f"{float(f'{figures[n][figure]:{form}}'):g}"
+                    if n in figures
+                    else "-"
+                    for n in sizes
+                ),
+            ]
+            for name, figures in found.items()
+        ]
+        tables.append(table([what, *(f"{n:,}" for n in sizes)], lines))
+    return "\n\n".join(tables)
+
+
+class Run:
+    """One run of the command: its options, and the figures that are kept."""
+
+    def __init__(self, options: argparse.Namespace, kept: KeptFigures) -> None:
+        self.options, self.kept = options, kept
+        self.before = str(options.before.resolve()) if options.before else None
+
+    def sized(self, n_rows: int) -> int:
+        """Number of rows; fewer where the run is a trial."""
+        return n_rows // self.options.shrink
+
+    def lists(self) -> str:
+        """The builder against hnswlib."""
+        cases = [case._replace(n_rows=self.sized(case.n_rows)) for case in GATES]
+        found = measure_cases(self.kept, cases, (HNSWLIB, OURS), self.options.data_dir)
+        return report_lists({c: ways for c, ways in found.items() if len(ways) == 2})
+
+    def fits(self) -> str:
+        """Whole fits, by stage and by seed."""
+        now, before = {}, {}
+        n_rows = self.sized(FITTED)
+        for seed in SEEDS:
+            now[seed] = measured_fit(self.kept, n_rows, seed)
+            if self.before:
+                before[seed] = measured_fit(self.kept, n_rows, seed, self.before)
+        now, before = ({s: f for s, f in d.items() if f} for d in (now, before))
+        columns = {f"{short(n_rows)}, now": now.get(0), "before": before.get(0)}
+        smaller = self.sized(SMALLER)
+        columns |= {f"{short(smaller)}, now": measured_fit(self.kept, smaller, 0)}
+        if self.before:
+            fit = measured_fit(self.kept, smaller, 0, self.before)
+            columns |= {f"{short(smaller)}, before": fit}
+        columns = {head: fit for head, fit in columns.items() if fit}
+        return report_stages(columns) + "\n\n" + report_fits(now, before)
+
+    def growth(self) -> str:
+        """The builder alone, to as many rows as memory takes."""
+        cases = {n: Case("mixture", self.sized(n), GROWTH_FEATURES) for n in GROWING}
+        found = {
+            case.n_rows: measure_case(self.kept, OURS, case, None, MOST_GIB)
+            for case in cases.values()
+        }
+        return report_growth(found)
+
+    def against(self) -> str:
+        """Ours beside others, as rows grow."""
+        found: dict[str, dict[int, Any]] = {}
+        lists = {
+            "lists and graph, knngraph": OURS,
+            "lists and graph, hnswlib": HNSWLIB,
+            "lists and graph, faiss HNSW": "faiss HNSW",
+        }
+        for size in map(self.sized, SIZES):
+            case = Case("mixture", size, N_FEATURES)
+            figures = {
+                "fit, KNNGraphClassifier": measured_fit(self.kept, size, 0),
+                f"fit, {BOOSTING}": self.kept.measure(
+                    f"boosting: {case}",
+                    "benchmarks.fit_scale:measure_boosting",
+                    {"n_rows": size, "n_features": N_FEATURES},
+                ),
+            }
+            for name, way in lists.items():
+                if is_there(way):
+                    figures[name] = measure_case(self.kept, way, case, None)
+            for name, value in figures.items():
+                if value:
+                    found.setdefault(name, {})[size] = value
+        return report_against(found)
+
+
+PARTS: dict[str, Callable[[Run], str]] = {
+    "lists": Run.lists,
+    "fits": Run.fits,
+    "growth": Run.growth,
+    "against": Run.against,
+}
 
 
 def main() -> None:
     """Measure, print, and write where asked to."""
-    parser = parser_of(__doc__, folder=False)
-    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser = parser_of(__doc__)
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument(
+        "--before", type=Path, help="folder of a checkout that is measured in turn"
+    )
+    parser.add_argument(
+        "--shrink", type=int, default=1, help="of all rows one in so many, to try it"
+    )
+    opened = add_kept(parser, RESULTS / "scale.json")
     options = parser.parse_args()
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for n_rows in options.sizes:
-        found[str(n_rows)] = measure_size(n_rows)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(found))
-    in_order = {int(n): found[n] for n in sorted(found, key=int)}
-    publish(report(in_order), PAGE, "fit", options)
+    kept = opened(options)
+    for part in options.parts:
+        text = PARTS[part](Run(options, kept))
+        where = f"{N_THREADS} threads; {described(kept.conditions)}"
+        text = f"Seconds of the processor, {where}.\n\n{text}"
+        publish(text, PAGE, part, options)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks.command import parser_of
 from benchmarks.datasets import load
-from benchmarks.fit_scale import fit_by_stage
+from benchmarks.fit_stages import fit_by_stage
 from benchmarks.isolated import peak_megabytes, run_isolated
 from benchmarks.metrics import seconds
 from benchmarks.pages import DOCS, table

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.command import parser_of, publish
-from benchmarks.fit_scale import fit_by_stage
+from benchmarks.fit_stages import fit_by_stage
 from benchmarks.machine import conditions, described
 from benchmarks.made_rows import mixture
 from benchmarks.metrics import seconds_in_turn

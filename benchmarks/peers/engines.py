@@ -50,12 +50,15 @@ class Faiss(FaissIndex):
         Beams of a graph; a flat index has none.
     n_threads : int
         Of all that faiss does in the process from its build on.
+    n_probe : int
+        Cells that a search looks into; 0 where there are none.
     """
 
     factory: str
     ef_construction: int = 0
     ef: int = 0
     n_threads: int = 1
+    n_probe: int = 0
 
     def build(self, X: np.ndarray) -> None:
         """Add the rows."""
@@ -65,6 +68,9 @@ class Faiss(FaissIndex):
         self.index = faiss.index_factory(X.shape[1], self.factory)
         if self.ef_construction:
             self.index.hnsw.efConstruction = self.ef_construction
+        if self.n_probe:
+            self.index.train(X)
+            self.index.nprobe = self.n_probe
         self.index.add(X)
         if self.ef:
             self.index.hnsw.efSearch = self.ef
