@@ -17,6 +17,7 @@ machine that others use too. What the file of figures has is not measured again.
 import argparse
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,24 +206,27 @@ def report_against(found: dict[str, dict[int, dict[str, float]]]) -> str:
     """Seconds and memory of all, a column a size: what the picture shows."""
     sizes = sorted({n_rows for figures in found.values() for n_rows in figures})
     tables = []
-    for what, figure, form in (
-        ("seconds of the processor", "cpu", ".3g"),
-        ("memory beyond the rows, MB", "beyond_mb", ".0f"),
+    for what, figure, digits in (
+        ("seconds of the processor", "cpu", 3),
+        ("memory beyond the rows, MB", "beyond_mb", 4),
     ):
-        lines = [
-            [
-                name,
-                *(
-                    f"{float(f'{figures[n][figure]:{form}}'):g}"
-                    if n in figures
-                    else "-"
-                    for n in sizes
-                ),
-            ]
-            for name, figures in found.items()
-        ]
-        tables.append(table([what, *(f"{n:,}" for n in sizes)], lines))
+        values = pd.DataFrame(
+            {
+                name: {n_rows: figures[n_rows][figure] for n_rows in figures}
+                for name, figures in found.items()
+            }
+        )
+        cells = values.reindex(sizes).map(partial(_plain, digits=digits)).T
+        heads = [what, *(f"{n:,}" for n in sizes)]
+        tables.append(table(heads, cells.reset_index().to_numpy()))
     return "\n\n".join(tables)
+
+
+def _plain(value: float, digits: int) -> str:
+    """So many digits, and never an exponent."""
+    if np.isnan(value):
+        return "-"
+    return np.format_float_positional(value, digits, fractional=False, trim="-")
 
 
 class Run:

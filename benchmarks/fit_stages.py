@@ -18,6 +18,8 @@ from benchmarks.made_rows import mixture
 
 INFERENCES = ("lookup", "cascade", "adaptive")
 REST = "all else"
+# Rows that load what is compiled: enough for every stage.
+WARMING = 20_000
 
 
 def measured(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
@@ -109,9 +111,8 @@ def measure_fit(
 
     warnings.simplefilter("ignore")
     settings: dict[str, Any] = {"support": "local", "n_jobs": n_threads}
-    # Load what is compiled; enough rows for every stage.
     first = KNNGraphClassifier(**settings | {"ef_construction": 20})
-    first.fit(*mixture(20_000, n_features))
+    first.fit(*mixture(WARMING, n_features))
     for inference in INFERENCES:
         first.set_params(inference=inference).predict(mixture(10, n_features)[0])
     del first
