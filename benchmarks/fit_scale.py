@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.command import parser_of, publish
+from benchmarks.figures import as_svg, draw_lines, drawing, on_white
 from benchmarks.fit_stages import INFERENCES, REST, measured
 from benchmarks.kept import RESULTS, KeptFigures, add_kept
 from benchmarks.lists import (
@@ -43,7 +44,7 @@ from benchmarks.made_rows import mixture
 from benchmarks.pages import DOCS, table
 from benchmarks.statistics import power_of_growth
 
-PAGE = DOCS / "scale.md"
+PAGE, PICTURES = DOCS / "scale.md", DOCS / "figures"
 N_FEATURES, N_QUERIES, SEEDS = 32, 10_000, (0, 1, 2)
 FITTED, SMALLER = 1_000_000, 100_000
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
@@ -54,7 +55,11 @@ MOST_GIB = 9.0
 # of the largest fit in MB, and points of accuracy that may be lost.
 OF_BEFORE, EXPONENT, MEGABYTES, POINTS = 0.45, 1.15, 1700, 0.1
 BOOSTING = "HistGradientBoosting"
-BEFORE = "before"
+# What is compared as rows grow: a figure, and its digits.
+AGAINST = {
+    "seconds of the processor": ("cpu", 3),
+    "memory beyond the rows, MB": ("beyond_mb", 4),
+}
 
 
 def measure_boosting(n_rows: int, n_features: int) -> dict[str, Any]:
@@ -202,24 +207,39 @@ def report_growth(found: dict[int, dict[str, float] | None]) -> str:
     return table(heads, lines) + "\n\n" + "\n".join(said)
 
 
-def report_against(found: dict[str, dict[int, dict[str, float]]]) -> str:
-    """Seconds and memory of all, a column a size: what the picture shows."""
+def values_of(found: dict[str, dict[int, Any]], figure: str) -> pd.DataFrame:
+    """One figure of all by number of rows; nan where it was not measured."""
     sizes = sorted({n_rows for figures in found.values() for n_rows in figures})
+    values = {
+        name: {n_rows: figures[n_rows][figure] for n_rows in figures}
+        for name, figures in found.items()
+    }
+    return pd.DataFrame(values).reindex(sizes)
+
+
+def report_against(found: dict[str, dict[int, Any]]) -> str:
+    """Seconds and memory of all, a column a size: what the pictures show."""
     tables = []
-    for what, figure, digits in (
-        ("seconds of the processor", "cpu", 3),
-        ("memory beyond the rows, MB", "beyond_mb", 4),
-    ):
-        values = pd.DataFrame(
-            {
-                name: {n_rows: figures[n_rows][figure] for n_rows in figures}
-                for name, figures in found.items()
-            }
-        )
-        cells = values.reindex(sizes).map(partial(_plain, digits=digits)).T
-        heads = [what, *(f"{n:,}" for n in sizes)]
+    for what, (figure, digits) in AGAINST.items():
+        values = values_of(found, figure)
+        cells = values.map(partial(_plain, digits=digits)).T
+        heads = [what, *(f"{n:,}" for n in values.index)]
         tables.append(table(heads, cells.reset_index().to_numpy()))
     return "\n\n".join(tables)
+
+
+def draw_against(found: dict[str, dict[int, Any]]) -> list[str]:
+    """The same as pictures on white, one for each figure."""
+    pictures = []
+    for what, (figure, _) in AGAINST.items():
+        values = values_of(found, figure)
+        with drawing(4.6, 3.6) as (picture, ax):
+            draw_lines(ax, values, values.index)
+            ax.set(xscale="log", yscale="log", xlabel="training rows")
+            ax.set_title(what, loc="left")
+            ax.legend(fontsize="x-small")
+            pictures.append(on_white(as_svg(picture)))
+    return pictures
 
 
 def _plain(value: float, digits: int) -> str:
@@ -266,7 +286,7 @@ class Run:
 
     def growth(self) -> str:
         """The builder alone, to as many rows as memory takes."""
-        cases = {n: Case("mixture", self.sized(n), GROWTH_FEATURES) for n in GROWING}
+        cases = {n: Case("many rows", self.sized(n), GROWTH_FEATURES) for n in GROWING}
         found = {
             case.n_rows: measure_case(self.kept, OURS, case, None, MOST_GIB)
             for case in cases.values()
@@ -294,9 +314,15 @@ class Run:
             for name, way in lists.items():
                 if is_there(way):
                     figures[name] = measure_case(self.kept, way, case, None)
+                else:
+                    print(f"{name}: not installed")
             for name, value in figures.items():
                 if value:
                     found.setdefault(name, {})[size] = value
+        if self.options.write_docs:
+            PICTURES.mkdir(exist_ok=True)
+            for place, svg in enumerate(draw_against(found), start=1):
+                (PICTURES / f"scale-{place}.svg").write_text(svg, encoding="utf-8")
         return report_against(found)
 
 

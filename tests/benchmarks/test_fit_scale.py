@@ -40,6 +40,7 @@ def test_the_command_measures_once_and_writes_its_parts(
     page = tmp_path / "scale.md"
     page.write_text("\n\n".join(marked(part, "old") for part in fit_scale.PARTS))
     monkeypatch.setattr(fit_scale, "PAGE", page)
+    monkeypatch.setattr(fit_scale, "PICTURES", tmp_path / "figures")
     command = ["fit_scale", "--shrink", "100", "--results", str(tmp_path / "kept.json")]
     monkeypatch.setattr(sys, "argv", [*command, "--write-docs"])
     # Small trees of several threads wait for one another on a busy machine.
@@ -55,6 +56,12 @@ def test_the_command_measures_once_and_writes_its_parts(
     assert "| memory beyond the rows, MB | 400 | 500 |" in against
     assert f"| fit, {fit_scale.BOOSTING} |" in against
     assert "faiss" not in against
+    pictures = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert pictures == ["scale-1.svg", "scale-2.svg"]
+    assert (
+        f"fit, {fit_scale.BOOSTING}"
+        in (tmp_path / "figures" / "scale-1.svg").read_text()
+    )
 
 
 def test_ratios_are_held_against_what_is_wanted():
