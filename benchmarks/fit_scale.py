@@ -54,7 +54,7 @@ MOST_GIB = 9.0
 # What is wanted at most: of the fit before, the exponent of growth, the whole memory
 # of the largest fit in MB, and points of accuracy that may be lost.
 OF_BEFORE, EXPONENT, MEGABYTES, POINTS = 0.45, 1.15, 1700, 0.1
-BOOSTING = "HistGradientBoosting"
+FIT, BOOSTING = "fit, KNNGraphClassifier", "HistGradientBoosting"
 # What is compared as rows grow: a figure, and its digits.
 AGAINST = {
     "seconds of the processor": ("cpu", 3),
@@ -228,6 +228,19 @@ def report_against(found: dict[str, dict[int, Any]]) -> str:
     return "\n\n".join(tables)
 
 
+def report_answers(fits: dict[int, dict[str, Any]]) -> str:
+    """What a query takes by number of rows, how many are right, and the size."""
+    lines = []
+    for inference in INFERENCES:
+        right = [f"{100 * fit[f'{inference} right']:.1f}" for fit in fits.values()]
+        micro = [f"{fit[f'{inference} us']:.1f}" for fit in fits.values()]
+        lines.append([f"{inference}, µs a query", *micro])
+        lines.append([f"{inference}, % right", *right])
+    sizes = [_plain(fit["model_mb"], 3) for fit in fits.values()]
+    lines.append(["pickle, MB", *sizes])
+    return table(["KNNGraphClassifier", *(f"{n:,}" for n in fits)], lines)
+
+
 def draw_against(found: dict[str, dict[int, Any]]) -> list[str]:
     """The same as pictures on white, one for each figure."""
     pictures = []
@@ -304,7 +317,7 @@ class Run:
         for size in map(self.sized, SIZES):
             case = Case("mixture", size, N_FEATURES)
             figures = {
-                "fit, KNNGraphClassifier": measured_fit(self.kept, size, 0),
+                FIT: measured_fit(self.kept, size, 0),
                 f"fit, {BOOSTING}": self.kept.measure(
                     f"boosting: {case}",
                     "benchmarks.fit_scale:measure_boosting",
@@ -323,7 +336,9 @@ class Run:
             PICTURES.mkdir(exist_ok=True)
             for place, svg in enumerate(draw_against(found), start=1):
                 (PICTURES / f"scale-{place}.svg").write_text(svg, encoding="utf-8")
-        return report_against(found)
+        text = report_against(found)
+        fits = found.get(FIT)
+        return f"{text}\n\n{report_answers(fits)}" if fits else text
 
 
 PARTS: dict[str, Callable[[Run], str]] = {

@@ -4,6 +4,7 @@ knngraph is imported by the functions, so that one that is called in a process o
 own can take it from another checkout.
 """
 
+import pickle
 import sys
 import time
 import warnings
@@ -127,4 +128,4 @@ def measure_fit(
             answers, taken = measured(lambda: model.predict(queries))
             found[f"{inference} right"] = float(np.mean(answers == y[n_rows:]))
             found[f"{inference} us"] = 1e6 * taken["cpu"] / n_queries
-    return found
+    return found | {"model_mb": len(pickle.dumps(model)) / 2**20}

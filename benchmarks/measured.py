@@ -73,7 +73,8 @@ PAGES = (
     *(
         Page(name, (f"benchmarks.{arguments} --write-docs",))
         for name, arguments in (
-            ("scale.md", "fit_scale --sizes 100000 1000000"),
+            ("scale.md", "fit_scale --again --data-dir DIR"),
+            ("scale.md", "lists --data-dir DIR"),
             ("scale.md", "compile_time"),
             ("walks.md", "walks --data-dir DIR"),
             ("condensing.md", "condensing --data-dir DIR"),

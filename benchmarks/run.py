@@ -2,7 +2,6 @@
 
     python -m benchmarks.run paper --data-dir DIR    the published tables
     python -m benchmarks.run peers --set NAME        today's other ways
-    python -m benchmarks.run scale                   time and memory to 1e6 rows
     python -m benchmarks.run same A.csv B.csv        two runs, digit by digit
 
 Every command goes on where it was stopped. The folder of the sets may be named
@@ -13,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import same, scale
+from benchmarks import same
 from benchmarks.command import add_folder
 from benchmarks.paper import run_paper as paper
 from benchmarks.peers import run_peers as peers
@@ -21,7 +20,6 @@ from benchmarks.peers import run_peers as peers
 COMMANDS = {
     "paper": (paper, "the published tables, measured again"),
     "peers": (peers, "accuracy against the time of a query, beside other packages"),
-    "scale": (scale, "time and memory of fit and answers as rows grow"),
     "same": (same, "whether two runs gave the same scores, to the last digit"),
 }
 

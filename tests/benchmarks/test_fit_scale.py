@@ -55,6 +55,7 @@ def test_the_command_measures_once_and_writes_its_parts(
     against = between(page, "against")
     assert "| memory beyond the rows, MB | 400 | 500 |" in against
     assert f"| fit, {fit_scale.BOOSTING} |" in against
+    assert "| cascade, µs a query |" in against
     assert "faiss" not in against
     pictures = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert pictures == ["scale-1.svg", "scale-2.svg"]

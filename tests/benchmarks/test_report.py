@@ -97,28 +97,6 @@ def test_a_drawing_is_always_the_same(svg):
     assert on_white(svg).index("<rect") > on_white(svg).index("<svg")
 
 
-def test_scale_report_fits_exponents():
-    from benchmarks.scale import COSTS, SCORES, make_report
-
-    conditions = dict.fromkeys(MACHINE, "x") | {"n_features": "2", "n_classes": "2"}
-    conditions |= {"n_queries": "9", "n_jobs": "1"}
-    rows = [
-        {"rows": str(n), "metric": metric, "value": str(value)} | conditions
-        for n in (100, 1000, 10_000)
-        for metric, value in [
-            *((m, 1e-3 * n**1.5) for m in COSTS),
-            *((m, 0.5) for m in SCORES),
-        ]
-    ]
-    frame = pd.DataFrame(rows)
-    text = make_report(frame, {1_000_000: "not done within 5 s"}).markdown()
-    assert "| exponent |" + " 1.50 ± 0.00 |" * len(COSTS) in text
-    assert "- 1000000 rows: not done within 5 s" in text
-    assert "| 10 000 | 1000 |" in text
-    two = make_report(frame[: 2 * (len(COSTS) + len(SCORES))], {}).markdown()
-    assert "| exponent | 1.50 | 1.50 |" in two
-
-
 def test_peers_report_ranks_and_lists_who_is_missing():
     from benchmarks.peers.peers_report import make_report
 
