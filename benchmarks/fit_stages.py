@@ -54,6 +54,7 @@ def fit_by_stage(
 
         def __init__(self, name: str, total: int, unit: str = "row") -> None:
             self.name, self.total, self.done = name, total, 0
+            self._bar = None
             self.start = time.process_time()
 
         def advance(self, n_units: int) -> None:

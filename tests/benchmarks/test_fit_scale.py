@@ -32,7 +32,6 @@ def test_the_command_measures_once_and_writes_its_parts(
     monkeypatch.setattr(fit_scale, "SEEDS", (0, 1))
     monkeypatch.setattr(fit_scale, "SIZES", (40_000, 50_000))
     monkeypatch.setattr(fit_scale, "GROWING", (40_000, 50_000))
-    monkeypatch.setattr(fit_scale, "MOST_GIB", 0.0)
     monkeypatch.setattr(
         lists, "WAYS", {w: lists.WAYS[w] for w in ("knngraph", "hnswlib")}
     )
