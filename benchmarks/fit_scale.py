@@ -78,7 +78,7 @@ def measured_fit(
     kept: KeptFigures, n_rows: int, seed: int, checkout: str | None = None
 ) -> dict[str, Any] | None:
     """A fit of the mixture, with answers; by another checkout where one is named."""
-    which = "fit before" if checkout else "fit"
+    which = "fit" if checkout is None else "fit before"
     return kept.measure(
         f"{which}: {Case('mixture', n_rows, N_FEATURES)}, seed {seed}",
         "benchmarks.fit_stages:measure_fit",
@@ -279,21 +279,27 @@ class Run:
         found = measure_cases(self.kept, cases, (HNSWLIB, OURS), self.options.data_dir)
         return report_lists({c: ways for c, ways in found.items() if len(ways) == 2})
 
+    def fit_before(self, n_rows: int, seed: int) -> dict[str, Any] | None:
+        """The same fit by the other checkout; None without one."""
+        if self.before is None and not self.kept.report_only:
+            return None
+        return measured_fit(self.kept, n_rows, seed, self.before or "")
+
     def fits(self) -> str:
         """Whole fits, by stage and by seed."""
         now, before = {}, {}
         n_rows = self.sized(FITTED)
         for seed in SEEDS:
             now[seed] = measured_fit(self.kept, n_rows, seed)
-            if self.before:
-                before[seed] = measured_fit(self.kept, n_rows, seed, self.before)
+            before[seed] = self.fit_before(n_rows, seed)
         now, before = ({s: f for s, f in d.items() if f} for d in (now, before))
-        columns = {f"{short(n_rows)}, now": now.get(0), "before": before.get(0)}
+        columns = {
+            f"{short(n_rows)}, now": now.get(0),
+            f"{short(n_rows)}, before": before.get(0),
+        }
         smaller = self.sized(SMALLER)
         columns |= {f"{short(smaller)}, now": measured_fit(self.kept, smaller, 0)}
-        if self.before:
-            fit = measured_fit(self.kept, smaller, 0, self.before)
-            columns |= {f"{short(smaller)}, before": fit}
+        columns |= {f"{short(smaller)}, before": self.fit_before(smaller, 0)}
         columns = {head: fit for head, fit in columns.items() if fit}
         return report_stages(columns) + "\n\n" + report_fits(now, before)
 
@@ -325,7 +331,7 @@ class Run:
                 ),
             }
             for name, way in lists.items():
-                if is_there(way):
+                if self.kept.report_only or is_there(way):
                     figures[name] = measure_case(self.kept, way, case, None)
                 else:
                     print(f"{name}: not installed")

@@ -17,6 +17,8 @@ class KeptFigures:
     Parameters
     ----------
     path : Path
+    report_only : bool, default=False
+        Whether nothing is measured: what the file lacks is None.
 
     Attributes
     ----------
@@ -37,8 +39,8 @@ class KeptFigures:
     (True, 2)
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, report_only: bool = False) -> None:
+        self.path, self.report_only = path, report_only
         content = json.loads(path.read_text()) if path.exists() else {}
         self._found: dict[str, Any] = content.get("figures", {})
         self.conditions = content.get("conditions") or conditions()
@@ -77,6 +79,8 @@ class KeptFigures:
         """
         if name in self:
             return self[name]
+        if self.report_only:
+            return None
         try:
             # With all threads of the machine; those that wait take no time.
             value = run_isolated(
@@ -100,10 +104,14 @@ def add_kept(parser: Any, path: Path) -> Callable[[Any], KeptFigures]:
         "--again", action="store_true", help="measure what the file has once more"
     )
 
+    parser.add_argument(
+        "--report-only", action="store_true", help="report what the file has"
+    )
+
     def opened(options: Any) -> KeptFigures:
         if options.again:
             options.results.unlink(missing_ok=True)
-        return KeptFigures(options.results)
+        return KeptFigures(options.results, report_only=options.report_only)
 
     return opened
 

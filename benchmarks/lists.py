@@ -448,10 +448,10 @@ def measure_cases(
     found: dict[Case, dict[str, dict[str, float]]] = {}
     ways = list(ways)
     for way in ways:
-        if not is_there(way):
+        if not kept.report_only and not is_there(way):
             print(f"{way}: not installed")
     for case in cases:
-        if not is_at_hand(case, folder):
+        if not kept.report_only and not is_at_hand(case, folder):
             print(f"{case}: not in the folder {folder}")
             continue
         measured_ways = {

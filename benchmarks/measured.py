@@ -69,12 +69,22 @@ PAGES = (
         "paper/paper.csv",
         f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
     ),
+    Page(
+        "scale.md",
+        ("benchmarks.fit_scale --again --data-dir DIR",),
+        "scale.json",
+        f"benchmarks.fit_scale {_FROM_FILE}",
+    ),
+    Page(
+        "scale.md",
+        ("benchmarks.lists --data-dir DIR",),
+        "scale.json",
+        f"benchmarks.lists {_FROM_FILE}",
+    ),
     Page("dask.md", ("benchmarks.cluster --data-dir DIR",)),
     *(
         Page(name, (f"benchmarks.{arguments} --write-docs",))
         for name, arguments in (
-            ("scale.md", "fit_scale --again --data-dir DIR"),
-            ("scale.md", "lists --data-dir DIR"),
             ("scale.md", "compile_time"),
             ("walks.md", "walks --data-dir DIR"),
             ("condensing.md", "condensing --data-dir DIR"),

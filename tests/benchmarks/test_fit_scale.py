@@ -45,9 +45,12 @@ def test_the_command_measures_once_and_writes_its_parts(
     # Small trees of several threads wait for one another on a busy machine.
     with threadpool_limits(1):
         fit_scale.main()
-    n_measured = len(here)
+    n_measured, written = len(here), page.read_text()
+    page.write_text("\n\n".join(marked(part, "old") for part in fit_scale.PARTS))
+    monkeypatch.setattr(sys, "argv", [*command, "--write-docs", "--report-only"])
     fit_scale.main()
     assert len(here) == n_measured
+    assert page.read_text() == written
     assert "| mixture, 400 x 8 |" in between(page, "lists")
     assert "| in all, s of the processor |" in between(page, "fits")
     assert "| peak memory, MB |" in between(page, "growth")
