@@ -1,8 +1,9 @@
 """Lists of the nearest rows of all rows: products of near cells, then joins.
 
-A cell is compared with the cells that are nearest to any of its rows, by one product.
-What that misses is mostly near a row that it found: a join looks at the neighbors of
-the neighbors of every row, and of the rows that list it (Dong et al. 2011).
+A row is compared with the cells whose centers are nearest to it; for every cell one
+product serves all rows of a chunk that chose it. What that misses is mostly near a row
+that it found: a join looks at the neighbors of the neighbors of every row, and of the
+rows that list it (Dong et al. 2011), as far as one of the two is new.
 
 References
 ----------
@@ -18,6 +19,7 @@ import numpy as np
 from knngraph.index.cells import FEWEST, Cells
 from knngraph.parallel import chunk_bounds, map_chunks
 
+# So many that a cell is chosen by enough rows of a chunk for an efficient product.
 _CELLS_PER_CHUNK = 128
 # Cells that a row is compared with, at least and at most, and how much farther their
 # centers may be, in squares, than a fourth of the first.
@@ -26,6 +28,7 @@ _FIRST, _MOST, _STRETCH = 12, 40, 1.5
 # rows that a join may add to a list; and joins, as long as enough is new.
 _READ, _REVERSE, _ADDED = 32, 16, 64
 _JOINS, _ENOUGH_NEW = 4, 0.001
+# Places of a table of the rows that a join has met.
 _SEEN = 4096
 
 
