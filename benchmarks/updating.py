@@ -36,16 +36,16 @@ from knngraph import KNNGraphClassifier, KNNGraphWarning
 
 N_FEATURES, N_CLASSES = 32, 20
 N_QUERIES = 10
-# Rows that come or go at a time, and how often, each time followed by an answer.
+# Rows that come or go in a call, calls before an answer, and answers.
 STEPS = {
-    "add 1 row": ("add", 1, 1),
-    "forget 1 row": ("forget", 1, 1),
-    "add 100 rows one by one": ("add", 1, 100),
-    "forget 100 rows one by one": ("forget", 1, 100),
-    "add 100 rows at once": ("add", 100, 1),
-    "forget 100 rows at once": ("forget", 100, 1),
-    "add 1000 rows at once": ("add", 1000, 1),
-    "forget 1000 rows at once": ("forget", 1000, 1),
+    "add 1 row": ("add", 1, 1, 1),
+    "forget 1 row": ("forget", 1, 1, 1),
+    "add 100 rows, an answer after each": ("add", 1, 1, 100),
+    "forget 100 rows, an answer after each": ("forget", 1, 1, 100),
+    "add 100 rows in 100 calls": ("add", 1, 100, 1),
+    "forget 100 rows in 100 calls": ("forget", 1, 100, 1),
+    "add 1000 rows at once": ("add", 1000, 1, 1),
+    "forget 1000 rows at once": ("forget", 1000, 1, 1),
 }
 # Sets of the stream, rows of a set at the most, and shares of the training rows that
 # the first fit gets.
@@ -80,7 +80,7 @@ def measure(n_rows: int, n_repeats: int) -> dict[tuple[str, str], list[float]]:
     dict
         By ("fit" or a step, inference), one a repeat.
     """
-    n_new = sum(size * times for kind, size, times in STEPS.values() if kind == "add")
+    n_new = sum(np.prod(step[1:]) for step in STEPS.values() if step[0] == "add")
     X, y = make_blobs(
         n_rows + n_new + N_QUERIES,
         N_FEATURES,
@@ -99,33 +99,34 @@ def measure(n_rows: int, n_repeats: int) -> dict[tuple[str, str], list[float]]:
 
             found = {"fit": timed(fit)}
             first = n_rows
-            for name, (kind, size, times) in STEPS.items():
+            for name, step in STEPS.items():
                 # Every step starts where a refresh has just been.
                 model.refresh().predict(queries)
-                found[name] = timed(steps, model, X, y, first, STEPS[name], queries)
-                first += size * times if kind == "add" else 0
+                found[name] = timed(change, model, X[first:], y[first:], step, queries)
+                first += np.prod(step[1:]) if step[0] == "add" else 0
             if repeat:  # the first compiles
                 for name, value in found.items():
                     seconds[name, way].append(value)
     return seconds
 
 
-def steps(
+def change(
     model: Any,
     X: np.ndarray,
     y: np.ndarray,
-    first: int,
-    step: tuple[str, int, int],
+    step: tuple[str, int, int, int],
     queries: np.ndarray,
 ) -> None:
-    """Change the rows, again and again, and answer each time."""
-    kind, size, times = step
-    for start in range(first, first + size * times, size):
+    """Add the first of some rows, or forget some, and answer in between."""
+    kind, size, n_calls, n_answers = step
+    for number in range(n_calls * n_answers):
+        rows = slice(number * size, (number + 1) * size)
         if kind == "add":
-            model.partial_fit(X[start : start + size], y[start : start + size])
+            model.partial_fit(X[rows], y[rows])
         else:
             model.forget(np.arange(size))
-        model.predict(queries)
+        if (number + 1) % n_calls == 0:
+            model.predict(queries)
 
 
 def page(n_rows: int, seconds: dict[tuple[str, str], list[float]]) -> str:
@@ -139,7 +140,7 @@ def page(n_rows: int, seconds: dict[tuple[str, str], list[float]]) -> str:
     return (
         table(["", *INFERENCES], lines)
         + f"\n\n{n_rows} rows of {N_FEATURES} features, {N_CLASSES} classes, one "
-        f"thread, answers to {N_QUERIES} rows after every change; processor time, "
+        f"thread, answers to {N_QUERIES} rows; processor time, "
         f"medians of {len(seconds['fit', INFERENCES[0]])}, and the share of a fit. "
         + described(conditions())
     )
