@@ -29,7 +29,9 @@ _ROUNDS = 5
 # Deleted points are kept up to so many times `ef`.
 _SPARE_DELETED = 4
 # A search may end early after as many steps as this times the points that must agree.
-EARLY = 2
+# Among many points, which have groups of entries, a search is in another cluster than
+# its query more often at first, and all that it meets there may agree.
+EARLY, _EARLY_OF_MANY = 2, 6
 _NOTHING_STORED = np.empty(0, dtype=np.intp)
 _NOTHING_STORED.flags.writeable = False
 _TO_THE_END = 0, 0, 0, _NOTHING_STORED, _NOTHING_STORED
@@ -145,8 +147,9 @@ class MedoidSearch:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find the `k` nearest stored points, or fewer where these agree.
 
-        A search ends once twice as many points are expanded as have to agree, if they
-        do. Until then it keeps `early_ef` points, afterwards `ef`.
+        A search ends once twice as many points are expanded as have to agree, six times
+        as many where entries are in groups, if they do. Until then it keeps `early_ef`
+        points, afterwards `ef`.
 
         Parameters
         ----------
@@ -159,7 +162,7 @@ class MedoidSearch:
         node_classes : ndarray of shape (n_points,), intp
             Class of all rows on every point, -1 where they differ.
         early_ef : int, default=1
-            At least `2 * n_agree` is used.
+            At least the number of points that are expanded until then is used.
 
         Returns
         -------
@@ -168,7 +171,8 @@ class MedoidSearch:
         agreed : ndarray of shape (n_queries,), bool
             Whether it has.
         """
-        early = min(EARLY * n_agree, k)
+        steps = EARLY if len(self.centers) == 1 else _EARLY_OF_MANY
+        early = min(steps * n_agree, k)
         n_early = max(early_ef, early)
         rule = n_early, early, n_agree, _read_only(stored), _read_only(node_classes)
         return self._search(queries, k, ef, rule, n_threads)
