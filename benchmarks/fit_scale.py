@@ -31,7 +31,6 @@ from benchmarks.kept import RESULTS, KeptFigures, add_kept
 from benchmarks.lists import (
     GATES,
     HNSWLIB,
-    MOST_GIB,
     N_THREADS,
     OURS,
     Case,
@@ -181,8 +180,18 @@ def report_fits(
     return table(heads, lines) + "\n\n" + "\n".join(verdicts)
 
 
-def report_growth(found: dict[int, dict[str, float] | None]) -> str:
-    """Time and memory of the builder alone, and the exponent."""
+def report_growth(
+    found: dict[int, dict[str, float] | None], most_gib: float = 0.0
+) -> str:
+    """Time and memory of the builder alone, and the exponent.
+
+    Parameters
+    ----------
+    found : dict of int to dict or None
+        Figures by number of rows; None where there are none.
+    most_gib : float, default=0.0
+        Memory that they had.
+    """
     there = {n_rows: figures for n_rows, figures in found.items() if figures}
     b, _ = power_of_growth(list(there), [f["cpu"] for f in there.values()])
     figures = {
@@ -200,7 +209,7 @@ def report_growth(found: dict[int, dict[str, float] | None]) -> str:
     heads = [f"{GROWTH_FEATURES} columns", *(f"{n:,}" for n in there)]
     said = [verdict(f"time at most as n^{EXPONENT}: n^{b:.2f}", b <= EXPONENT)]
     said += [
-        f"- {n_rows:,} rows need more than {MOST_GIB:g} GiB, or did not end"
+        f"- {n_rows:,} rows did not end with {most_gib:g} GiB of memory"
         for n_rows, found_here in found.items()
         if not found_here
     ]
@@ -310,7 +319,7 @@ class Run:
             case.n_rows: measure_case(self.kept, OURS, case, None)
             for case in cases.values()
         }
-        return report_growth(found)
+        return report_growth(found, self.kept.most_gib)
 
     def against(self) -> str:
         """Ours beside others, as rows grow."""

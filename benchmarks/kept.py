@@ -19,6 +19,8 @@ class KeptFigures:
     path : Path
     report_only : bool, default=False
         Whether nothing is measured: what the file lacks is None.
+    most_gib : float, default=0.0
+        Memory that a measurement of many rows may have; 0 is no limit.
 
     Attributes
     ----------
@@ -39,8 +41,10 @@ class KeptFigures:
     (True, 2)
     """
 
-    def __init__(self, path: Path, *, report_only: bool = False) -> None:
-        self.path, self.report_only = path, report_only
+    def __init__(
+        self, path: Path, *, report_only: bool = False, most_gib: float = 0.0
+    ) -> None:
+        self.path, self.report_only, self.most_gib = path, report_only, most_gib
         content = json.loads(path.read_text()) if path.exists() else {}
         self._found: dict[str, Any] = content.get("figures", {})
         self.conditions = content.get("conditions") or conditions()
@@ -107,11 +111,21 @@ def add_kept(parser: Any, path: Path) -> Callable[[Any], KeptFigures]:
     parser.add_argument(
         "--report-only", action="store_true", help="report what the file has"
     )
+    parser.add_argument(
+        "--most-gib",
+        type=float,
+        default=9.0,
+        help="memory that many rows may take (default: 9; 0 is no limit)",
+    )
 
     def opened(options: Any) -> KeptFigures:
         if options.again:
             options.results.unlink(missing_ok=True)
-        return KeptFigures(options.results, report_only=options.report_only)
+        return KeptFigures(
+            options.results,
+            report_only=options.report_only,
+            most_gib=options.most_gib,
+        )
 
     return opened
 

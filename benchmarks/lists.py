@@ -45,8 +45,6 @@ N_QUERIES = 2000
 # Rows whose lists are checked: as many as so many distances allow, within these bounds.
 DISTANCES, FEWEST_CHECKED, MOST_CHECKED = 2e9, 500, 4000
 NARROW, WIDE = (1, 2, 8), 64
-# Memory that a process may have; 0 is no limit.
-MOST_GIB = 9.0
 # What the tail, and recall of wide searches, may lie below hnswlib's.
 TAIL, WIDE_LOSS = 0.02, 0.005
 OURS, HNSWLIB = "knngraph", "hnswlib"
@@ -365,7 +363,7 @@ def measure_case(
 ) -> dict[str, float] | None:
     """Figures of one way on one set; None where it could not be measured."""
     arguments = {"way": way, "folder": str(folder) if folder else None}
-    arguments |= {"most_gib": MOST_GIB} | case._asdict()
+    arguments |= {"most_gib": kept.most_gib} | case._asdict()
     return kept.measure(key_of(way, case), "benchmarks.lists:measure", arguments)
 
 

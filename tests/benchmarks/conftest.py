@@ -22,7 +22,6 @@ def here(monkeypatch):
 
     monkeypatch.setattr(kept, "run_isolated", in_this_process)
     monkeypatch.setattr(lists, "WARMING", dict.fromkeys(lists.WARMING, 500))
-    monkeypatch.setattr(lists, "MOST_GIB", 0.0)
     monkeypatch.setattr(fit_stages, "WARMING", 500)
     monkeypatch.setattr(lists, "N_QUERIES", 50)
     monkeypatch.setattr(fit_scale, "N_QUERIES", 50)

@@ -95,7 +95,7 @@ def test_lists_go_on_where_they_were(here, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(lists, "CASES", cases)
     monkeypatch.setattr(lists, "PEER_CASES", [])
     path = str(tmp_path / "figures.json")
-    command = ["lists", "--shrink", "20", "--results", path]
+    command = ["lists", "--shrink", "20", "--most-gib", "0", "--results", path]
     monkeypatch.setattr(sys, "argv", [*command, "--only", "mixture"])
     lists.main()
     monkeypatch.setattr(sys, "argv", command)
