@@ -44,7 +44,7 @@ M, EF_CONSTRUCTION = 16, 200
 N_QUERIES = 2000
 # Rows whose lists are checked: as many as so many distances allow, within these bounds.
 DISTANCES, FEWEST_CHECKED, MOST_CHECKED = 2e9, 500, 4000
-NARROW, WIDE = (1, 2, 8), 64
+NARROW, WIDE = (1, 2, 8, 16), 64
 # What the tail, and recall of wide searches, may lie below hnswlib's.
 TAIL, WIDE_LOSS = 0.02, 0.005
 OURS, HNSWLIB = "knngraph", "hnswlib"
