@@ -110,7 +110,8 @@ def link_rows(
     >>> from knngraph.index.scales import link_rows
     >>> rows = np.arange(100, dtype=np.float32)[:, None]
     >>> ids, squared = ExactIndex(rows).nearest(rows, 4)
-    >>> parts = link_rows(rows, ids[:, 1:].astype(np.int32), squared[:, 1:])
+    >>> ids, squared = ids[:, 1:].astype(np.int32), squared[:, 1:].astype(np.float32)
+    >>> parts = link_rows(rows, ids, squared)
     >>> index = HNSWIndex.from_parts(parts)
     >>> index.nearest(np.array([[41.2]], dtype=np.float32), k=2)[0].tolist()
     [[41, 42]]

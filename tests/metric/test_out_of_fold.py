@@ -45,7 +45,7 @@ def test_the_score_of_left_out_rows_is_that_of_new_rows(inference):
 
 def test_lists_are_those_under_the_map_of_the_fold():
     X, y = overfitted(150)
-    space, training, out_of_fold, _ = place_training_rows(X, y, 2, "learned", seed=1)
+    space, training, out_of_fold, *_ = place_training_rows(X, y, 2, "learned", seed=1)
     _, plain, *_ = place_training_rows(X, y, 2, "euclidean", seed=1)
     rows, codes = plain.points[plain.pair_node], plain.pair_code
     model = fresh("learned").fit(X, y)
@@ -68,7 +68,7 @@ def test_lists_are_those_under_the_map_of_the_fold():
 
 def test_enough_unseen_rows_need_no_map_of_a_fold():
     X, y = overfitted(2700)
-    _, training, out_of_fold, _ = place_training_rows(X, y, 2, "learned")
+    _, training, out_of_fold, *_ = place_training_rows(X, y, 2, "learned")
     assert len(out_of_fold.maps) == 0
     assert len(out_of_fold.honest_pairs()) == training.n_pairs - 1500
     model = fresh("learned").fit(X, y)

@@ -212,7 +212,7 @@ def test_maps_of_all_metrics_have_seen_the_same_rows(random):
     y = np.concatenate([y, y[:20], 1 - y[20:40]])
     unseen = []
     for metric in ("learned", "trees"):
-        space, training, held, _ = place_training_rows(X, y, 2, metric)
+        space, training, held, *_ = place_training_rows(X, y, 2, metric)
         assert space.linear is not None
         honest = np.isin(training.pair_of_row, held.honest_pairs())
         unseen.append(honest)
@@ -223,7 +223,7 @@ def test_maps_of_all_metrics_have_seen_the_same_rows(random):
 def test_maps_of_folds_have_not_seen_the_fold(random):
     X, y = needle(random, 240)
     for metric in ("auto", "learned"):
-        space, training, held, _ = place_training_rows(X, y, 2, metric)
+        space, training, held, *_ = place_training_rows(X, y, 2, metric)
         assert held.maps.shape == (3, 15, 15)
         plain = build_training_set(fit_space(X, "euclidean").map_rows(X), y, 2)
         for fold, (fitted, places) in enumerate(folds(plain.pair_code)):
@@ -239,5 +239,5 @@ def test_maps_of_folds_have_not_seen_the_fold(random):
 
 def test_rows_that_few_maps_can_leave_out():
     X = np.arange(10.0).reshape(5, 2)
-    _, _, held, _ = place_training_rows(X, np.arange(5) % 2, 2, "learned")
+    _, _, held, *_ = place_training_rows(X, np.arange(5) % 2, 2, "learned")
     assert held is None or len(held.honest_pairs())

@@ -50,7 +50,7 @@ def test_trees_find_the_boxes(table, estimator):
 @pytest.mark.parametrize("scale", [1.0, 1e-20, 1e20])
 def test_shares_stand_before_weighted_columns(table, scale, no_linear_map):
     X, y = table[0] * scale, table[1]
-    space, training, folds, _ = place_training_rows(X, y, 2, "trees")
+    space, training, folds, *_ = place_training_rows(X, y, 2, "trees")
     assert (space.metric, space.linear, folds, space.scale) == ("trees", None, None, 1)
     forest = space.trees
     columns = (X - space.center) * forest.column_weight
@@ -81,7 +81,7 @@ def test_order_threads_copies_and_weights_change_nothing(table, monkeypatch, cho
     copies = np.repeat(alone, random.integers(1, 4, size=300))
     weight = np.bincount(copies).astype(np.float64)
     for rows, weights, others in ((alone, None, order), (alone, weight, copies)):
-        space, training, folds, _ = place_training_rows(
+        space, training, folds, *_ = place_training_rows(
             X[rows], y[rows], 2, "trees", weights, seed=3
         )
         assert space.metric == ("trees, learned" if chosen else "trees")
