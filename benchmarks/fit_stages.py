@@ -106,7 +106,7 @@ def measure_fit(
     n_queries : int, default=0
         Rows that are drawn beside and answered in every way.
     checkout : str or None, default=None
-        Folder whose package is measured; None for this one.
+        Folder with the package that is measured; None for this one.
     """
     take_from(checkout)
     from knngraph import KNNGraphClassifier

@@ -42,7 +42,7 @@ PAGE = DOCS / "scale.md"
 N_NEIGHBORS, N_THREADS = 32, 2
 M, EF_CONSTRUCTION = 16, 200
 N_QUERIES = 2000
-# Rows whose lists are checked: as many as so many distances allow, within these bounds.
+# Rows with lists that are checked: as many as so many distances allow, in these bounds.
 DISTANCES, FEWEST_CHECKED, MOST_CHECKED = 2e9, 500, 4000
 NARROW, WIDE = (1, 2, 8, 16), 64
 # What the tail, and recall of wide searches, may lie below hnswlib's.

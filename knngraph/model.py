@@ -331,8 +331,9 @@ class FittedModel:
             return self.rows.search_recall
         if self.rows.kept.recall_from_medoids is not None:
             return self.rows.kept.recall_from_medoids
-        _ = self.search_index("medoids")
-        return measure_recall_from_medoids(index, self.training.points, self.n_threads)
+        return measure_recall_from_medoids(
+            index, self.training.points, self.n_threads, self.entries
+        )
 
     def search_recall(self, walk: str) -> SearchRecall:
         """How well the search "hnsw" or "medoids" finds the nearest node."""

@@ -116,7 +116,7 @@ class Space:
         return rows
 
     def blocks(self, X: Any, largest: int | None = None) -> list[tuple[int, int]]:
-        """Row ranges whose double-precision copy stays near 8 MiB."""
+        """Row ranges with a double-precision copy that stays near 8 MiB."""
         size = max(1, _BLOCK_BYTES // (8 * max(1, self.n_mapped(X.shape[1]))))
         size = size if largest is None else min(size, largest)
         return [(i, min(i + size, X.shape[0])) for i in range(0, X.shape[0], size)]

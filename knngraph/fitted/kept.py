@@ -52,22 +52,14 @@ class Kept:
 
     def after(self, change: ChangedRows, moved: np.ndarray) -> "Kept":
         """By the numbers of nodes and pairs after one change more."""
-        graph, left_out = self.graph, self.left_out
-        recall, entries, node_now = (
-            self.recall_from_medoids,
-            self.entries,
-            change.node_now,
-        )
+        graph, left_out, entries = self.graph, self.left_out, self.entries
+        recall, node_now = self.recall_from_medoids, change.node_now
         return replace(
             self,
-            graph=None if graph is None else graph.after(change, moved),
-            left_out=None if left_out is None else left_out.after(change),
-            recall_from_medoids=(
-                None if recall is None else recall.renumbered(node_now)
-            ),
-            entries=(
-                None if entries is None else renumbered_entries(*entries, node_now)
-            ),
+            graph=graph and graph.after(change, moved),
+            left_out=left_out and left_out.after(change),
+            recall_from_medoids=recall and recall.renumbered(node_now),
+            entries=entries and renumbered_entries(*entries, node_now),
         )
 
     def without(self, names: Collection[str]) -> "Kept":

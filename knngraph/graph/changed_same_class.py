@@ -40,13 +40,13 @@ def change_same_class(
     limit, quota : int
         See `nearest_of_same_class`.
     around : ndarray of shape (n_pairs,), bool
-        Pairs whose nearest pairs may have changed, new ones among them.
+        Pairs with nearest pairs that may have changed, new ones among them.
 
     Returns
     -------
     SameClass
     changed : ndarray of shape (n_pairs,), bool
-        Pairs whose list has changed, has come or has gone.
+        Pairs with a list that has changed, has come or has gone.
     """
     n_pairs, there = training.n_pairs, np.flatnonzero(pair_now >= 0)
     old = np.full(n_pairs, -1, dtype=np.intp)

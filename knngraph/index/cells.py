@@ -17,7 +17,7 @@ from math import isqrt
 
 import numpy as np
 
-from knngraph.parallel import chunk_bounds, map_chunks
+from knngraph.parallel import chunk_bounds, map_chunks, one_blas_thread
 
 ROWS_PER_CELL = 64
 # Smaller cells join others, and larger ones are cut.
@@ -91,6 +91,12 @@ def group_rows(points: np.ndarray, *, n_threads: int = 1) -> Cells:
     """
     if np.abs(points).max() > _LARGEST:
         points = points.clip(-_LARGEST, _LARGEST)
+    # Not in chunks alone: a product over threads of BLAS may round differently.
+    with one_blas_thread():
+        return _grouped(points, n_threads)
+
+
+def _grouped(points: np.ndarray, n_threads: int) -> Cells:
     groups = _Groups.of(points, n_threads)
     cells, centers, of_group = _cut_groups(groups, n_threads)
     for _ in range(_ROUNDS_OF_MOVES):

@@ -1,6 +1,6 @@
 """Lists of the nearest rows of all rows: products of near cells, then joins.
 
-A row is compared with the cells whose centers are nearest to it; for every cell one
+A row is compared with the cells that have the nearest centers; for every cell one
 product serves all rows of a chunk that chose it. What that misses is mostly near a row
 that it found: a join looks at the neighbors of the neighbors of every row, and of the
 rows that list it (Dong et al. 2011), as far as one of the two is new.

@@ -58,7 +58,7 @@ def others_of(
     index : SearchIndex over `points`
     points : ndarray of shape (n_points, n_features)
     asking : ndarray of shape (n_asking,)
-        Numbers of the points whose neighbors are wanted.
+        Numbers of these points.
     k : int
         Number of other points wanted; fewer where there are fewer.
 

@@ -123,7 +123,10 @@ def measure_recall(
 
 
 def measure_recall_from_medoids(
-    index: HNSWIndex, points: np.ndarray, n_threads: int
+    index: HNSWIndex,
+    points: np.ndarray,
+    n_threads: int,
+    entries: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> SearchRecall:
     """Search from medoids for the points that were inserted last, without these.
 
@@ -135,8 +138,10 @@ def measure_recall_from_medoids(
     ----------
     points : ndarray of shape (n_points, n_features), float32
         The points in the order of their numbers.
+    entries : tuple of ndarray, or None, default=None
+        Where the searches start; see `HNSWIndex.from_medoids`.
     """
-    search = index.from_medoids(points)
+    search = index.from_medoids(points, entries)
     latest = index.latest(min(HELD_OUT, len(points) // _LATEST_SHARE))
     places = np.setdiff1d(latest, search.entries)
     left_out = np.zeros(len(points), dtype=bool)
@@ -169,7 +174,7 @@ def _search_with_every_ef(
 
 @dataclass(frozen=True)
 class WideSearch:
-    """An index whose searches use at least a given `ef`.
+    """An index that is searched with at least a given `ef`.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Compiled solver of the problem at a query: feature kernel, nugget, few candidates.
 
 Coordinate descent finds in a sweep or two which candidates have a weight, about
-twenty of 32 on real data; how much they have is a linear system, whose Cholesky
+twenty of 32 on real data; how much they have is a linear system, and its Cholesky
 factor grows with them. A column of the kernel is only evaluated when its weight
 first leaves zero.
 
@@ -155,8 +155,8 @@ def settle(
         The active candidates, and for every candidate whether it is one. Those
         without a weight are taken out.
     n_factored : int
-        Number of active candidates, the first ones, whose rows of the factor are
-        there.
+        Number of active candidates, the first ones, that have their rows of the factor
+        already.
 
     Returns
     -------

@@ -69,7 +69,6 @@ def learn_rule(
     sample : ndarray of shape (n_sample,)
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
-
     """
     sample, found = sample[:RULE_ROWS], votes.codes[:RULE_ROWS]
     ids, _ = leave_one_out_candidates(training, neighbors, sample, 1)

@@ -28,7 +28,7 @@ def copied_pairs(training: TrainingSet, honest: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     honest : ndarray of shape (n_honest,)
-        Pairs whose leave-one-out answers are those of new rows, ascending.
+        Pairs with leave-one-out answers that are those of new rows, ascending.
     """
     pairs = calibration_sample(training, honest)
     return pairs[training.left_weights(pairs) > 0.0][:_MOST_PAIRS]

@@ -239,7 +239,7 @@ def calibration_sample(training: TrainingSet, honest: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     honest : ndarray of shape (n_honest,)
-        Pairs whose leave-one-out answers are those of new rows, ascending.
+        Pairs with leave-one-out answers that are those of new rows, ascending.
 
     Returns
     -------
