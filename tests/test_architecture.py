@@ -215,14 +215,31 @@ def test_rooms_that_know_no_graph_classifier_by_name(room):
     assert not {"KNNGraphClassifier", "KNNGraphClassifierCV"} & taken
 
 
-def test_only_its_own_room_imports_dask():
+@pytest.mark.parametrize(
+    ("room", "packages"),
+    [("knngraph.distributed", ("dask", "distributed")), ("knngraph.torch", ("torch",))],
+)
+def test_only_its_own_room_imports_a_package(room, packages):
     found = imported_by(("knngraph",))
-    users = {m for m, name in found if belongs_to(name, ("dask", "distributed"))}
+    users = {m for m, name in found if belongs_to(name, packages)}
     assert users
-    assert all(belongs_to(user, ("knngraph.distributed",)) for user in users)
+    assert all(belongs_to(user, (room,)) for user in users)
     # And no other room imports that one.
-    visitors = {m for m, name in found if belongs_to(name, ("knngraph.distributed",))}
-    assert all(belongs_to(visitor, ("knngraph.distributed",)) for visitor in visitors)
+    visitors = {m for m, name in found if belongs_to(name, (room,))}
+    assert all(belongs_to(visitor, (room,)) for visitor in visitors)
+
+
+def test_layers_run_where_only_numpy_and_torch_are_installed():
+    reached, waiting = set(), [m for m in FILES if belongs_to(m, ("knngraph.torch",))]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting.extend(FILES[module])
+    assert len(reached) > 1
+    taken = {name for module in reached for name in imports(ast.walk(TREES[module]))}
+    heavy = ("sklearn", "scipy", "numba", "hnswlib", "joblib", "threadpoolctl")
+    assert not [name for name in taken if belongs_to(name, heavy)]
 
 
 def test_one_file_imports_hnswlib():

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"numba", "hnswlib", "matplotlib", "tqdm", "dask", "skrub"}
+HEAVY = {"numba", "hnswlib", "matplotlib", "tqdm", "dask", "skrub", "torch"}
 
 
 @pytest.mark.parametrize(
