@@ -10,3 +10,17 @@ except ImportError as error:
     raise ImportError(
         "knngraph.torch needs PyTorch: pip install 'knngraph[torch]'"
     ) from error
+
+from knngraph.torch.attention import NeighborAttention
+from knngraph.torch.branched import BranchedConvNN1d, BranchedConvNN2d
+from knngraph.torch.convnn import ConvNN1d, ConvNN2d
+from knngraph.torch.neighbors import neighbor_indices
+
+__all__ = [
+    "BranchedConvNN1d",
+    "BranchedConvNN2d",
+    "ConvNN1d",
+    "ConvNN2d",
+    "NeighborAttention",
+    "neighbor_indices",
+]
