@@ -6,6 +6,7 @@ from knngraph.distances import squared_distances, squared_distances_to
 from knngraph.graph.candidates import pack
 from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.neighbors import Neighbors, nearest_others
+from knngraph.index.exact import ExactIndex
 from knngraph.index.others import others_of
 from knngraph.index.protocol import SearchIndex
 from knngraph.parallel import chunk_bounds, map_chunks
@@ -29,7 +30,8 @@ def change_neighbors(
 ) -> tuple[Neighbors, np.ndarray]:
     """Bring the neighbor lists up to date.
 
-    A new node is searched, and so is one that has lost a neighbor. A new node enters
+    A new node is searched. One that has lost a neighbor gets the nearest neighbor of
+    its others, or is searched where the search is exact. A new node enters
     the list of an old one where it is nearer than the last of that list: the
     distances of all old nodes to the new ones are computed for that, which finds
     every such node and costs far less than a search of all.
@@ -57,26 +59,34 @@ def change_neighbors(
             index, training.points, weights, width, n_threads=n_threads
         )
         return found, np.ones(training.n_nodes, dtype=bool)
+    from knngraph.index import _changed
+
+    points, is_new = training.points, change.old_node < 0
     ids = np.empty((training.n_nodes, width), dtype=np.int32)
     squared = np.empty((training.n_nodes, width), dtype=neighbors.squared.dtype)
-    # Without copies of the lists by the way: they are most of what is read here. A
-    # new node, which has none yet, takes any.
+    # A new node, which has none yet, takes any distances.
     np.take(neighbors.squared, change.old_node, axis=0, out=squared, mode="clip")
-    then = np.take(neighbors.ids, change.old_node, axis=0, mode="clip")
-    np.take(change.node_now.astype(np.int32), then, out=ids, mode="clip")
-    changed = ids.min(axis=1, initial=0) < 0
-    changed[change.old_node < 0] = True
+    now = change.node_now.astype(np.int32)
+    _changed.rename(neighbors.ids, change.old_node, now, ids)
+    changed = np.zeros(training.n_nodes, dtype=bool)
+    if now.min(initial=0) < 0:
+        changed = ids.min(axis=1, initial=0) < 0
+    changed &= ~is_new
     searched = np.flatnonzero(changed)
+    if not isinstance(index, ExactIndex):
+        ids[is_new] = -1
+        searched = searched[: _changed.refill(points, searched, ids, squared)]
+    searched = np.concatenate([searched, change.new_nodes])
+    changed[searched] = True
     ids[searched], squared[searched] = others_of(
-        index, training.points, searched, width, n_threads=n_threads
+        index, points, searched, width, n_threads=n_threads
     )
     farthest = np.full(training.n_nodes, -1.0)
     if width:
-        farthest[~changed] = squared[~changed, -1]
-    owner, newcomer = _nearer_newcomers(
-        training.points, change.new_nodes, farthest, n_threads
-    )
-    _take_in(training.points, ids, squared, changed, owner, newcomer, n_threads)
+        farthest[:] = squared[:, -1]
+        farthest[searched] = -1.0
+    owner, newcomer = _nearer_newcomers(points, change.new_nodes, farthest, n_threads)
+    _take_in(points, ids, squared, changed, owner, newcomer, n_threads)
     return Neighbors(ids, squared, weights), changed
 
 
@@ -150,7 +160,7 @@ def _take_in(
         distances[both < 0] = np.inf
         nearest = np.argsort(distances, axis=1, kind="stable")[:, :width]
         merged = np.take_along_axis(both, nearest, axis=1)
-        changed[rows] = (np.sort(merged, axis=1) != np.sort(ids[rows], axis=1)).any(
+        changed[rows] |= (np.sort(merged, axis=1) != np.sort(ids[rows], axis=1)).any(
             axis=1
         )
         ids[rows] = merged

@@ -1,6 +1,7 @@
 """HNSW search; the only file that imports hnswlib."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from knngraph.compact import packed, unpacked
 from knngraph.exceptions import SavedModelError
 from knngraph.index.exact import ExactIndex
-from knngraph.index.hnsw_parts import HNSWParts
+from knngraph.index.hnsw_parts import HNSWParts, mark_removed
 
 if TYPE_CHECKING:
     from knngraph.index.medoids import MedoidSearch
@@ -70,33 +71,36 @@ class HNSWIndex:
         import hnswlib
 
         self.n_features = n_features
-        self._take_numbers(np.empty(0, dtype=np.intp))
-        self._graph = hnswlib.Index(space="l2", dim=n_features)
-        self._graph.init_index(
+        graph = hnswlib.Index(space="l2", dim=n_features)
+        graph.init_index(
             max_elements=capacity,
             M=M,
             ef_construction=ef_construction,
             random_seed=seed,
         )
-        self._settle()
+        self._take(graph, np.empty(0, dtype=np.intp))
 
-    def _take_numbers(self, in_order: np.ndarray) -> None:
-        """By which a search names its points, in the order of their insertion."""
-        there = np.zeros(in_order.max(initial=-1) + 1, dtype=bool)
-        there[in_order] = True
-        self._in_order, self._numbers = in_order, np.flatnonzero(there)
+    def _take(self, graph: Any, number: np.ndarray) -> None:
+        """Hold a graph of hnswlib, which names its points by their places.
 
-    def _settle(self) -> None:
+        Parameters
+        ----------
+        number : ndarray of shape (n_places,)
+            By which a search names the point at a place; -1 where it is gone.
+        """
         # hnswlib searches with max(ef, k): with ef fixed at 1 a wider
         # search requests more neighbors, and no call changes shared state.
-        self._graph.set_ef(1)
-        self._graph.set_num_threads(1)
+        graph.set_ef(1)
+        graph.set_num_threads(1)
+        self._graph, self._is_shared, self._to_mark = graph, False, number[:0]
+        self._number, self._n_points = number, int((number >= 0).sum())
         self._medoid_search: MedoidSearch | None = None
+        self._searched_before: tuple[MedoidSearch, np.ndarray] | None = None
 
     @property
     def n_points(self) -> int:
         """Number of points that a search can find."""
-        return len(self._numbers)
+        return self._n_points
 
     @property
     def n_places(self) -> int:
@@ -121,20 +125,22 @@ class HNSWIndex:
             return
         if numbers is None:
             numbers = np.arange(self.n_points, self.n_points + len(points))
+        if self._is_shared or len(self._to_mark):
+            self._graph = _graph_of(self._state())
         n_places = self.n_places
         wanted = n_places + len(points)
         if wanted > self._graph.get_max_elements():
             self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
-        self._graph.add_items(points, numbers, num_threads=1)
-        self._medoid_search = None
-        self._take_numbers(np.concatenate([self._in_order, numbers]))
+        places = np.arange(n_places, wanted)
+        self._graph.add_items(points, places, num_threads=1)
+        self._take(self._graph, np.concatenate([self._number, numbers]))
 
     def renumbered(self, number_now: np.ndarray) -> "HNSWIndex":
-        """A copy in which points have other numbers, or are gone.
+        """The same graph in which points have other numbers, or are gone.
 
         No search finds a point that is gone, but searches still pass through it, so
         that nothing behind it is cut off. Its memory comes back with a new index
-        only.
+        only. Both share what hnswlib holds until one of them has to change it.
 
         Parameters
         ----------
@@ -156,37 +162,35 @@ class HNSWIndex:
         >>> changed.nearest(np.array([[4.0]], dtype=np.float32), k=2)[0].tolist()
         [[0, 1]]
         """
-        state = self._graph.__getstate__()[0]
-        n_places = self.n_places
-        records = state["data_level0"].view(np.uint8).reshape(n_places, -1)
-        end = state["label_offset"]
-        places = np.arange(n_places)
-        labels = np.ascontiguousarray(records[:, end:]).view(np.uint64).ravel()
-        known = labels < len(number_now)
-        numbers = np.full(n_places, -1, dtype=np.intp)
-        numbers[known] = number_now[labels[known].astype(np.intp)]
-        labels = np.where(numbers < 0, _FIRST_REMOVED + places, numbers)
-        labels = labels.astype(np.uint64)
-        records[:, end:] = labels[:, None].view(np.uint8)
-        # The map from label to place is kept apart from the records.
-        state["label_lookup_external"] = labels
-        state["label_lookup_internal"] = places.astype(np.uint32)
-        twin = HNSWIndex._of(state, numbers[numbers >= 0])
-        for place in np.flatnonzero(known & (numbers < 0)).tolist():
-            twin._graph.mark_deleted(_FIRST_REMOVED + place)
+        then, there = self._number, self._number >= 0
+        now = np.where(there, number_now[then], -1)
+        twin = HNSWIndex.__new__(HNSWIndex)
+        twin.n_features = self.n_features
+        twin._take(self._graph, now)
+        self._is_shared = twin._is_shared = True
+        gone = np.flatnonzero(there & (now < 0))
+        twin._to_mark = np.concatenate([self._to_mark, gone])
+        twin._searched_before = self._searched_before
+        if self._medoid_search is not None:
+            twin._searched_before = self._medoid_search, then
         return twin
 
-    @classmethod
-    def _of(cls, state: dict[str, Any], numbers: np.ndarray) -> "HNSWIndex":
-        import hnswlib
+    def _state(self) -> dict[str, Any]:
+        """A state of hnswlib in which the points that are gone are marked."""
+        state = self._graph.__getstate__()[0]
+        if len(self._to_mark):
+            records = state["data_level0"].view(np.uint8).reshape(self.n_places, -1)
+            mark_removed(records, self._to_mark)
+            state["has_deletions"] = True
+        return state
 
-        index = cls.__new__(cls)
-        index.n_features = state["dim"]
-        index._take_numbers(numbers)
-        index._graph = hnswlib.Index.__new__(hnswlib.Index)
-        index._graph.__setstate__((state,))
-        index._settle()
-        return index
+    def _marked(self) -> Any:
+        """The graph, in which no search finds what is gone."""
+        if len(self._to_mark):
+            # In this order: another thread does the same again, or nothing.
+            self._graph, self._is_shared = _graph_of(self._state()), False
+            self._to_mark = self._to_mark[:0]
+        return self._graph
 
     def nearest(
         self, queries: np.ndarray, k: int, *, ef: int = 1, n_threads: int = 1
@@ -196,11 +200,13 @@ class HNSWIndex:
         k = min(k, n_points)
         ef = min(max(ef, k), n_points)
         try:
-            ids, squared = self._graph.knn_query(queries, k=ef, num_threads=n_threads)
+            places, squared = self._marked().knn_query(
+                queries, k=ef, num_threads=n_threads
+            )
         except RuntimeError:
             # Fewer than `ef` points are reachable for some query.
             return self._nearest_one_by_one(queries, k, ef)
-        return ids[:, :k].astype(np.intp), squared[:, :k]
+        return self._number[places[:, :k]], squared[:, :k]
 
     def _nearest_one_by_one(
         self, queries: np.ndarray, k: int, ef: int
@@ -209,7 +215,7 @@ class HNSWIndex:
 
         The others keep the answer they get in any other batch.
         """
-        exact = ExactIndex(self.points())
+        exact, places = ExactIndex(self.points()), self._places()
         ids = np.empty((len(queries), k), dtype=np.intp)
         squared = np.empty((len(queries), k), dtype=np.float32)
         for i in range(len(queries)):
@@ -218,20 +224,26 @@ class HNSWIndex:
                 found, distances = self._graph.knn_query(query, k=ef, num_threads=1)
             except RuntimeError:
                 found, distances = exact.nearest(query, k)
-                found = self._numbers[found]
-            ids[i] = found[0, :k]
+                found = places[found]
+            ids[i] = self._number[found[0, :k]]
             squared[i] = distances[0, :k]
         return ids, squared
 
     def points(self) -> np.ndarray:
         """The rows that a search can find, by their numbers, float32."""
-        rows = self._graph.get_items(self._numbers, return_type="numpy")
+        rows = self._marked().get_items(self._places(), return_type="numpy")
         return np.asarray(rows, dtype=np.float32)
+
+    def _places(self) -> np.ndarray:
+        """Where the points are that a search can find, by their numbers."""
+        there = np.flatnonzero(self._number >= 0)
+        return there[np.argsort(self._number[there])]
 
     def latest(self, count: int) -> np.ndarray:
         """Places, among the points by number, of those that were inserted last."""
-        start = max(self.n_points - count, 0)
-        return np.searchsorted(self._numbers, self._in_order[start:])
+        in_order = self._number[self._number >= 0]
+        latest = in_order[max(self.n_points - count, 0) :]
+        return np.searchsorted(np.sort(in_order), latest)
 
     def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
         """A function that finds the node nearest to one row, in few microseconds.
@@ -242,14 +254,16 @@ class HNSWIndex:
             From a row of shape (n_features,), float32, to the node that `nearest`
             finds with this `ef`, and the squared distance to it.
         """
-        query, n_kept = self._graph.knn_query, min(ef, self.n_points)
+        query, n_kept = self._marked().knn_query, min(ef, self.n_points)
+        number = self._number
 
         def search(row: np.ndarray) -> tuple[int, float]:
             try:
-                ids, squared = query(row, n_kept, 1)
+                places, squared = query(row, n_kept, 1)
             except RuntimeError:
                 ids, squared = self.nearest(row[None], 1, ef=ef)
-            return ids.item(0), squared.item(0)
+                return ids.item(0), squared.item(0)
+            return number.item(places.item(0)), squared.item(0)
 
         return search
 
@@ -275,21 +289,33 @@ class HNSWIndex:
         from knngraph.index.medoids import MedoidSearch
 
         if self._medoid_search is None:
-            self._medoid_search = MedoidSearch.of_graph(self.parts(), points, entries)
+            if self._searched_before is None:
+                search = MedoidSearch.of_graph(self.parts(), points, entries)
+            else:
+                before, number = self._searched_before
+                now = self._number
+                search = before.renumbered(number, now, points, entries)
+            self._medoid_search, self._searched_before = search, None
         return self._medoid_search
 
     def parts(self) -> HNSWParts:
         """The graph as arrays; rows must not be added meanwhile."""
-        return HNSWParts.from_state(self._graph.__getstate__()[0])
+        parts = HNSWParts.from_state(self._state())
+        removed = _FIRST_REMOVED + np.arange(self.n_places)
+        labels = np.where(self._number < 0, removed, self._number)
+        return replace(parts, labels=labels.astype(np.uint64))
 
     @classmethod
     def from_parts(cls, parts: HNSWParts) -> "HNSWIndex":
         """The index that the arrays came from; ValueError where there is none."""
-        labels = parts.labels[~parts.removed].astype(np.intp)
+        number = np.where(parts.removed, -1, parts.labels.astype(np.intp))
         state = parts.to_state()
         # hnswlib copies the state: three of them would be held.
         del parts
-        return cls._of(state, labels)
+        index = cls.__new__(cls)
+        index.n_features = state["dim"]
+        index._take(_graph_of(state), number)
+        return index
 
     def __getstate__(self) -> dict[str, Any]:
         return {"version": STATE_VERSION, "parts": dict(vars(self.parts()))}
@@ -343,3 +369,14 @@ class HNSWIndex:
                 "it, or fit again."
             )
         self.__dict__.update(vars(HNSWIndex.from_parts(HNSWParts(**state["parts"]))))
+
+
+def _graph_of(state: dict[str, Any]) -> Any:
+    """A graph of hnswlib of its own."""
+    import hnswlib
+
+    graph = hnswlib.Index.__new__(hnswlib.Index)
+    graph.__setstate__((state,))
+    graph.set_ef(1)
+    graph.set_num_threads(1)
+    return graph

@@ -31,7 +31,8 @@ class HNSWParts:
     links : ndarray of shape (n_points, 4 + 8 * M), uint8
         Links on the lowest layer, in the format of hnswlib.
     labels : ndarray of shape (n_points,), uint64
-        Number of every point, which `vectors` has at the same place.
+        Number of every point, which `vectors` has at the same place. hnswlib itself
+        names points by their places.
     levels : ndarray of shape (n_points,), int32
         Highest layer of every point.
     upper : ndarray of uint8
@@ -83,7 +84,7 @@ class HNSWParts:
             labels,
             state["element_levels"][:n_points].copy(),
             state["link_lists"].view(np.uint8),
-            np.ascontiguousarray(records[:, data:label]).view(np.float32),
+            records[:, data:label].view(np.float32),
         )
 
     def to_state(self) -> dict[str, Any]:
@@ -94,11 +95,12 @@ class HNSWParts:
         data = self.links.shape[1]
         label = data + 4 * n_features
         size = label + _LABEL_BYTES
+        places = np.arange(n_points, dtype=np.uint64)
         capacity = self.settings["max_elements"]
         records = np.empty((n_points, size), dtype=np.uint8)
         records[:, :data] = self.links
         records[:, data:label] = _bytes_of(self.vectors)
-        records[:, label:] = _bytes_of(self.labels[:, None])
+        records[:, label:] = _bytes_of(places[:, None])
         levels = np.zeros(capacity, dtype=np.int32)
         levels[:n_points] = self.levels
         return self.settings | {
@@ -119,8 +121,8 @@ class HNSWParts:
             "max_M0": 2 * M,
             "mult": 1.0 / math.log(M),
             "size_links_per_element": _LINK_BYTES * (M + 1),
-            "label_lookup_external": self.labels,
-            "label_lookup_internal": np.arange(n_points, dtype=np.uint32),
+            "label_lookup_external": places,
+            "label_lookup_internal": places.astype(np.uint32),
             "element_levels": levels,
             "data_level0": records.view(np.int8).ravel(),
             "link_lists": self.upper.view(np.int8),
@@ -184,6 +186,11 @@ class HNSWParts:
         targets = targets[np.arange(most) < counts[:, None]]
         _require(not len(targets) or targets.max() < self.n_points, "links to no point")
         return targets, counts
+
+
+def mark_removed(records: np.ndarray, places: np.ndarray) -> None:
+    """Mark points as deleted in records of hnswlib, in place."""
+    records[places, _COUNT_BYTES] |= 1
 
 
 _FLAGS = ("has_deletions", "allow_replace_deleted")

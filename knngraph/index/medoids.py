@@ -94,21 +94,46 @@ class MedoidSearch:
         entries : tuple of ndarray, or None, default=None
             Centers and entries; None to choose them.
         """
-        removed, n_places = parts.removed, parts.n_points
-        labels = parts.labels[~removed]
-        if labels.max(initial=0) >= len(labels):  # else they count from 0
-            labels = labels.argsort().argsort()
-        # The last place is that of no link.
-        number = np.full(n_places + 1, -1, dtype=np.int32)
-        number[:-1][~removed] = labels
-        number[:-1][removed] = np.arange(len(points), n_places)
-        counts, targets = parts.linked()
-        beyond = np.arange(targets.shape[1]) >= counts[:, None]
-        place = np.empty(n_places, dtype=np.intp)
-        place[number[:-1]] = np.arange(n_places)
-        links = number[np.where(beyond, n_places, targets)[place]]
+        from knngraph.index import _changed
+
+        removed, records = parts.removed, parts.links.view(np.int32)
+        now = _places_now(np.where(removed, -1, parts.labels.astype(np.intp)))
+        links = np.empty((len(records), records.shape[1] - 1), dtype=np.int32)
+        _changed.read_links(records, np.argsort(now), now, links)
         starts = choose_entries(points) if entries is None else entries
         return cls(points, parts.vectors[removed], links, *starts)
+
+    def renumbered(
+        self,
+        then: np.ndarray,
+        now: np.ndarray,
+        points: np.ndarray,
+        entries: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "MedoidSearch":
+        """The search after points have got other numbers or were deleted.
+
+        Parameters
+        ----------
+        then, now : ndarray of shape (n_places,)
+            Number of the point at every place of the graph, -1 where it is deleted:
+            for this search, and for the one that is made.
+        points, entries
+            As in `of_graph`.
+        """
+        from knngraph.index import _changed
+
+        place_now = np.empty(len(now), dtype=np.int32)
+        place_now[_places_now(then)] = _places_now(now)
+        place_then = np.argsort(place_now)
+        links = np.empty_like(self.links)
+        _changed.rename(self.links, place_then, place_now, links)
+        gone = place_then[len(points) :]
+        deleted = np.empty((len(gone), points.shape[1]), dtype=np.float32)
+        before = gone >= self.n_points
+        deleted[before] = self.deleted[gone[before] - self.n_points]
+        deleted[~before] = self.points[gone[~before]]
+        starts = choose_entries(points) if entries is None else entries
+        return MedoidSearch(points, deleted, links, *starts)
 
     def without(self, places: np.ndarray) -> "MedoidSearch":
         """The search in which no link leads to some points, none of them an entry."""
@@ -249,6 +274,22 @@ class MedoidSearch:
             exact = ExactIndex(self.points)
             ids[lost], squared[lost] = exact.nearest(queries[lost], k)
         return ids, squared, agreed
+
+
+def _places_now(number: np.ndarray) -> np.ndarray:
+    """Where a search has the points of a graph: the deleted ones behind the others.
+
+    Parameters
+    ----------
+    number : ndarray of shape (n_places,), intp
+        Number of every point, -1 where it is deleted.
+    """
+    gone = number < 0
+    found, left = np.empty(len(number), dtype=np.int32), number[~gone]
+    if left.max(initial=0) >= len(left):  # else they count from 0
+        left = left.argsort().argsort()
+    found[~gone], found[gone] = left, np.arange(len(left), len(number))
+    return found
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

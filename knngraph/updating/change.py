@@ -12,7 +12,7 @@ from knngraph.graph.changed_rows import ChangedRows, PendingRows, change_rows
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.order import bring_together
 from knngraph.graph.training_set import row_hashes
-from knngraph.index.build import BuildSettings, build_graph, makes_lists
+from knngraph.index.build import BuildSettings, build_graph
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
@@ -126,21 +126,18 @@ def search_changes(
         settings.M, settings.ef_construction, settings.seed, n_threads
     )
     exact = change.training.weight <= settings.exact_up_to
-    built = None
     if _wants_new_index(before.index, change):
         training, cells = bring_together(change.training, build)
         change = change.with_nodes_of(training)
-        together = not exact and makes_lists(training.points, settings.n_listed)
-        n_listed = settings.n_listed if together else 0
-        built = build_graph(training.points, n_listed, build, found=cells)
+        built = build_graph(
+            training.points, settings.n_listed, build, exact=exact, found=cells
+        )
         index, search_recall = built.index, built.search_recall
-    else:
-        index, search_recall = _change_index(before, change, n_threads)
-    if built is not None and built.ids.shape[1]:
         weights = change.training.node_weights()
         neighbors = Neighbors(built.ids, built.squared, weights)
         moved = np.ones(change.training.n_nodes, dtype=bool)
     else:
+        index, search_recall = _change_index(before, change, n_threads)
         searched: SearchIndex = index
         if exact:
             searched = ExactIndex(change.training.points)
@@ -172,11 +169,10 @@ def search_changes(
 
 def _wants_new_index(index: HNSWIndex | ExactIndex, change: ChangedRows) -> bool:
     """Whether so much has changed that the index is built anew."""
-    if change.same_nodes:
+    if change.same_nodes or isinstance(index, ExactIndex):
         return False
     return (
-        isinstance(index, ExactIndex)
-        or len(change.new_nodes) > change.training.n_nodes // 2
+        len(change.new_nodes) > change.training.n_nodes // 2
         or _removed_share(index, change) > REBUILD_SHARE
     )
 
@@ -184,8 +180,10 @@ def _wants_new_index(index: HNSWIndex | ExactIndex, change: ChangedRows) -> bool
 def _change_index(
     before: IndexedRows, change: ChangedRows, n_threads: int
 ) -> tuple[HNSWIndex | ExactIndex, SearchRecall]:
-    if change.same_nodes or isinstance(before.index, ExactIndex):
+    if change.same_nodes:
         return before.index, before.search_recall
+    if isinstance(before.index, ExactIndex):
+        return ExactIndex(change.training.points), before.search_recall
     new = change.new_nodes
     index = before.index.renumbered(change.node_now)
     search_recall = before.search_recall.renumbered(change.node_now)

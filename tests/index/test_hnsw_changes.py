@@ -77,7 +77,7 @@ def test_points_may_come_between_the_others(points, random):
 
 def test_brute_force_where_the_graph_falls_short(points, monkeypatch):
     changed, stays = drop(built(points), np.arange(50))
-    shared = changed._graph
+    shared = changed._marked()
 
     class Torn:
         def __getattr__(self, name):
