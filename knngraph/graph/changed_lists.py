@@ -17,6 +17,9 @@ _MERGED_PER_CHUNK = 1024
 # Room for rounding in the distances that find the nodes near a new one.
 _SLACK = 1e-4
 _FEW_NEW = 4
+# Lists so long hold the next neighbor, in 95 of 100, about as often as a search finds
+# it; shorter ones lead to fewer.
+_FEWEST_REFILLED = 32
 
 
 def change_neighbors(
@@ -31,9 +34,9 @@ def change_neighbors(
     """Bring the neighbor lists up to date.
 
     A new node is searched. One that has lost a neighbor gets the nearest neighbor of
-    its others, or is searched where the search is exact. A new node enters
-    the list of an old one where it is nearer than the last of that list: the
-    distances of all old nodes to the new ones are computed for that, which finds
+    its others; where the search is exact, or lists are short, it is searched. A new
+    node enters the list of an old one where it is nearer than the last of that list:
+    the distances of all old nodes to the new ones are computed for that, which finds
     every such node and costs far less than a search of all.
 
     Parameters
@@ -73,7 +76,7 @@ def change_neighbors(
         changed = ids.min(axis=1, initial=0) < 0
     changed &= ~is_new
     searched = np.flatnonzero(changed)
-    if not isinstance(index, ExactIndex):
+    if width >= _FEWEST_REFILLED and not isinstance(index, ExactIndex):
         ids[is_new] = -1
         searched = searched[: _changed.refill(points, searched, ids, squared)]
     searched = np.concatenate([searched, change.new_nodes])

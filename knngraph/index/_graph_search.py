@@ -117,6 +117,34 @@ def nearest_entry(centers, entries, entry_points, query):
 
 
 @compiled_part
+def put_unlinked(points, unlinked, query, width, nearest, size, n_found, *table):
+    """Put points that no link leads to into the list, as if they were expanded.
+
+    Returns
+    -------
+    size, n_found
+        How many places are listed now, and how many that are not deleted.
+    """
+    for i in range(unlinked.shape[0]):
+        place = unlinked[i]
+        if not is_new(*table, place):
+            continue
+        key = key_of(place, squared_distance(points, place, query)) | 1
+        if n_found == width and key > nearest[size - 1]:
+            continue
+        put_in(nearest, size, key)
+        size += 1
+        n_found += 1
+        if n_found > width:
+            n_found -= 1
+            size -= 1
+        if n_found == width:
+            while (nearest[size - 1] >> 1) & _PLACE >= points.shape[0]:
+                size -= 1
+    return size, n_found
+
+
+@compiled_part
 def agree(nearest, size, n_agree, stored, node_classes):
     """Whether the first points of a list have the class stored on the nearest."""
     n_agreed = 0
@@ -143,6 +171,7 @@ def search_queries(
     entries,
     entry_points,
     deleted,
+    unlinked,
     queries,
     ef,
     spare,
@@ -170,6 +199,8 @@ def search_queries(
         In the order of the entries; not read where there is none.
     deleted : ndarray of shape (n_deleted, n_features), float32
         Deleted points, at the places after the others: expanded, and never found.
+    unlinked : ndarray of shape (n_unlinked,), int32
+        Points that no link leads to: every search measures them.
     queries : ndarray of shape (n_queries, n_features), float32
     ef : int
         Number of points that are kept.
@@ -209,12 +240,15 @@ def search_queries(
         start, least = nearest_entry(centers, entries, entry_points, query)
         start = entries[start // entries.shape[1], start % entries.shape[1]]
         nearest[0] = key_of(start, least)
-        size, n_found, next_up, n_met = 1, 1, 0, 1
+        size, n_found, next_up, n_met = 1, 1, 0, 1 + unlinked.shape[0]
         mark = 2 * q
         is_new(met, marks, mark, start)
         agreed[q] = False
         may_end = n_agree > 0
         width = min(early_ef, ef) if may_end else ef
+        size, n_found = put_unlinked(
+            points, unlinked, query, width, nearest, size, n_found, met, marks, mark
+        )
         while True:
             if may_end and next_up >= min(size, early):
                 n_listed = min(size, early)
@@ -224,11 +258,23 @@ def search_queries(
                 may_end = False
                 if width < ef:
                     # Points that the smaller `ef` dropped are to be met again.
-                    width, next_up, n_met = ef, 0, size
+                    width, next_up, n_met = ef, 0, size + unlinked.shape[0]
                     mark += 1
                     for i in range(size):
                         nearest[i] &= ~1
                         is_new(met, marks, mark, (nearest[i] >> 1) & _PLACE)
+                    size, n_found = put_unlinked(
+                        points,
+                        unlinked,
+                        query,
+                        width,
+                        nearest,
+                        size,
+                        n_found,
+                        met,
+                        marks,
+                        mark,
+                    )
             if next_up >= size:
                 break
             if nearest[next_up] & 1:

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from knngraph.compact import packed, unpacked
+from knngraph.distances import squared_distances
 from knngraph.exceptions import SavedModelError
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts, mark_removed
-
-if TYPE_CHECKING:
-    from knngraph.index.medoids import MedoidSearch
+from knngraph.index.medoids import MOST_UNLINKED, MedoidSearch, places_of
 
 # Of the pickle; format 1 held hnswlib's own, which is not checked on load.
 STATE_VERSION = 2
@@ -80,27 +79,42 @@ class HNSWIndex:
         )
         self._take(graph, np.empty(0, dtype=np.intp))
 
-    def _take(self, graph: Any, number: np.ndarray) -> None:
+    def _take(
+        self,
+        graph: Any,
+        number: np.ndarray,
+        unlinked: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
         """Hold a graph of hnswlib, which names its points by their places.
 
         Parameters
         ----------
         number : ndarray of shape (n_places,)
             By which a search names the point at a place; -1 where it is gone.
+        unlinked : ndarray of shape (n_unlinked,), or None
+            Numbers of the points that wait outside of the graph.
+        rows : ndarray of shape (n_unlinked, n_features), float32, or None
+            Their rows.
         """
         # hnswlib searches with max(ef, k): with ef fixed at 1 a wider
         # search requests more neighbors, and no call changes shared state.
         graph.set_ef(1)
         graph.set_num_threads(1)
         self._graph, self._is_shared, self._to_mark = graph, False, number[:0]
-        self._number, self._n_points = number, int((number >= 0).sum())
+        self._number, self.n_linked = number, int((number >= 0).sum())
+        if unlinked is None or rows is None:
+            unlinked = number[:0]
+            rows = np.empty((0, self.n_features), dtype=np.float32)
+        self._unlinked, self._unlinked_rows = unlinked, rows
         self._medoid_search: MedoidSearch | None = None
+        # The last search from medoids, and where it had the points of the graph.
         self._searched_before: tuple[MedoidSearch, np.ndarray] | None = None
 
     @property
     def n_points(self) -> int:
         """Number of points that a search can find."""
-        return self._n_points
+        return self.n_linked + len(self._unlinked)
 
     @property
     def n_places(self) -> int:
@@ -112,7 +126,19 @@ class HNSWIndex:
         """Bytes the index occupies, vectors included."""
         return int(self._graph.index_file_size())
 
-    def add(self, points: np.ndarray, numbers: np.ndarray | None = None) -> None:
+    @property
+    def numbers(self) -> np.ndarray:
+        """By which a search names its points, ascending."""
+        linked = self._number[self._number >= 0]
+        return np.sort(np.concatenate([linked, self._unlinked]))
+
+    def add(
+        self,
+        points: np.ndarray,
+        numbers: np.ndarray | None = None,
+        *,
+        may_wait: bool = False,
+    ) -> None:
         """Insert rows, by one thread: with more the graph could not be reproduced.
 
         Parameters
@@ -120,11 +146,21 @@ class HNSWIndex:
         points : ndarray of shape (n, n_features), float32
         numbers : ndarray of shape (n,) or None
             By which a search names them, none of them taken; None numbers on.
+        may_wait : bool, default=False
+            Whether few of them may stay outside of the graph, which then can stay as
+            it is. Every search measures them, until they are `MOST_UNLINKED`.
         """
         if not len(points):
             return
         if numbers is None:
             numbers = np.arange(self.n_points, self.n_points + len(points))
+        if len(self._unlinked):
+            points = np.concatenate([self._unlinked_rows, points])
+            numbers = np.concatenate([self._unlinked, numbers])
+        if may_wait and len(points) <= MOST_UNLINKED:
+            self._unlinked, self._unlinked_rows = numbers, points
+            self._medoid_search = None
+            return
         if self._is_shared or len(self._to_mark):
             self._graph = _graph_of(self._state())
         n_places = self.n_places
@@ -162,17 +198,20 @@ class HNSWIndex:
         >>> changed.nearest(np.array([[4.0]], dtype=np.float32), k=2)[0].tolist()
         [[0, 1]]
         """
-        then, there = self._number, self._number >= 0
-        now = np.where(there, number_now[then], -1)
+        there = self._number >= 0
+        now = np.where(there, number_now[self._number], -1)
+        unlinked = number_now[self._unlinked]
+        waits = unlinked >= 0
         twin = HNSWIndex.__new__(HNSWIndex)
         twin.n_features = self.n_features
-        twin._take(self._graph, now)
+        twin._take(self._graph, now, unlinked[waits], self._unlinked_rows[waits])
         self._is_shared = twin._is_shared = True
         gone = np.flatnonzero(there & (now < 0))
         twin._to_mark = np.concatenate([self._to_mark, gone])
         twin._searched_before = self._searched_before
         if self._medoid_search is not None:
-            twin._searched_before = self._medoid_search, then
+            places, _ = places_of(self._number, self._unlinked)
+            twin._searched_before = self._medoid_search, places
         return twin
 
     def _state(self) -> dict[str, Any]:
@@ -199,51 +238,56 @@ class HNSWIndex:
         n_points = self.n_points
         k = min(k, n_points)
         ef = min(max(ef, k), n_points)
+        n_linked = min(ef, self.n_linked)
         try:
             places, squared = self._marked().knn_query(
-                queries, k=ef, num_threads=n_threads
+                queries, k=n_linked, num_threads=n_threads
             )
         except RuntimeError:
-            # Fewer than `ef` points are reachable for some query.
-            return self._nearest_one_by_one(queries, k, ef)
-        return self._number[places[:, :k]], squared[:, :k]
+            # Fewer than these points are reachable for some query.
+            places, squared = self._nearest_one_by_one(queries, n_linked)
+        ids = self._number[places]
+        if len(self._unlinked):
+            away = squared_distances(queries, self._unlinked_rows)
+            others = np.broadcast_to(self._unlinked, away.shape)
+            squared = np.concatenate([squared, away.astype(np.float32)], axis=1)
+            order = np.argsort(squared, axis=1, kind="stable")[:, :k]
+            ids = np.take_along_axis(np.concatenate([ids, others], axis=1), order, 1)
+            squared = np.take_along_axis(squared, order, axis=1)
+        return ids[:, :k], squared[:, :k]
 
     def _nearest_one_by_one(
-        self, queries: np.ndarray, k: int, ef: int
+        self, queries: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Answer by brute force just the queries that the graph cannot answer.
 
         The others keep the answer they get in any other batch.
         """
-        exact, places = ExactIndex(self.points()), self._places()
+        places = np.flatnonzero(self._number >= 0)
+        exact = ExactIndex(self._graph.get_items(places, return_type="numpy"))
         ids = np.empty((len(queries), k), dtype=np.intp)
         squared = np.empty((len(queries), k), dtype=np.float32)
         for i in range(len(queries)):
             query = queries[i : i + 1]
             try:
-                found, distances = self._graph.knn_query(query, k=ef, num_threads=1)
+                found, distances = self._graph.knn_query(query, k=k, num_threads=1)
             except RuntimeError:
                 found, distances = exact.nearest(query, k)
                 found = places[found]
-            ids[i] = self._number[found[0, :k]]
-            squared[i] = distances[0, :k]
+            ids[i], squared[i] = found[0], distances[0]
         return ids, squared
 
     def points(self) -> np.ndarray:
         """The rows that a search can find, by their numbers, float32."""
-        rows = self._marked().get_items(self._places(), return_type="numpy")
-        return np.asarray(rows, dtype=np.float32)
-
-    def _places(self) -> np.ndarray:
-        """Where the points are that a search can find, by their numbers."""
         there = np.flatnonzero(self._number >= 0)
-        return there[np.argsort(self._number[there])]
+        rows = self._marked().get_items(there, return_type="numpy")
+        rows = np.concatenate([rows, self._unlinked_rows]).astype(np.float32)
+        return rows[np.argsort(np.concatenate([self._number[there], self._unlinked]))]
 
     def latest(self, count: int) -> np.ndarray:
         """Places, among the points by number, of those that were inserted last."""
         in_order = self._number[self._number >= 0]
-        latest = in_order[max(self.n_points - count, 0) :]
-        return np.searchsorted(np.sort(in_order), latest)
+        return np.searchsorted(self.numbers, in_order[max(len(in_order) - count, 0) :])
 
     def row_searcher(self, ef: int) -> Callable[[np.ndarray], tuple[int, float]]:
         """A function that finds the node nearest to one row, in few microseconds.
@@ -254,11 +298,13 @@ class HNSWIndex:
             From a row of shape (n_features,), float32, to the node that `nearest`
             finds with this `ef`, and the squared distance to it.
         """
-        query, n_kept = self._marked().knn_query, min(ef, self.n_points)
+        query, n_kept = self._marked().knn_query, min(ef, self.n_linked)
         number = self._number
 
         def search(row: np.ndarray) -> tuple[int, float]:
             try:
+                if len(self._unlinked):
+                    raise RuntimeError("The graph alone does not know them all.")
                 places, squared = query(row, n_kept, 1)
             except RuntimeError:
                 ids, squared = self.nearest(row[None], 1, ef=ef)
@@ -286,15 +332,15 @@ class HNSWIndex:
         MedoidSearch
             Names points by their place in `points`; does not follow a later `add`.
         """
-        from knngraph.index.medoids import MedoidSearch
-
         if self._medoid_search is None:
             if self._searched_before is None:
-                search = MedoidSearch.of_graph(self.parts(), points, entries)
+                search = MedoidSearch.of_graph(
+                    self.parts(), points, entries, self._unlinked
+                )
             else:
-                before, number = self._searched_before
-                now = self._number
-                search = before.renumbered(number, now, points, entries)
+                before, then = self._searched_before
+                now, unlinked = places_of(self._number, self._unlinked)
+                search = before.renumbered(then, now, points, entries, unlinked)
             self._medoid_search, self._searched_before = search, None
         return self._medoid_search
 
@@ -305,20 +351,41 @@ class HNSWIndex:
         labels = np.where(self._number < 0, removed, self._number)
         return replace(parts, labels=labels.astype(np.uint64))
 
+    @property
+    def unlinked(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and rows of the points that wait outside of the graph."""
+        return self._unlinked, self._unlinked_rows
+
     @classmethod
-    def from_parts(cls, parts: HNSWParts) -> "HNSWIndex":
-        """The index that the arrays came from; ValueError where there is none."""
+    def from_parts(
+        cls,
+        parts: HNSWParts,
+        unlinked: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+    ) -> "HNSWIndex":
+        """The index that the arrays came from; ValueError where there is none.
+
+        Parameters
+        ----------
+        unlinked, rows : ndarray or None
+            As the property `unlinked` has them.
+        """
         number = np.where(parts.removed, -1, parts.labels.astype(np.intp))
+        if unlinked is not None and rows is not None:
+            _check_unlinked(unlinked, rows, parts.vectors)
         state = parts.to_state()
         # hnswlib copies the state: three of them would be held.
         del parts
         index = cls.__new__(cls)
         index.n_features = state["dim"]
-        index._take(_graph_of(state), number)
+        index._take(_graph_of(state), number, unlinked, rows)
         return index
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"version": STATE_VERSION, "parts": dict(vars(self.parts()))}
+        state: dict[str, Any] = {"version": STATE_VERSION}
+        if len(self._unlinked):
+            state["unlinked"] = self._unlinked, self._unlinked_rows
+        return state | {"parts": dict(vars(self.parts()))}
 
     def state_beside(self, points: np.ndarray) -> dict[str, Any]:
         """The state for a file that holds these points too: without their vectors.
@@ -368,7 +435,17 @@ class HNSWIndex:
                 f"reads format {STATE_VERSION}. Load it with the release that wrote "
                 "it, or fit again."
             )
-        self.__dict__.update(vars(HNSWIndex.from_parts(HNSWParts(**state["parts"]))))
+        unlinked = state.get("unlinked", (None, None))
+        index = HNSWIndex.from_parts(HNSWParts(**state["parts"]), *unlinked)
+        self.__dict__.update(vars(index))
+
+
+def _check_unlinked(
+    unlinked: np.ndarray, rows: np.ndarray, vectors: np.ndarray
+) -> None:
+    shape = len(unlinked), vectors.shape[1]
+    if unlinked.dtype.kind != "i" or rows.dtype != np.float32 or rows.shape != shape:
+        raise ValueError("The points outside of the HNSW index are damaged.")
 
 
 def _graph_of(state: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """Searches that start at the nearest of a few medoids of the stored points."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isqrt
 from typing import Any
@@ -34,7 +34,13 @@ _SPARE_DELETED = 4
 EARLY, _EARLY_OF_MANY = 2, 6
 _NOTHING_STORED = np.empty(0, dtype=np.intp)
 _NOTHING_STORED.flags.writeable = False
+# Points outside of the graph, at most: every search measures all of them.
+MOST_UNLINKED = 32
 _TO_THE_END = 0, 0, 0, _NOTHING_STORED, _NOTHING_STORED
+
+
+def _none_unlinked() -> np.ndarray:
+    return np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,9 @@ class MedoidSearch:
     entries : ndarray of shape (n_groups, most), int32
         Points that a search may start at: the nearest in the two groups whose centers
         are nearest. -1 ends a group early, never before the first.
+    unlinked : ndarray of shape (n_unlinked,), int32
+        Points that are not in the graph yet, at most `MOST_UNLINKED`: every search
+        measures them.
 
     Examples
     --------
@@ -77,6 +86,7 @@ class MedoidSearch:
     links: np.ndarray
     centers: np.ndarray
     entries: np.ndarray
+    unlinked: np.ndarray = field(default_factory=_none_unlinked)
 
     @classmethod
     def of_graph(
@@ -84,6 +94,7 @@ class MedoidSearch:
         parts: HNSWParts,
         points: np.ndarray,
         entries: tuple[np.ndarray, np.ndarray] | None = None,
+        unlinked: np.ndarray | None = None,
     ) -> "MedoidSearch":
         """The search over a graph of hnswlib.
 
@@ -93,47 +104,59 @@ class MedoidSearch:
             The points in the order of their numbers; shared.
         entries : tuple of ndarray, or None, default=None
             Centers and entries; None to choose them.
+        unlinked : ndarray of shape (n_unlinked,), or None, default=None
+            Numbers of points that are not in the graph.
         """
         from knngraph.index import _changed
 
         removed, records = parts.removed, parts.links.view(np.int32)
-        now = _places_now(np.where(removed, -1, parts.labels.astype(np.intp)))
-        links = np.empty((len(records), records.shape[1] - 1), dtype=np.int32)
-        _changed.read_links(records, np.argsort(now), now, links)
-        starts = choose_entries(points) if entries is None else entries
-        return cls(points, parts.vectors[removed], links, *starts)
+        numbers = np.where(removed, -1, parts.labels.astype(np.intp))
+        unlinked = _none_unlinked() if unlinked is None else unlinked
+        now, unlinked = places_of(numbers, unlinked)
+        shape = len(points) + int(removed.sum()), records.shape[1] - 1
+        place = np.full(shape[0], -1, dtype=np.intp)
+        place[now] = np.arange(len(now))
+        links = np.full(shape, -1, dtype=np.int32)
+        _changed.read_links(records, place, now, links)
+        starts = _linked_entries(points, entries, unlinked)
+        return cls(points, parts.vectors[removed], links, *starts, unlinked)
 
     def renumbered(
         self,
         then: np.ndarray,
         now: np.ndarray,
         points: np.ndarray,
-        entries: tuple[np.ndarray, np.ndarray] | None = None,
+        entries: tuple[np.ndarray, np.ndarray] | None,
+        unlinked: np.ndarray,
     ) -> "MedoidSearch":
-        """The search after points have got other numbers or were deleted.
+        """The search after points of the graph have other numbers, or are deleted.
 
         Parameters
         ----------
-        then, now : ndarray of shape (n_places,)
-            Number of the point at every place of the graph, -1 where it is deleted:
-            for this search, and for the one that is made.
+        then, now : ndarray of shape (n_places,), int32
+            Where this search has the points of the graph, and where the new one has
+            them; see `places_of`.
         points, entries
             As in `of_graph`.
+        unlinked : ndarray of shape (n_unlinked,), int32
+            By their places.
         """
         from knngraph.index import _changed
 
-        place_now = np.empty(len(now), dtype=np.int32)
-        place_now[_places_now(then)] = _places_now(now)
-        place_then = np.argsort(place_now)
-        links = np.empty_like(self.links)
+        place_now = np.full(len(self.links), -1, dtype=np.int32)
+        place_now[then] = now
+        n_places = len(now) + len(unlinked)
+        place_then = np.full(n_places, -1, dtype=np.intp)
+        place_then[now] = then
+        links = np.full((n_places, self.links.shape[1]), -1, dtype=np.int32)
         _changed.rename(self.links, place_then, place_now, links)
         gone = place_then[len(points) :]
         deleted = np.empty((len(gone), points.shape[1]), dtype=np.float32)
         before = gone >= self.n_points
         deleted[before] = self.deleted[gone[before] - self.n_points]
         deleted[~before] = self.points[gone[~before]]
-        starts = choose_entries(points) if entries is None else entries
-        return MedoidSearch(points, deleted, links, *starts)
+        starts = _linked_entries(points, entries, unlinked)
+        return MedoidSearch(points, deleted, links, *starts, unlinked)
 
     def without(self, places: np.ndarray) -> "MedoidSearch":
         """The search in which no link leads to some points, none of them an entry."""
@@ -232,6 +255,7 @@ class MedoidSearch:
             self.entries,
             self.points[self.entries.ravel()],
             self.deleted,
+            self.unlinked,
         )
         return tuple(_read_only(array) for array in arrays)
 
@@ -276,20 +300,48 @@ class MedoidSearch:
         return ids, squared, agreed
 
 
-def _places_now(number: np.ndarray) -> np.ndarray:
-    """Where a search has the points of a graph: the deleted ones behind the others.
+def places_of(
+    numbers: np.ndarray, unlinked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where a search has the points of a graph, by their numbers, and the others.
 
     Parameters
     ----------
-    number : ndarray of shape (n_places,), intp
-        Number of every point, -1 where it is deleted.
+    numbers : ndarray of shape (n_places,), intp
+        Number of every point of the graph, -1 where it is deleted.
+    unlinked : ndarray of shape (n_unlinked,)
+        Numbers of points outside of it.
+
+    Returns
+    -------
+    places : ndarray of shape (n_places,), int32
+        The deleted points are behind all others.
+    unlinked : ndarray of shape (n_unlinked,), int32
     """
-    gone = number < 0
-    found, left = np.empty(len(number), dtype=np.int32), number[~gone]
-    if left.max(initial=0) >= len(left):  # else they count from 0
-        left = left.argsort().argsort()
-    found[~gone], found[gone] = left, np.arange(len(left), len(number))
-    return found
+    gone = numbers < 0
+    there = np.concatenate([numbers[~gone], unlinked])
+    if there.max(initial=0) >= len(there):  # else they count from 0
+        there = there.argsort().argsort()
+    n_linked = len(there) - len(unlinked)
+    places = np.empty(len(numbers), dtype=np.int32)
+    places[~gone] = there[:n_linked]
+    places[gone] = len(there) + np.arange(len(numbers) - n_linked)
+    return places, there[n_linked:].astype(np.int32)
+
+
+def _linked_entries(
+    points: np.ndarray,
+    entries: tuple[np.ndarray, np.ndarray] | None,
+    unlinked: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Entries, chosen where there are none, that links lead on from."""
+    starts = choose_entries(points) if entries is None else entries
+    if not len(unlinked):
+        return starts
+    number = np.arange(len(points))
+    number[unlinked] = -1
+    first = np.full((1, 1), np.argmax(number >= 0), dtype=np.int32)
+    return renumbered_entries(*starts, number) or (starts[0][:1], first)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from knngraph.exceptions import SavedModelError
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
-from knngraph.index.medoids import MedoidSearch
+from knngraph.index.medoids import MOST_UNLINKED, MedoidSearch
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
@@ -228,6 +228,13 @@ def _check_graph(walk: MedoidSearch, training: TrainingSet) -> None:
     _require(n_groups > 0 and most > 0, "it starts nowhere")
     inside = walk.entries.min() >= -1 and walk.entries.max() < n_points
     _require(bool(inside and walk.entries[:, 0].min() >= 0), "an entry is wild")
+    _require(walk.unlinked.dtype == np.int32, "its unlinked are not int32")
+    n_unlinked = min(_length(walk.unlinked), MOST_UNLINKED)
+    _check_array(walk.unlinked, "unlinked", "i", (n_unlinked,))
+    inside = (
+        not n_unlinked or 0 <= walk.unlinked.min() <= walk.unlinked.max() < n_points
+    )
+    _require(bool(inside), "an unlinked point is wild")
     _require(walk.centers.dtype == np.float32, "its centers are not float32")
     _check_array(walk.centers, "centers", "f", (n_groups, n_features))
 

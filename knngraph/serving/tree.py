@@ -124,13 +124,18 @@ class _Writer:
         # Room for more rows is of no use to answers.
         settings = parts.settings | {"max_elements": parts.n_points}
         bare = replace(parts, settings=settings, vectors=parts.vectors[:0])
-        graph = self.tree(bare, path)
+        graph = {"hnsw": self.tree(bare, path)}
+        if len(index.unlinked[0]):
+            names = f"{path}.unlinked", f"{path}.unlinked_rows"
+            graph["unlinked"] = [
+                self._keep(*some) for some in zip(index.unlinked, names)
+            ]
         # The rows of the training set are most of an index: they are kept once.
         for name, array in self.arrays.items():
             if _numbered_rows(array, parts):
-                return {"hnsw": graph, "rows": name, "numbered": True}
+                return graph | {"rows": name, "numbered": True}
         name = self._keep(parts.vectors, f"{path}.vectors")
-        return {"hnsw": graph, "rows": name, "numbered": False}
+        return graph | {"rows": name, "numbered": False}
 
     def _keep(self, array: np.ndarray, path: str) -> str:
         for name, kept in self.arrays.items():
@@ -187,7 +192,8 @@ def _value(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
             raise ValueError("the index asks for memory that it does not need")
         rows = arrays[tree["rows"]]
         vectors = rows[parts.labels] if tree["numbered"] else rows
-        return HNSWIndex.from_parts(replace(parts, vectors=vectors))
+        unlinked = [arrays[name] for name in tree.get("unlinked", ())]
+        return HNSWIndex.from_parts(replace(parts, vectors=vectors), *unlinked)
     values = {name: _value(v, arrays) for name, v in tree["fields"].items()}
     made = _CLASSES[tree["class"]](**values)
     for field in fields(made):

@@ -189,14 +189,14 @@ def _change_index(
     search_recall = before.search_recall.renumbered(change.node_now)
     if len(new):
         search_recall = _extend_recall(search_recall, index, change, n_threads)
-        index.add(change.training.points[new], new)
+        index.add(change.training.points[new], new, may_wait=True)
     return index, search_recall
 
 
 def _removed_share(index: HNSWIndex, change: ChangedRows) -> float:
     """Share of the index that would be removed points after the change."""
-    n_left = index.n_points - int((change.node_now < 0).sum())
-    return 1.0 - n_left / index.n_places
+    n_gone = int((change.node_now < 0).sum())
+    return 1.0 - (index.n_linked - n_gone) / index.n_places
 
 
 def _extend_recall(

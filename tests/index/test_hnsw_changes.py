@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.medoids import MOST_UNLINKED
 
 
 @pytest.fixture
@@ -103,3 +104,68 @@ def test_more_changes_after_a_round_trip(points, random):
     twice.add(random.normal(size=(300, 4)).astype(np.float32))
     assert twice.n_points == 400
     assert_array_equal(twice.points()[:100], points[stays][stays_twice])
+
+
+@pytest.fixture
+def waiting(points, random):
+    """An index with some points outside of its graph, and its rows."""
+    index, stays = drop(built(points), np.arange(0, 200, 7))
+    new = random.normal(size=(MOST_UNLINKED, 4)).astype(np.float32)
+    index.add(new, np.arange(index.n_points, index.n_points + 32), may_wait=True)
+    rows = np.concatenate([points[stays], new])
+    left = np.ones(len(rows), dtype=bool)
+    left[[0, 50, -1]] = False
+    index = index.renumbered(np.where(left, np.cumsum(left) - 1, -1))
+    assert index.n_linked == index.n_points - 31
+    return index, rows[left]
+
+
+def test_points_that_wait_are_found(waiting, random):
+    index, rows = waiting
+    queries = random.normal(size=(300, 4)).astype(np.float32)
+    exact, _ = ExactIndex(rows).nearest(queries, 5)
+    assert_array_equal(index.points(), rows)
+    assert_array_equal(index.numbers, np.arange(len(rows)))
+    for search in (index, index.from_medoids(rows), pickle.loads(pickle.dumps(index))):
+        ids, _ = search.nearest(queries, 5, ef=250)
+        assert_array_equal(ids, exact)
+        assert_array_equal(search.row_searcher(250)(queries[0])[0], exact[0, 0])
+        few, _ = search.nearest(rows[-31:], 1)
+        assert_array_equal(few[:, 0], np.arange(len(rows) - 31, len(rows)))
+
+
+def test_an_early_end_takes_points_that_wait_into_account(waiting):
+    index, rows = waiting
+    stored = np.zeros(len(rows), dtype=np.intp)
+    stored[-31:] = 1
+    ids, _, agreed = index.from_medoids(rows).nearest_unless_agreed(
+        rows, 5, n_agree=1, stored=stored, node_classes=stored, ef=250, early_ef=4
+    )
+    assert_array_equal(ids[-31:, 0], np.arange(len(rows) - 31, len(rows)))
+    exact, _ = ExactIndex(rows).nearest(rows[~agreed], 5)
+    assert_array_equal(ids[~agreed], exact)
+
+
+def test_too_many_that_wait_go_into_the_graph(waiting, points):
+    index, rows = waiting
+    index.add(rows[:2] + 9, np.arange(len(rows), len(rows) + 2), may_wait=True)
+    assert index.n_linked == index.n_points
+    assert_array_equal(index.points()[: len(rows)], rows)
+
+
+def test_a_graph_is_shared_until_one_of_two_has_to_change_it(points):
+    index = built(points)
+    search = index.from_medoids(points)
+    changed, stays = drop(index, [3, 70])
+    assert changed._graph is index._graph
+    # What is gone is known to the search from medoids without a look at the graph.
+    patched = changed.from_medoids(points[stays], (search.centers, search.entries * 0))
+    assert changed._graph is index._graph
+    fresh = pickle.loads(pickle.dumps(changed)).from_medoids(points[stays])
+    assert_array_equal(patched.links, fresh.links)
+    assert_array_equal(patched.deleted, fresh.deleted)
+    changed.nearest(points, 1)
+    assert changed._graph is not index._graph
+    again, _ = drop(changed, [0])
+    again.add(points[3:4] + 9)
+    assert again.n_places == changed.n_places + 1

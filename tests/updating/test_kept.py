@@ -8,8 +8,9 @@ from numpy.testing import assert_array_equal
 
 import knngraph.model as model_module
 from knngraph import KNNGraphClassifier
-from knngraph.index.medoids import renumbered_entries
+from knngraph.index.medoids import MOST_UNLINKED, renumbered_entries
 from knngraph.inference.reliability import label_probability
+from knngraph.serving.predictor import load_predictor
 from knngraph.updating.change import REFRESH_SHARE
 from tests.updating.fresh import INFERENCES, WIDE, assert_same_answers
 
@@ -134,7 +135,9 @@ def test_a_copy_that_comes_or_goes_is_left_out_anew(noisy):
 
 @pytest.mark.filterwarnings("ignore::knngraph.exceptions.LookupAgreementWarning")
 @pytest.mark.parametrize("inference", INFERENCES)
-def test_files_and_copies_answer_as_the_model_that_has_changed(noisy, inference):
+def test_files_and_copies_answer_as_the_model_that_has_changed(
+    noisy, inference, tmp_path
+):
     # The starts of searches are kept: a copy that chose others would find others.
     X, y = noisy
     model = classifier(inference=inference).fit(X[:N_ROWS], y[:N_ROWS])
@@ -143,6 +146,10 @@ def test_files_and_copies_answer_as_the_model_that_has_changed(noisy, inference)
     assert_same_answers(copy, model, X)
     assert_same_answers(changed_by(copy, X, y, 4), changed_by(model, X, y, 4), X)
     predictor, shares = model.to_predictor(), model.predict_proba(X)
+    assert 0 < len(model._model.rows.index.unlinked[0]) <= MOST_UNLINKED
+    predictor.save(tmp_path / "predictor.knng")
+    loaded = load_predictor(tmp_path / "predictor.knng")
+    assert_array_equal(loaded.predict_proba(X), shares)
     model.forget(np.arange(9)).predict(X)
     assert_array_equal(predictor.predict_proba(X), shares)
 
