@@ -16,7 +16,6 @@ from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
 from knngraph.index.build import LOOKUP_EF, BuildSettings, walk_for
-from knngraph.index.exact import ExactIndex
 from knngraph.index.protocol import SearchIndex, ef_for
 from knngraph.index.recall import WideSearch
 from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
@@ -651,15 +650,18 @@ class KNNGraphClassifier(
     def _searched_rows(self) -> SearchedRows:
         check_is_fitted(self)
         rows = self._model.rows
-        index: SearchIndex = rows.index
-        if rows.exact and not isinstance(index, ExactIndex):
-            index = ExactIndex(rows.training.points)
-        elif not rows.exact:
+        index: SearchIndex = self._model.certified_index if rows.exact else rows.index
+        if not rows.exact:
             ef = ef_for(self._default_count())
             if isinstance(self.ef, Integral):
                 ef = max(ef, int(self.ef))
             index = WideSearch(rows.index, ef)
         return SearchedRows(rows.space, rows.training, index, rows.neighbors)
+
+    def _space_and_count(self) -> tuple[Space, int]:
+        check_is_fitted(self)
+        start = self._model.start  # without a search for pending changes
+        return start.space, start.n_rows
 
     def _default_count(self) -> int:
         return self._model.settings.problem.n_neighbors

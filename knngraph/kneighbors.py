@@ -119,18 +119,18 @@ class KNeighborsInterface:
     @property
     def n_samples_fit_(self) -> int:
         """Number of rows that a search can find."""
-        return self._searched_rows().training.n_rows
+        return self._space_and_count()[1]
 
     @property
     def effective_metric_(self) -> str:
         """Metric of the distances, by scikit-learn's name for it."""
-        metric = self._searched_rows().space.metric
+        metric = self._space_and_count()[0].metric
         return "mahalanobis" if metric == "learned" else metric
 
     @property
     def effective_metric_params_(self) -> dict[str, Any]:
         """Further arguments of the metric; `VI` holds what a learned map amounts to."""
-        space = self._searched_rows().space
+        space, _ = self._space_and_count()
         # After trees there is no such matrix for the rows of the user.
         if space.linear is None or space.trees is not None:
             return {}
@@ -239,6 +239,10 @@ class KNeighborsInterface:
 
     def _searched_rows(self) -> SearchedRows:
         raise NotImplementedError
+
+    def _space_and_count(self) -> tuple[Space, int]:
+        searched = self._searched_rows()
+        return searched.space, searched.training.n_rows
 
     def _default_count(self) -> int:
         raise NotImplementedError

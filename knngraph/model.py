@@ -16,8 +16,8 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, learn_again
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
 from knngraph.graph.training_set import TrainingSet
+from knngraph.index.build import index_for_walk
 from knngraph.index.exact import ExactIndex
-from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import choose_entries
 from knngraph.index.protocol import SearchIndex
 from knngraph.index.recall import SearchRecall, measure_recall_from_medoids
@@ -318,10 +318,16 @@ class FittedModel:
 
     def search_index(self, walk: str) -> SearchIndex:
         """The index as it is searched "hnsw" or "medoids"."""
+        points = self.training.points
+        return index_for_walk(walk, self.rows.index, points, lambda: self.entries)
+
+    @found_once
+    def certified_index(self) -> ExactIndex:
+        """The exact search over the nodes."""
         index = self.rows.index
-        if walk == "medoids" and isinstance(index, HNSWIndex):
-            return index.from_medoids(self.training.points, self.entries)
-        return index
+        if isinstance(index, ExactIndex):
+            return index
+        return ExactIndex(self.training.points)
 
     @found_once
     def recall_from_medoids(self) -> SearchRecall:
@@ -402,6 +408,7 @@ class FittedModel:
 PARTS = tuple(
     name for name, value in vars(FittedModel).items() if isinstance(value, found_once)
 )
-# Those that a file holds. The others follow from these: stored labels at once, lists
-# of left-out rows by a search that few calls need.
-IN_FILES = tuple(name for name in PARTS if name not in ("stored", "left_out_neighbors"))
+# Those that a file holds. The others follow from these: stored labels and the exact
+# search at once, lists of left-out rows by a search that few calls need.
+_FOLLOW = "stored", "certified_index", "left_out_neighbors"
+IN_FILES = tuple(name for name in PARTS if name not in _FOLLOW)

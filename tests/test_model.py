@@ -26,8 +26,8 @@ def model():
     return FittedModel(fitted.rows, fitted.settings)
 
 
-# What answers read; the others are for `suspect_labels` and `resolved_` alone.
-READ = set(PARTS) - {"label_quality", "resolved"}
+# What answers read; the others are for `suspect_labels`, `resolved_` and `kneighbors`.
+READ = set(PARTS) - {"label_quality", "resolved", "certified_index"}
 FROM_MEDOIDS = {"entries", "recall_from_medoids"}
 
 

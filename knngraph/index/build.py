@@ -54,7 +54,10 @@ def walk_for(walk: str, inference: str = "lookup") -> str:
 
 
 def index_for_walk(
-    walk: str, index: HNSWIndex | ExactIndex, points: np.ndarray
+    walk: str,
+    index: HNSWIndex | ExactIndex,
+    points: np.ndarray,
+    entries: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> SearchIndex:
     """The index, or the search from medoids over its links, where it has links.
 
@@ -63,9 +66,11 @@ def index_for_walk(
     walk : {"hnsw", "medoids"}
     points : ndarray of shape (n_points, n_features), float32
         The points in the order of their numbers.
+    entries : callable or None, default=None
+        Gives what `choose_entries` does, which is called for None.
     """
     if walk == "medoids" and isinstance(index, HNSWIndex):
-        return index.from_medoids(points)
+        return index.from_medoids(points, None if entries is None else entries())
     return index
 
 

@@ -5,13 +5,14 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import NotFittedError
 
 import knngraph.model as model_module
 from knngraph import KNNGraphClassifier
 from knngraph.index.medoids import MOST_UNLINKED, renumbered_entries
 from knngraph.inference.reliability import label_probability
 from knngraph.serving.predictor import load_predictor
-from knngraph.updating.change import REFRESH_SHARE
+from knngraph.updating.change import REFRESH_SHARE, Change
 from tests.updating.fresh import INFERENCES, WIDE, assert_same_answers
 
 N_ROWS = 400
@@ -171,6 +172,30 @@ def test_what_was_not_near_a_change_keeps_its_weights(noisy):
     assert_array_equal(model.label_distribution_[far], distribution)
     assert (model.density_ <= 1.0).all()
     assert (model.density_ >= 0.0).all()
+
+
+def test_a_refresh_that_cannot_be_is_refused(noisy):
+    X, y = noisy
+    with pytest.raises(NotFittedError):
+        classifier().refresh()
+    model = classifier(ef=WIDE).fit(X[:N_ROWS], y[:N_ROWS]).forget(0)
+    model.set_params(max_neighbors=9)
+    with pytest.raises(ValueError, match="max_neighbors was 32 at fit and is 9 now"):
+        model.refresh()
+    model.set_params(max_neighbors=32)
+    before = model._learned
+    assert model.refresh()._learned is not before
+
+
+def test_what_the_rows_are_is_known_without_a_search(noisy):
+    X, y = noisy
+    model = classifier(ef=WIDE).fit(X[:N_ROWS], y[:N_ROWS]).forget([0, 1])
+    assert model.n_samples_fit_ == N_ROWS - 2
+    assert model.effective_metric_ == "euclidean"
+    assert model.effective_metric_params_ == {}
+    assert isinstance(model._model.start, Change)
+    exact = classifier(support="exact", ef=WIDE).fit(X[:50], y[:50])
+    assert exact._searched_rows().index is exact._searched_rows().index
 
 
 def test_entries_follow_their_points():
