@@ -11,6 +11,7 @@ except ImportError as error:
         "knngraph.torch needs PyTorch: pip install 'knngraph[torch]'"
     ) from error
 
+from knngraph.torch.adjacency import knn_adjacency
 from knngraph.torch.attention import NeighborAttention
 from knngraph.torch.branched import BranchedConvNN1d, BranchedConvNN2d
 from knngraph.torch.convnn import ConvNN1d, ConvNN2d
@@ -22,5 +23,6 @@ __all__ = [
     "ConvNN1d",
     "ConvNN2d",
     "NeighborAttention",
+    "knn_adjacency",
     "neighbor_indices",
 ]
