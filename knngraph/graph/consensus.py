@@ -91,7 +91,7 @@ def vote(
     for start, stop in chunk_bounds(n_rows, _ROWS_PER_BLOCK) or [(0, 0)]:
         block = slice(start, stop)
         votes, codes[block], margin[block] = _vote_of_block(
-            weights[block],
+            weights if stop - start == n_rows else weights[block],
             own_codes[block],
             n_classes,
             self_weight,

@@ -91,6 +91,8 @@ class Solution:
     @classmethod
     def of_chunks(cls, parts: list["Solution"]) -> "Solution":
         """Join the solutions of consecutive chunks."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             sparse.csr_array(sparse.vstack([p.weights for p in parts], format="csr")),
             np.concatenate([part.gaps for part in parts]),

@@ -301,17 +301,18 @@ class HNSWIndex:
         query, n_kept = self._marked().knn_query, min(ef, self.n_linked)
         number = self._number
 
+        def search_all(row: np.ndarray) -> tuple[int, float]:
+            ids, squared = self.nearest(row[None], 1, ef=ef)
+            return ids.item(0), squared.item(0)
+
         def search(row: np.ndarray) -> tuple[int, float]:
             try:
-                if len(self._unlinked):
-                    raise RuntimeError("The graph alone does not know them all.")
                 places, squared = query(row, n_kept, 1)
             except RuntimeError:
-                ids, squared = self.nearest(row[None], 1, ef=ef)
-                return ids.item(0), squared.item(0)
+                return search_all(row)
             return number.item(places.item(0)), squared.item(0)
 
-        return search
+        return search_all if len(self._unlinked) else search
 
     def from_medoids(
         self,
@@ -333,14 +334,14 @@ class HNSWIndex:
             Names points by their place in `points`; does not follow a later `add`.
         """
         if self._medoid_search is None:
-            if self._searched_before is None:
+            before = self._searched_before  # another thread may be done with it
+            if before is None:
                 search = MedoidSearch.of_graph(
                     self.parts(), points, entries, self._unlinked
                 )
             else:
-                before, then = self._searched_before
                 now, unlinked = places_of(self._number, self._unlinked)
-                search = before.renumbered(then, now, points, entries, unlinked)
+                search = before[0].renumbered(before[1], now, points, entries, unlinked)
             self._medoid_search, self._searched_before = search, None
         return self._medoid_search
 

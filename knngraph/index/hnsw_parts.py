@@ -57,18 +57,6 @@ class HNSWParts:
         """Whether a point is deleted: no search finds it, all pass through it."""
         return (self.links[:, _COUNT_BYTES] & 1).astype(bool)
 
-    def linked(self) -> tuple[np.ndarray, np.ndarray]:
-        """Number of links on the lowest layer, and the places that they lead to.
-
-        Returns
-        -------
-        counts : ndarray of shape (n_points,), uint16
-        places : ndarray of shape (n_points, 2 * M), uint32
-            Beyond its count a row holds anything.
-        """
-        counts = _as_type(self.links[:, :_COUNT_BYTES], np.uint16)[:, 0]
-        return counts, _as_type(self.links[:, _LINK_BYTES:], np.uint32)
-
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "HNSWParts":
         """Take a state of hnswlib apart."""
