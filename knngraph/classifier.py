@@ -33,6 +33,7 @@ from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
 from knngraph.missing import columns_without_values
 from knngraph.model import FittedModel
+from knngraph.novelty import NoveltyMixin
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
     PARAMETER_CONSTRAINTS,
@@ -66,6 +67,7 @@ class KNNGraphClassifier(
     CheckedPickle,
     UpdatableMixin,
     KNeighborsInterface,
+    NoveltyMixin,
     ReasonsMixin,
     CheckedParameters,
     ClassifierMixin,
@@ -555,7 +557,7 @@ class KNNGraphClassifier(
         check_is_fitted(self)
         options = self._options()
         state = PredictorState(
-            without_rows(self._query_model(options, probabilities=True)),
+            without_rows(self._query_model(options, probabilities=True, novelty=True)),
             replace(options, n_threads=1),  # of the machine that answers
             self.classes_,
             self.n_features_in_,
@@ -737,11 +739,20 @@ class KNNGraphClassifier(
         return PredictOptions(self.inference, self.ef_, count_threads(self.n_jobs))
 
     def _query_model(
-        self, options: PredictOptions, *, probabilities: bool = False
+        self,
+        options: PredictOptions,
+        *,
+        probabilities: bool = False,
+        novelty: bool = False,
     ) -> QueryModel:
         return self._model.query_model(
-            options, self._walk_now, probabilities=probabilities
+            options, self._walk_now, probabilities=probabilities, novelty=novelty
         )
+
+    def _novelty_model(self, X: Any) -> tuple[QueryModel, PredictOptions, Any]:
+        X = self._checked_queries(X)
+        options = self._options()
+        return self._query_model(options, novelty=True), options, X
 
     def _warn_of_lost_searches(self) -> None:
         if (

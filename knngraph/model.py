@@ -35,6 +35,7 @@ from knngraph.inference.leave_one_out import (
     calibration_sample,
     leave_one_out,
 )
+from knngraph.inference.novelty import Novelty, calibrate_novelty
 from knngraph.inference.reliability import (
     answer_open_pairs,
     estimate_reliability,
@@ -256,6 +257,13 @@ class FittedModel:
         return StoredRule(rule, calibration)
 
     @found_once
+    def novelty(self) -> Novelty:
+        """Distances of left-out rows to the nearest other, which queries have too."""
+        if self.rows.kept.novelty is not None:
+            return self.rows.kept.novelty
+        return calibrate_novelty(self.training, self.rows.neighbors)
+
+    @found_once
     def resolved(self) -> np.ndarray:
         """Whether a cascade answers the pairs, left out, by a stored label."""
         all_pairs = np.arange(self.training.n_pairs)
@@ -367,7 +375,12 @@ class FittedModel:
                 _ = self.stored_rule
 
     def query_model(
-        self, options: PredictOptions, walk: str, *, probabilities: bool = False
+        self,
+        options: PredictOptions,
+        walk: str,
+        *,
+        probabilities: bool = False,
+        novelty: bool = False,
     ) -> QueryModel:
         """The part that some answers are read from; no more than it is found.
 
@@ -376,12 +389,19 @@ class FittedModel:
         walk : {"hnsw", "medoids"}
         probabilities : bool, default=False
             Whether probabilities are computed, not only classes.
+        novelty : bool, default=False
+            Whether it says how unlike the training rows queries are.
         """
         self.use_threads(options.n_threads)
         lookup = options.inference == "lookup"
         calibration = None
         if probabilities:
             calibration = self.calibration(options.inference)
+        compared = self.novelty if novelty else None
+        if compared is not None and lookup:
+            # A wider search as good as always finds the nearest node.
+            stretch = self.search_recall(walk).stretch(options.ef)
+            compared = compared.stretched(stretch)
         return QueryModel(
             space=self.space,
             training=self.training,
@@ -391,6 +411,7 @@ class FittedModel:
             reliability=None if lookup else self.reliability,
             rule=self.stored_rule.rule if options.inference == "cascade" else None,
             calibration=calibration,
+            novelty=compared,
         )
 
     def learned_rows(self) -> IndexedRows:

@@ -14,10 +14,12 @@ from knngraph.index.protocol import ef_for
 from knngraph.index.recall import WideSearch
 from knngraph.inference.answer import (
     PredictOptions,
+    QueryModel,
     answer_codes,
     answer_probabilities,
 )
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
+from knngraph.novelty import NoveltyMixin
 from knngraph.parallel import count_threads
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.serving.predictor import Predictor
@@ -119,7 +121,7 @@ class CondensingReport:
 
 
 class CondensedClassifier(
-    CheckedPickle, KNeighborsInterface, ClassifierMixin, BaseEstimator
+    CheckedPickle, KNeighborsInterface, NoveltyMixin, ClassifierMixin, BaseEstimator
 ):
     """Answers by lookup among the rows that `condense` has kept.
 
@@ -268,6 +270,10 @@ class CondensedClassifier(
         if self.ef == "auto":
             return self._state.label_ef
         raise ValueError(f'ef must be a positive integer, "auto" or None: {self.ef!r}.')
+
+    def _novelty_model(self, X: Any) -> tuple[QueryModel, PredictOptions, Any]:
+        rows = self._checked_queries(X)
+        return self._state.model, self._options(), rows
 
     def _searched_rows(self) -> SearchedRows:
         self._check_made()

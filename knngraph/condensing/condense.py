@@ -10,10 +10,11 @@ from knngraph.condensing.classifier import CondensedClassifier, CondensingReport
 from knngraph.condensing.editing import find_edited, nearest_nodes
 from knngraph.condensing.plan import Plan, make_plan
 from knngraph.condensing.subset import SubsetSearch
-from knngraph.graph.training_set import TrainingSet
+from knngraph.graph.training_set import TrainingSet, random_pairs
 from knngraph.index.build import BuildSettings, build_graph, index_for_walk
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import MedoidSearch
+from knngraph.index.others import others_of
 from knngraph.index.protocol import SearchIndex
 from knngraph.index.recall import (
     HELD_OUT,
@@ -22,12 +23,14 @@ from knngraph.index.recall import (
     measure_recall_from_medoids,
 )
 from knngraph.inference.answer import QueryModel
+from knngraph.inference.novelty import CALIBRATION_PAIRS, Novelty, novelty_of
 from knngraph.inference.stored import StoredAnswers
 from knngraph.model import ENOUGH_SAME_LABELS
 from knngraph.parallel import count_threads
 from knngraph.serving.predictor import Predictor
 from knngraph.serving.predictor_state import PredictorState
 from knngraph.serving.tree import to_tree
+from knngraph.weights import without_one_row
 
 # Whether edited rows are dropped.
 EDITED = {"auto": (False, True), "keep": (False,), "drop": (True,)}
@@ -164,11 +167,13 @@ def _state_of_nodes(
         pair_weight=np.ones(len(kept)),
     )
     label_ef = search_recall.smallest_ef(codes, ENOUGH_SAME_LABELS)
+    novelty = _novelty_beside(training, index, model, kept, label_ef, n_threads)
     small = replace(
         model,
         training=training,
         index=index,
         stored=StoredAnswers(codes, model.stored.shares[kept]),
+        novelty=novelty,
     )
     options = replace(state.options, ef=label_ef)
     return replace(state, model=small, options=options, label_ef=label_ef)
@@ -195,14 +200,35 @@ def _with_dropped(
     if len(sample) < wanted:
         # Fewer kept rows, then, so that the proportion stays.
         n_kept = max(1, round(len(sample) * len(kept) / len(candidates)))
-        search_recall = SearchRecall(
-            search_recall.reached[:, :n_kept], search_recall.nearest[:n_kept]
-        )
+        search_recall = search_recall.of(slice(n_kept))
     of_dropped = measure_recall(index, points, model.training.points[sample], n_threads)
-    return SearchRecall(
-        np.concatenate([search_recall.reached, of_dropped.reached], axis=1),
-        np.concatenate([search_recall.nearest, of_dropped.nearest]),
-    )
+    return search_recall.with_more(of_dropped)
+
+
+def _novelty_beside(
+    small: TrainingSet,
+    index: SearchIndex,
+    model: QueryModel,
+    kept: np.ndarray,
+    ef: int,
+    n_threads: int,
+) -> Novelty:
+    """Distances to the kept rows: of dropped rows, and of kept ones left out."""
+    training = model.training
+    place = np.full(training.n_nodes, -1, dtype=np.intp)
+    place[kept] = np.arange(len(kept))
+    weights = training.node_weights()
+    sample = random_pairs(np.arange(training.n_nodes), CALIBRATION_PAIRS)
+    place, weights = place[sample], weights[sample]
+    ids, squared = index.nearest(training.points[sample], 1, ef=ef, n_threads=n_threads)
+    ids, squared = ids[:, 0], squared[:, 0]
+    # A kept row that has a copy is as near to it.
+    alone = np.flatnonzero((place >= 0) & (without_one_row(weights) == 0.0))
+    found, apart = others_of(index, small.points, place[alone], 1, n_threads=n_threads)
+    if found.shape[1]:
+        ids[alone], squared[alone] = found[:, 0], apart[:, 0]
+    codes = small.node_classes()[ids]
+    return novelty_of(codes, squared, weights, small.n_classes)
 
 
 def _report(

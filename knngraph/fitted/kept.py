@@ -13,6 +13,7 @@ from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.leave_one_out import LeaveOneOut
+from knngraph.inference.novelty import Novelty
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Kept:
     entries : tuple of ndarray, or None
         Of the search from medoids.
     recall_from_medoids : SearchRecall or None
+    novelty : Novelty or None
     """
 
     graph: Solved | None = None
@@ -49,6 +51,7 @@ class Kept:
     stored_rule: StoredRule | None = None
     entries: tuple[np.ndarray, np.ndarray] | None = None
     recall_from_medoids: SearchRecall | None = None
+    novelty: Novelty | None = None
 
     def after(self, change: ChangedRows, moved: np.ndarray) -> "Kept":
         """By the numbers of nodes and pairs after one change more."""

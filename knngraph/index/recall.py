@@ -1,9 +1,10 @@
 """How well searches find the nearest points: measured, and raised until they do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knngraph.compact import CompactPickle
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.protocol import SearchIndex
@@ -23,7 +24,7 @@ _EF_FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 @dataclass(frozen=True)
-class SearchRecall:
+class SearchRecall(CompactPickle):
     """Where searches of several `ef` end for rows that the index does not hold.
 
     Parameters
@@ -32,16 +33,34 @@ class SearchRecall:
         Node that the search ends at.
     nearest : ndarray of shape (n_held_out,)
         Node that is nearest.
+    excess : ndarray of shape (n_ef, n_held_out), float32
+        Distance of the node that the search ends at over that of the nearest, less
+        one.
     """
 
     reached: np.ndarray
     nearest: np.ndarray
+    excess: np.ndarray
 
     @classmethod
     def of_none(cls) -> "SearchRecall":
         """Of no rows."""
         nothing = np.empty((len(EF_GRID), 0), dtype=np.intp)
-        return cls(nothing, nothing[0])
+        return cls(nothing, nothing[0], nothing.astype(np.float32))
+
+    def of(self, rows: slice | np.ndarray) -> "SearchRecall":
+        """Of some of the held-out rows."""
+        return SearchRecall(
+            self.reached[:, rows], self.nearest[rows], self.excess[:, rows]
+        )
+
+    def with_more(self, other: "SearchRecall") -> "SearchRecall":
+        """Of these held-out rows and then of others, by the same numbers of nodes."""
+        return SearchRecall(
+            np.concatenate([self.reached, other.reached], axis=1),
+            np.concatenate([self.nearest, other.nearest]),
+            np.concatenate([self.excess, other.excess], axis=1),
+        )
 
     def renumbered(self, node_now: np.ndarray) -> "SearchRecall":
         """Without searches that ended, or should have ended, at a node that is gone.
@@ -55,7 +74,7 @@ class SearchRecall:
             return self
         reached, nearest = node_now[self.reached], node_now[self.nearest]
         there = (nearest >= 0) & (reached >= 0).all(axis=0)
-        return SearchRecall(reached[:, there], nearest[there])
+        return replace(self, reached=reached, nearest=nearest).of(there)
 
     def agreement(self, answers: np.ndarray | None, ef: int) -> float:
         """Share of held-out rows for which this and the exact search answer alike.
@@ -74,11 +93,20 @@ class SearchRecall:
         """
         if not len(self.nearest):
             return 1.0
-        row = int(np.searchsorted(EF_GRID, ef, side="right")) - 1
-        reached, nearest = self.reached[row], self.nearest
+        reached, nearest = self.reached[_row_of(ef)], self.nearest
         if answers is not None:
             reached, nearest = answers[reached], answers[nearest]
         return float((reached == nearest).mean())
+
+    def stretch(self, ef: int) -> np.ndarray:
+        """Distance of the node that a search finds over that of the nearest.
+
+        Returns
+        -------
+        ndarray of shape (n_held_out,)
+            At least one; between two measured `ef` the smaller one counts.
+        """
+        return 1.0 + self.excess[_row_of(ef)].astype(np.float64)
 
     def smallest_ef(self, answers: np.ndarray | None, share: float) -> int:
         """Smallest measured `ef` with at least this agreement, else the largest."""
@@ -86,6 +114,10 @@ class SearchRecall:
             if self.agreement(answers, ef) >= share:
                 return ef
         return EF_GRID[-1]
+
+
+def _row_of(ef: int) -> int:
+    return int(np.searchsorted(EF_GRID, ef, side="right")) - 1
 
 
 def n_held_out(n_points: int) -> int:
@@ -117,9 +149,9 @@ def measure_recall(
     """
     if not len(held_out):
         return SearchRecall.of_none()
-    ids, _ = ExactIndex(stored).nearest(held_out, 1, n_threads=n_threads)
+    ids, squared = ExactIndex(stored).nearest(held_out, 1, n_threads=n_threads)
     nearest = ids[:, 0] if numbers is None else numbers[ids[:, 0]]
-    return _search_with_every_ef(index, held_out, nearest, n_threads)
+    return _search_with_every_ef(index, held_out, nearest, squared[:, 0], n_threads)
 
 
 def measure_recall_from_medoids(
@@ -147,29 +179,43 @@ def measure_recall_from_medoids(
     left_out = np.zeros(len(points), dtype=bool)
     left_out[places] = True
     queries, nearest = points[places], np.empty(len(places), dtype=np.intp)
+    least = np.empty(len(places), dtype=points.dtype)
     rest, k = np.arange(len(places)), 1
     while len(rest):
         k *= 8
-        ids, _ = ExactIndex(points).nearest(queries[rest], k, n_threads=n_threads)
+        ids, squared = ExactIndex(points).nearest(queries[rest], k, n_threads=n_threads)
         stored = ~left_out[ids]
-        nearest[rest] = ids[np.arange(len(rest)), stored.argmax(axis=1)]
+        first = np.arange(len(rest)), stored.argmax(axis=1)
+        nearest[rest], least[rest] = ids[first], squared[first]
         rest = rest[~stored.any(axis=1)]
-    found = _search_with_every_ef(search.without(places), queries, nearest, n_threads)
+    found = _search_with_every_ef(
+        search.without(places), queries, nearest, least, n_threads
+    )
     # Only brute force finds a point that no link leads to.
-    reached = np.where(left_out[found.reached], nearest, found.reached)
-    return SearchRecall(reached, nearest)
+    astray = left_out[found.reached]
+    reached = np.where(astray, nearest, found.reached)
+    return SearchRecall(reached, nearest, np.where(astray, 0, found.excess))
 
 
 def _search_with_every_ef(
-    index: SearchIndex, queries: np.ndarray, nearest: np.ndarray, n_threads: int
+    index: SearchIndex,
+    queries: np.ndarray,
+    nearest: np.ndarray,
+    least: np.ndarray,
+    n_threads: int,
 ) -> SearchRecall:
+    """Measure the search where the nearest points and squared distances are known."""
     reached = np.tile(nearest, (len(EF_GRID), 1))
+    excess = np.zeros(reached.shape, dtype=np.float32)
     for row, ef in enumerate(EF_GRID):
-        ids, _ = index.nearest(queries, 1, ef=ef, n_threads=n_threads)
+        ids, squared = index.nearest(queries, 1, ef=ef, n_threads=n_threads)
         reached[row] = ids[:, 0]
+        lost = (reached[row] != nearest) & (squared[:, 0] > least) & (least > 0.0)
+        ratio = squared[lost, 0].astype(np.float64) / least[lost]
+        excess[row, lost] = np.sqrt(ratio) - 1.0
         if np.array_equal(reached[row], nearest):
             break  # a larger `ef` finds no less
-    return SearchRecall(reached, nearest)
+    return SearchRecall(reached, nearest, excess)
 
 
 @dataclass(frozen=True)

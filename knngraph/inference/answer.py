@@ -17,6 +17,7 @@ from knngraph.inference.adaptive import (
 )
 from knngraph.inference.calibration import Calibration, sharpen
 from knngraph.inference.cascade import CascadeRule, search_and_resolve
+from knngraph.inference.novelty import Novelty
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 from knngraph.sparse_rows import as_dense
@@ -59,6 +60,8 @@ class QueryModel:
         None unless a cascade is used.
     calibration : Calibration or None
         None where only classes are computed.
+    novelty : Novelty or None, default=None
+        None where nothing is said of how unlike the training rows a query is.
     """
 
     space: Space
@@ -69,6 +72,7 @@ class QueryModel:
     reliability: LabelReliability | None
     rule: CascadeRule | None
     calibration: Calibration | None
+    novelty: Novelty | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Found:
         Candidates of these.
     left_out : ndarray of shape (n_open,) or None
         Pairs of which one row does not vote; None for queries that are new.
+    nearest : ndarray of shape (n_queries,) or None
+        Squared distance of the nearest node; None for training rows.
     """
 
     nodes: np.ndarray
@@ -96,6 +102,7 @@ class Found:
     ids: np.ndarray
     squared: np.ndarray
     left_out: np.ndarray | None = None
+    nearest: np.ndarray | None = None
 
     def votes(
         self,
@@ -213,6 +220,24 @@ def resolved_by_lookup(
     return resolved
 
 
+def nearest_nodes(
+    model: QueryModel, options: PredictOptions, X: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest node of every query, as the search for its answer finds it.
+
+    Returns
+    -------
+    nodes : ndarray of shape (n_queries,)
+    squared : ndarray of shape (n_queries,)
+        Squared distances, in mapped units.
+    """
+    nodes, squared = np.empty(X.shape[0], dtype=np.intp), np.empty(X.shape[0])
+    for block, queries in query_blocks(model, X, options.n_threads):
+        found = search(model, options, queries)
+        nodes[block], squared[block] = found.nodes, found.nearest
+    return nodes, squared
+
+
 def query_blocks(
     model: QueryModel, X: Any, n_threads: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
@@ -230,7 +255,9 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
             queries, 1, ef=options.ef, n_threads=options.n_threads
         )
         resolved, none = np.ones(len(queries), dtype=bool), np.empty(0, dtype=np.intp)
-        return Found(ids[:, 0], resolved, none, ids[:0], squared[:0])
+        return Found(
+            ids[:, 0], resolved, none, ids[:0], squared[:0], nearest=squared[:, 0]
+        )
     if options.inference == "adaptive":
         ids, squared = search_candidates(
             model.index,
@@ -240,7 +267,8 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
             n_threads=options.n_threads,
         )
         resolved = np.zeros(len(queries), dtype=bool)
-        return Found(ids[:, 0], resolved, np.arange(len(queries)), ids, squared)
+        every = np.arange(len(queries))
+        return Found(ids[:, 0], resolved, every, ids, squared, nearest=squared[:, 0])
     assert model.stored is not None
     assert model.rule is not None
     ids, squared, agreed, resolved = search_and_resolve(
@@ -254,7 +282,9 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
         n_threads=options.n_threads,
     )
     rest = np.flatnonzero(~agreed)
-    return Found(ids[:, 0], resolved, rest, ids[rest], squared[rest])
+    return Found(
+        ids[:, 0], resolved, rest, ids[rest], squared[rest], nearest=squared[:, 0]
+    )
 
 
 def stored_shares(stored: StoredAnswers, nodes: np.ndarray) -> np.ndarray:

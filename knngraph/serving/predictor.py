@@ -12,6 +12,7 @@ from knngraph.inference.answer import (
     answer_probabilities,
 )
 from knngraph.inference.cascade import all_agree, stored_margin
+from knngraph.novelty import find_novel, pvalues_of_novelty, score_novelty
 from knngraph.parallel import count_threads
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
 from knngraph.serving.predictor_state import PredictorState, checked_state
@@ -118,6 +119,77 @@ class Predictor:
         """
         rows = self._rules.many(X)
         return answer_probabilities(self._state.model, self._options(n_jobs), rows)
+
+    def novelty_score(self, X: Any, *, n_jobs: int | None = None) -> np.ndarray:
+        """How far every row is from the nearest training row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        n_jobs : int or None, default=None
+            Number of threads. None is one thread, -1 all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            In units of what is typical of left-out training rows near rows of the
+            same class; see `KNNGraphClassifier.novelty_score`.
+        """
+        rows = self._rules.many(X)
+        return score_novelty(self._state.model, self._options(n_jobs), rows)[1]
+
+    def novelty_pvalue(
+        self, X: Any, *, per_class: bool = False, n_jobs: int | None = None
+    ) -> np.ndarray:
+        """How often a training row is as unlike all others, when it is left out.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        per_class : bool, default=False
+            Compare a row only with those left-out rows that have a nearest row of the
+            same class.
+        n_jobs : int or None, default=None
+            Number of threads. None is one thread, -1 all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            Small for a novel row; see `KNNGraphClassifier.novelty_pvalue`.
+        """
+        rows = self._rules.many(X)
+        return pvalues_of_novelty(
+            self._state.model, self._options(n_jobs), rows, per_class=per_class
+        )
+
+    def is_novel(
+        self,
+        X: Any,
+        alpha: float = 0.05,
+        *,
+        per_class: bool = False,
+        n_jobs: int | None = None,
+    ) -> np.ndarray:
+        """Which rows are unlike all training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        alpha : float, default=0.05
+            Share of false alarms among rows of the kind of the training rows.
+        per_class : bool, default=False
+            As for `novelty_pvalue`.
+        n_jobs : int or None, default=None
+            Number of threads. None is one thread, -1 all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,), bool
+        """
+        rows = self._rules.many(X)
+        return find_novel(
+            self._state.model, self._options(n_jobs), rows, alpha, per_class=per_class
+        )
 
     def save(self, path: Any) -> None:
         """Write the predictor to a file without code; see `load_predictor`.

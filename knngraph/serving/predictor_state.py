@@ -18,6 +18,7 @@ from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
+from knngraph.inference.novelty import Novelty
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
@@ -94,6 +95,8 @@ def checked_state(state: Any) -> PredictorState:
     if options.inference == "cascade":
         _check_rule(model.rule)
     _require(isinstance(model.calibration, Calibration), "it is not calibrated")
+    if model.novelty is not None:
+        _check_novelty(model.novelty, n_classes)
     n_nodes = model.training.n_nodes
     if isinstance(model.index, MedoidSearch):
         _check_graph(model.index, model.training)
@@ -264,6 +267,24 @@ def _check_reliability(reliability: Any, training: TrainingSet) -> None:
     dtype = reliability.rival.dtype
     _require(dtype == np.int32, f"its rivals are {dtype}")
     _check_codes(reliability.rival, training.n_classes)
+
+
+def _check_novelty(novelty: Any, n_classes: int) -> None:
+    known = isinstance(novelty, Novelty)
+    _require(known, "the distances of its left-out rows are unknown")
+    n_left_out = _length(novelty.scores)
+    for name, array, n in (
+        ("scales", novelty.scales, n_classes + 1),
+        ("left-out distances", novelty.scores, n_left_out),
+        ("left-out weights", novelty.weights, n_left_out),
+    ):
+        _check_array(array, name, "f", (n,))
+        within = (array >= 0.0) & (array < np.inf)  # NaN is not
+        _require(bool(within.all()), f"one of its {name} is wild")
+    _require(bool((novelty.scales > 0.0).all()), "one of its scales is zero")
+    _check_array(novelty.codes, "left-out classes", "i", (n_left_out,))
+    if n_left_out:
+        _check_codes(novelty.codes + 1, n_classes + 1)
 
 
 def _length(array: np.ndarray) -> int:

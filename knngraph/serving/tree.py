@@ -20,6 +20,7 @@ from knngraph.inference.adaptive import LabelReliability, QueryProblem
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
+from knngraph.inference.novelty import Novelty
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
@@ -37,6 +38,7 @@ _CLASSES = {
         LabelReliability,
         MedoidSearch,
         Missing,
+        Novelty,
         PredictOptions,
         PredictorState,
         QueryModel,

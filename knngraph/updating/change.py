@@ -218,6 +218,4 @@ def _extend_recall(
     old = np.flatnonzero(change.old_node >= 0)
     stored, rows = points[old], points[new[:: max(1, -(-len(new) // HELD_OUT))]]
     found = measure_recall(index, stored, rows, n_threads, old)
-    reached = np.concatenate([recall.reached, found.reached], axis=1)
-    nearest = np.concatenate([recall.nearest, found.nearest])
-    return SearchRecall(reached[:, -HELD_OUT:], nearest[-HELD_OUT:])
+    return recall.with_more(found).of(slice(-HELD_OUT, None))

@@ -1,0 +1,289 @@
+"""Distances to the nearest training row, compared with those of left-out rows."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+
+from knngraph import KNNGraphClassifier, KNNGraphWarning, load_predictor
+from knngraph.index.recall import EF_GRID
+from knngraph.inference.novelty import novelty_of
+
+INFERENCES = ("lookup", "adaptive", "cascade")
+_LOST = pytest.mark.filterwarnings(
+    "ignore::knngraph.exceptions.LookupAgreementWarning"
+)
+
+
+def rows_with_copies():
+    """Two overlapping classes, some rows twice, of which some have both labels."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(150, 3))
+    y = (X[:, 0] + random.normal(size=150) > 0).astype(int)
+    X[100:120], y[100:110] = X[:20], 1 - y[:10]
+    return X, y
+
+
+def classifier(**settings):
+    settings = {"metric": "euclidean", "inference": "adaptive"} | settings
+    return KNNGraphClassifier(random_state=0, **settings)
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """A classifier on half of many rows, the others, and rows from elsewhere."""
+    X, y = make_blobs(4000, n_features=6, centers=5, cluster_std=3.0, random_state=0)
+    model = classifier(inference="cascade").fit(X[:2000], y[:2000])
+    far = X[2000:].mean(axis=0) + np.random.default_rng(1).normal(size=(200, 6)) + 30.0
+    return model, X[2000:], far
+
+
+def test_scores_and_pvalues_by_brute_force():
+    X, y = rows_with_copies()
+    queries = np.random.default_rng(1).normal(size=(40, 3)) * 2.0
+    model = classifier().fit(X, y)
+    apart = cdist(X, X)
+    np.fill_diagonal(apart, np.inf)
+    left_out = apart.min(axis=1)
+    labels_at = [set(y[(X == row).all(axis=1)]) for row in X]
+    code = np.array([-1 if len(at) > 1 else min(at) for at in labels_at])
+    near, alone = code[apart.argmin(axis=1)], left_out > 0.0
+    typical = np.median(left_out[alone])
+    logs = np.log(np.maximum(left_out, 1e-300) / typical)
+
+    def scale(label, without=-1):
+        rows = (near == label) & alone & (np.arange(len(X)) != without)
+        return typical * np.exp(logs[rows].sum() / (rows.sum() + 5))
+
+    scores = [
+        left_out[i] / (typical if near[i] < 0 else scale(near[i], without=i))
+        for i in range(len(X))
+    ]
+    distance = cdist(queries, X)
+    nearest = code[distance.argmin(axis=1)]
+    scales = np.array([typical if c < 0 else scale(c) for c in nearest])
+    expected = distance.min(axis=1) / scales
+    assert_allclose(model.novelty_score(queries), expected, rtol=1e-5)
+    as_far = (np.array(scores) >= expected[:, None] * (1 - 1e-6)).sum(axis=1)
+    pvalues = (1 + as_far) / (1 + len(X))
+    assert_allclose(model.novelty_pvalue(queries), pvalues)
+    assert_array_equal(model.is_novel(queries), pvalues <= 0.05)
+    assert 0 < model.is_novel(queries).sum() < len(queries)
+    same = np.array(scores)[None] >= expected[:, None] * (1 - 1e-6)
+    of_class = near == nearest[:, None]
+    assert_allclose(
+        model.novelty_pvalue(queries, per_class=True),
+        (1 + (same & of_class).sum(axis=1)) / (1 + of_class.sum(axis=1)),
+    )
+
+
+def test_a_row_of_weight_two_is_two_copies():
+    X, y = rows_with_copies()
+    weights = np.where(np.arange(len(X)) % 3 == 0, 2.0, 1.0)
+    copied = np.repeat(np.arange(len(X)), weights.astype(int))
+    weighted = classifier().fit(X, y, sample_weight=weights)
+    repeated = classifier().fit(X[copied], y[copied])
+    queries = X + 0.2
+    assert_array_equal(
+        weighted.novelty_pvalue(queries), repeated.novelty_pvalue(queries)
+    )
+    assert_array_equal(weighted.novelty_score(X), np.zeros(len(X)))
+    assert_array_equal(weighted.novelty_pvalue(X), np.ones(len(X)))
+
+
+@pytest.mark.parametrize("inference", INFERENCES)
+@pytest.mark.parametrize("per_class", [False, True])
+def test_false_alarms_are_as_many_as_asked_for(blobs, inference, per_class):
+    model, new, far = blobs
+    model.set_params(inference=inference)
+    # Both halves are samples: three standard errors of their difference.
+    for alpha, error in ((0.02, 0.013), (0.05, 0.02), (0.2, 0.04)):
+        share = model.is_novel(new, alpha, per_class=per_class).mean()
+        assert share == pytest.approx(alpha, abs=error)
+    assert model.is_novel(far, per_class=per_class).all()
+    scores = model.novelty_score(np.concatenate([new, far]))
+    assert roc_auc_score(np.arange(len(scores)) >= len(new), scores) > 0.999
+    assert np.median(model.novelty_score(new)) == pytest.approx(1.0, rel=0.1)
+
+
+def test_false_alarms_are_kept_in_every_class():
+    # Rows of one class lie five times as far from each other.
+    random = np.random.default_rng(0)
+    y = np.arange(3000) % 2
+    X = random.normal(size=(3000, 4)) * np.where(y, 5.0, 1.0)[:, None]
+    X[:, 0] += 40.0 * y
+    model = classifier().fit(X[:1500], y[:1500])
+    for per_class in (False, True):
+        novel = model.is_novel(X[1500:], per_class=per_class)
+        for label in (0, 1):
+            share = novel[y[1500:] == label].mean()
+            assert share == pytest.approx(0.05, abs=0.02), (per_class, label)
+
+
+@_LOST
+def test_a_lookup_is_compared_with_searches_that_miss_the_nearest_row():
+    X, y = make_blobs(3000, n_features=40, centers=8, cluster_std=4.0, random_state=0)
+    model = classifier(inference="lookup", walk="hnsw", ef=1, M=4, ef_construction=8)
+    model.fit(X[:1500], y[:1500])
+    recall = model._model.search_recall("hnsw")
+    assert recall.agreement(None, 1) < 0.6
+    stretch = recall.stretch(1)
+    assert_array_equal(stretch > 1.0, recall.reached[0] != recall.nearest)
+    assert_array_equal(recall.stretch(10**6), recall.stretch(EF_GRID[-1]))
+    assert model.is_novel(X[1500:]).mean() == pytest.approx(0.05, abs=0.02)
+    # Compared with true distances, far too many rows look novel.
+    scores, novelty = model.novelty_score(X[1500:]), model._model.novelty
+    codes = np.zeros(len(scores), dtype=int)
+    assert (novelty.pvalues(scores, codes) <= 0.05).mean() > 0.1
+
+
+@pytest.mark.parametrize("inference", INFERENCES)
+def test_batches_threads_and_order_change_nothing(blobs, inference):
+    model, new, far = blobs
+    queries = np.concatenate([new[:300], far[:20]])
+    model.set_params(inference=inference, n_jobs=None)
+    scores = model.novelty_score(queries)
+    pvalues = model.novelty_pvalue(queries, per_class=True)
+    order = np.random.default_rng(0).permutation(len(queries))
+    assert_array_equal(model.novelty_score(queries[order]), scores[order])
+    for row in range(0, len(queries), 31):
+        one = queries[row : row + 1]
+        assert model.novelty_score(one) == scores[row]
+        assert model.novelty_pvalue(one, per_class=True) == pvalues[row]
+    model.set_params(n_jobs=2)
+    assert_array_equal(model.novelty_score(queries), scores)
+    model.set_params(n_jobs=None)
+
+
+@_LOST
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "auto", "trees"])
+@pytest.mark.parametrize("inference", INFERENCES)
+def test_predictors_and_pickles_say_the_same(inference, metric, tmp_path):
+    X, y = rows_with_copies()
+    queries = np.concatenate([X[:30] + 0.1, X[:5], 9.0 + X[:5]])
+    model = classifier(inference=inference, metric=metric).fit(X, y)
+    expected = model.novelty_score(queries)
+    predictor = model.to_predictor()
+    predictor.save(tmp_path / "model")
+    others = [predictor, load_predictor(tmp_path / "model")]
+    others += [pickle.loads(pickle.dumps(m)) for m in (predictor, model)]
+    for other in others:
+        assert_array_equal(other.novelty_score(queries), expected)
+        for per_class in (False, True):
+            assert_array_equal(
+                other.novelty_pvalue(queries, per_class=per_class),
+                model.novelty_pvalue(queries, per_class=per_class),
+            )
+        assert_array_equal(other.is_novel(queries, 0.1), model.is_novel(queries, 0.1))
+    assert_array_equal(predictor.novelty_score(queries, n_jobs=2), expected)
+    assert len(predictor.novelty_score(np.empty((0, 3)))) == 0
+    assert len(predictor.is_novel(np.empty((0, 3)))) == 0
+
+
+def test_a_condensed_classifier_is_calibrated_on_the_rows_that_it_kept(blobs, tmp_path):
+    model, new, far = blobs
+    small = model.set_params(inference="lookup").condense(tolerance=0.05)
+    assert small.report_.kept_share < 0.5
+    assert small.is_novel(new).mean() == pytest.approx(0.05, abs=0.02)
+    assert small.is_novel(far).all()
+    small.to_predictor().save(tmp_path / "small")
+    loaded = load_predictor(tmp_path / "small")
+    assert_array_equal(loaded.novelty_pvalue(new), small.novelty_pvalue(new))
+    again = pickle.loads(pickle.dumps(small))
+    assert_array_equal(again.novelty_score(new), small.novelty_score(new))
+
+
+@pytest.mark.parametrize("support", ["exact", "local"])
+def test_after_a_change_and_a_refresh_it_is_that_of_a_fit(support):
+    X, y = rows_with_copies()
+    settings = {"support": support, "ef": 256}
+    model = classifier(**settings).fit(X[:100], y[:100])
+    novelty = model._model.novelty
+    model.partial_fit(X[100:102], y[100:102]).forget(7)
+    assert model._model.novelty is novelty  # one of the numbers that all rows share
+    model.partial_fit(X[102:], y[102:]).forget(np.arange(5))
+    there = np.delete(np.arange(150), 7)[5:]
+    fresh = classifier(**settings).fit(X[there], y[there])
+    queries = X + 0.15
+    assert model._model.novelty is not novelty
+    assert_allclose(
+        model.novelty_score(queries), fresh.novelty_score(queries), rtol=1e-4
+    )
+    model.partial_fit([[50.0, 0.0, 0.0]], [7], classes=[7])
+    assert model._model.novelty.scales.shape == (4,)
+    assert model.is_novel([[50.0, 0.0, 30.0]])[0]
+    assert not model.is_novel([[50.0, 0.0, 0.0]])[0]
+
+
+def test_rows_with_gaps_and_sparse_rows():
+    X, y = rows_with_copies()
+    holes = X.copy()
+    holes[::4, 1] = np.nan
+    model = classifier(metric="auto").fit(holes, y)
+    assert np.isfinite(model.novelty_score(holes)).all()
+    assert_array_equal(model.novelty_score(holes), np.zeros(len(X)))
+    model = classifier().fit(sparse.csr_array(X), y)
+    dense = classifier().fit(X, y).novelty_score(X + 0.1)
+    assert_allclose(model.novelty_score(sparse.csr_array(X + 0.1)), dense, rtol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -1, np.nan, True, "0.05", None, [0.05]])
+def test_a_share_that_is_none_is_refused(blobs, alpha):
+    model, new, _ = blobs
+    for refusing in (model, model.to_predictor()):
+        with pytest.raises(ValueError, match=r"alpha must be a number between 0 and 1"):
+            refusing.is_novel(new[:2], alpha)
+
+
+def test_rows_that_are_none_are_refused(blobs):
+    model, new, _ = blobs
+    for method in ("novelty_score", "novelty_pvalue", "is_novel"):
+        with pytest.raises(NotFittedError):
+            getattr(KNNGraphClassifier(), method)(new)
+        for refusing in (model, model.to_predictor()):
+            ask = getattr(refusing, method)
+            with pytest.raises(ValueError, match="column|feature"):
+                ask(new[:, :4])
+            with pytest.raises(ValueError, match="inf in row 0, column 0"):
+                ask(np.full((1, 6), np.inf))
+            with pytest.raises(ValueError, match="reshape"):
+                ask(new[0])
+        with pytest.raises(ValueError, match="0 sample"):
+            getattr(model, method)(new[:0])
+
+
+def test_few_rows_cannot_tell_what_is_novel():
+    X = np.arange(12.0)[:, None]
+    model = classifier(max_neighbors=2).fit(X, np.arange(12) % 2)
+    far = [[1e6]]
+    assert model.novelty_pvalue(far) == pytest.approx(1 / 13)
+    with pytest.warns(KNNGraphWarning, match=r"0\.077 at least.*Raise alpha to 0\.077"):
+        assert not model.is_novel(far)[0]
+    assert model.is_novel(far, 0.08)[0]
+    with pytest.warns(KNNGraphWarning, match=r"of the same class.*per_class=False"):
+        assert not model.is_novel(far, 0.08, per_class=True)[0]
+
+
+def test_one_row_one_class_and_rows_all_alike():
+    one = classifier().fit([[1.0, 2.0]], [0])
+    assert one.novelty_score([[1.0, 2.0]]) == 0.0
+    assert one.novelty_pvalue([[5.0, 5.0]]) == 1.0  # nothing to compare with
+    alike = classifier().fit(np.full((40, 2), 3.0), np.arange(40) % 2)
+    assert_array_equal(alike.novelty_pvalue([[3.0, 3.0], [3.0, 4.0]]), [1.0, 1 / 41])
+    X, _ = rows_with_copies()
+    single = classifier(inference="lookup").fit(X, np.zeros(len(X), int))
+    assert_array_equal(single.is_novel([[0.0, 0.0, 0.0], [9.0, 9.0, 9.0]]), [0, 1])
+
+
+def test_a_class_of_few_rows_has_nearly_the_typical_distance():
+    squared = np.concatenate([np.full(100, 4.0), [100.0]])
+    novelty = novelty_of(np.repeat([0, 1], [100, 1]), squared, np.ones(101), 3)
+    expected = [2.0, 2.0 * 5.0 ** (1 / 6), 2.0, 2.0]
+    assert_allclose(novelty.scales, expected)
+    assert novelty.scores[-1] == pytest.approx(5.0)  # without the row itself
