@@ -100,7 +100,8 @@ class NoveltyMixin:
         >>> classifier.fit(X, y).is_novel([X[0], [5, 3, 4, 3]])
         array([False,  True])
         """
-        return find_novel(*self._novelty_model(X), alpha, per_class=per_class)
+        model, options, rows = self._novelty_model(X)
+        return find_novel(model, options, rows, alpha, per_class=per_class)
 
 
 def score_novelty(

@@ -67,6 +67,16 @@ def votes_of_graph(graph, y):
     return classes[shares.argmax(axis=1)], shares / np.where(total > 0, total, 1.0)
 
 
+def check_novelty(who, model, data):
+    """Scores are numbers and p-values shares, whatever the rows."""
+    scores, pvalues = model.novelty_score(data.queries), model.novelty_pvalue(data.X)
+    assert np.isfinite(scores).all(), who
+    assert (scores >= 0.0).all(), who
+    assert ((pvalues > 0.0) & (pvalues <= 1.0)).all(), who
+    assert len(model.is_novel(data.queries, 0.5)) == len(scores), who
+    return scores
+
+
 def check_valid(who, labels, shares, y):
     assert np.isfinite(shares).all(), who
     assert (shares >= 0.0).all(), who
@@ -123,10 +133,13 @@ def all_answers(name, model, data):
             predictor = model.to_predictor()
             assert_array_equal(predictor.predict(data.queries), labels, err_msg=name)
             assert_array_equal(predictor.predict_proba(data.queries), shares)
+            scores = check_novelty(name, model, data)
+            assert_array_equal(predictor.novelty_score(data.queries), scores)
             yield f"predictor of {name} {inference}", labels, shares
     if name == "graph exact":
         small = model.set_params(inference="lookup").condense()
         shares = small.predict_proba(data.queries)
+        check_novelty("condensed", small, data)
         yield "condensed", small.predict(data.queries), shares
 
 
@@ -228,6 +241,11 @@ def test_refused_by_name(case, tried):
             if wanted.queries is not None:
                 model.fit(data.X, data.y)
                 ask = model.transform if name in TRANSFORMERS else model.predict
+                if name in GRAPHS:
+                    with pytest.raises((ValueError, TypeError)) as refusal:
+                        model.novelty_score(wanted.queries(data.queries))
+                    message = " ".join(str(refusal.value).split())
+                    assert re.search(wanted.message, message), (name, message)
                 with pytest.raises((ValueError, TypeError)) as refusal:
                     ask(wanted.queries(data.queries))
             else:

@@ -27,7 +27,7 @@ def model():
 
 
 # What answers read; the others are for `suspect_labels`, `resolved_` and `kneighbors`.
-READ = set(PARTS) - {"label_quality", "resolved", "certified_index"}
+READ = set(PARTS) - {"label_quality", "novelty", "resolved", "certified_index"}
 FROM_MEDOIDS = {"entries", "recall_from_medoids"}
 
 
@@ -52,6 +52,13 @@ def test_an_answer_learns_no_more_than_it_reads(
     options = PredictOptions(inference, 1, 1)
     model.query_model(options, "hnsw", probabilities=probabilities)
     assert found(model) == expected
+
+
+def test_novelty_reads_neighbor_lists_alone(model):
+    options = PredictOptions("lookup", 1, 1)
+    query_model = model.query_model(options, "hnsw", novelty=True)
+    assert query_model.novelty is not None
+    assert found(model) == {"graph", "stored", "novelty"}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,11 @@ from knngraph.inspection.graph_displays import (
     NeighborGraphDisplay,
 )
 from knngraph.inspection.relevance import feature_relevance
+from knngraph.inspection.risk import (
+    RiskCoverage,
+    RiskCoverageDisplay,
+    risk_coverage,
+)
 from knngraph.inspection.search_displays import FidelityDisplay, ParetoDisplay
 from knngraph.inspection.suspects import SuspectLabels
 from knngraph.inspection.tables import (
@@ -26,6 +31,8 @@ __all__ = [
     "NeighborhoodFidelity",
     "ParetoDisplay",
     "Reason",
+    "RiskCoverage",
+    "RiskCoverageDisplay",
     "SuspectLabels",
     "TableExplanation",
     "TableRow",
@@ -34,4 +41,5 @@ __all__ = [
     "explain_training_rows",
     "feature_relevance",
     "neighborhood_fidelity",
+    "risk_coverage",
 ]

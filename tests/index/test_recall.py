@@ -21,7 +21,23 @@ def worked_probe():
     reached = np.tile([0, 1, 2, 3], (len(EF_GRID), 1))
     reached[0] = [0, 1, 4, 5]
     reached[1] = [0, 1, 2, 5]
-    return SearchRecall(reached, np.array([0, 1, 2, 3]))
+    excess = np.zeros(reached.shape, dtype=np.float32)
+    excess[reached > 3] = 0.5
+    return SearchRecall(reached, np.array([0, 1, 2, 3]), excess)
+
+
+def test_stretch_of_distances():
+    recall = worked_probe()
+    assert recall.stretch(1).tolist() == [1.0, 1.0, 1.5, 1.5]
+    assert recall.stretch(2).tolist() == [1.0, 1.0, 1.0, 1.5]
+    assert recall.with_more(recall.of(slice(3))).stretch(1).tolist() == [
+        *(1.0, 1.0, 1.5, 1.5),
+        *(1.0, 1.0, 1.5),
+    ]
+    # Node 4 is gone, and the search that ended there with it.
+    renumbered = recall.renumbered(np.array([5, 1, 2, 3, -1, 0]))
+    assert renumbered.stretch(1).tolist() == [1.0, 1.0, 1.5]
+    assert SearchRecall.of_none().stretch(8).tolist() == []
 
 
 def test_agreement_of_nodes():
@@ -70,6 +86,8 @@ def test_recall_from_medoids_is_that_of_rows_not_inserted_yet(n, d, random):
     points, queries = rows[:n], rows[n:]
     index = build_graph(points).index
     measured = measure_recall_from_medoids(index, points, 1)
+    lost = measured.reached != measured.nearest
+    assert_array_equal(measured.excess > 0.0, lost)
     new = measure_recall(index.from_medoids(points), points, queries, 1)
     assert 200 < len(measured.nearest) <= n // 10
     # Of 300 to 500 rows: a standard error of 3 % at most.

@@ -16,9 +16,7 @@ from knngraph.index.recall import EF_GRID
 from knngraph.inference.novelty import novelty_of
 
 INFERENCES = ("lookup", "adaptive", "cascade")
-_LOST = pytest.mark.filterwarnings(
-    "ignore::knngraph.exceptions.LookupAgreementWarning"
-)
+_LOST = pytest.mark.filterwarnings("ignore::knngraph.exceptions.LookupAgreementWarning")
 
 
 def rows_with_copies():
@@ -51,7 +49,7 @@ def test_scores_and_pvalues_by_brute_force():
     apart = cdist(X, X)
     np.fill_diagonal(apart, np.inf)
     left_out = apart.min(axis=1)
-    labels_at = [set(y[(X == row).all(axis=1)]) for row in X]
+    labels_at = [set(y[(row == X).all(axis=1)]) for row in X]
     code = np.array([-1 if len(at) > 1 else min(at) for at in labels_at])
     near, alone = code[apart.argmin(axis=1)], left_out > 0.0
     typical = np.median(left_out[alone])
@@ -248,7 +246,7 @@ def test_rows_that_are_none_are_refused(blobs):
             getattr(KNNGraphClassifier(), method)(new)
         for refusing in (model, model.to_predictor()):
             ask = getattr(refusing, method)
-            with pytest.raises(ValueError, match="column|feature"):
+            with pytest.raises(ValueError, match=r"column|feature"):
                 ask(new[:, :4])
             with pytest.raises(ValueError, match="inf in row 0, column 0"):
                 ask(np.full((1, 6), np.inf))
