@@ -101,7 +101,7 @@ def _status(name: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process soon after the one that started it was killed.
 
     What is left running would slow down what a resumed run measures.
@@ -117,7 +117,7 @@ def _end_with_parent() -> None:
 
 
 def _main() -> None:
-    _end_with_parent()
+    end_with_parent()
     module, _, name = sys.argv[1].partition(":")
     function = getattr(importlib.import_module(module), name)
     print(json.dumps(function(**json.load(sys.stdin))))

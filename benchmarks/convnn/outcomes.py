@@ -1,0 +1,145 @@
+"""Figures of trained nets, over their seeds, and the published ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as students_t
+
+from benchmarks.convnn.plans import KEY, Run
+from benchmarks.rows import read_rows
+
+_PUBLISHED = Path(__file__).with_name("published.csv")
+_TYPES = {one.name: type(one.default) for one in fields(Run)}
+_NOT_PUBLISHED = ("recipe", "precision", "seed")
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds.
+
+    Parameters
+    ----------
+    mean, error : float
+        And its standard error, nan with one seed.
+    n_seeds : int
+    """
+
+    mean: float
+    error: float
+    n_seeds: int
+
+    @classmethod
+    def of(cls, values: pd.Series) -> "Estimate":
+        """The estimate from a value a seed."""
+        values = values.dropna()
+        n = len(values)
+        return cls(
+            float(values.mean()) if n else np.nan,
+            float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan,
+            n,
+        )
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Student's interval; nan with one seed.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from benchmarks.convnn.outcomes import Estimate
+        >>> low, high = Estimate.of(pd.Series([1.0, 2.0, 3.0])).interval()
+        >>> round(low, 2), round(high, 2)
+        (-0.48, 4.48)
+        """
+        if self.n_seeds < 2:
+            return np.nan, np.nan
+        half = students_t.ppf((1 + level) / 2, self.n_seeds - 1) * self.error
+        return self.mean - half, self.mean + half
+
+    def text(self, digits: int = 2, factor: float = 1.0) -> str:
+        """As in `53.21 ± 0.40`; a dash where nothing was measured."""
+        if not self.n_seeds:
+            return "-"
+        mean = f"{factor * self.mean:.{digits}f}"
+        if self.n_seeds == 1:
+            return mean
+        return f"{mean} ± {factor * self.error:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Nets of one file of figures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        A net a row: the fields of its run, and its metrics.
+    conditions : dict of str to str
+        What all of them have in common.
+    """
+
+    rows: pd.DataFrame
+    conditions: Mapping[str, str]
+
+    def by_seed(self, metric: str, run: Run) -> pd.Series:
+        """A metric of the nets like `run`, by seed; an empty precision is any."""
+        rows = self.rows
+        if metric not in rows:
+            return pd.Series(dtype=float)
+        chosen = np.ones(len(rows), bool)
+        for name in KEY:
+            wanted = getattr(run, name)
+            if name != "seed" and not (name == "precision" and not wanted):
+                chosen &= (rows[name] == wanted).to_numpy()
+        found = rows[chosen].sort_values("precision").drop_duplicates("seed")
+        return found.set_index("seed")[metric].dropna()
+
+    def estimate(self, metric: str, run: Run) -> Estimate:
+        """Mean of a metric over the seeds."""
+        return Estimate.of(self.by_seed(metric, run))
+
+    def difference(self, metric: str, run: Run, other: Run) -> Estimate:
+        """How far a run is above another one, over the seeds that both have."""
+        return Estimate.of(self.by_seed(metric, run) - self.by_seed(metric, other))
+
+    def recipes(self) -> list[str]:
+        """Names of the recipes, in the order of the preset."""
+        said = self.conditions["recipes"].split("; ")
+        named = [words.partition(":")[0] for words in said]
+        return [name for name in named if (self.rows["recipe"] == name).any()]
+
+
+def read_outcomes(path: Path) -> Outcomes | None:
+    """Figures of a file; None where there are none."""
+    rows = read_rows(path)
+    if rows.empty:
+        return None
+    others = [name for name in rows if name not in (*KEY, "metric", "value")]
+    wide = rows.pivot(index=list(KEY), columns="metric", values="value")
+    wide = wide.astype(float).reset_index()
+    return Outcomes(wide.astype(_TYPES), dict(rows.iloc[0][others]))
+
+
+class Published:
+    """Figures of the poster, and of the training logs of its authors."""
+
+    def __init__(self) -> None:
+        rows = pd.read_csv(_PUBLISHED, dtype={"rate": str, "value": str}).fillna("")
+        self.rows = rows
+
+    def of(self, metric: str, run: Run, **others: Any) -> float:
+        """A figure of nets like a run; nan where none is published.
+
+        `others` are columns that a run does not have: `rate`, `source`.
+        """
+        wanted = {n: getattr(run, n) for n in KEY if n not in _NOT_PUBLISHED}
+        found = self.rows[self.rows["metric"] == metric]
+        for name, value in (wanted | others).items():
+            found = found[found[name] == value]
+        return float(found["value"].iloc[0]) if len(found) else np.nan
+
+    def differs(self, metric: str, run: Run, other: Run, **others: Any) -> float:
+        """How far the figure of a run is above that of another one."""
+        return self.of(metric, run, **others) - self.of(metric, other, **others)
