@@ -65,7 +65,7 @@ _OPENING = (
     "those of the last epoch, in percent of the test images, as mean ± standard error "
     "over seeds; a seed draws the training images, the weights and the order, and all "
     "nets of a seed share them.",
-    "Published figures are of the poster *Convolutional Nearest Neighbors* (Kang and "
+    "Published figures are of the poster Convolutional Nearest Neighbors (Kang and "
     "Sales Rocha Neto, Bowdoin College; arXiv 2511.14137), one run each, 60 epochs of "
     "AdamW at 1e-5; or of training logs that its authors have published, the best test "
     "epoch of each. `features / hybrid` and the like name what is compared, and what "
@@ -74,21 +74,21 @@ _OPENING = (
     "convolution with a 1 x 1 convolution after it, as in all branched layers.",
 )
 _HOW_TO_READ = (
-    "*Rate.* At a learning rate of 1e-5 plain convolution is undertrained: in the logs "
+    "Rate: At a learning rate of 1e-5 plain convolution is undertrained: in the logs "
     "it gains more from a better rate than branched layers do, and most of their lead "
     "goes.",
-    "*One run.* The published tables have one run a row. Seven nominally equal runs of "
+    "One run: The published tables have one run a row. Seven nominally equal runs of "
     "ratio 0 in the logs span 1.1 points.",
-    "*Control.* With K = 1 the chosen neighbor is the position itself, and the ConvNN "
+    "Control: With K = 1 the chosen neighbor is the position itself, and the ConvNN "
     "half is a 1 x 1 convolution. What neighbors add is the difference to that.",
-    "*Padding.* The published layers search among padded zeros as well. Ours search "
+    "Padding: The published layers search among padded zeros as well. Ours search "
     "real positions only; maps with fewer positions than K use all of them. After a "
     "ReLU this is nearly the same function where features are compared and gathered: "
     "zeros come last by cosine, and add nothing.",
-    "*Candidates.* The published grids are skewed: they index the padded map by the "
+    "Candidates: The published grids are skewed: they index the padded map by the "
     "width of the unpadded one. Published random candidates are drawn anew in tests "
     "too; ours are fixed there.",
-    "*Figures of the poster* for candidates are read off its plot.",
+    "Figures of the poster for candidates are read off its plot.",
 )
 _RUN = (
     "`python -m benchmarks.run convnn --data-dir DIR` trains the small nets on "
@@ -118,9 +118,9 @@ def _add_orders(report: Report, found: Mapping[str, Outcomes]) -> None:
     lines: dict[str, list[str]] = {}
     heads = ["difference", "published"]
     for name, outcomes in found.items():
-        heads += [f"measured, {name}", "95 % interval", ""]
-        verdicts: dict[str, list[str]] = {}
-        for order in orders(outcomes.recipes() or [""]):
+        heads += [f"measured, {name}", "95 % interval", "verdict"]
+        judged = []
+        for order in orders(outcomes.recipes()):
             measured = order.measured(outcomes)
             said = verdict(order.published, measured)
             line = lines.setdefault(
@@ -128,33 +128,45 @@ def _add_orders(report: Report, found: Mapping[str, Outcomes]) -> None:
             )
             line += ["-"] * (len(heads) - 3 - len(line))
             line += [_signed(measured), _interval(measured), said]
-            verdicts.setdefault(said, []).append(order.name)
-        report.add(_frank(name, verdicts))
+            judged.append((order.name, order.published, measured, said))
+        report.add(_frank(name, judged))
     full = [line + ["-"] * (len(heads) - len(line)) for line in lines.values()]
     report.add_table(
         heads,
         full,
         "Differences are in points of accuracy, or of test loss where the line says "
-        "so; *holds* and *reversed* mean that the whole interval of Student's t over "
-        "the seeds lies on that side. It covers the draw of the training images and of the "
-        "weights, and not that of the test images, which all nets share.",
+        "so. The interval is Student's, from what the net and the seed leave "
+        "unexplained among all nets of the recipe; `holds` and `reversed` mean that "
+        "all of it lies on that side. It covers the draw of the training images and of "
+        "the weights, and not that of the test images, which all nets share.",
     )
 
 
-def _frank(name: str, verdicts: Mapping[str, Sequence[str]]) -> str:
-    n_orders = sum(len(v) for said, v in verdicts.items() if said)
-    words = [f"**{_TITLES[name]}.** Of {n_orders} published orders"]
+def _frank(name: str, judged: Sequence[tuple[str, float, Estimate, str]]) -> str:
+    """What holds and what does not, in a paragraph.
+
+    `judged` has a name, the published difference, the measured one and the verdict.
+    """
+    tried = [one for one in judged if one[3]]
+    if not tried:
+        return f"{_TITLES[name]}: no published order was tried."
     parts = []
-    for said, what in (
-        (HOLDS, "{n} hold beyond what seeds explain"),
-        (REVERSED, "{n} are reversed"),
-        (OPEN, "{n} are left open by these seeds"),
-        (ONE_SEED, "{n} were tried with one seed, which decides nothing"),
-    ):
-        names = verdicts.get(said, [])
+    for said, words in ((HOLDS, "hold"), (REVERSED, "are reversed")):
+        names = [one[0] for one in tried if one[3] == said]
         if names:
-            parts.append(f"{what.format(n=len(names))} ({'; '.join(names)})")
-    return f"{words[0]} {', '.join(parts)}." if parts else f"{words[0]} none was tried."
+            parts.append(f"{len(names)} {words} beyond what seeds explain: ")
+            parts[-1] += f"{'; '.join(names)}"
+    n_open = sum(one[3] == OPEN for one in tried)
+    if n_open:
+        parts.append(f"{n_open} are left open by the seeds, whatever the means say")
+    single = [one for one in tried if one[3] == ONE_SEED]
+    if single:
+        alike = sum((one[1] > 0) == (one[2].mean > 0) for one in single)
+        parts.append(
+            f"{len(single)} were tried with one seed, which decides nothing; {alike} "
+            "of these have the published sign"
+        )
+    return f"{_TITLES[name]}: of {len(tried)} published orders {'. '.join(parts)}."
 
 
 def _signed(found: Estimate) -> str:
@@ -162,7 +174,7 @@ def _signed(found: Estimate) -> str:
 
 
 def _interval(found: Estimate) -> str:
-    if found.n_seeds < 2:
+    if np.isnan(found.error):
         return "-"
     low, high = found.interval()
     return f"{low:+.2f} to {high:+.2f}"
@@ -174,7 +186,7 @@ def _accuracy(outcomes: Outcomes, run: Run) -> str:
     if not found.n_seeds:
         return "-"
     loss = outcomes.estimate("test_loss", run)
-    return f"{found.text(factor=100.0)} ({loss.mean:.2f})"
+    return f"{found.times(100.0).text()} ({loss.mean:.2f})"
 
 
 def _printed(published: Published, run: Run) -> str:
@@ -234,8 +246,8 @@ def _add_rates(
                 [
                     recipe,
                     label,
-                    outcomes.estimate("accuracy", run).text(factor=100.0),
-                    outcomes.estimate("best_accuracy", run).text(factor=100.0),
+                    outcomes.estimate("accuracy", run).times(100.0).text(),
+                    outcomes.estimate("best_accuracy", run).times(100.0).text(),
                     outcomes.estimate("train_loss", run).text(),
                     outcomes.estimate("test_loss", run).text(),
                     f"{outcomes.estimate('seconds', run).mean:.0f}",
@@ -284,7 +296,7 @@ def _add_precision(
                 for precision in ("float32", "bfloat16")
             ]
             if all(found.n_seeds for found in both):
-                cells = [found.text(factor=100.0) for found in both]
+                cells = [found.times(100.0).text() for found in both]
                 lines.append([recipe, f"{ratio:g}", *cells])
     if lines:
         report.add("### Precision")
@@ -303,14 +315,13 @@ def _add_control(
             if not _is_there(outcomes, [one]):
                 continue
             gain = outcomes.difference("accuracy", many, one)
-            gain = Estimate(100 * gain.mean, 100 * gain.error, gain.n_seeds)
             lines.append(
                 [
                     f"{ratio:g}",
                     gathered,
                     _accuracy(outcomes, one),
                     _accuracy(outcomes, many),
-                    gain.text(),
+                    gain.times(100.0).text(),
                 ]
             )
     if not lines:
@@ -394,7 +405,7 @@ def _add_vit(
         lines.append(
             [
                 _VIT_NAMES[mixer].format(k=k, candidates=some),
-                outcomes.estimate("accuracy", run).text(factor=100.0),
+                outcomes.estimate("accuracy", run).times(100.0).text(),
                 outcomes.estimate("test_loss", run).text(),
                 f"{outcomes.estimate('parameters', run).mean / 1e6:.3f}",
                 f"{outcomes.estimate('seconds', run).mean:.0f}",
@@ -414,6 +425,6 @@ def _add_vit(
         lines,
         "The published figures are of ViT-Tiny on images enlarged to 224 x 224, with "
         "196 tokens, one run each, the best test epoch; attention has 1 head there (3 "
-        "heads: 78.4), its best 100 give 77.1. Their K = 1 was tried with sampling "
-        "alone.",
+        "heads: 78.4), its best 100 give 77.1. With K = 1 theirs stayed at chance, as "
+        "no token sees another; ours takes the mean of the tokens at the end.",
     )

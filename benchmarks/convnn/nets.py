@@ -1,10 +1,10 @@
 """The nets: VGG with branched convolutions, and a small ViT with three mixers."""
 
 import torch
-from knngraph.torch import BranchedConvNN2d, ConvNN1d, NeighborAttention
 from torch import Tensor, nn
 
 from benchmarks.convnn.plans import POOL, NetSize, Run
+from knngraph.torch import BranchedConvNN2d, ConvNN1d, NeighborAttention
 
 N_CLASSES = 10
 _DROPOUT = 0.5

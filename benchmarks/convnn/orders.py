@@ -37,16 +37,15 @@ class Order(NamedTuple):
     def measured(self, outcomes: Outcomes) -> Estimate:
         """The same difference here, over the seeds."""
         found = outcomes.difference(self.metric, self.run, self.other)
-        points = 100.0 if self.metric == "accuracy" else 1.0
-        return Estimate(points * found.mean, points * found.error, found.n_seeds)
+        return found.times(100.0 if self.metric == "accuracy" else 1.0)
 
 
 def verdict(published: float, measured: Estimate) -> str:
     """Whether the 95 % interval over the seeds is all on the side that is published."""
-    if measured.n_seeds < 2:
+    if np.isnan(measured.error):
         return ONE_SEED if measured.n_seeds else ""
     low, high = measured.interval()
-    if low <= 0.0 <= high or np.isnan(low):
+    if low <= 0.0 <= high:
         return OPEN
     return HOLDS if (low > 0.0) == (published > 0.0) else REVERSED
 
@@ -72,8 +71,10 @@ def orders(recipes: list[str]) -> Iterator[Order]:
     def order(
         name: str, metric: str, run: Run, other: Run, tables: str, at: str = "1e-05"
     ) -> Order:
-        theirs = "best_accuracy" if tables.startswith(_LOGS) else metric
-        difference = published.differs(theirs, run, other, rate=at)
+        theirs, where = metric, {}
+        if tables.startswith(_LOGS):
+            theirs, where = "best_accuracy", {"source": tables}
+        difference = published.differs(theirs, run, other, rate=at, **where)
         return Order(name, metric, run, other, difference, tables)
 
     for ratio in (0.125, 0.25, 0.5, 0.75, 1.0):

@@ -25,22 +25,29 @@ class Estimate(NamedTuple):
     mean, error : float
         And its standard error, nan with one seed.
     n_seeds : int
+    freedom : int
+        Degrees of freedom of the error.
     """
 
     mean: float
     error: float
     n_seeds: int
+    freedom: int
 
     @classmethod
     def of(cls, values: pd.Series) -> "Estimate":
         """The estimate from a value a seed."""
-        values = values.dropna()
         n = len(values)
         return cls(
             float(values.mean()) if n else np.nan,
             float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan,
             n,
+            n - 1,
         )
+
+    def times(self, factor: float) -> "Estimate":
+        """The same in another unit."""
+        return self._replace(mean=factor * self.mean, error=factor * self.error)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Student's interval; nan with one seed.
@@ -53,19 +60,17 @@ class Estimate(NamedTuple):
         >>> round(low, 2), round(high, 2)
         (-0.48, 4.48)
         """
-        if self.n_seeds < 2:
+        if np.isnan(self.error):
             return np.nan, np.nan
-        half = students_t.ppf((1 + level) / 2, self.n_seeds - 1) * self.error
+        half = students_t.ppf((1 + level) / 2, self.freedom) * self.error
         return self.mean - half, self.mean + half
 
-    def text(self, digits: int = 2, factor: float = 1.0) -> str:
+    def text(self, digits: int = 2) -> str:
         """As in `53.21 ± 0.40`; a dash where nothing was measured."""
         if not self.n_seeds:
             return "-"
-        mean = f"{factor * self.mean:.{digits}f}"
-        if self.n_seeds == 1:
-            return mean
-        return f"{mean} ± {factor * self.error:.{digits}f}"
+        mean = f"{self.mean:.{digits}f}"
+        return mean if np.isnan(self.error) else f"{mean} ± {self.error:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,31 @@ class Outcomes:
         return Estimate.of(self.by_seed(metric, run))
 
     def difference(self, metric: str, run: Run, other: Run) -> Estimate:
-        """How far a run is above another one, over the seeds that both have."""
-        return Estimate.of(self.by_seed(metric, run) - self.by_seed(metric, other))
+        """How far a run is above another one, over the seeds that both have.
+
+        The error is that of two nets whose values spread as all nets of the kind and
+        the recipe do: what is left of a value without the mean of its net and that of
+        its seed. A few seeds of two nets alone would say next to nothing of it.
+        """
+        found = (self.by_seed(metric, run) - self.by_seed(metric, other)).dropna()
+        spread, freedom = self._spread(metric, run)
+        n = len(found)
+        error = spread * np.sqrt(2 / n) if n > 1 else np.nan
+        return Estimate(float(found.mean()) if n else np.nan, error, n, freedom)
+
+    def _spread(self, metric: str, run: Run) -> tuple[float, int]:
+        """Standard deviation that net and seed do not explain, and its freedom."""
+        alike = self.rows[["net", "recipe"]] == [run.net, run.recipe]
+        rows = self.rows[alike.all(axis=1)]
+        nets = [name for name in KEY if name != "seed"]
+        values = rows.pivot(index=nets, columns="seed", values=metric)
+        values = values.dropna(axis=1, how="all").dropna().to_numpy()
+        if min(values.shape) < 2:
+            return np.nan, 0
+        freedom = (values.shape[0] - 1) * (values.shape[1] - 1)
+        left = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True)
+        left += values.mean()
+        return float(np.sqrt(np.square(left).sum() / freedom)), freedom
 
     def recipes(self) -> list[str]:
         """Names of the recipes, in the order of the preset."""
