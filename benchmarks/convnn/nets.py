@@ -121,7 +121,16 @@ def _mixer(run: Run, size: NetSize, n_tokens: int) -> nn.Module:
                 **_candidates(run, n_tokens),
             )
         )
-    return NeighborAttention(size.width, size.heads, run.n_neighbors or n_tokens)
+    if run.mixer == "attention":
+        return _Attention(size.width, size.heads, batch_first=True)
+    return NeighborAttention(size.width, size.heads, min(run.n_neighbors, n_tokens))
+
+
+class _Attention(nn.MultiheadAttention):
+    """PyTorch's attention of tokens to one another."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens, tokens, tokens, need_weights=False)[0]
 
 
 class _OverTokens(nn.Module):

@@ -71,11 +71,11 @@ def orders(recipes: list[str]) -> Iterator[Order]:
     def order(
         name: str, metric: str, run: Run, other: Run, tables: str, at: str = "1e-05"
     ) -> Order:
-        theirs, where = metric, {}
+        theirs, source = metric, ""
         if tables.startswith(_LOGS):
-            theirs, where = "best_accuracy", {"source": tables}
-        difference = published.differs(theirs, run, other, rate=at, **where)
-        return Order(name, metric, run, other, difference, tables)
+            theirs, source = "best_accuracy", tables
+        above, below = (published.of(theirs, one, at, source) for one in (run, other))
+        return Order(name, metric, run, other, above - below, tables)
 
     for ratio in (0.125, 0.25, 0.5, 0.75, 1.0):
         yield order(

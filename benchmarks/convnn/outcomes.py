@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from benchmarks.rows import read_rows
 
 _PUBLISHED = Path(__file__).with_name("published.csv")
 _TYPES = {one.name: type(one.default) for one in fields(Run)}
-_NOT_PUBLISHED = ("recipe", "precision", "seed")
+_NET = tuple(name for name in KEY if name not in ("precision", "seed"))
+_PRINTED = tuple(name for name in _NET if name != "recipe")
 
 
 class Estimate(NamedTuple):
@@ -88,17 +90,18 @@ class Outcomes:
     rows: pd.DataFrame
     conditions: Mapping[str, str]
 
+    @cached_property
+    def _places(self) -> dict[tuple[Any, ...], np.ndarray]:
+        return self.rows.groupby(list(_NET)).indices
+
     def by_seed(self, metric: str, run: Run) -> pd.Series:
         """A metric of the nets like `run`, by seed; an empty precision is any."""
-        rows = self.rows
-        if metric not in rows:
+        if metric not in self.rows:
             return pd.Series(dtype=float)
-        chosen = np.ones(len(rows), bool)
-        for name in KEY:
-            wanted = getattr(run, name)
-            if name != "seed" and not (name == "precision" and not wanted):
-                chosen &= (rows[name] == wanted).to_numpy()
-        found = rows[chosen].sort_values("precision").drop_duplicates("seed")
+        found = self.rows.iloc[self._places.get(_net_of(run), [])]
+        if run.precision:
+            found = found[found["precision"] == run.precision]
+        found = found.sort_values("precision").drop_duplicates("seed")
         return found.set_index("seed")[metric].dropna()
 
     def estimate(self, metric: str, run: Run) -> Estimate:
@@ -139,6 +142,10 @@ class Outcomes:
         return [name for name in named if (self.rows["recipe"] == name).any()]
 
 
+def _net_of(run: Run) -> tuple[Any, ...]:
+    return tuple(getattr(run, name) for name in _NET)
+
+
 def read_outcomes(path: Path) -> Outcomes | None:
     """Figures of a file; None where there are none."""
     rows = read_rows(path)
@@ -154,20 +161,25 @@ class Published:
     """Figures of the poster, and of the training logs of its authors."""
 
     def __init__(self) -> None:
-        rows = pd.read_csv(_PUBLISHED, dtype={"rate": str, "value": str}).fillna("")
+        rows = pd.read_csv(_PUBLISHED, dtype={"rate": str}).fillna({"rate": ""})
         self.rows = rows
+        self._places = rows.groupby([*_PRINTED, "metric"]).indices
 
-    def of(self, metric: str, run: Run, **others: Any) -> float:
+    def of(self, metric: str, run: Run, rate: str, source: str = "") -> float:
         """A figure of nets like a run; nan where none is published.
 
-        `others` are columns that a run does not have: `rate`, `source`.
+        Parameters
+        ----------
+        metric : str
+        run : Run
+        rate : str
+            Learning rate as the file has it.
+        source : str, default=""
+            Empty is the first that there is.
         """
-        wanted = {n: getattr(run, n) for n in KEY if n not in _NOT_PUBLISHED}
-        found = self.rows[self.rows["metric"] == metric]
-        for name, value in (wanted | others).items():
-            found = found[found[name] == value]
+        key = (*(getattr(run, name) for name in _PRINTED), metric)
+        found = self.rows.iloc[self._places.get(key, [])]
+        found = found[found["rate"] == rate]
+        if source:
+            found = found[found["source"] == source]
         return float(found["value"].iloc[0]) if len(found) else np.nan
-
-    def differs(self, metric: str, run: Run, other: Run, **others: Any) -> float:
-        """How far the figure of a run is above that of another one."""
-        return self.of(metric, run, **others) - self.of(metric, other, **others)

@@ -288,20 +288,18 @@ PRESETS = {
         n_test=2000,
         size=SMALL,
         recipes={
-            "low rate": Recipe(3e-4, 1e-6, 20, 32),
-            "good rate": Recipe(3e-3, 0.01, epochs=20, batch=32, schedule="one cycle"),
-            "vit": Recipe(
-                2e-3, 0.01, epochs=20, batch=32, schedule="one cycle", clip=1.0
-            ),
+            "low rate": Recipe(3e-4, 1e-6, 12, 32),
+            "good rate": Recipe(1e-3, 0.01, 12, 32, "one cycle", clip=1.0),
+            "vit": Recipe(2e-3, 0.01, 12, 32, "one cycle", clip=1.0),
         },
         parts={
             "ratios": list(ratio_runs("low rate", RATIOS)),
             "control": list(control_runs("low rate")),
             "rates": list(rate_runs("good rate")),
-            "candidates": list(candidate_runs("low rate", (4, 6, 8, 12))),
+            "candidates": list(candidate_runs("low rate", (4, 6, 8))),
             "vit": list(vit_runs("vit", (16, 32))),
         },
-        evaluate_every=10,
+        evaluate_every=12,
     ),
     "full": Preset(
         data="cifar10",
@@ -311,12 +309,8 @@ PRESETS = {
         size=FULL,
         recipes={
             "poster": Recipe(1e-5, 1e-6, 60, 256),
-            "good rate": Recipe(
-                5e-4, 0.01, epochs=60, batch=256, schedule="one cycle", clip=1.0
-            ),
-            "vit": Recipe(
-                1e-3, 0.05, epochs=60, batch=256, schedule="one cycle", clip=1.0
-            ),
+            "good rate": Recipe(5e-4, 0.01, 60, 256, "one cycle", clip=1.0),
+            "vit": Recipe(1e-3, 0.05, 60, 256, "one cycle", clip=1.0),
         },
         parts={
             "few": [
@@ -338,5 +332,6 @@ PRESETS = {
             "candidates": list(candidate_runs("poster", (4, 8, 16, 24))),
             "ratios": list(ratio_runs("poster", RATIOS)),
         },
+        evaluate_every=5,
     ),
 }
