@@ -70,6 +70,12 @@ PAGES = (
         f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
     ),
     Page(
+        "convnn.md",
+        ("benchmarks.run convnn --data-dir DIR",),
+        "convnn/cpu.csv",
+        f"benchmarks.run convnn {_FROM_FILE}",
+    ),
+    Page(
         "scale.md",
         ("benchmarks.fit_scale --again --data-dir DIR",),
         "scale.json",
