@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak lint docs format clean
+.PHONY: demo test test-torch soak lint docs format clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { \
@@ -19,6 +19,16 @@ $(VENV)/installed-tests: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[tests]'
 	touch $@ $(VENV)/installed-demo
 
+# PyTorch for the processor alone is a tenth of the other builds. Some package indexes
+# offer it among the versions, marked so; PyTorch's own has it for all systems.
+$(VENV)/installed-torch: pyproject.toml | $(VENV)/installed-tests
+	$(BIN)/python -c 'import torch' 2>/dev/null || { \
+	  version=$$($(BIN)/python -m pip index versions torch 2>/dev/null | grep -oE '[0-9.]+[+]cpu' | head -n 1); \
+	  if [ -n "$$version" ]; then $(BIN)/python -m pip install --quiet "torch==$$version"; else \
+	    $(BIN)/python -m pip install --quiet --retries 0 --index-url https://download.pytorch.org/whl/cpu 'torch>=2.4' \
+	    || $(BIN)/python -m pip install --quiet 'torch>=2.4'; fi; }
+	touch $@
+
 $(VENV)/installed-docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
@@ -29,6 +39,10 @@ demo: $(VENV)/installed-demo
 # Files are shared between two processes: what a module sets up, it sets up once.
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
+# What `make test` skips where PyTorch is not installed.
+test-torch: $(VENV)/installed-torch
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope tests/torch knngraph/torch
 
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests

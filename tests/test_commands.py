@@ -85,7 +85,9 @@ def test_commands_are_there(command, monkeypatch):
         named = re.findall(r"\[([\w,]+)\]", command)
         assert {e for group in named for e in group.split(",")} <= set(extras)
     elif words[0] == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        targets = re.findall(
+            r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE
+        )
         assert words[1] in targets
     elif words[0] == "pytest":
         assert all((ROOT / path).exists() for path in words[1:])

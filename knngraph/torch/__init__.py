@@ -15,6 +15,7 @@ from knngraph.torch.adjacency import knn_adjacency
 from knngraph.torch.attention import NeighborAttention
 from knngraph.torch.branched import BranchedConvNN1d, BranchedConvNN2d
 from knngraph.torch.convnn import ConvNN1d, ConvNN2d
+from knngraph.torch.embed import embed
 from knngraph.torch.neighbors import neighbor_indices
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ConvNN1d",
     "ConvNN2d",
     "NeighborAttention",
+    "embed",
     "knn_adjacency",
     "neighbor_indices",
 ]
