@@ -21,7 +21,7 @@ $(VENV)/installed-tests: pyproject.toml | $(BIN)/python
 
 # PyTorch for the processor alone is a tenth of the other builds. Some package indexes
 # offer it among the versions, marked so; PyTorch's own has it for all systems.
-$(VENV)/installed-torch: pyproject.toml | $(VENV)/installed-tests
+$(VENV)/installed-torch: pyproject.toml | $(BIN)/python
 	$(BIN)/python -c 'import torch' 2>/dev/null || { \
 	  version=$$($(BIN)/python -m pip index versions torch 2>/dev/null | grep -oE '[0-9.]+[+]cpu' | head -n 1); \
 	  if [ -n "$$version" ]; then $(BIN)/python -m pip install --quiet "torch==$$version"; else \
@@ -41,8 +41,9 @@ test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 # What `make test` skips where PyTorch is not installed.
-test-torch: $(VENV)/installed-torch
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope tests/torch knngraph/torch
+test-torch: $(VENV)/installed-tests $(VENV)/installed-torch
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -k 'torch or convnn' \
+	  tests/torch tests/benchmarks tests/test_docs.py knngraph/torch
 
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests
@@ -55,7 +56,7 @@ lint: $(VENV)/installed-tests
 
 # Warnings, which broken links between the pages are too, stop the build. The
 # examples of the reference are run from what the first command has read.
-docs: $(VENV)/installed-docs
+docs: $(VENV)/installed-docs $(VENV)/installed-torch
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b doctest -d docs/_build/doctrees docs docs/_build/doctest
 

@@ -38,6 +38,12 @@ PUBLIC_MODULES = [
 ]
 
 
+def skip_without_torch(text: str) -> None:
+    """Skip what uses PyTorch where that is not installed."""
+    if "knngraph.torch" in text:
+        pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
+
+
 def blocks():
     """Every Python block with the name of its page."""
     for page in PAGES:
@@ -60,6 +66,7 @@ def sets(tmp_path_factory):
 
 @pytest.mark.parametrize("block", list(blocks()))
 def test_code_blocks_run(block, sets, monkeypatch, capsys):
+    skip_without_torch(block)
     monkeypatch.setenv("KNNGRAPH_DATA", str(sets))
     # Blocks that show a call on the user's own data get some.
     X, y = load_iris(return_X_y=True)
@@ -83,6 +90,7 @@ def test_no_block_escapes(page):
     "script", sorted((DOCS / "pictures").glob("*.py")), ids=lambda path: path.stem
 )
 def test_pictures_of_the_guide_are_drawn(script):
+    skip_without_torch(script.read_text())
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")
     runpy.run_path(str(script))
@@ -109,8 +117,7 @@ def test_links_into_the_gallery_name_its_scripts():
 
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
 def test_the_reference_lists_every_public_name(module):
-    if module == "knngraph.torch":
-        pytest.importorskip("torch", reason="PyTorch is not installed")
+    skip_without_torch(module)
     sections = re.split(r"currentmodule:: ", (DOCS / "api.md").read_text())
     listed = {
         name
