@@ -14,17 +14,17 @@ from knngraph.tables.table import counted
 
 # Times this close are noise of the machine; then accuracy decides.
 _AS_FAST = 2.0
-# A log loss is clearly worse by so many standard errors and this share of it.
-_ERRORS_WORSE, _SHARE_WORSE = 2.0, 0.1
-# Confidence that the best beats the majority class: of a dozen methods one is a
-# little better than chance by chance, and few folds tell little of their spread.
+# Confidence that the best beats the majority class, and that a log loss is worse: of a
+# dozen methods one is a little better than another by chance, and few folds tell
+# little of their spread.
 _CONFIDENCE = 0.975
+_ROUNDING = 1e-9
 
 RULE = (
     "Of the methods within one standard error of the most accurate one (of the "
-    "paired differences over the folds), without those that have a clearly worse log "
-    "loss than another of them, the fastest at a query; of those up to twice as slow "
-    "as that, the most accurate."
+    "paired differences over the folds), without those whose log loss is clearly worse "
+    "than the best of theirs (by more than the folds differ by chance), the fastest at "
+    "a query; of those up to twice as slow as that, the most accurate."
 )
 NOTE = (
     "Means over the folds, of the accuracy also the standard deviation. Balanced: mean "
@@ -46,9 +46,7 @@ def choose(measured: list[Measured]) -> tuple[Measured | None, str]:
     if not methods:
         return None, "No method could be fitted."
     best = max(methods, key=lambda m: m.mean_accuracy)
-    gain, error = _difference(best.accuracy, majority.accuracy)
-    # What a mean difference must exceed, by the t distribution of the folds.
-    if gain <= float(t.ppf(_CONFIDENCE, len(best.accuracy) - 1)) * error:
+    if not _clearly_above(best.accuracy, majority.accuracy):
         return None, (
             "No method is better than always saying the most frequent class "
             f"({100 * majority.mean_accuracy:.1f} % right) by more than the folds "
@@ -60,7 +58,7 @@ def choose(measured: list[Measured]) -> tuple[Measured | None, str]:
         m for m in methods if np.less_equal(*_difference(best.accuracy, m.accuracy))
     ]
     surest = min(close, key=lambda m: np.mean(m.log_loss))
-    fair = [m for m in close if not _clearly_worse(m, surest)]
+    fair = [m for m in close if not _clearly_above(m.log_loss, surest.log_loss)]
     fastest = min(m.query_microseconds for m in fair)
     as_fast = [m for m in fair if m.query_microseconds <= _AS_FAST * fastest]
     chosen = max(as_fast, key=lambda m: m.mean_accuracy)
@@ -85,9 +83,12 @@ def _difference(one: Any, other: Any) -> tuple[float, float]:
     return float(differences.mean()), float(sem(differences))
 
 
-def _clearly_worse(one: Measured, surest: Measured) -> bool:
-    worse, error = _difference(one.log_loss, surest.log_loss)
-    return worse > max(_ERRORS_WORSE * error, _SHARE_WORSE * np.mean(surest.log_loss))
+def _clearly_above(one: Any, other: Any) -> bool:
+    """Whether a mean difference is more than chance, by the t distribution."""
+    above, error = _difference(one, other)
+    # What rounding leaves of equal figures is no difference.
+    error = max(error, _ROUNDING * abs(float(np.mean(other))))
+    return above > float(t.ppf(_CONFIDENCE, len(one) - 1)) * error
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,12 @@ def test_a_clearly_worse_log_loss_is_not_chosen():
     # Not even the most accurate one.
     sure = method("sure", 0.895 + FOLDS[::-1], 1000.0, loss=0.1)
     assert choose([MOST, best, close, sure])[0] is sure
-    # A little worse is no reason, be it sure or not.
+    # Nor one that is a little worse on every fold.
     little = method("little", 0.895 + FOLDS[::-1], 10.0, loss=0.32)
-    assert choose([MOST, best, little])[0] is little
+    assert choose([MOST, best, little])[0] is best
+    equal = method("equal", 0.895 + FOLDS[::-1], 10.0, loss=0.3 + 1e-12)
+    assert choose([MOST, best, equal])[0] is equal
+    # By as much as the folds differ is no reason.
     noisy = method("noisy", 0.895 + FOLDS[::-1], 10.0)
     noisy.log_loss = 0.4 + 20 * FOLDS
     assert choose([MOST, best, noisy])[0] is noisy
