@@ -491,9 +491,10 @@ class KNNGraphClassifier(
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of every class.
 
-        The shares of the vote, on the nearest node or of the problem solved at
-        the query, are sharpened or softened by the exponent that fits left-out
-        training rows best.
+        The shares of a vote are sharpened or softened by the exponent that fits
+        left-out training rows best: the vote of the problem solved at the query or,
+        where a stored label answers, of the nearest nodes around the query (cascade)
+        or around the node that its search ends at (lookup).
 
         Parameters
         ----------

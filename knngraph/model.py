@@ -21,7 +21,11 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import choose_entries
 from knngraph.index.protocol import SearchIndex
 from knngraph.index.recall import SearchRecall, measure_recall_from_medoids
-from knngraph.inference.adaptive import LabelReliability, QueryProblem
+from knngraph.inference.adaptive import (
+    LabelReliability,
+    QueryProblem,
+    leave_one_out_candidates,
+)
 from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
@@ -34,6 +38,11 @@ from knngraph.inference.leave_one_out import (
     calibrate_stored,
     calibration_sample,
     leave_one_out,
+)
+from knngraph.inference.node_votes import (
+    near_votes_left_out,
+    node_votes,
+    node_votes_left_out,
 )
 from knngraph.inference.novelty import Novelty, calibrate_novelty
 from knngraph.inference.reliability import (
@@ -251,8 +260,17 @@ class FittedModel:
             self.settings.tolerance,
         )
         _, agreed = self._apply_rule(rule, sample)
+        k = n_margin_nodes(self.problem.n_neighbors)
+        listed = self.left_out_neighbors
+        reached, _ = leave_one_out_candidates(training, listed, sample, 1)
+        at_query = near_votes_left_out(training, listed, sample, k)
+        at_node = np.zeros_like(at_query)
+        if reached.shape[1]:
+            at_node = node_votes_left_out(
+                training, self.rows.neighbors, reached[:, 0], sample, k
+            )
         calibration = calibrate_stored(
-            training, votes, sample, agreed, left_out.exponent
+            training, at_node, at_query, sample, agreed, left_out.exponent
         )
         return StoredRule(rule, calibration)
 
@@ -262,6 +280,14 @@ class FittedModel:
         if self.rows.kept.novelty is not None:
             return self.rows.kept.novelty
         return calibrate_novelty(self.training, self.rows.neighbors)
+
+    @found_once
+    def node_votes(self) -> Any:
+        """Votes around every node, which probabilities of lookups are read from."""
+        k = n_margin_nodes(self.settings.problem.n_neighbors)
+        return node_votes(
+            self.training, self.rows.neighbors, k, n_threads=self.n_threads
+        )
 
     @found_once
     def resolved(self) -> np.ndarray:
@@ -394,7 +420,7 @@ class FittedModel:
         """
         self.use_threads(options.n_threads)
         lookup = options.inference == "lookup"
-        calibration = None
+        calibration = stored = None
         if probabilities:
             calibration = self.calibration(options.inference)
         compared = self.novelty if novelty else None
@@ -402,12 +428,15 @@ class FittedModel:
             # A wider search as good as always finds the nearest node.
             stretch = self.search_recall(walk).stretch(options.ef)
             compared = compared.stretched(stretch)
+        if options.inference != "adaptive":
+            shares = self.node_votes if lookup and probabilities else None
+            stored = replace(self.stored, shares=shares)
         return QueryModel(
             space=self.space,
             training=self.training,
             index=self.search_index(walk),
             problem=self.settings.problem if lookup else self.problem,
-            stored=None if options.inference == "adaptive" else self.stored,
+            stored=stored,
             reliability=None if lookup else self.reliability,
             rule=self.stored_rule.rule if options.inference == "cascade" else None,
             calibration=calibration,
@@ -429,7 +458,8 @@ class FittedModel:
 PARTS = tuple(
     name for name, value in vars(FittedModel).items() if isinstance(value, found_once)
 )
-# Those that a file holds. The others follow from these: stored labels and the exact
-# search at once, lists of left-out rows by a search that few calls need.
-_FOLLOW = "stored", "certified_index", "left_out_neighbors"
+# Those that a file holds. The others follow from these: stored labels, votes around
+# nodes and the exact search at once, lists of left-out rows by a search that few calls
+# need.
+_FOLLOW = "stored", "node_votes", "certified_index", "left_out_neighbors"
 IN_FILES = tuple(name for name in PARTS if name not in _FOLLOW)

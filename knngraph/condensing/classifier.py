@@ -231,8 +231,8 @@ class CondensedClassifier(
         Returns
         -------
         ndarray of shape (n_queries, n_classes)
-            Columns follow `classes_`. The vote of the nearest stored row,
-            calibrated as before condensing.
+            Columns follow `classes_`. The vote of the training rows around the
+            nearest stored row, calibrated as before condensing.
         """
         rows = self._checked_queries(X)
         return answer_probabilities(self._state.model, self._options(), rows)

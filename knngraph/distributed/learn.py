@@ -34,7 +34,9 @@ from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.index.others import all_but_self
 from knngraph.index.protocol import ef_for
+from knngraph.inference.cascade import n_margin_nodes
 from knngraph.inference.leave_one_out import leave_one_out
+from knngraph.inference.node_votes import node_votes
 from knngraph.inference.reliability import label_probability
 from knngraph.inference.stored import StoredAnswers
 from knngraph.parallel import chunk_bounds
@@ -79,6 +81,8 @@ class Learned(Held):
     codes, margin : ndarray of shape (n_pairs,)
     distribution : CSR array of shape (n_pairs, n_classes)
         See `knngraph.graph.consensus.Consensus`.
+    node_votes : CSR array of shape (n_nodes, n_classes)
+        See `knngraph.inference.node_votes.node_votes`.
     own : ndarray of shape (n_pairs,) or None
     rival : ndarray of shape (n_pairs,), int32, or None
         See `Partition`.
@@ -90,6 +94,7 @@ class Learned(Held):
     codes: np.ndarray
     margin: np.ndarray
     distribution: Any
+    node_votes: Any
     own: np.ndarray | None
     rival: np.ndarray | None
     gaps: np.ndarray
@@ -319,12 +324,15 @@ def _learn_block(
         shares = left_out.own_share, left_out.rival_share
         own = label_probability(*shares, shared.noise, shared.exponent, n_classes)
         rival = left_out.rival_code
+    k = n_margin_nodes(shared.problem.n_neighbors)
+    around = node_votes(training, patch.neighbors, k, patch.nodes, n_threads=n_threads)
     gaps = graph.representation.gaps
     unsolved = gaps[gaps > problem.tol]
     return Learned(
         graph.consensus.codes,
         graph.consensus.margin,
         sparse.csr_array(graph.consensus.distribution),
+        sparse.csr_array(around),
         own,
         rival,
         np.concatenate([[gaps.max(initial=0.0)], unsolved]),
@@ -340,6 +348,7 @@ def _join_learned(parts: list[Learned]) -> Learned | None:
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.margin for part in parts]),
         sparse.csr_array(sparse.vstack([part.distribution for part in parts])),
+        sparse.csr_array(sparse.vstack([part.node_votes for part in parts])),
         _concatenated([part.own for part in parts]),
         _concatenated([part.rival for part in parts]),
         np.concatenate(
@@ -357,11 +366,12 @@ def _fitted(partition: Partition, learned: Learned | None, *, dense: bool) -> Pa
     """Bring what was learned to the nodes of a partition."""
     if learned is None:
         return partition
-    distribution = learned.distribution.toarray() if dense else learned.distribution
-    consensus = Consensus(distribution, learned.codes, learned.margin)
+    consensus = Consensus(learned.distribution, learned.codes, learned.margin)
+    stored = StoredAnswers.from_consensus(partition.training, consensus)
+    around = learned.node_votes.toarray() if dense else learned.node_votes
     return replace(
         partition,
-        stored=StoredAnswers.from_consensus(partition.training, consensus),
+        stored=replace(stored, shares=around),
         own=learned.own,
         rival=learned.rival,
     )

@@ -1,4 +1,4 @@
-"""Compiled rules of a cascade: whether nodes agree, and the margin of their vote."""
+"""Compiled votes of the nearest nodes: whether they agree, shares and margin."""
 
 import numpy as np
 
@@ -42,6 +42,97 @@ def find_agreeing(starts, pair_code, pair_weight, ids, left_out, codes, agree):
         agree[q] = all_agree
 
 
+@compiled_part
+def count_near(
+    starts,
+    pair_code,
+    pair_weight,
+    nodes,
+    n_around,
+    squared,
+    absent,
+    sharpness,
+    class_weight,
+    votes,
+):
+    """Add the votes of the nodes around one query; returns their sum.
+
+    The parameters are those of `find_margins`, of one query, and how many of the
+    nodes are there.
+    """
+    nearest = np.sqrt(squared[0])
+    farthest = np.sqrt(squared[n_around - 1])
+    fall = sharpness / farthest if farthest > 0.0 else 0.0
+    total = 0.0
+    for a in range(n_around):
+        first, end = starts[nodes[a]], starts[nodes[a] + 1]
+        on_node = counted = 0.0
+        for pair in range(first, end):
+            weight = weight_of(pair, absent, pair_weight)
+            on_node += weight
+            counted += weight * class_weight[pair_code[pair]]
+        if on_node == 0.0:
+            continue
+        vote = np.exp(fall * (nearest - np.sqrt(squared[a])))
+        total += vote * (counted / on_node)
+        for pair in range(first, end):
+            weight = weight_of(pair, absent, pair_weight)
+            code = pair_code[pair]
+            votes[code] += vote * weight / on_node * class_weight[code]
+    return total
+
+
+@compiled_part
+def count_listed(nodes):
+    """Number of nodes in a row that -1 may end."""
+    n_listed = 0
+    while n_listed < nodes.shape[0] and nodes[n_listed] >= 0:
+        n_listed += 1
+    return n_listed
+
+
+@compiled
+def find_votes(
+    starts,
+    pair_code,
+    pair_weight,
+    ids,
+    left_out,
+    squared,
+    sharpness,
+    class_weight,
+    votes,
+):
+    """Shares of the classes in the vote of the nodes around several queries.
+
+    Parameters
+    ----------
+    starts, pair_code, pair_weight, ids, left_out, squared, sharpness, class_weight
+        As in `find_margins`.
+    votes : ndarray of shape (n_queries, n_classes)
+        Zeros; result, which stays zero where no row votes.
+    """
+    for q in range(ids.shape[0]):
+        n_around = count_listed(ids[q])
+        if n_around == 0:
+            continue
+        total = count_near(
+            starts,
+            pair_code,
+            pair_weight,
+            ids[q],
+            n_around,
+            squared[q],
+            left_out[q],
+            sharpness,
+            class_weight,
+            votes[q],
+        )
+        if total > 0.0:
+            for code in range(votes.shape[1]):
+                votes[q, code] /= total
+
+
 @compiled
 def find_margins(
     starts,
@@ -77,33 +168,22 @@ def find_margins(
         where no row votes.
     """
     for q in range(ids.shape[0]):
-        n_around = 0
-        while n_around < ids.shape[1] and ids[q, n_around] >= 0:
-            n_around += 1
+        n_around = count_listed(ids[q])
         margin[q] = 0.0
         if n_around == 0:
             continue
-        nearest = np.sqrt(squared[q, 0])
-        farthest = np.sqrt(squared[q, n_around - 1])
-        fall = sharpness / farthest if farthest > 0.0 else 0.0
-        total = 0.0
-        absent = left_out[q]
-        for a in range(n_around):
-            node = ids[q, a]
-            first, end = starts[node], starts[node + 1]
-            on_node = counted = 0.0
-            for pair in range(first, end):
-                weight = weight_of(pair, absent, pair_weight)
-                on_node += weight
-                counted += weight * class_weight[pair_code[pair]]
-            if on_node == 0.0:
-                continue
-            vote = np.exp(fall * (nearest - np.sqrt(squared[q, a])))
-            total += vote * (counted / on_node)
-            for pair in range(first, end):
-                weight = weight_of(pair, absent, pair_weight)
-                code = pair_code[pair]
-                votes[code] += vote * weight / on_node * class_weight[code]
+        total = count_near(
+            starts,
+            pair_code,
+            pair_weight,
+            ids[q],
+            n_around,
+            squared[q],
+            left_out[q],
+            sharpness,
+            class_weight,
+            votes,
+        )
         code = codes[q]
         own, rival = votes[code], 0.0
         votes[code] = 0.0

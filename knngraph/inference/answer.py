@@ -16,7 +16,12 @@ from knngraph.inference.adaptive import (
     search_candidates,
 )
 from knngraph.inference.calibration import Calibration, sharpen
-from knngraph.inference.cascade import CascadeRule, search_and_resolve
+from knngraph.inference.cascade import (
+    CascadeRule,
+    n_margin_nodes,
+    search_and_resolve,
+)
+from knngraph.inference.near_votes import near_votes
 from knngraph.inference.novelty import Novelty
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
@@ -88,12 +93,11 @@ class Found:
     open : ndarray of shape (n_open,)
         Queries whose nearest nodes do not agree: candidates vote on the class of
         those that are not resolved, and on the probabilities of all.
-    ids, squared : ndarray of shape (n_open, m)
-        Candidates of these.
-    left_out : ndarray of shape (n_open,) or None
+    ids, squared : ndarray of shape (n_queries, m)
+        Nodes that were found, nearest first: candidates of the open queries, fewer
+        of others, whose rows -1 may end.
+    left_out : ndarray of shape (n_queries,) or None
         Pairs of which one row does not vote; None for queries that are new.
-    nearest : ndarray of shape (n_queries,) or None
-        Squared distance of the nearest node; None for training rows.
     """
 
     nodes: np.ndarray
@@ -102,7 +106,6 @@ class Found:
     ids: np.ndarray
     squared: np.ndarray
     left_out: np.ndarray | None = None
-    nearest: np.ndarray | None = None
 
     def votes(
         self,
@@ -111,7 +114,7 @@ class Found:
         some: slice | np.ndarray,
         shares: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Votes at some of the open queries; `shares` as in `candidate_votes`."""
+        """Votes of candidates at some queries; `shares` as in `candidate_votes`."""
         return candidate_votes(
             model.training,
             self.ids[some],
@@ -150,10 +153,10 @@ def mapped_codes(
         return found.votes(model, options.n_threads, slice(None)).argmax(axis=1)
     assert model.stored is not None
     codes = model.stored.codes[found.nodes]
-    unresolved = np.flatnonzero(~found.resolved[found.open])
+    unresolved = np.flatnonzero(~found.resolved)
     if len(unresolved):
         votes = found.votes(model, options.n_threads, unresolved)
-        codes[found.open[unresolved]] = votes.argmax(axis=1)
+        codes[unresolved] = votes.argmax(axis=1)
     return codes
 
 
@@ -170,38 +173,42 @@ def answer_probabilities(
     -------
     ndarray of shape (n_queries, n_classes)
         The largest entry of a row is the class of `answer_codes`. Where the nearest
-        nodes of a cascade do not agree, the shares are those of the candidates' vote,
-        even if a margin resolves the query; if the vote then prefers another class
-        than the stored one, the two exchange their shares.
+        nodes of a cascade agree, the shares are those of a vote of the nodes that its
+        search has met; where they do not, of the candidates' vote, even if a margin
+        resolves the query. Those of a lookup are stored on the node that it ends at.
     """
     probabilities = np.empty((X.shape[0], model.training.n_classes))
     calibration = model.calibration
     assert calibration is not None
-    cascade = options.inference == "cascade"
-    exponent = calibration.agreed if cascade else calibration.stored
     for block, queries in query_blocks(model, X, options.n_threads):
         found = search(model, options, queries)
         answers = probabilities[block]
-        if len(found.open):
-            votes = found.votes(model, options.n_threads, slice(None))
-            first = votes.argmax(axis=1)
-            codes = first.copy()
-            resolved = np.flatnonzero(found.resolved[found.open])
+        some = found.open
+        if len(some):
+            votes = found.votes(model, options.n_threads, some)
+            codes = votes.argmax(axis=1)
             if model.stored is not None:
-                nodes = found.nodes[found.open[resolved]]
-                codes[resolved] = model.stored.codes[nodes]
+                stored = model.stored.codes[found.nodes[some]]
+                codes = np.where(found.resolved[some], stored, codes)
             # Votes that differ in the last digit may do so no longer.
-            shares = sharpen(votes, calibration.adaptive)
-            other = np.flatnonzero(codes != first)
-            places = (other[:, None], np.stack([codes[other], first[other]], axis=1))
-            shares[places] = shares[places][:, ::-1]
-            answers[found.open] = favor(shares, codes)
-        agreed = np.delete(np.arange(len(queries)), found.open)
-        if len(agreed):
+            answers[some] = favor(sharpen(votes, calibration.adaptive), codes)
+        some = np.delete(np.arange(len(queries)), some)
+        if len(some):
             assert model.stored is not None
-            nodes = found.nodes[agreed]
-            shares = sharpen(stored_shares(model.stored, nodes), exponent)
-            answers[agreed] = favor(shares, model.stored.codes[nodes])
+            nodes = found.nodes[some]
+            if options.inference == "cascade":
+                k = n_margin_nodes(model.problem.n_neighbors)
+                votes = near_votes(
+                    model.training,
+                    found.ids[some, :k],
+                    found.squared[some, :k],
+                    n_threads=options.n_threads,
+                )
+                shares = sharpen(votes, calibration.agreed)
+            else:
+                votes = as_dense(model.stored.shares[nodes])
+                shares = sharpen(votes, calibration.stored)
+            answers[some] = favor(shares, model.stored.codes[nodes])
     return probabilities
 
 
@@ -234,7 +241,7 @@ def nearest_nodes(
     nodes, squared = np.empty(X.shape[0], dtype=np.intp), np.empty(X.shape[0])
     for block, queries in query_blocks(model, X, options.n_threads):
         found = search(model, options, queries)
-        nodes[block], squared[block] = found.nodes, found.nearest
+        nodes[block], squared[block] = found.nodes, found.squared[:, 0]
     return nodes, squared
 
 
@@ -255,9 +262,7 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
             queries, 1, ef=options.ef, n_threads=options.n_threads
         )
         resolved, none = np.ones(len(queries), dtype=bool), np.empty(0, dtype=np.intp)
-        return Found(
-            ids[:, 0], resolved, none, ids[:0], squared[:0], nearest=squared[:, 0]
-        )
+        return Found(ids[:, 0], resolved, none, ids, squared)
     if options.inference == "adaptive":
         ids, squared = search_candidates(
             model.index,
@@ -268,7 +273,7 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
         )
         resolved = np.zeros(len(queries), dtype=bool)
         every = np.arange(len(queries))
-        return Found(ids[:, 0], resolved, every, ids, squared, nearest=squared[:, 0])
+        return Found(ids[:, 0], resolved, every, ids, squared)
     assert model.stored is not None
     assert model.rule is not None
     ids, squared, agreed, resolved = search_and_resolve(
@@ -282,31 +287,29 @@ def search(model: QueryModel, options: PredictOptions, queries: np.ndarray) -> F
         n_threads=options.n_threads,
     )
     rest = np.flatnonzero(~agreed)
-    return Found(
-        ids[:, 0], resolved, rest, ids[rest], squared[rest], nearest=squared[:, 0]
-    )
-
-
-def stored_shares(stored: StoredAnswers, nodes: np.ndarray) -> np.ndarray:
-    """Shares of the vote on some nodes, of shape (n, n_classes)."""
-    shares = stored.shares[nodes]
-    return as_dense(shares)
+    return Found(ids[:, 0], resolved, rest, ids, squared)
 
 
 def favor(shares: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Let a class that is tied, or short by rounding, win by the last digit.
+    """Let a class that is behind win by the last digit.
 
     Parameters
     ----------
     shares : ndarray of shape (n, n_classes)
         Changed in place.
     codes : ndarray of shape (n,)
-        The class that has to have the largest share of a row.
+        The class that has to have the largest share of a row: it is raised to the
+        largest, and all are divided by their sum.
 
     Returns
     -------
     ndarray of shape (n, n_classes)
     """
-    tied = np.flatnonzero(shares.argmax(axis=1) != codes)
-    shares[tied, codes[tied]] = np.nextafter(shares[tied].max(axis=1), 2.0)
+    behind = np.flatnonzero(shares.argmax(axis=1) != codes)
+    if len(behind):
+        raised, own = shares[behind], (np.arange(len(behind)), codes[behind])
+        raised[own] = raised.max(axis=1)
+        raised /= raised.sum(axis=1, keepdims=True)
+        raised[own] = np.nextafter(raised.max(axis=1), 2.0)
+        shares[behind] = raised
     return shares

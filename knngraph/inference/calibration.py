@@ -20,9 +20,9 @@ class Calibration:
     adaptive : float
         For the votes of the problem solved at the query.
     stored : float
-        For the votes on the node that a lookup ends at.
+        For the votes around the node that a lookup ends at.
     agreed : float
-        For those where the nearest nodes of a cascade agree.
+        For those around a query where the nearest nodes of a cascade agree.
     """
 
     adaptive: float

@@ -128,7 +128,7 @@ def all_agree(
 
     agree = np.empty(len(ids), dtype=bool)
     _cascade.find_agreeing(
-        *_rows_on(training),
+        *rows_on(training),
         np.ascontiguousarray(ids),  # a slice would be compiled for anew
         left_out_of(ids, left_out),
         codes,
@@ -188,7 +188,7 @@ def stored_margin(
     margin, class_weight = np.empty(len(ids)), training.class_weight
     ids, squared = in_one_layout(ids, squared)
     _cascade.find_margins(
-        *_rows_on(training),
+        *rows_on(training),
         ids,
         left_out_of(ids, left_out),
         codes,
@@ -201,6 +201,6 @@ def stored_margin(
     return margin
 
 
-def _rows_on(training: TrainingSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows_on(training: TrainingSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which rows are on which node, as compiled code reads it."""
     return training.node_starts(), training.pair_code, training.pair_weight

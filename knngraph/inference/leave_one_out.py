@@ -11,7 +11,6 @@ import numpy as np
 
 from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import (
     LabelReliability,
@@ -251,33 +250,33 @@ def calibration_sample(training: TrainingSet, honest: np.ndarray) -> np.ndarray:
 
 def calibrate_stored(
     training: TrainingSet,
-    votes: StoredVotes,
+    at_node: np.ndarray,
+    at_query: np.ndarray,
     sample: np.ndarray,
     agreed: np.ndarray,
     adaptive_exponent: float,
 ) -> Calibration:
-    """Fit the exponents of stored votes.
+    """Fit the exponents of the votes behind stored labels.
 
     Parameters
     ----------
-    votes : StoredVotes
-        Of the pairs of `sample`, left out.
+    at_node, at_query : ndarray of shape (n_sample, n_classes)
+        Votes around the nodes that the pairs of the sample, left out, reach, and
+        around the pairs themselves; zero where no other row is there.
     sample : ndarray of shape (n_sample,)
     agreed : ndarray of shape (n_sample,), bool
         Whether the nearest nodes of them agree, by the rule of a cascade.
     """
-    reached = votes.codes >= 0
-    if not reached.any():
-        return Calibration(adaptive_exponent, 1.0, 1.0)
-    shares = votes.shares.toarray()[reached]
-    codes = training.pair_code[sample[reached]]
-    weights = training.score_weights(sample[reached])
-    exponent = fit_exponent(shares, codes, weights)
-    sure = agreed[reached]
+    reached = at_node.any(axis=1) & at_query.any(axis=1)
+    codes, weights = training.pair_code[sample], training.score_weights(sample)
+    sure = reached & agreed
     if sure.sum() < _FEWEST_AGREED:
-        return Calibration(adaptive_exponent, exponent, exponent)
-    of_agreed = fit_exponent(shares[sure], codes[sure], weights[sure])
-    return Calibration(adaptive_exponent, exponent, of_agreed)
+        sure = reached
+    exponents = [
+        fit_exponent(votes[some], codes[some], weights[some])
+        for votes, some in ((at_node, reached), (at_query, sure))
+    ]
+    return Calibration(adaptive_exponent, *exponents)
 
 
 def leave_one_out_grid(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredAnswers(CompactPickle):
-    """Stored label of every node, and the shares of the vote behind it.
+    """Stored label of every node, and shares of a vote.
 
     Parameters
     ----------
@@ -25,8 +25,10 @@ class StoredAnswers(CompactPickle):
         Class of every node. Copies with different labels share one node; its
         class is the largest mean share of their votes, the smaller code in a
         tie.
-    shares : ndarray or CSR array of shape (n_nodes, n_classes)
-        Mean share of the vote over the rows of a node.
+    shares : ndarray or CSR array of shape (n_nodes, n_classes), or None
+        In a fitted model mean shares, over the rows of a node, of the vote that the
+        label comes from; in a model for queries those that probabilities of lookups
+        are read from, where they are.
     """
 
     codes: np.ndarray

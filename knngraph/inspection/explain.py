@@ -17,7 +17,6 @@ from knngraph.inference.answer import (
     favor,
     query_blocks,
     search,
-    stored_shares,
 )
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.stored import StoredAnswers
@@ -380,7 +379,7 @@ def _answers(
     """The answer to every query of a block, in their order."""
     at_query = iter(_adaptive_answers(model, options, rows, queries, found))
     votes = rows.votes
-    scores = stored_shares(votes.stored, found.nodes)
+    scores = as_dense(votes.stored.shares[found.nodes])
     for place, node in enumerate(found.nodes):
         if found.resolved[place]:
             neighbors = _stored_neighbors(votes, rows, int(node))
@@ -398,15 +397,13 @@ def _adaptive_answers(
     left_out: np.ndarray | None = None,
 ) -> Iterator[_Answer]:
     """Answers by a vote at the query; `left_out` are training rows without a vote."""
-    unresolved = np.flatnonzero(~found.resolved[found.open])
+    unresolved = np.flatnonzero(~found.resolved)
     if not len(unresolved):
         return
     candidates = found.ids[unresolved]
     shares = np.zeros(candidates.shape)
     scores = found.votes(model, options.n_threads, unresolved, shares)
-    for place, ids, weights, score in zip(
-        found.open[unresolved], candidates, shares, scores
-    ):
+    for place, ids, weights, score in zip(unresolved, candidates, shares, scores):
         nodes = ids[ids >= 0]
         out = None if left_out is None else int(left_out[place])
         away = rows.distances(queries[place], nodes)

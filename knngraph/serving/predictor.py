@@ -12,6 +12,7 @@ from knngraph.inference.answer import (
     answer_probabilities,
 )
 from knngraph.inference.cascade import all_agree, stored_margin
+from knngraph.inference.near_votes import near_votes
 from knngraph.novelty import find_novel, pvalues_of_novelty, score_novelty
 from knngraph.parallel import count_threads
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
@@ -324,3 +325,4 @@ def _load_compiled_code(state: PredictorState) -> None:
         codes = model.stored.codes[:1]
         all_agree(model.training, ids, codes)
         stored_margin(model.training, ids, squared, codes, 0.0)
+        near_votes(model.training, ids, squared)

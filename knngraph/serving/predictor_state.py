@@ -90,7 +90,7 @@ def checked_state(state: Any) -> PredictorState:
     for count in (options.ef, options.n_threads, model.problem.n_neighbors):
         _require(type(count) is int and count > 0, f"it has {count} as a count")
     if options.inference != "adaptive":
-        _check_stored(model.stored, model.training)
+        _check_stored(model.stored, model.training, options.inference)
     _check_reliability(model.reliability, model.training)
     if options.inference == "cascade":
         _check_rule(model.rule)
@@ -202,13 +202,15 @@ def _check_forest(forest: Any, n_features: int) -> None:
     _require(leaves.min() >= 0 and leaves.max() < n_values, "a leaf is wild")
 
 
-def _check_stored(stored: Any, training: TrainingSet) -> None:
+def _check_stored(stored: Any, training: TrainingSet, inference: str) -> None:
     _require(isinstance(stored, StoredAnswers), "it has no stored labels")
     n_nodes, n_classes = training.n_nodes, training.n_classes
     _require(stored.codes.dtype == np.intp, f"its labels are {stored.codes.dtype}")
     _check_array(stored.codes, "labels", "i", (n_nodes,))
     _check_codes(stored.codes, n_classes)
-    if is_sparse(stored.shares):
+    if inference == "cascade":
+        _require(stored.shares is None, "a cascade reads no shares")
+    elif is_sparse(stored.shares):
         shape = stored.shares.shape
         _require(shape == (n_nodes, n_classes), "its shares are of another shape")
     else:

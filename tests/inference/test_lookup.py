@@ -10,6 +10,7 @@ from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
 from knngraph.index.exact import ExactIndex
 from knngraph.index.recall import EF_GRID
+from knngraph.inference.answer import favor
 from knngraph.inference.calibration import sharpen
 
 
@@ -112,10 +113,10 @@ def test_a_lookup_reads_the_label_of_the_node_reached(digits):
     ).fit(X, y)
     assert len(model.relabeled_) > 0
     assert_array_equal(model.predict(X), model.labels_)
-    shares = sharpen(
-        model.label_distribution_, model._model.stored_rule.calibration.stored
-    )
-    assert_allclose(model.predict_proba(X), shares)
+    fitted = model._model
+    shares = sharpen(fitted.node_votes, fitted.stored_rule.calibration.stored)
+    shares = favor(shares, fitted.stored.codes)
+    assert_allclose(model.predict_proba(X), shares[fitted.training.node_of_row])
 
 
 def test_the_ef_of_a_cascade(lost):
