@@ -103,11 +103,11 @@ class KNNGraphClassifier(
     vote : {"reliability", "labels"}, default="reliability"
         What the neighbors of a query vote for. "labels" takes every given label and
         `query_nugget` as they are. "reliability" compares, on left-out training
-        rows, four shares of wrong labels from 0 to 0.4 and the nuggets
-        `query_nugget` times 1/3, 1 and 10/3, and keeps what answers best: on clean
-        labels that all are right, or that few are wrong; with wrong ones a label which
-        its neighbors contradict passes a part of its vote to the class they prefer.
-        See `label_noise_` and `query_nugget_`. Touch it where labels are known to
+        rows, four degrees of doubt from 0 to 0.4 and the nuggets `query_nugget` times
+        1/3, 1 and 10/3, and keeps what answers best. With a doubt above 0 a label
+        which its neighbors contradict passes a part of its vote to the class they
+        prefer.
+        See `label_doubt_` and `query_nugget_`. Touch it where labels are known to
         be right.
     class_weight : dict, "balanced" or None, default=None
         What the votes of a class are multiplied by, in every vote on a label, and
@@ -247,8 +247,12 @@ class KNNGraphClassifier(
         Bandwidth of the kernel at queries; None where it is the query's own.
     query_nugget_ : float
         Nugget that is used at queries.
-    label_noise_ : float
-        Share of wrong labels that the votes at queries assume.
+    label_doubt_ : float
+        How far votes at queries doubt labels that their neighbors contradict: 0 (not
+        at all), 0.05, 0.2 or 0.4. A regularizer, chosen by what answers left-out rows
+        best, and no estimate of the share of wrong labels: where classes overlap a
+        large value may answer best though all labels are right.
+        `suspect_labels` says which labels may be wrong.
     noise_matrix_ : ndarray of shape (n_classes, n_classes)
         Probability of a given label (column) in a likely class (row), as
         `suspect_labels` uses it; rows sum to one.
@@ -311,7 +315,7 @@ class KNNGraphClassifier(
     Fit computes what answers of the given `inference` read, and nothing else: of the
     other attributes, and of the probabilities, each is computed on first use and kept,
     in a pickle too. After `partial_fit` or `forget` every attribute is that of the rows
-    there are, but for numbers that all rows share, as bandwidths and `label_noise_`:
+    there are, but for numbers that all rows share, as bandwidths and `label_doubt_`:
     they are kept until a twentieth of the rows has come or gone, or until `refresh`.
 
     References

@@ -95,8 +95,8 @@ class LearnedAttributes:
         return float(factor * self.model.settings.problem.nugget)
 
     @found_once
-    def label_noise_(self) -> float:
-        """Share of wrong labels that the votes at queries assume."""
+    def label_doubt_(self) -> float:
+        """How far votes at queries doubt labels that their neighbors contradict."""
         reliability = self.model.reliability
         return 0.0 if reliability is None else reliability.noise
 
@@ -172,7 +172,7 @@ _PARTS = dict.fromkeys(LEARNED, "graph") | {
     "lookup_agreement_": "graph",
     "query_bandwidth_": "problem",
     "query_nugget_": "left_out",
-    "label_noise_": "left_out",
+    "label_doubt_": "left_out",
     "noise_matrix_": "label_quality",
     "loo_score_": "left_out",
     "resolved_": "resolved",

@@ -152,7 +152,7 @@ def test_looking_at_an_estimator_computes_nothing():
     classifier = KNNGraphClassifier(random_state=0).fit(X, Y)
     seen = dict(inspect.getmembers(classifier))
     assert {"graph_", "labels_", "lookup_agreement_", "ef_"} <= seen.keys()
-    assert not {"loo_score_", "resolved_", "label_noise_"} & seen.keys()
+    assert not {"loo_score_", "resolved_", "label_doubt_"} & seen.keys()
     assert found(classifier._model) == {"graph", "stored"}
     adaptive = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, Y)
     seen = dict(inspect.getmembers(adaptive))

@@ -63,7 +63,7 @@ def assert_same_model(weighted, of_copies, first, queries):
         "classes_",
         "bandwidth_",
         "query_bandwidth_",
-        "label_noise_",
+        "label_doubt_",
         "query_nugget_",
         "loo_score_",
     ):

@@ -128,7 +128,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     routing_recall_ : float
         Share of the candidates of sampled rows that the searched partitions hold.
     metric_, metric_scores_, precision_, bandwidth_, query_bandwidth_, query_nugget_
-    label_noise_, n_iter_
+    label_doubt_, n_iter_
         As for `KNNGraphClassifier`.
     loo_score_, lookup_agreement_ : float
         As for `KNNGraphClassifier`; of the pilot where there are partitions.

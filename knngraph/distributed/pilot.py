@@ -34,7 +34,7 @@ _SHOWN = (
     "metric_scores_",
     "precision_",
     "query_nugget_",
-    "label_noise_",
+    "label_doubt_",
     "loo_score_",
     "lookup_agreement_",
 )

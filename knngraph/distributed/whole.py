@@ -32,7 +32,7 @@ SHOWN = (
     "bandwidth_",
     "query_bandwidth_",
     "query_nugget_",
-    "label_noise_",
+    "label_doubt_",
     "loo_score_",
     "lookup_agreement_",
     "n_iter_",

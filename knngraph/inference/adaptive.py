@@ -64,7 +64,8 @@ class LabelReliability:
     rival : ndarray of shape (n_pairs,), int32
         Class that gets the rest of the vote.
     noise : float
-        Share of wrong labels that the model assumes.
+        Share of wrong labels that the model assumes: a regularizer, the `label_doubt_`
+        of an estimator, and no estimate of how many are wrong.
     nugget_factor : float
         Multiple of the nugget that was chosen with it.
     """

@@ -81,7 +81,7 @@ def test_a_worker_killed_during_fit_changes_nothing(client, stage):
     far = distributed(**settings)
     fit_while_one_is_killed(client, stage, far, X, y)
     near = KNNGraphClassifier(**settings).fit(X, y)
-    assert far.label_noise_ == near.label_noise_ > 0
+    assert far.label_doubt_ == near.label_doubt_ > 0
     assert far.n_relabeled_ == len(near.relabeled_)
     Q, _ = queries()
     np.testing.assert_array_equal(far.predict(Q), near.predict(Q))

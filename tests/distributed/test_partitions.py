@@ -62,8 +62,8 @@ def test_shared_values_are_those_of_one_machine(pair):
     assert far._shared.rule == near._model.stored_rule.rule
     assert far._shared.calibration == near._model.stored_rule.calibration
     assert far.query_nugget_ == near.query_nugget_
-    assert far.label_noise_ == near.label_noise_
-    assert (far.label_noise_ > 0) == (near.vote == "reliability")
+    assert far.label_doubt_ == near.label_doubt_
+    assert (far.label_doubt_ > 0) == (near.vote == "reliability")
     inverse = inverse_distances(near._model.rows.neighbors, near.density_scales)
     np.testing.assert_array_equal(
         (far._shared.low, far._shared.high), extremes(inverse)
@@ -154,7 +154,7 @@ def test_a_pilot_of_some_rows_gives_labels_close_to_those_of_all(monkeypatch):
     far = fit_far(X, y, inference="adaptive")
     Q, _ = queries()
     assert far.loo_score_ != near.loo_score_
-    assert far.label_noise_ > 0
+    assert far.label_doubt_ > 0
     assert far.bandwidth_ == pytest.approx(near.bandwidth_, rel=0.05)
     # From all partitions: neighbors are nearer among more rows.
     assert far.query_bandwidth_ == near.query_bandwidth_

@@ -49,7 +49,7 @@ def test_answers_are_those_of_one_machine_to_the_bit(near, far, inference):
 
 
 def test_attributes_are_those_of_one_machine(near, far, rows):
-    for name in ("bandwidth_", "query_bandwidth_", "label_noise_", "query_nugget_"):
+    for name in ("bandwidth_", "query_bandwidth_", "label_doubt_", "query_nugget_"):
         assert getattr(far, name) == getattr(near, name)
     assert far.loo_score_ == near.loo_score_
     assert far.n_relabeled_ == len(near.relabeled_)

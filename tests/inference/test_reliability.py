@@ -174,7 +174,7 @@ def test_few_votes_are_no_evidence_of_wrong_labels(max_neighbors):
     model = KNNGraphClassifier(
         inference="adaptive", max_neighbors=max_neighbors, random_state=0
     ).fit(X, y)
-    assert model.label_noise_ == 0.0
+    assert model.label_doubt_ == 0.0
     assert_array_equal(model.predict(X), y)
 
 
@@ -187,7 +187,7 @@ def test_small_weights_are_evidence_as_rows_are(random):
         )
         for weight in (1.0, 1.0 / 512)
     ]
-    assert fitted[0].label_noise_ == fitted[1].label_noise_ > 0.0
+    assert fitted[0].label_doubt_ == fitted[1].label_doubt_ > 0.0
 
 
 def test_queries_recomputed(random):
@@ -197,7 +197,7 @@ def test_queries_recomputed(random):
     model = KNNGraphClassifier(
         inference="adaptive", metric="euclidean", ef=300, random_state=0
     ).fit(X[:240], y[:240])
-    assert model.label_noise_ > 0.0
+    assert model.label_doubt_ > 0.0
     fitted = model._model
     pair = fitted.training.pair_of_row
     votes = votes_by_reliability(
@@ -234,12 +234,12 @@ def test_wrong_labels_are_less_reliable_than_right_ones(metric, random):
     )
     model.fit(X, y)
     if metric == "euclidean":
-        assert model.label_noise_ <= 0.05
+        assert model.label_doubt_ <= 0.05
     # Whatever share is assumed: labels that are right keep their votes.
     reliability = model._model.reliability
     assert reliability is None or np.quantile(reliability.own, 0.02) > 0.95
     model.fit(X, given)
-    assert model.label_noise_ > 0.0
+    assert model.label_doubt_ > 0.0
     own = model._model.reliability.own[model._model.training.pair_of_row]
     assert own[wrong].mean() < 0.6
     assert own[~wrong].mean() > 0.9
@@ -251,7 +251,7 @@ def test_the_score_is_honest(random):
     y = wrong_labels(y, 0.2, random, 2)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
     model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
-    assert model.label_noise_ > 0.0
+    assert model.label_doubt_ > 0.0
     # Reliabilities that the row itself took part in would promise several points more.
     assert abs(model.loo_score_ - model.score(X_test, y_test)) < 0.03
 
@@ -261,7 +261,7 @@ def test_labels_are_the_plain_vote():
     model = KNNGraphClassifier(inference="adaptive", vote="labels", random_state=0)
     model.fit(X, y)
     assert model._model.reliability is None
-    assert model.label_noise_ == 0.0
+    assert model.label_doubt_ == 0.0
     assert model.query_nugget_ == model.query_nugget == 0.3
     reliable = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
     assert reliable.loo_score_ >= model.loo_score_

@@ -227,7 +227,7 @@ def test_doubt_about_a_label_names_another_one():
     y[np.flatnonzero(random.random(300) < 0.2)] = "wrong"
     model = KNNGraphClassifier(inference="adaptive", metric="euclidean", random_state=0)
     explanations = model.fit(X, y).explain(X[290:310])
-    assert model.label_noise_ > 0.0
+    assert model.label_doubt_ > 0.0
     voters = [voter for e in explanations for voter in e.voters]
     assert all(voter.rival != voter.label for voter in voters)
     assert any(voter.rival is not None for voter in voters)

@@ -19,7 +19,7 @@ def unsure():
     y = np.where(wrong, 1 - y, y)
     model = KNNGraphClassifier(inference="adaptive", ef=32, random_state=0)
     model.fit(X[:300], y[:300])
-    assert model.label_noise_ > 0.0
+    assert model.label_doubt_ > 0.0
     return model, X[300:]
 
 

@@ -74,8 +74,8 @@ def test_numbers_are_learned_anew_after_the_documented_share(noisy, monkeypatch)
 def test_a_number_is_that_of_its_last_learning(noisy):
     X, y = noisy
     model = classifier(inference="cascade").fit(X[:N_ROWS], y[:N_ROWS])
-    assert model.label_noise_ > 0.0
-    names = ("bandwidth_", "query_bandwidth_", "query_nugget_", "label_noise_")
+    assert model.label_doubt_ > 0.0
+    names = ("bandwidth_", "query_bandwidth_", "query_nugget_", "label_doubt_")
     before = {name: getattr(model, name) for name in names}
     rule = model._model.stored_rule
     changed_by(model, X, y, MOST)
