@@ -42,6 +42,9 @@ TIE = 0.05
 N_FOLDS = 5
 CHOOSING = SHORT_LIST[-1]
 QUANTITIES = ["accuracy", "log_loss", "auc", "us_per_query", "short_share"]
+# What stands beside an accuracy, and how it is named.
+PROBABILITIES = {"log_loss": "log loss", "auc": "AUC"}
+FORMS = {"accuracy": ".2f", "log_loss": ".3f", "auc": ".3f"}
 
 
 def read(path: Path | None = None) -> pd.DataFrame:
@@ -61,17 +64,29 @@ def of_sets(rows: pd.DataFrame, quantity: str, how: str = "mean") -> pd.DataFram
     return folds.agg(how).unstack("method").reindex(columns=rows["method"].unique())
 
 
-def summary(means: pd.DataFrame) -> str:
+def probability_cells(rows: pd.DataFrame, sets: pd.Index) -> pd.DataFrame:
+    """Mean log loss and AUC on some sets, as text; empty where a set has none."""
+    cells = {}
+    for quantity, name in PROBABILITIES.items():
+        means = of_sets(rows, quantity).reindex(sets).mean(skipna=False)
+        cells[name] = means.map(lambda mean: "" if pd.isna(mean) else f"{mean:.3f}")
+    return pd.DataFrame(cells).reindex(rows["method"].unique()).fillna("")
+
+
+def summary(means: pd.DataFrame, rows: pd.DataFrame) -> str:
     """Mean, rank and comparison of methods on sets that all of them have."""
     reference = REFERENCE if REFERENCE in means else means.columns[0]
     heads = ["method", f"mean of {len(means)} sets", "mean rank", f"- {reference}"]
+    found = compare(means, reference, TIE)
+    beside = probability_cells(rows, means.index).loc[found.index]
+    lines = lines_of(found, reference, digits=1)
     return table(
-        [*heads, "wins / ties / losses", "p (Wilcoxon)"],
-        lines_of(compare(means, reference, TIE), reference, digits=1),
+        [*heads, "wins / ties / losses", "p (Wilcoxon)", *beside],
+        [[*line, *cells] for line, cells in zip(lines, beside.to_numpy())],
     )
 
 
-def summaries(means: pd.DataFrame) -> list[str]:
+def summaries(means: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """Of the methods that every set has, then of the sets that more methods share.
 
     For the second, methods measured on fewer than four fifths of the sets stay out,
@@ -80,9 +95,9 @@ def summaries(means: pd.DataFrame) -> list[str]:
     everywhere = means.dropna(axis=1)
     often = means.loc[:, means.notna().mean() >= 0.8]
     shared = often.dropna()
-    blocks = [] if everywhere.empty else [summary(everywhere)]
+    blocks = [] if everywhere.empty else [summary(everywhere, rows)]
     if shared.shape != everywhere.shape:
-        blocks += ["On the sets that more methods share:", summary(shared)]
+        blocks += ["On the sets that more methods share:", summary(shared, rows)]
     lacking = [
         f"- {name} is left out: not measured for {', '.join(row.index[row.isna()])}"
         for name, row in often.iterrows()
@@ -95,18 +110,19 @@ def summaries(means: pd.DataFrame) -> list[str]:
     return [*blocks, "\n".join(lacking)] if lacking else blocks
 
 
-def by_set(rows: pd.DataFrame) -> str:
+def by_set(rows: pd.DataFrame, quantity: str = "accuracy", digits: int = 1) -> str:
     """Mean and spread over the folds of chosen methods, set by set."""
-    folds = rows.groupby(["set", "method"])["accuracy"].agg(["mean", "std", "count"])
+    measured = rows.dropna(subset=quantity).groupby(["set", "method"])[quantity]
+    folds = measured.agg(["mean", "std", "count"])
     few = f" of {N_FOLDS} folds)"
     cells = folds.apply(
         lambda of: (
-            f"{of['mean']:.1f} ± {of['std']:.1f}"
+            f"{of['mean']:.{digits}f} ± {of['std']:.{digits}f}"
             + (f" ({of['count']:.0f}{few}" if of["count"] < N_FOLDS else "")
         ),
         axis=1,
     )
-    shown = [method for method in SHOWN_BY_SET if method in set(rows["method"])]
+    shown = [m for m in SHOWN_BY_SET if m in set(folds.index.get_level_values(1))]
     cells = cells.unstack("method").reindex(columns=shown).fillna("")
     return table(["set", *shown], cells.reset_index().to_numpy())
 
@@ -117,12 +133,18 @@ def cascade_figures(rows: pd.DataFrame) -> str:
     cost = of_sets(rows, "us_per_query", "median").loc[accuracy.index]
     share = of_sets(rows, "short_share").loc[accuracy.index, "cascade"]
     loss = accuracy["adaptive"] - accuracy["cascade"]
+    beside = [
+        f"- mean {name}: {means['cascade']:.3f}, of adaptive {means['adaptive']:.3f}\n"
+        for quantity, name in PROBABILITIES.items()
+        for means in [of_sets(rows, quantity).loc[accuracy.index].mean()]
+        if means[["cascade", "adaptive"]].notna().all()
+    ]
     ratio = cost["cascade"] / cost["adaptive"]
     easy = ratio[accuracy["1-NN"] > 85]
     where = f"where 1-NN is above 85 % {easy.mean():.2f}" if len(easy) else ""
     return (
         f"- loss of accuracy against adaptive: mean {loss.mean():.2f} points, "
-        f"largest {loss.max():.2f}\n"
+        f"largest {loss.max():.2f}\n{''.join(beside)}"
         f"- share of queries answered by a stored label: mean {share.mean():.2f}\n"
         f"- time a query against adaptive: mean of the ratios {ratio.mean():.2f}; "
         + where
@@ -188,8 +210,13 @@ def report(page: Path) -> str:
         blocks += ["## In short", marked("in short", in_short(rows))]
     for (noise, max_rows), part in rows.groupby(["noise", "max_rows"]):
         accuracy = of_sets(part, "accuracy")
-        blocks += [f"## noise {noise}, max_rows {max_rows}", *summaries(accuracy)]
+        blocks += [f"## noise {noise}, max_rows {max_rows}"]
+        blocks += summaries(accuracy, part)
         blocks += ["Accuracy in percent, mean ± spread over the folds:", by_set(part)]
+        for quantity, name in PROBABILITIES.items():
+            if part[quantity].notna().any():
+                heading = f"{name[0].upper()}{name[1:]}, mean ± spread over the folds:"
+                blocks += [heading, by_set(part, quantity, digits=3)]
         if {"cascade", "adaptive", "1-NN"} <= set(accuracy):
             blocks += ["Cascade:", cascade_figures(part)]
         if f"{CHOOSING}, metric=trees" in accuracy and CHOOSING in accuracy:
@@ -216,12 +243,14 @@ def in_short(rows: pd.DataFrame) -> str:
     noisy = of_sets(noisy, "accuracy").dropna(axis=1).mean()
     cost = of_sets(clean, "us_per_query", "median").median()
     shown = [method for method in SHORT_LIST if method in accuracy]
+    beside = probability_cells(clean, accuracy.index)
     text = table(
         (
             "method",
             "mean accuracy, %",
             "with 20 % wrong training labels, %",
             "microseconds a query",
+            *beside,
         ),
         [
             (
@@ -229,6 +258,7 @@ def in_short(rows: pd.DataFrame) -> str:
                 f"{accuracy[method].mean():.1f}",
                 f"{noisy[method]:.1f}" if method in noisy else "",
                 f"{cost[method]:.0f}",
+                *beside.loc[method],
             )
             for method in shown
         ],
@@ -268,9 +298,9 @@ def compared(before: Path, after: Path) -> str:
         methods = part.groupby("method", sort=False)
         counts, means = methods[["sets", "wins", "losses"]].sum(), methods.mean()
         shown = {"sets": counts["sets"]}
-        for quantity, form in (("accuracy", ".2f"), ("log_loss", ".3f")):
+        for quantity, form in FORMS.items():
             own, other = (means[f"{quantity} {when}"] for when in ("before", "after"))
-            name = quantity.replace("_", " ")
+            name = PROBABILITIES.get(quantity, quantity)
             shown[f"{name} before"] = own.map(f"{{:{form}}}".format)
             shown[f"{name} after"] = other.map(f"{{:{form}}}".format)
             shown[f"{name} difference"] = (other - own).map(f"{{:+{form}}}".format)

@@ -49,11 +49,18 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
     accuracy_report.write_report(write_docs=True)
     page = (results.parent / "measured.md").read_text()
     # All signs agree on six sets, in five comparisons: 5 x 2 / 64.
-    assert "| adaptive | 73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.2 |" in page
-    assert "| 1-NN | 55.50 | 6.00 | -7.00 | 0 / 0 / 6 | 0.2 |" in page
+    adaptive = "73.00 | 1.00 | +10.50 | 6 / 0 / 0 | 0.2 | 0.970 | 0.930 |"
+    assert f"| adaptive | {adaptive}" in page
+    assert "| 1-NN | 55.50 | 6.00 | -7.00 | 0 / 0 / 6 | 0.2 | 1.020 | 0.880 |" in page
     assert "| adaptive | 0.970 | 0.930 | 6 of 6 |" in page
     assert "| 1-NN | 1.020 | 0.880 | 0 of 6 |" in page
     shown = " | ".join(f"{mean}.0 ± 1.0" for mean in (48, 49, 50, 52, 51, 53))
+    assert f"| set 0 | {shown} |" in page
+    # In the order of the report: baselines, forests, ours.
+    losses = (1.02, 1.01, 1.0, 0.98, 0.99, 0.97)
+    shown = " | ".join(f"{mean:.3f} ± 0.000" for mean in losses)
+    assert f"| set 0 | {shown} |" in page
+    shown = " | ".join(f"{1.9 - loss:.3f} ± 0.000" for loss in losses)
     assert f"| set 0 | {shown} |" in page
     assert f"{machine.conditions()['cpu']}, " in page
     assert f"knngraph {machine.conditions()['knngraph']}" in page
@@ -61,7 +68,7 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
     readme = (results.parent / "README.md").read_text()
     assert readme.startswith("before\n")
     assert readme.endswith("after\n")
-    assert "| adaptive | 73.0 |" in readme
+    assert "| adaptive | 73.0 |  | 10 | 0.970 | 0.930 |" in readme
     assert "6 wins, 0 ties, 0 losses over 6 sets, +7.0 points" in readme
     accuracy_report.write_report(write_docs=True)
     assert (results.parent / "measured.md").read_text() == page
@@ -102,7 +109,7 @@ def test_two_files_are_compared_set_by_set(results, monkeypatch, capsys):
     accuracy.main()
     said = capsys.readouterr().out
     # The sixth set is in one file alone.
-    losses = "0.970 | 0.960 | -0.010"
+    losses = "0.970 | 0.960 | -0.010 | 0.930 | 0.940 | +0.010"
     assert f"| adaptive | 5 | 69.00 | 72.00 | +3.00 | {losses} | 5 | 0 |" in said
-    same = "1.020 | 1.020 | +0.000"
+    same = "1.020 | 1.020 | +0.000 | 0.880 | 0.880 | +0.000"
     assert f"| 1-NN | 5 | 54.00 | 54.00 | +0.00 | {same} | 0 | 0 |" in said
