@@ -61,6 +61,7 @@ def candidate_panels(
             ax.axhline(everything, color=COLORS[2], linewidth=1.0, label="all")
             ax.grid()
             ax.set_xscale("log", base=2)
+            ax.set_xticks(counts, map(str, counts))
             ax.set_xlabel("candidates")
             ax.set_ylabel(_WORDS["accuracy"])
             ax.set_title(source, loc="left")
