@@ -3,14 +3,18 @@
 import gc
 import io
 import multiprocessing
+import operator
 import resource
 import sys
 
 import numpy as np
 import pytest
-from numba.core import event
+from numba import njit
+from numba.core import event, types
 from numba.core.compiler import Flags
 from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
+from numba.core.typing import Context
 
 from knngraph.compiling import compiled, compiled_part, pipelines
 from knngraph.compiling.pipelines import _QuickFlags, _undisturbed
@@ -134,6 +138,61 @@ def test_a_part_is_no_machine_code_of_its_own():
     (code,) = kernel.overloads.values()
     # The part was linked into the kernel, and calls of it were pasted in.
     assert "thrice" not in str(code.library.get_llvm_str()).split("define ", 1)[1]
+
+
+def passes_of(function, *arguments):
+    names = set()
+
+    class Passes(event.Listener):
+        def on_start(self, happening):
+            names.add(happening.data["name"].split()[0])
+
+        def on_end(self, happening):
+            pass
+
+    with event.install_listener("numba:run_pass", Passes()):
+        result = function(*arguments)
+    return result, names
+
+
+def test_passes_for_what_no_kernel_has_are_left_out():
+    def scan(values, bound):
+        total = 0.0
+        for i in range(values.shape[0]):
+            if values[i] < bound:
+                total += values[i] / bound
+        return total
+
+    values = np.linspace(0.0, 1.0, 8)
+    expected, all_passes = passes_of(njit(scan), values, 0.5)
+    found, passes = passes_of(compiled(cache=False)(scan), values, 0.5)
+    assert found == expected
+    assert all_passes - passes == {
+        "inline_closure_likes",
+        "nopython_rewrites",
+        "native_lowering",
+    }
+    assert passes - all_passes == {"kernel_lowering"}
+
+
+def test_operators_on_the_same_types_are_looked_up_once(monkeypatch):
+    typing = pipelines._QuickTyping(cpu_target.typing_context)
+    plus = typing.resolve_value_type(operator.add)
+    calls = []
+    plain = Context.resolve_function_type
+    monkeypatch.setattr(
+        Context,
+        "resolve_function_type",
+        lambda self, *call: calls.append(call) or plain(self, *call),
+    )
+    two = types.float64, types.int64
+    first = typing.resolve_function_type(plus, two, {})
+    assert first.return_type == types.float64
+    assert typing.resolve_function_type(plus, two, {}) is first
+    assert len(calls) == 1
+    # Other types are another question.
+    whole = types.int64, types.int64
+    assert typing.resolve_function_type(plus, whole, {}).return_type == types.int64
 
 
 def test_errors_of_parts_reach_the_caller():

@@ -2,21 +2,24 @@
 
 The first use after an installation waits for it (`python -m benchmarks.compile_time`).
 https://numba.readthedocs.io/en/stable/developer/custom_pipeline.html is what this
-builds on; three costs are left out that change no result of a kernel.
+builds on; costs are left out that change no result of a kernel.
 """
 
 import gc
+import operator
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba import _dynfunc
+from numba import _dynfunc, types
 from numba.core import event
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import NativeLowering, NopythonRewrites
+from numba.core.typing import Context
+from numba.core.untyped_passes import InlineClosureLikes
 
 from knngraph.progress import tell
 
@@ -72,16 +75,67 @@ class _QuickFlags(Flags):
         return _NAMES_HASH
 
 
+_OPERATORS = {value for value in vars(operator).values() if callable(value)}
+
+
+class _QuickTyping(Context):
+    """numba's types of functions, found once for operators on the same types.
+
+    Inference goes through a function until no type changes, and looks up every
+    operator anew every time, among all that could be meant by it.
+
+    Parameters
+    ----------
+    context : numba.core.typing.Context
+        What is registered there is found here, now and later.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self, context: Context) -> None:
+        self.__dict__ = context.__dict__  # type: ignore[misc]
+        self._found: dict[Any, Any] = {}
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        """Signature of a function for these types of arguments."""
+        if kws or not isinstance(func, types.Function):
+            return super().resolve_function_type(func, args, kws)
+        if func.typing_key not in _OPERATORS:
+            return super().resolve_function_type(func, args, kws)
+        key = func, args
+        if key not in self._found:
+            self._found[key] = super().resolve_function_type(func, args, kws)
+        return self._found[key]
+
+
+# Passes for what no kernel has: functions within it, and expressions of whole arrays.
+_NEEDLESS = {InlineClosureLikes, NopythonRewrites}
+
+
 class _Undisturbed(Compiler):
     """numba's own passes; its lock lets one thread in at a time."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    lowering = NativeLowering
+
+    def __init__(self, context: Context, *arguments: Any) -> None:
+        super().__init__(_QuickTyping(context), *arguments)
         self.state.flags = _QuickFlags(self.state.flags)
 
     def compile_extra(self, function: Callable) -> Any:
         """Compile from the bytecode of a function."""
         return _undisturbed(super().compile_extra, function)
+
+    def define_pipelines(self) -> list[PassManager]:
+        """numba's pipeline without what is not needed, and with a lowering of ours."""
+        (passes,) = super().define_pipelines()
+        needed = PassManager(passes.pipeline_name)
+        needed.passes = [
+            (self.lowering if kind is NativeLowering else kind, text)
+            for kind, text in passes.passes
+            if kind not in _NEEDLESS
+        ]
+        needed.finalize()
+        return [needed]
 
 
 class _Notice(event.Listener):
@@ -118,8 +172,44 @@ class _Notice(event.Listener):
 NOTICE = _Notice()
 
 
+class _KernelLibrary(JITCodeLibrary):
+    """Code of a kernel, optimized once.
+
+    numba optimizes all functions of a library twice, so that counts of references meet
+    and vanish in between, and prepares to optimize functions that are only declared.
+    The machine code of our kernels is the same without both.
+    """
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                passes, builder = self._codegen._function_pass_manager()
+                passes.run(function, builder)
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _KernelLowering(NativeLowering):
+    """Lowering into a library of kernels."""
+
+    _name = "kernel_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        """Lower the function, and keep its code for the cache."""
+        name = state.func_id.func_qualname
+        state.library = _KernelLibrary(state.targetctx.codegen(), name)
+        state.library.enable_object_caching()
+        return bool(super().run_pass(state))
+
+
 class KernelCompiler(_Undisturbed):
     """The passes for a function that Python calls."""
+
+    lowering = _KernelLowering
 
     def compile_extra(self, function: Callable) -> Any:
         """Compile, and give the parts that were linked in their environment.
@@ -134,7 +224,7 @@ class KernelCompiler(_Undisturbed):
         return result
 
 
-class _PartLibrary(JITCodeLibrary):
+class _PartLibrary(_KernelLibrary):
     """Code of a part that waits to be linked into kernels.
 
     numba would optimize it and turn it into machine code of its own, which nothing
@@ -174,17 +264,4 @@ class _PartLowering(NativeLowering):
 class PartCompiler(_Undisturbed):
     """The passes for a function that only compiled functions call."""
 
-    def define_pipelines(self) -> list[PassManager]:
-        """numba's pipeline with the lowering of a part."""
-        (passes,) = super().define_pipelines()
-        return [_with_part_lowering(passes)]
-
-
-def _with_part_lowering(passes: PassManager) -> PassManager:
-    changed = PassManager(passes.pipeline_name)
-    changed.passes = [
-        (_PartLowering if kind is NativeLowering else kind, text)
-        for kind, text in passes.passes
-    ]
-    changed.finalize()
-    return changed
+    lowering = _PartLowering
