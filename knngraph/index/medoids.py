@@ -31,7 +31,7 @@ _SPARE_DELETED = 4
 # A search may end early after as many steps as this times the points that must agree.
 # Among many points, which have groups of entries, a search is in another cluster than
 # its query more often at first, and all that it meets there may agree.
-EARLY, _EARLY_OF_MANY = 2, 6
+_EARLY, _EARLY_OF_MANY = 2, 6
 _NOTHING_STORED = np.empty(0, dtype=np.intp)
 _NOTHING_STORED.flags.writeable = False
 # Points outside of the graph, at most: every search measures all of them.
@@ -219,7 +219,7 @@ class MedoidSearch:
         agreed : ndarray of shape (n_queries,), bool
             Whether it has.
         """
-        steps = EARLY if len(self.centers) == 1 else _EARLY_OF_MANY
+        steps = _EARLY if len(self.centers) == 1 else _EARLY_OF_MANY
         early = min(steps * n_agree, k)
         n_early = max(early_ef, early)
         rule = n_early, early, n_agree, _read_only(stored), _read_only(node_classes)
@@ -380,11 +380,9 @@ def choose_entries(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     [[0, 1, 2]]
     """
     n_points, n_features = points.shape
-    of_sample = _MANY_SAMPLE_NUMBERS // (_SAMPLED_PER_ENTRY * n_features)
-    n_groups = isqrt(min(n_points // _POINTS_PER_ENTRY, of_sample))
-    n_groups = min(n_groups, _MOST_GROUPS)
+    n_groups = _count_groups(n_points, n_features)
     with one_blas_thread():
-        if n_groups < _FEWEST_GROUPS:
+        if n_groups == 1:
             least = max(4 * N_ENTRIES, _SAMPLE_NUMBERS // n_features)
             sampled = _sampled(n_points, min(_SAMPLE, least))
             centers = np.zeros((1, n_features), dtype=np.float32)
@@ -406,6 +404,18 @@ def choose_entries(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centers[there], entries[there]
 
 
+def early_steps(n_points: int, n_features: int) -> int:
+    """Steps after which a search may end early, in points that must agree.
+
+    Examples
+    --------
+    >>> from knngraph.index.medoids import early_steps
+    >>> early_steps(8191, 32), early_steps(8192, 32)
+    (2, 6)
+    """
+    return _EARLY if _count_groups(n_points, n_features) == 1 else _EARLY_OF_MANY
+
+
 def renumbered_entries(
     centers: np.ndarray, entries: np.ndarray, number_now: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -424,6 +434,12 @@ def renumbered_entries(
     now[now == last] = -1
     there = now[:, 0] >= 0
     return (centers[there], now[there]) if there.any() else None
+
+
+def _count_groups(n_points: int, n_features: int) -> int:
+    of_sample = _MANY_SAMPLE_NUMBERS // (_SAMPLED_PER_ENTRY * n_features)
+    n_groups = isqrt(min(n_points // _POINTS_PER_ENTRY, of_sample))
+    return min(n_groups, _MOST_GROUPS) if n_groups >= _FEWEST_GROUPS else 1
 
 
 def _sampled(n_points: int, n_sampled: int) -> np.ndarray:

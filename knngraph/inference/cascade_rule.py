@@ -7,7 +7,7 @@ import numpy as np
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.stored_left_out import StoredVotes
 from knngraph.graph.training_set import TrainingSet
-from knngraph.index.medoids import EARLY
+from knngraph.index.medoids import early_steps
 from knngraph.inference.adaptive import QueryProblem, leave_one_out_candidates
 from knngraph.inference.cascade import (
     CascadeRule,
@@ -95,6 +95,7 @@ def learn_rule(
         training.pair_weight[sample],
         problem.n_neighbors,
         tolerance,
+        early_steps(*training.points.shape),
     )
 
 
@@ -184,6 +185,7 @@ def choose_rule(
     weights: np.ndarray,
     n_neighbors: int,
     tolerance: float,
+    steps: int = 2,
 ) -> CascadeRule:
     """Lowest threshold within the tolerance, and how many nodes have to agree.
 
@@ -200,6 +202,8 @@ def choose_rule(
         Candidates of the problem.
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
+    steps : int, default=2
+        Of `early_steps`: those before a search may end early.
 
     Returns
     -------
@@ -221,7 +225,7 @@ def choose_rule(
     most = n_margin_nodes(n_neighbors)
     for place, n_agree in enumerate(agree_sizes(n_neighbors)):
         agreed = agree[:, place]
-        shorter = weights[agreed].sum() * max(0.0, 1.0 - EARLY * n_agree / most)
+        shorter = weights[agreed].sum() * max(0.0, 1.0 - steps * n_agree / most)
         for of_sharpness, sharpness in zip(margin.T, SHARPNESSES):
             lead = np.where(agreed, 1.0, of_sharpness)
             threshold = lowest_margin(lead, gain, weights, tolerance)

@@ -11,11 +11,16 @@ from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
+from knngraph.index.medoids import early_steps
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.answer import favor, search
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import all_agree, stored_margin
-from knngraph.inference.cascade_rule import evaluate_left_out, lowest_margin
+from knngraph.inference.cascade_rule import (
+    choose_rule,
+    evaluate_left_out,
+    lowest_margin,
+)
 from knngraph.inference.near_votes import near_votes
 
 ONES = np.ones(4, dtype=int)
@@ -386,3 +391,21 @@ def test_one_row_is_resolved():
     model = KNNGraphClassifier(inference="cascade").fit([[1.0, 2.0]], ["a"])
     assert model.resolved_.tolist() == [True]
     assert model.predict([[0.0, 0.0]]).tolist() == ["a"]
+
+
+def test_the_rule_reckons_with_the_steps_that_the_search_takes():
+    agree = np.ones((100, 3), dtype=bool)
+    agree[95:] = False
+    agree[95, 0] = True
+    margin = np.ones((100, 3))
+    margin[95:] = np.array([0.1, 0.6, 0.5, 0.5, 0.5])[:, None]
+    gain = np.zeros(100)
+    gain[95:97] = -1
+    rest = np.ones(100, dtype=int), 32, 0.03
+    few, many = early_steps(8191, 2), early_steps(8192, 2)
+    # Four rows remain instead of one, for a shorter search, where it is shorter.
+    assert choose_rule(agree, margin, gain, *rest, few).n_agree == 4
+    assert choose_rule(agree, margin, gain, *rest, many).n_agree == 8
+    assert choose_rule(agree, margin, gain, *rest) == choose_rule(
+        agree, margin, gain, *rest, few
+    )
