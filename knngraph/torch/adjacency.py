@@ -70,7 +70,7 @@ def knn_adjacency(
     Notes
     -----
     Squared distances are compared by one product of matrices a block,
-    |q|² - 2 q·c + |c|², of centered rows in double precision (single on Apple's
+    q·q - 2 q·c + c·c, of centered rows in double precision (single on Apple's
     devices, which have no double). The candidates are measured again from differences
     of coordinates; so is every row for which rounding of the product may have cost a
     neighbor. Time is that of n_rows² products, memory a copy of `x` in double

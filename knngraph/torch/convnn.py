@@ -132,11 +132,11 @@ class _ConvNN(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (B, C, *size), or (C, *size)
+        x : Tensor of shape (B, C, ...), or (C, ...)
 
         Returns
         -------
-        Tensor of shape (B, O, *strided size), or (O, *strided size)
+        Tensor of shape (B, O, ...), or (O, ...)
         """
         batched = self._batched(x)
         if self.options.is_convolution and self.weights == "slots":
@@ -153,7 +153,7 @@ class _ConvNN(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (B, C, *size), or (C, *size)
+        x : Tensor of shape (B, C, ...), or (C, ...)
 
         Returns
         -------
