@@ -100,6 +100,8 @@ PAGES = (
             ("graph.md", "adjacency"),
             ("labels.md", "suspects --data-dir DIR"),
             ("explain.md", "relevance"),
+            ("sure.md", "sure novelty --data-dir DIR"),
+            ("sure.md", "sure abstention --data-dir DIR"),
             ("guide/maps.md", "maps"),
             ("inference.md", "choice_time"),
             ("inference.md", "answers"),

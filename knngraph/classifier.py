@@ -754,10 +754,13 @@ class KNNGraphClassifier(
             options, self._walk_now, probabilities=probabilities, novelty=novelty
         )
 
-    def _novelty_model(self, X: Any) -> tuple[QueryModel, PredictOptions, Any]:
+    def _novelty_model(
+        self, X: Any, *, probabilities: bool = False
+    ) -> tuple[QueryModel, PredictOptions, Any]:
         X = self._checked_queries(X)
         options = self._options()
-        return self._query_model(options, novelty=True), options, X
+        model = self._query_model(options, probabilities=probabilities, novelty=True)
+        return model, options, X
 
     def _warn_of_lost_searches(self) -> None:
         if (

@@ -1,18 +1,74 @@
-"""`novelty_score`, `novelty_pvalue` and `is_novel`, for every model that answers."""
+"""How unlike all training rows a query is, for every model that answers.
 
+`novelty_score`, `novelty_pvalue` and `is_novel`, and `answer` with the answer itself.
+"""
+
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from knngraph.exceptions import KNNGraphWarning, warn_once
-from knngraph.inference.answer import PredictOptions, QueryModel, nearest_nodes
+from knngraph.inference.answer import (
+    PredictOptions,
+    QueryModel,
+    answer_probabilities,
+    nearest_nodes,
+)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers, and how sure they are, from one search a query.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_queries,)
+        As from `predict`.
+    probabilities : ndarray of shape (n_queries, n_classes)
+        As from `predict_proba`.
+    novelty_score, novelty_pvalue : ndarray of shape (n_queries,)
+        As from the methods of these names.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    novelty_score: np.ndarray
+    novelty_pvalue: np.ndarray
 
 
 class NoveltyMixin:
     """How unlike all training rows a query is, by the rows that an answer finds."""
 
+    classes_: Any
     _novelty_model: Any
+
+    def answer(self, X: Any) -> Answers:
+        """Predict classes and probabilities, and say how novel every row is.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+
+        Returns
+        -------
+        Answers
+            What `predict`, `predict_proba`, `novelty_score` and `novelty_pvalue` give,
+            in the time of the second.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(inference="cascade", random_state=0)
+        >>> found = classifier.fit(X, y).answer([X[0], [5, 3, 4, 3]])
+        >>> found.labels.shape, found.probabilities.shape, found.novelty_pvalue < 0.05
+        ((2,), (2, 3), array([False,  True]))
+        """
+        model, options, rows = self._novelty_model(X, probabilities=True)
+        return answers_of(model, options, rows, self.classes_)
 
     def novelty_score(self, X: Any) -> np.ndarray:
         """How far every row is from the nearest training row.
@@ -104,16 +160,33 @@ class NoveltyMixin:
         return find_novel(model, options, rows, alpha, per_class=per_class)
 
 
+def answers_of(
+    model: QueryModel, options: PredictOptions, X: Any, classes: np.ndarray
+) -> Answers:
+    """See `NoveltyMixin.answer`."""
+    nearest = np.empty(X.shape[0], dtype=np.intp), np.empty(X.shape[0])
+    shares = answer_probabilities(model, options, X, nearest)
+    codes, scores = _scored(model, *nearest)
+    assert model.novelty is not None
+    pvalues = model.novelty.pvalues(scores, codes)
+    return Answers(classes[shares.argmax(axis=1)], shares, scores, pvalues)
+
+
 def score_novelty(
     model: QueryModel, options: PredictOptions, X: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class of the rows nearest to every query, -1 for several, and its score."""
+    return _scored(model, *nearest_nodes(model, options, X))
+
+
+def _scored(
+    model: QueryModel, nodes: np.ndarray, squared: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     if model.novelty is None:
         raise ValueError(
             "This predictor says nothing of novelty: an earlier release has made it. "
             "Make it again by to_predictor."
         )
-    nodes, squared = nearest_nodes(model, options, X)
     codes = model.training.node_classes()[nodes]
     return codes, model.novelty.scored(codes, squared)
 

@@ -271,7 +271,9 @@ class CondensedClassifier(
             return self._state.label_ef
         raise ValueError(f'ef must be a positive integer, "auto" or None: {self.ef!r}.')
 
-    def _novelty_model(self, X: Any) -> tuple[QueryModel, PredictOptions, Any]:
+    def _novelty_model(
+        self, X: Any, *, probabilities: bool = False
+    ) -> tuple[QueryModel, PredictOptions, Any]:
         rows = self._checked_queries(X)
         return self._state.model, self._options(), rows
 

@@ -161,9 +161,18 @@ def mapped_codes(
 
 
 def answer_probabilities(
-    model: QueryModel, options: PredictOptions, X: Any
+    model: QueryModel,
+    options: PredictOptions,
+    X: Any,
+    nearest: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Probability of every class for every query.
+
+    Parameters
+    ----------
+    nearest : tuple of ndarray, or None, default=None
+        Into which the nearest nodes and their squared distances are written; see
+        `nearest_nodes`.
 
     Parameters
     ----------
@@ -182,6 +191,8 @@ def answer_probabilities(
     assert calibration is not None
     for block, queries in query_blocks(model, X, options.n_threads):
         found = search(model, options, queries)
+        if nearest is not None:
+            nearest[0][block], nearest[1][block] = found.nodes, found.squared[:, 0]
         answers = probabilities[block]
         some = found.open
         if len(some):

@@ -184,6 +184,27 @@ def test_predictors_and_pickles_say_the_same(inference, metric, tmp_path):
     assert len(predictor.is_novel(np.empty((0, 3)))) == 0
 
 
+@pytest.mark.parametrize("inference", INFERENCES)
+def test_one_search_gives_the_answers_and_how_novel_the_rows_are(blobs, inference):
+    model, new, far = blobs
+    queries = np.concatenate([new[:200], far[:20]])
+    model.set_params(inference=inference)
+    models = [model, model.to_predictor()]
+    if inference == "lookup":
+        models.append(model.condense(tolerance=0.05))
+    for answering in models:
+        found = answering.answer(queries)
+        for given, method in (
+            (found.labels, "predict"),
+            (found.probabilities, "predict_proba"),
+            (found.novelty_score, "novelty_score"),
+            (found.novelty_pvalue, "novelty_pvalue"),
+        ):
+            expected = getattr(answering, method)(queries)
+            assert_array_equal(given, expected, strict=True)
+    assert len(models[1].answer(queries[:0]).labels) == 0
+
+
 def test_a_condensed_classifier_is_calibrated_on_the_rows_that_it_kept(blobs, tmp_path):
     model, new, far = blobs
     small = model.set_params(inference="lookup").condense(tolerance=0.05)
