@@ -1,6 +1,7 @@
 """Distances to the nearest training row, compared with those of left-out rows."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 
-from knngraph import KNNGraphClassifier, KNNGraphWarning, load_predictor
+from knngraph import KNNGraphClassifier, KNNGraphWarning, Predictor, load_predictor
+from knngraph.exceptions import SavedModelError
 from knngraph.index.recall import EF_GRID
 from knngraph.inference.novelty import novelty_of
+from knngraph.serving.predictor_state import checked_state
 
 INFERENCES = ("lookup", "adaptive", "cascade")
 _LOST = pytest.mark.filterwarnings("ignore::knngraph.exceptions.LookupAgreementWarning")
@@ -216,6 +219,41 @@ def test_a_condensed_classifier_is_calibrated_on_the_rows_that_it_kept(blobs, tm
     assert_array_equal(loaded.novelty_pvalue(new), small.novelty_pvalue(new))
     again = pickle.loads(pickle.dumps(small))
     assert_array_equal(again.novelty_score(new), small.novelty_score(new))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("scales", 0, 0.0),
+        ("scales", -1, np.nan),
+        ("scores", 0, -1.0),
+        ("scores", 0, np.inf),
+        ("weights", 0, np.nan),
+        ("codes", 0, -2),
+        ("codes", 0, 5),
+    ],
+)
+def test_numbers_of_a_file_that_no_release_writes_are_refused(
+    blobs, name, place, value
+):
+    state = blobs[0].to_predictor()._state
+    novelty = state.model.novelty
+    wild = getattr(novelty, name).copy()
+    wild[place] = value
+    model = replace(state.model, novelty=replace(novelty, **{name: wild}))
+    with pytest.raises(SavedModelError, match=r"wild|zero"):
+        checked_state(replace(state, model=model))
+    short = replace(novelty, **{name: wild[1:]})
+    with pytest.raises(SavedModelError, match="has shape"):
+        checked_state(replace(state, model=replace(state.model, novelty=short)))
+
+
+def test_a_predictor_of_an_earlier_release_says_that_it_cannot_tell(blobs):
+    state = blobs[0].to_predictor()._state
+    old = Predictor(replace(state, model=replace(state.model, novelty=None)))
+    assert len(old.predict(blobs[1][:3])) == 3
+    with pytest.raises(ValueError, match=r"an earlier release.*to_predictor"):
+        old.is_novel(blobs[1][:3])
 
 
 @pytest.mark.parametrize("support", ["exact", "local"])

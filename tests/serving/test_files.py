@@ -227,6 +227,7 @@ for number, content in enumerate(files):
     for rows in (X, X[:1]):
         try:
             predictor.predict(rows), predictor.predict_proba(rows)
+            predictor.answer(rows)
         except ValueError:
             pass  # rows and model do not go together
 print(len(files), refused)
