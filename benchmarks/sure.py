@@ -1,7 +1,7 @@
 """How sure an answer is: novel queries, and answers that are handed to a person.
 
-    python -m benchmarks.sure novelty --data-dir DIR [--max-rows 3000] [--splits 3]
-    python -m benchmarks.sure abstention --data-dir DIR [--max-rows 3000] [--splits 3]
+    python -m benchmarks.sure novelty --data-dir DIR [--max-rows 3000] [--splits 2]
+    python -m benchmarks.sure abstention --data-dir DIR [--max-rows 3000] [--splits 2]
 
 `novelty` leaves a class out of training, another in every split, and asks for its rows
 beside held-out rows of the others. `abstention` compares the area under risk and
@@ -204,10 +204,11 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("part", choices=["novelty", "abstention"])
     parser.add_argument("--max-rows", type=int, default=3000)
-    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--splits", type=int, default=2)
     options = parser.parse_args()
     measure = {"novelty": measure_novelty, "abstention": measure_abstention}
-    text = f"`python -m benchmarks.sure {options.part} --data-dir DIR --write-docs`\n\n"
+    asked = f"--splits {options.splits} --write-docs"
+    text = f"`python -m benchmarks.sure {options.part} --data-dir DIR {asked}`\n\n"
     text += measure[options.part](options)
     publish(text, DOCS / "sure.md", options.part, options)
 
