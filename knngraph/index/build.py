@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from knngraph.freed import give_back_freed
 from knngraph.index.cells import Cells, group_rows
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
@@ -191,6 +192,7 @@ def list_points(
     """
     if cells is None:
         cells = group_points(points, settings)
+    give_back_freed()
     ordered = points[cells.order]
     k = min(max(k, _FEWEST_LISTED), len(points) - 1)
     with stage("searching neighbors", len(points), settings.verbose) as searching:
@@ -255,14 +257,12 @@ def build_graph(
             found = list_points(points, k, settings, found)
         with stage("building index", len(points), settings.verbose) as building:
             # A fit needs most memory here: what has been read is freed at once.
-            order, *held, ids, squared = found
-            del found
-            parts = [_link(held, order, ids, squared, n_first, settings, building)]
             if together:
-                numbers = _by_number(ids, n_listed, order, order)
-                del ids
-                lists = numbers, _by_number(squared, n_listed, order)
-                del squared
+                lists = found.by_number(n_listed)
+            order, *held = found
+            del found
+            parts = [_link(held, order, n_first, settings, building)]
+            give_back_freed()
             index = HNSWIndex.from_parts(parts.pop())
             if measured:
                 recall = _measure_first(index, points, n_first, settings)
@@ -289,17 +289,16 @@ def build_graph(
 def _link(
     held: list[np.ndarray],
     order: np.ndarray,
-    ids: np.ndarray,
-    squared: np.ndarray,
     n_first: int,
     settings: BuildSettings,
     building: Any,
 ) -> HNSWParts:
-    """The graph of the first points, by their numbers; takes the points."""
+    """The graph of the first points, by their numbers; takes points and lists."""
+    give_back_freed()
     parts = link_rows(
-        held.pop(),
-        ids,
-        squared,
+        held.pop(0),
+        held.pop(0),
+        held.pop(0),
         M=settings.M,
         ef_construction=settings.ef_construction,
         left_out=np.flatnonzero(order >= n_first),

@@ -17,6 +17,8 @@ _LABEL_BYTES = 8
 # The count of links takes two bytes; the lowest bit of the third marks a deleted
 # point.
 _COUNT_BYTES = 2
+# Links on the lowest layer are checked in blocks: bounds the memory.
+_ROWS_PER_CHECK = 65536
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class HNSWParts:
             _require(array.shape == shape, f"has shape {array.shape} for {shape}")
         _require(len(np.unique(self.labels)) == n_points, "numbers points twice")
         self._check_entry()
-        self._followed(self.links, 2 * M)
+        for start in range(0, n_points, _ROWS_PER_CHECK):
+            self._followed(self.links[start : start + _ROWS_PER_CHECK], 2 * M)
         self._check_upper(M)
 
     def _check_entry(self) -> None:

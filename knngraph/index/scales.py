@@ -128,8 +128,8 @@ def link_rows(
     n_chosen = ceil(_CHOSEN * M)
     n_candidates = count_candidates(M, ef_construction)
     near, distances = ids[:, :n_candidates], squared[:, :n_candidates]
-    links = linker.chosen(near, distances, number, labels, n_chosen)
-    scales = [(everywhere, links)]
+    scales = [(everywhere, linker.chosen(near, distances, number, labels, n_chosen))]
+    del ids, squared, near, distances  # and most of the rest here
     layers = []
     step = max(_LEAST_STEP, round(log2(M) / 2))
     for halvings, sample in _samples(everywhere):
@@ -137,11 +137,14 @@ def link_rows(
         n_listed = int(min(n_listed, _MOST_CANDIDATES))
         sample, near, distances = linker.listed(sample, n_listed)
         if (halvings - _FIRST_SAMPLE) % step == 0:
-            layers.append((sample, len(scales)))
+            layers.append((sample, len(scales) - 1))
         rows = np.arange(len(sample))
         links = linker.chosen(near, distances, sample, rows, n_chosen)
         scales.append((sample, links))
-    lowest = linker.united(everywhere, scales, 2 * M, advance)
+    ends = linker.ends(scales)
+    del scales[0]
+    lowest = linker.united(everywhere, ends, 2 * M, advance)
+    del ends
     levels = np.zeros(len(points), dtype=np.int32)
     for sample, _ in layers:
         levels[sample] += 1
@@ -150,7 +153,8 @@ def link_rows(
     before = np.cumsum(levels, dtype=np.int64) - levels
     upper = np.empty((int(levels.sum()), 1 + M), dtype=np.int32)
     for layer, (sample, scale) in enumerate(layers):
-        upper[before[sample] + layer] = linker.united(sample, scales[scale:], M)
+        ends = linker.ends(scales[scale:])
+        upper[before[sample] + layer] = linker.united(sample, ends, M)
     settings = {
         "ser_version": 1,
         "seed": 0,
@@ -189,6 +193,8 @@ def _samples(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 # Links of some rows: places of the rows, and the links as `_links.py` describes them.
 _Scale = tuple[np.ndarray, np.ndarray]
+# Number of links of every place, where those of each end, and what they lead to.
+_Ends = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,20 +250,8 @@ class _Linker:
         self._map(choose, len(rows))
         return links
 
-    def united(
-        self,
-        places: np.ndarray,
-        scales: list[_Scale],
-        most: int,
-        advance: Callable[[int], None] | None = None,
-    ) -> np.ndarray:
-        """Links of some places on all scales, in both directions.
-
-        Returns
-        -------
-        ndarray of shape (n, 1 + most), int32
-            After the links of a place come zeros.
-        """
+    def ends(self, scales: list[_Scale]) -> _Ends:
+        """The links of all places on some scales, in both directions."""
         from knngraph.index import _links
 
         counts = np.zeros(len(self.points), dtype=np.int64)
@@ -269,6 +263,25 @@ class _Linker:
         free = stops - counts
         for scale in scales:
             _links.put_ends(*scale, free, others)
+        return counts, stops, others
+
+    def united(
+        self,
+        places: np.ndarray,
+        ends: _Ends,
+        most: int,
+        advance: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Links that some places keep of those on all scales.
+
+        Returns
+        -------
+        ndarray of shape (n, 1 + most), int32
+            After the links of a place come zeros.
+        """
+        from knngraph.index import _links
+
+        counts, stops, others = ends
         links = np.zeros((len(places), 1 + most), dtype=np.int32)
 
         def choose_for(rows: np.ndarray) -> None:
