@@ -215,10 +215,10 @@ def answer_probabilities(
                     found.squared[some, :k],
                     n_threads=options.n_threads,
                 )
-                shares = sharpen(votes, calibration.agreed)
+                shares = sharpen(votes, calibration.agreed, calibration.agreed_floor)
             else:
                 votes = as_dense(model.stored.shares[nodes])
-                shares = sharpen(votes, calibration.stored)
+                shares = sharpen(votes, calibration.stored, calibration.stored_floor)
             answers[some] = favor(shares, model.stored.codes[nodes])
     return probabilities
 

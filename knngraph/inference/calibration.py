@@ -1,4 +1,4 @@
-"""From votes to probabilities by one number learned from left-out rows."""
+"""From votes to probabilities by a number or two learned from left-out rows."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,9 @@ import numpy as np
 
 # A class without votes is not impossible: the classes share this much.
 FLOOR = 0.05
+# What they may share besides votes of the nearest nodes: where labels are wrong here
+# and there, a single neighbor of another class says little of which class it is.
+FLOORS = (FLOOR, 0.2, 0.5, 1.0, 2.0)
 _EXPONENTS = (0.1, 10.0)
 # Fewer rows than this do not show how sure their votes are.
 _FEWEST_ROWS = 10
@@ -23,15 +26,19 @@ class Calibration:
         For the votes around the node that a lookup ends at.
     agreed : float
         For those around a query where the nearest nodes of a cascade agree.
+    stored_floor, agreed_floor : float
+        What the classes share besides these votes.
     """
 
     adaptive: float
     stored: float
     agreed: float
+    stored_floor: float = FLOOR
+    agreed_floor: float = FLOOR
 
 
-def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
-    """Probabilities p_c proportional to (v_c + 0.05 / n_classes)^exponent.
+def sharpen(votes: np.ndarray, exponent: float, floor: float = FLOOR) -> np.ndarray:
+    """Probabilities p_c proportional to (v_c + floor / n_classes)^exponent.
 
     Parameters
     ----------
@@ -39,6 +46,7 @@ def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
         Shares of the classes, summing to one.
     exponent : float
         Above one for votes that are less certain than they are right.
+    floor : float, default=0.05
 
     Returns
     -------
@@ -52,13 +60,15 @@ def sharpen(votes: np.ndarray, exponent: float) -> np.ndarray:
     >>> sharpen(np.array([[0.725, 0.225]]), exponent=2.0).round(2).tolist()
     [[0.9, 0.1]]
     """
-    logits = exponent * np.log(votes + FLOOR / votes.shape[1])
+    logits = exponent * np.log(votes + floor / votes.shape[1])
     logits -= logits.max(axis=1, keepdims=True)
     probabilities = np.exp(logits)
     return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def fit_exponent(votes: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
+def fit_exponent(
+    votes: np.ndarray, codes: np.ndarray, weights: np.ndarray, floor: float = FLOOR
+) -> float:
     """Exponent with the smallest log loss on left-out rows.
 
     Parameters
@@ -69,6 +79,8 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> f
         Given classes.
     weights : ndarray of shape (n,)
         How many rows each stands for.
+    floor : float, default=0.05
+        See `sharpen`.
 
     Returns
     -------
@@ -80,12 +92,29 @@ def fit_exponent(votes: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> f
     # For fit only: a predictor loads without scipy.
     from scipy.optimize import minimize_scalar
 
-    def log_loss(log_exponent: float) -> float:
-        probabilities = sharpen(votes, np.exp(log_exponent))
-        of_given = probabilities[np.arange(len(codes)), codes]
-        return float(-np.average(np.log(of_given), weights=weights))
-
     found = minimize_scalar(
-        log_loss, bounds=np.log(_EXPONENTS), method="bounded", options={"xatol": 1e-2}
+        lambda power: _log_loss(sharpen(votes, np.exp(power), floor), codes, weights),
+        bounds=np.log(_EXPONENTS),
+        method="bounded",
+        options={"xatol": 1e-2},
     )
     return float(np.exp(found.x))
+
+
+def fit_exponent_and_floor(
+    votes: np.ndarray, codes: np.ndarray, weights: np.ndarray
+) -> tuple[float, float]:
+    """Both with the smallest log loss; see `fit_exponent`."""
+    if weights.sum() < _FEWEST_ROWS:
+        return 1.0, FLOOR
+    fitted = [(fit_exponent(votes, codes, weights, floor), floor) for floor in FLOORS]
+    return min(
+        fitted, key=lambda both: _log_loss(sharpen(votes, *both), codes, weights)
+    )
+
+
+def _log_loss(
+    probabilities: np.ndarray, codes: np.ndarray, weights: np.ndarray
+) -> float:
+    of_given = probabilities[np.arange(len(codes)), codes]
+    return float(-np.average(np.log(of_given), weights=weights))

@@ -20,7 +20,11 @@ from knngraph.inference.adaptive import (
     queries_per_block,
     votes_by_setting,
 )
-from knngraph.inference.calibration import Calibration, fit_exponent
+from knngraph.inference.calibration import (
+    Calibration,
+    fit_exponent,
+    fit_exponent_and_floor,
+)
 from knngraph.parallel import chunk_bounds, map_chunks
 
 # Votes are kept for this many pairs, to calibrate on.
@@ -256,7 +260,7 @@ def calibrate_stored(
     agreed: np.ndarray,
     adaptive_exponent: float,
 ) -> Calibration:
-    """Fit the exponents of the votes behind stored labels.
+    """Fit exponents and floors of the votes behind stored labels.
 
     Parameters
     ----------
@@ -272,11 +276,13 @@ def calibrate_stored(
     sure = reached & agreed
     if sure.sum() < _FEWEST_AGREED:
         sure = reached
-    exponents = [
-        fit_exponent(votes[some], codes[some], weights[some])
-        for votes, some in ((at_node, reached), (at_query, sure))
-    ]
-    return Calibration(adaptive_exponent, *exponents)
+    exponents, floors = zip(
+        *(
+            fit_exponent_and_floor(votes[some], codes[some], weights[some])
+            for votes, some in ((at_node, reached), (at_query, sure))
+        )
+    )
+    return Calibration(adaptive_exponent, *exponents, *floors)
 
 
 def leave_one_out_grid(

@@ -87,6 +87,10 @@ def checked_state(state: Any) -> PredictorState:
     known = options.inference in ("lookup", "adaptive", "cascade")
     _require(known, "its inference is new")
     _require(isinstance(model.problem, QueryProblem), "it has no problem for queries")
+    problem = model.problem
+    for number in (problem.sigma, problem.nugget, problem.penalty):
+        valid = type(number) in (int, float) and 0 <= number < 2.0**512
+        _require(valid, f"its problem for queries has {number}")
     for count in (options.ef, options.n_threads, model.problem.n_neighbors):
         _require(type(count) is int and count > 0, f"it has {count} as a count")
     if options.inference != "adaptive":
@@ -95,6 +99,9 @@ def checked_state(state: Any) -> PredictorState:
     if options.inference == "cascade":
         _check_rule(model.rule)
     _require(isinstance(model.calibration, Calibration), "it is not calibrated")
+    for number in vars(model.calibration).values():
+        valid = type(number) is float and 0.0 < number < np.inf
+        _require(valid, f"it is calibrated by {number}")
     if model.novelty is not None:
         _check_novelty(model.novelty, n_classes)
     n_nodes = model.training.n_nodes

@@ -16,7 +16,11 @@ from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import candidate_votes, leave_one_out_candidates
-from knngraph.inference.calibration import fit_exponent, sharpen
+from knngraph.inference.calibration import (
+    fit_exponent,
+    fit_exponent_and_floor,
+    sharpen,
+)
 
 # How well greedy searches do on these few rows is not the question here.
 pytestmark = pytest.mark.filterwarnings(
@@ -54,6 +58,18 @@ def test_the_exponent_minimises_the_log_loss(random):
         assert loss(exponent) <= min(map(loss, grid)) + 1e-5
         # The classes were drawn with this very power.
         assert_allclose(exponent, power, rtol=0.35)
+
+
+def test_the_floor_minimises_the_log_loss_too(random):
+    votes = random.dirichlet(np.full(4, 0.3), size=2000)
+    for floor in (0.05, 1.0):
+        truth = sharpen(votes, 2.0, floor)
+        codes = (truth.cumsum(axis=1) < random.random((2000, 1))).sum(axis=1)
+        found = fit_exponent_and_floor(votes, codes, np.ones(2000))
+        assert found[1] == floor
+        assert_allclose(found[0], 2.0, rtol=0.2)
+    # Few rows show neither.
+    assert fit_exponent_and_floor(votes[:5], codes[:5], np.ones(5)) == (1.0, 0.05)
 
 
 def test_votes_that_are_right_are_sharpened():

@@ -227,13 +227,14 @@ def test_a_query_is_resolved_or_answered_by_its_candidates(params, model, split)
     nodes = node_of_answer(model, X_test)
     expected = model.classes_[stored.codes[nodes[resolved]]]
     assert_array_equal(answers[resolved], expected)
-    exponent = fitted.stored_rule.calibration.agreed
+    calibration = fitted.stored_rule.calibration
+    fit = calibration.agreed, calibration.agreed_floor
     agreed = np.setdiff1d(np.arange(len(X_test)), found.open)
     assert resolved[agreed].all()
     votes = near_votes(
         fitted.training, found.ids[agreed, :16], found.squared[agreed, :16]
     )
-    expected = favor(sharpen(votes, exponent), stored.codes[nodes[agreed]])
+    expected = favor(sharpen(votes, *fit), stored.codes[nodes[agreed]])
     assert_allclose(shares[agreed], expected)
     # Where a margin resolves a query, its candidates vote on the probabilities; its
     # class is raised to the first of theirs.

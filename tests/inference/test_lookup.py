@@ -114,7 +114,9 @@ def test_a_lookup_reads_the_label_of_the_node_reached(digits):
     assert len(model.relabeled_) > 0
     assert_array_equal(model.predict(X), model.labels_)
     fitted = model._model
-    shares = sharpen(fitted.node_votes, fitted.stored_rule.calibration.stored)
+    calibration = fitted.stored_rule.calibration
+    fit = calibration.stored, calibration.stored_floor
+    shares = sharpen(fitted.node_votes, *fit)
     shares = favor(shares, fitted.stored.codes)
     assert_allclose(model.predict_proba(X), shares[fitted.training.node_of_row])
 
