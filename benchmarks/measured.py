@@ -70,7 +70,7 @@ PAGES = (
         f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
     ),
     Page(
-        "convnn.md",
+        "convnn-nets.md",
         ("benchmarks.run convnn --data-dir DIR",),
         "convnn/cpu.csv",
         f"benchmarks.run convnn {_FROM_FILE}",

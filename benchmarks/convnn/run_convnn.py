@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report-only", action="store_true", help="train nothing, write the report"
     )
     parser.add_argument(
-        "--write-docs", action="store_true", help="copy the report to docs/convnn.md"
+        "--write-docs", action="store_true", help="copy the report to docs/convnn-nets.md"
     )
 
 
@@ -275,5 +275,5 @@ def write_report(output: Path, *, write_docs: bool) -> int:
     page = output / "report.md"
     finish(make_report(found), output, page)
     if write_docs:
-        copy_to_docs(page, "convnn.md", "convnn-*.svg")
+        copy_to_docs(page, "convnn-nets.md", "convnn-*.svg")
     return 0
