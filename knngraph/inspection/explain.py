@@ -66,7 +66,7 @@ def explain_answers(
     for block, queries in query_blocks(model, X, options.n_threads):
         values = as_dense(X[block])
         found = search(model, options, queries)
-        for place, answer in enumerate(_answers(model, options, rows, queries, found)):
+        for place, answer in enumerate(_answers(model, options, rows, found)):
             query = block.start + place
             explanations.append(
                 rows.explained(
@@ -123,7 +123,7 @@ def explain_left_out(
         )
         queries = training.points[training.pair_node[pairs]]
         values = rows.columns.values(queries)
-        answers = _adaptive_answers(model, options, rows, queries, found, some)
+        answers = _adaptive_answers(model, options, rows, found, some)
         for place, answer in enumerate(answers):
             likely = sharpen(answer.scores[None], calibration.adaptive)
             favor(likely, np.array([answer.scores.argmax()]))
@@ -170,10 +170,13 @@ class _Query:
 
 @dataclass(frozen=True)
 class _Answer:
+    """The vote behind an answer; `distance` is that of the node where it is known."""
+
     way: str
     node: int
     neighbors: tuple[VotingNeighbor, ...]
     scores: np.ndarray
+    distance: float = 0.0
 
 
 class _Rows:
@@ -214,9 +217,10 @@ class _Rows:
         """The explanation of an answer."""
         row = int(self.first_of_node[answer.node])
         near = self.near(query.mapped, [answer.node])
-        about = query.mapped
+        about, distance = query.mapped, answer.distance
         if answer.way == "stored":
             about = self.training.points[answer.node]
+            distance = float(self.distances(query.mapped, [answer.node])[0])
         order = np.argsort(-probabilities, kind="stable")
         return Explanation(
             query=query.number,
@@ -226,7 +230,7 @@ class _Rows:
             row=row,
             given=self.given(row),
             stored=self.labels[int(self.votes.stored.codes[answer.node])],
-            distance=float(self.distances(query.mapped, [answer.node])[0]),
+            distance=distance,
             neighbors=self.with_reasons(about, answer.neighbors),
             classes=self.classes,
             scores=answer.scores,
@@ -373,11 +377,10 @@ def _answers(
     model: QueryModel,
     options: PredictOptions,
     rows: _Rows,
-    queries: np.ndarray,
     found: Found,
 ) -> Iterator[_Answer]:
     """The answer to every query of a block, in their order."""
-    at_query = iter(_adaptive_answers(model, options, rows, queries, found))
+    at_query = iter(_adaptive_answers(model, options, rows, found))
     votes = rows.votes
     scores = as_dense(votes.stored.shares[found.nodes])
     for place, node in enumerate(found.nodes):
@@ -392,7 +395,6 @@ def _adaptive_answers(
     model: QueryModel,
     options: PredictOptions,
     rows: _Rows,
-    queries: np.ndarray,
     found: Found,
     left_out: np.ndarray | None = None,
 ) -> Iterator[_Answer]:
@@ -403,10 +405,13 @@ def _adaptive_answers(
     candidates = found.ids[unresolved]
     shares = np.zeros(candidates.shape)
     scores = found.votes(model, options.n_threads, unresolved, shares)
-    for place, ids, weights, score in zip(unresolved, candidates, shares, scores):
+    # As the vote used them: those of left-out rows are not between mapped rows.
+    away = np.sqrt(found.squared[unresolved].astype(np.float64)) * rows.scale
+    for place, ids, distances, weights, score in zip(
+        unresolved, candidates, away, shares, scores
+    ):
         nodes = ids[ids >= 0]
         out = None if left_out is None else int(left_out[place])
-        away = rows.distances(queries[place], nodes)
         neighbors = [
             VotingNeighbor(
                 row=row,
@@ -415,11 +420,12 @@ def _adaptive_answers(
                 distance=float(distance),
                 **rows.doubt(pair),
             )
-            for node, weight, distance in zip(nodes, weights, away)
+            for node, weight, distance in zip(nodes, weights, distances)
             for pair, row, part in rows.shares_on(int(node), out)
         ]
         voters = rows.weighed(neighbors)
-        yield _Answer("adaptive", int(nodes[0]), _sorted(voters), score)
+        nearest = float(distances[0])
+        yield _Answer("adaptive", int(nodes[0]), _sorted(voters), score, nearest)
 
 
 def _stored_neighbors(

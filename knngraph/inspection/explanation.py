@@ -56,8 +56,8 @@ class VotingNeighbor:
         Its share of the vote, with that of the copies it stands for. Zero for
         candidates that explain nothing.
     distance : float
-        From the row that the vote was about: the training row reached, or the
-        query. In the units of `query_bandwidth_`.
+        As the vote used it, from the row that the vote was about: the training row
+        reached, or the query. In the units of `query_bandwidth_`.
     reliability : float, default=1.0
         Share of its vote that its label gets. The rest goes to `rival`.
     rival : object, default=None
@@ -132,6 +132,8 @@ class Explanation:
         many as were wanted.
     row_id : int, str or None, default=None
         The id that the user gave to `row`.
+    query_name : object, default=None
+        Its label in the index of X, where that is a data frame.
     """
 
     query: int
@@ -153,6 +155,12 @@ class Explanation:
     row_values: np.ndarray
     others: tuple[VotingNeighbor, ...] = ()
     row_id: int | str | None = None
+    query_name: Any = None
+
+    @property
+    def name(self) -> Any:
+        """Label of the query in the index of its frame, else its number."""
+        return self.query if self.query_name is None else self.query_name
 
     def with_ids(self, ids: np.ndarray | None) -> "Explanation":
         """The same, with the ids of training rows; None where none has one."""
@@ -210,7 +218,7 @@ class Explanation:
         row = self.row if self.row_id is None else self.row_id
         about = f"row {row}" if stored else "query"
         lines = [
-            f"query {self.query}: class {self.predicted}, "
+            f"query {self.name}: class {self.predicted}, "
             f"score {self.scores.max():.2f}, margin {self.margin:.2f}",
             f"  nearest training row {row}: given {self.given}, "
             f"stored {self.stored}, distance {self.distance:.4g}",
@@ -241,7 +249,7 @@ class Explanation:
             shares, with the values of what the vote was about and of the row. After
             "row" comes "id" where a row has one.
         """
-        columns: dict[str, list[Any]] = {"query": [self.query] * len(self.neighbors)}
+        columns: dict[str, list[Any]] = {"query": [self.name] * len(self.neighbors)}
         names = list(_IN_FRAME)
         if any(n.id is not None for n in self.neighbors):
             names.insert(1, "id")

@@ -63,11 +63,14 @@ class ReasonsMixin:
         >>> explanation.row, explanation.predicted, explanation.way
         (100, 2, 'stored')
         """
+        index = X.index if hasattr(X, "iloc") else None
         X = self._checked_queries(X)
         options = self._options()
         model = self._query_model(options, probabilities=True)
         names = self._names_of_votes()
         explained = explain_answers(model, options, *names, X, n_others)
+        if index is not None:
+            explained = [replace(e, query_name=index[e.query]) for e in explained]
         return [one.with_ids(self.ids_) for one in explained]
 
     def explain_left_out(self, rows: Any, n_others: int = 0) -> list[Explanation]:

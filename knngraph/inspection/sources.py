@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.base import OneToOneFeatureMixin
 
 # Characters of the private use area: in no name of a column that people give.
@@ -77,7 +78,9 @@ class ColumnSources:
         places = self.sources.copy()
         several = places == SEVERAL
         places[several] = len(self.columns) + np.arange(several.sum())
-        return values @ (places[:, None] == np.arange(len(self.names)))
+        n_encoded = len(places)
+        one = (np.ones(n_encoded), places, np.arange(n_encoded + 1))
+        return values @ csr_array(one, shape=(n_encoded, len(self.names)))
 
 
 def column_sources(

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -244,3 +245,17 @@ def test_doubt_about_a_label_names_another_one():
             if voter.rival is not None:
                 total[voter.rival] += voter.weight * (1.0 - voter.reliability)
         assert_allclose(list(total.values()), explanation.scores, atol=1e-9)
+
+
+def test_queries_carry_the_index_of_their_frame(digits):
+    frame = pd.DataFrame(digits[0][:120]).add_prefix("p")
+    frame.index = [f"image {i}" for i in range(120)]
+    model = KNNGraphClassifier(random_state=0)
+    model.fit(frame[:100], digits[1][:100], ids=frame.index[:100])
+    explanations = model.explain(frame[100:103])
+    for place, explanation in enumerate(explanations):
+        assert explanation.query == place
+        assert explanation.name == f"image {100 + place}"
+        assert str(explanation).startswith(f"query image {100 + place}: ")
+        assert set(explanation.to_frame()["query"]) == {f"image {100 + place}"}
+        assert all(v.name == f"image {v.row}" for v in explanation.voters)

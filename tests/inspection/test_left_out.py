@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, load_wine
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 
@@ -123,3 +123,19 @@ def test_rows_that_are_none_are_refused(iris, rows):
     with pytest.raises(ValueError, match="rows must be"):
         classifier.explain_left_out(rows)
     assert classifier.explain_left_out([]) == []
+
+
+def test_distances_are_those_of_the_vote():
+    # Maps that have not seen a row find its neighbors, not the map of all rows.
+    X, y = load_wine(return_X_y=True)
+    model = KNNGraphClassifier(metric="learned", random_state=0).fit(X, y)
+    training, neighbors = model._model.training, model._model.left_out_neighbors
+    scale = model._model.rows.space.scale
+    for said in model.explain_left_out(range(0, len(X), 20)):
+        nodes = training.node_of_row[[n.row for n in said.neighbors]]
+        own = training.node_of_row[said.query]
+        found = dict(zip(neighbors.ids[own], neighbors.squared[own]))
+        expected = scale * np.sqrt([found[node] for node in nodes])
+        distances = [n.distance for n in said.neighbors]
+        np.testing.assert_allclose(distances, expected, rtol=1e-6)
+        assert said.distance == min(distances)
