@@ -16,6 +16,7 @@ from knngraph.torch.neighbors import (
     pad_cells,
 )
 from knngraph.torch.positions import Grid
+from knngraph.torch.ranking import is_exported
 
 _WEIGHTS = ("slots", "softmax")
 
@@ -223,19 +224,16 @@ class _ConvNN(nn.Module):
             bias = None if bias is None else bias.to(dtype)
             shares = None if shares is None else shares.to(dtype)
         y = aggregate(gathered, index, weight.unflatten(0, (self.groups, -1)), shares)
-        y = y.permute(1, 0, 3, 2).flatten(1, 2)
+        y = y.permute(1, 2, 0, 3).flatten(2)
         if bias is not None:
-            y = y + bias[:, None]
+            y = y + bias
         size = [
             (n + step - 1) // step for n, step in zip(x.shape[2:], self.options.stride)
         ]
-        y = y.unflatten(2, size)
-        channels_last = self.n_dims == 2 and x.is_contiguous(
-            memory_format=torch.channels_last
-        )
-        if channels_last and not x.is_contiguous():
-            return y.contiguous(memory_format=torch.channels_last)
-        return y.contiguous()
+        y = y.mT.unflatten(2, size)
+        # Channels last in memory stay there.
+        last = not is_exported() and x.stride(1) == 1 < x.stride(-1)
+        return y if last else y.contiguous()
 
     def _shares(self, rows: Tensor, grid: Grid, index: Tensor) -> Tensor:
         """Softmax over the scores of the neighbors, with gradients; (G, B, Q, K)."""

@@ -306,8 +306,9 @@ def _nearest_by_rank(
     every = options.candidates == "all"
     strided = options.located or max(options.stride) > 1
     asked = compared[:, queries] if strided else compared
+    offered: Tensor | None
     if every:
-        offered, own = compared, queries
+        offered, own = compared if strided else None, queries
     else:
         positions = candidate_positions(
             grid, options.candidates, options.n_candidates or 0, options.seed, draw
