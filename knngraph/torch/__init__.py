@@ -17,6 +17,7 @@ from knngraph.torch.branched import BranchedConvNN1d, BranchedConvNN2d
 from knngraph.torch.convnn import ConvNN1d, ConvNN2d
 from knngraph.torch.embed import embed
 from knngraph.torch.neighbors import neighbor_indices
+from knngraph.torch.swap import swap_convolutions
 
 __all__ = [
     "BranchedConvNN1d",
@@ -27,4 +28,5 @@ __all__ = [
     "embed",
     "knn_adjacency",
     "neighbor_indices",
+    "swap_convolutions",
 ]

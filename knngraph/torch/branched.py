@@ -87,14 +87,59 @@ class _Branched(nn.Module):
 
 
 class BranchedConvNN1d(_Branched):
-    """`BranchedConvNN2d` for inputs (B, C, N); see there."""
+    """`BranchedConvNN2d` for inputs (B, C, N) or (C, N); see there.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from knngraph.torch import BranchedConvNN1d
+    >>> BranchedConvNN1d(4, 8, 3, ratio=0.25)(torch.randn(2, 4, 10)).shape
+    torch.Size([2, 8, 10])
+    """
 
     _chosen = ConvNN1d
     _ordinary = nn.Conv1d
 
 
 class BranchedConvNN2d(_Branched):
-    """`ConvNN2d` beside `torch.nn.Conv2d`, mixed by a 1 x 1 convolution."""
+    """`ConvNN2d` beside `torch.nn.Conv2d`, mixed by a 1 x 1 convolution.
+
+    Both read all input channels. Their outputs are concatenated, those over chosen
+    neighbors first.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    n_neighbors : int
+        Of `ConvNN2d`.
+    ratio : float, default=0.5
+        Share of the output channels that are over chosen neighbors, rounded down: 0 is
+        the ordinary convolution alone, 1 is `ConvNN2d` alone.
+    kernel_size : int, default=3
+        Of the ordinary convolution, an odd number.
+    mix : bool, default=True
+        Whether the 1 x 1 convolution follows.
+    stride, dilation, groups, bias
+        Of both.
+    device, dtype
+        Of the parameters.
+    **options
+        Of `ConvNN2d`: `compare`, `distance`, `candidates` and all others.
+
+    Attributes
+    ----------
+    nearest : ConvNN2d or None
+    convolution : torch.nn.Conv2d or None
+    mix : torch.nn.Conv2d or None
+
+    Examples
+    --------
+    >>> import torch
+    >>> from knngraph.torch import BranchedConvNN2d
+    >>> layer = BranchedConvNN2d(4, 8, n_neighbors=9, ratio=0.25)
+    >>> layer(torch.randn(2, 4, 6, 5)).shape
+    torch.Size([2, 8, 6, 5])
+    """
 
     _chosen = ConvNN2d
     _ordinary = nn.Conv2d

@@ -1,6 +1,7 @@
 """Convolutions whose neighbors are chosen by features, location or both."""
 
 import math
+from itertools import product
 from typing import Any
 
 import torch
@@ -119,6 +120,75 @@ class _ConvNN(nn.Module):
             )
         return values
 
+    @classmethod
+    def _from_convolution(cls, convolution: Any, options: dict[str, Any]) -> Any:
+        """A layer with the channels and the weights of a convolution."""
+        if convolution.kernel_size.count(convolution.kernel_size[0]) != cls.n_dims:
+            raise ValueError(f"kernel_size={convolution.kernel_size} is not square")
+        check_size_is_kept(convolution)
+        layer = cls(
+            convolution.in_channels,
+            convolution.out_channels,
+            math.prod(convolution.kernel_size),
+            stride=convolution.stride,
+            dilation=convolution.dilation,
+            groups=convolution.groups,
+            bias=convolution.bias is not None,
+            device=convolution.weight.device,
+            dtype=convolution.weight.dtype,
+            **({"padding": _padding(convolution)} | options),
+        )
+        half = convolution.kernel_size[0] // 2
+        cells = list(product(range(-half, half + 1), repeat=cls.n_dims))
+        slots = cells
+        if not layer.options.located:
+            # From the middle outwards, as neighbors by location would be ranked.
+            slots = sorted(cells, key=lambda step: (sum(s * s for s in step), step))
+        elif tuple(cells) != layer.options.offsets:
+            raise ValueError(
+                f"kernel_size={convolution.kernel_size}: its cells are not those "
+                f"nearest to the middle one, as for 3 x 3 and 5 x 5"
+            )
+        order = [cells.index(step) for step in slots]
+        with torch.no_grad():
+            n_channels = convolution.weight.shape[1]
+            layer.weight[:, :n_channels].copy_(
+                convolution.weight.flatten(2)[..., order]
+            )
+            layer.weight[:, n_channels:].zero_()
+            if layer.bias is not None:
+                layer.bias.copy_(convolution.bias)
+        return layer.train(convolution.training)
+
+    def _to_convolution(self, kind: Any) -> Any:
+        """The convolution that computes the same."""
+        options = self.options
+        if not options.is_convolution or self.weights != "slots":
+            raise ValueError(
+                "only compare='location' with candidates='all', weights='slots' and a "
+                f"padding of at least {options.reach} is a convolution"
+            )
+        if self.gather_location:
+            raise ValueError("gather_location=True adds channels to the input")
+        kernel = self._kernel()
+        convolution = kind(
+            self.in_channels,
+            self.out_channels,
+            kernel.shape[2:],
+            stride=options.stride,
+            padding=options.reach,
+            dilation=options.dilation,
+            groups=self.groups,
+            bias=self.bias is not None,
+            device=kernel.device,
+            dtype=kernel.dtype,
+        )
+        with torch.no_grad():
+            convolution.weight.copy_(kernel)
+            if self.bias is not None:
+                convolution.bias.copy_(self.bias)
+        return convolution.train(self.training)
+
     def reset_parameters(self) -> None:
         """Draw weights and bias as `torch.nn.Conv2d` does for as many weights."""
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
@@ -218,7 +288,7 @@ class _ConvNN(nn.Module):
             gathered = torch.cat([gathered, places], -1)
         weight, bias = self.weight, self.bias
         kind = x.device.type
-        if torch.is_autocast_enabled(kind):
+        if kind != "meta" and torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
             gathered, weight = gathered.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
@@ -330,10 +400,34 @@ class _ConvNN(nn.Module):
         return ", ".join(parts)
 
 
+def check_size_is_kept(convolution: Any) -> None:
+    """Raise unless a convolution gives an output for every stride-th position."""
+    kept = tuple(
+        d * (n - 1) // 2 for d, n in zip(convolution.dilation, convolution.kernel_size)
+    )
+    odd = all(n % 2 for n in convolution.kernel_size)
+    if not odd or _padding(convolution) != kept or convolution.padding_mode != "zeros":
+        raise ValueError(
+            f"kernel_size={convolution.kernel_size}, padding={convolution.padding}, "
+            f"padding_mode={convolution.padding_mode!r}: only with an odd kernel and "
+            f"padding={kept} of zeros does a convolution keep the size of its input"
+        )
+
+
+def _padding(convolution: Any) -> tuple[int, ...]:
+    if convolution.padding == "same":
+        pairs = zip(convolution.dilation, convolution.kernel_size)
+        return tuple(d * (n - 1) // 2 for d, n in pairs)
+    if convolution.padding == "valid":
+        return (0,) * len(convolution.kernel_size)
+    return tuple(convolution.padding)
+
+
 class ConvNN1d(_ConvNN):
     """Convolution over the nearest neighbors of every position of a sequence.
 
-    `ConvNN2d` for inputs (B, C, N); see there.
+    `ConvNN2d` for inputs (B, C, N) or (C, N); see there. Candidates of an even grid are
+    any number of them.
 
     Examples
     --------
@@ -346,27 +440,132 @@ class ConvNN1d(_ConvNN):
     n_dims = 1
     _convolution = staticmethod(functional.conv1d)
 
+    @classmethod
+    def from_conv1d(cls, convolution: nn.Conv1d, **options: Any) -> "ConvNN1d":
+        """See `ConvNN2d.from_conv2d`."""
+        layer: ConvNN1d = cls._from_convolution(convolution, options)
+        return layer
+
+    def to_conv1d(self) -> nn.Conv1d:
+        """See `ConvNN2d.to_conv2d`."""
+        return self._to_convolution(nn.Conv1d)
+
 
 class ConvNN2d(_ConvNN):
     """Convolution over the nearest neighbors of every position of an image.
 
-    y_i = b + sum over j of W_j v_I(i, j), where I(i, 1), ..., I(i, K) are the
-    neighbors of position i.
+    y_i = b + sum over j of W_j v_I(i, j), where I(i, 1), ..., I(i, K) are the neighbors
+    of position i [1]_. They are chosen by what a position holds, by where it is, or by
+    both; chosen by location, this is `torch.nn.Conv2d` (K = 9 with padding=1 is its 3 x
+    3 kernel). The layer has as many weights as a convolution with K taps.
 
     Parameters
     ----------
     in_channels, out_channels : int
     n_neighbors : int
         Number K of neighbors, the position itself among them.
+    stride : int or pair, default=1
+        Only every stride-th position gets an output; all are candidates.
+    padding : int or pair, default=0
+        Cells of zeros around the image, which can be neighbors where locations are
+        compared and never else. The output has the size of the image (divided by the
+        stride) whatever the padding.
+    dilation : int or pair, default=1
+        By location, steps between the cells of the kernel. Else every dilation-th
+        neighbor by rank is taken, from (K - 1) dilation + 1 [2]_.
+    groups : int, default=1
+        As so many layers side by side: each chooses its neighbors by its own channels.
+    bias : bool, default=True
+    compare : {"features", "location", "hybrid"}, default="features"
+        What is compared: the channels x_i of a position; its coordinates p_i; or
+        [(1 - w) x_i / (sd + 1e-6) ; w p_i], where sd is the standard deviation of all
+        numbers of the image and w is `location_weight`. Coordinates run from -1 to 1
+        along the longest side, padding included; cells are square.
+    distance : {"cosine", "euclidean"}, default="cosine"
+        Locations alone are compared by their Euclidean distance always.
+    location_weight : float, default=0.5
+        The weight w, from 0 (features only) to 1 (locations only).
+    learn_location_weight : bool, default=False
+        Make it a parameter. It gets a gradient only by weights="softmax" with
+        compare="hybrid": none passes through the choice.
+    gather_location : bool, default=False
+        Aggregate [x_i ; p_i], the x and then the y coordinate behind the channels.
+    candidates : {"all", "random", "grid"}, default="all"
+        Positions that can be neighbors; the position itself always is. Random ones are
+        drawn anew in every forward pass of a module in training, from the generator of
+        the device as for dropout, so that checkpointed passes see the same; in
+        evaluation they follow from the seed.
+    n_candidates : int or None, default=None
+        Number of random positions, or of those of an even grid in all, a square
+        number. Smaller images offer what they have.
+    seed : int, default=0
+    weights : {"slots", "softmax"}, default="slots"
+        "softmax" multiplies every neighbor by the softmax over the scores of the K
+        neighbors (the cosine, or minus the squared distance). Then the compared
+        features get a gradient as well.
+    block_size : int or None, default=None
+        Number of positions that are compared at once; None follows from a bound on
+        memory. It changes no result.
+    device, dtype
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight : Parameter of shape (out_channels, C', n_neighbors)
+        C' is in_channels / groups, and two more with `gather_location`. Slots are
+        ordered by rank, the position itself first; those of locations by position, as
+        the cells of a kernel.
+    bias : Parameter of shape (out_channels,), or None
+    location_weight : Parameter of shape (), or None
+
+    Notes
+    -----
+    The choice is exact, equal scores go to the lowest position, and it is the same in
+    any batch, on the CPU and on a GPU: see `neighbor_indices`. An image with fewer
+    positions than neighbors is an error.
+
+    References
+    ----------
+    .. [1] M. Kang and J. Farias Sales Rocha Neto. "Attention via convolutional nearest
+       neighbors". arXiv:2511.14137, 2025.
+    .. [2] G. Li, M. Müller, A. Thabet and B. Ghanem. "DeepGCNs: can GCNs go as deep as
+       CNNs?". ICCV, 2019.
 
     Examples
     --------
     >>> import torch
     >>> from knngraph.torch import ConvNN2d
-    >>> layer = ConvNN2d(4, 8, n_neighbors=9)
-    >>> layer(torch.randn(2, 4, 6, 5)).shape
+    >>> layer = ConvNN2d(4, 8, n_neighbors=9, compare="hybrid")
+    >>> x = torch.randn(2, 4, 6, 5)
+    >>> layer(x).shape
     torch.Size([2, 8, 6, 5])
+    >>> layer.neighbors(x).shape
+    torch.Size([2, 30, 9])
     """
 
     n_dims = 2
     _convolution = staticmethod(functional.conv2d)
+
+    @classmethod
+    def from_conv2d(cls, convolution: nn.Conv2d, **options: Any) -> "ConvNN2d":
+        """A layer with the channels, stride, groups and weights of a convolution.
+
+        Parameters
+        ----------
+        convolution : torch.nn.Conv2d
+            With a square kernel that keeps the size of the image.
+        **options
+            Of the constructor, such as `compare`. By location the layer computes what
+            the convolution does. Else the weights of the kernel become those of ranks
+            from the middle outwards.
+
+        Returns
+        -------
+        ConvNN2d
+        """
+        layer: ConvNN2d = cls._from_convolution(convolution, options)
+        return layer
+
+    def to_conv2d(self) -> nn.Conv2d:
+        """The convolution that a layer over neighbors by location is."""
+        return self._to_convolution(nn.Conv2d)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from knngraph.torch.ranking import is_exported
+from knngraph.torch.ranking import is_exported, is_transformed
 
 # Gathered rows in memory at once: within the cache, on the CPU.
 _BLOCK_BYTES = {"cpu": 2**20, "cuda": 2**26}
@@ -76,7 +76,7 @@ def _in_plain_operations(*tensors: Tensor) -> bool:
     """
     if torch.compiler.is_compiling():
         return is_exported()
-    return any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
+    return is_transformed(*tensors)
 
 
 def _flat(index: Tensor, n_rows: int) -> Tensor:
