@@ -29,7 +29,7 @@ _GROUP = 8
 # A selection comes before the sort of more numbers.
 _MOST_SORTED = 256
 # Scores in memory at once.
-_BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**28}
+_BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**28}
 
 MOST_CANDIDATES = int(_PLACE)
 
@@ -115,6 +115,8 @@ def _search(
     bound = _BLOCK_BYTES.get(queries.device.type, _BLOCK_BYTES["cuda"])
     n_rows = block_size or max(bound // (8 * max(n_candidates, 1)), 1)
     n_images = max(n_rows // max(n_queries, 1), 1)
+    # Written anew by every block: memory fresh from the system costs more than a block.
+    buffer: Tensor | None = None
     found = []
     for image in range(0, max(n_batch, 1), n_images):
         images = slice(image, image + n_images)
@@ -125,12 +127,18 @@ def _search(
         )
         if in_groups:
             tables = _grouped(tables)
-        best = _best_in_groups if in_groups else _best
+            if buffer is None:
+                n_scores = min(n_rows, n_queries) * tables.candidates.shape[1]
+                buffer = tables.base.new_empty(min(n_images, n_batch) * n_scores)
         blocks = []
         for row in range(0, max(n_queries, 1), n_rows):
             rows = slice(row, row + n_rows)
             part = replace(tables, queries=tables.queries[:, rows])
-            blocks.append(best(part, k, None if own is None else own[rows]))
+            mine = None if own is None else own[rows]
+            if buffer is None:
+                blocks.append(_best(part, k, mine))
+            else:
+                blocks.append(_best_in_groups(part, k, mine, buffer))
         found.append(torch.cat(blocks, 1))
     return torch.cat(found, 0).to(device)
 
@@ -191,18 +199,23 @@ def _best(tables: _Tables, k: int, own: Tensor | None) -> Tensor:
     return keys.topk(k, dim=-1).indices
 
 
-def _best_in_groups(tables: _Tables, k: int, own: Tensor | None) -> Tensor:
+def _best_in_groups(
+    tables: _Tables, k: int, own: Tensor | None, buffer: Tensor
+) -> Tensor:
     """The same from the k groups with the best candidates, which hold the k best.
 
     A maximum over groups costs a tenth of a selection, and the selections see few
     numbers. numpy sorts these with vector instructions, several times faster than
     torch selects.
     """
-    scores = torch.baddbmm(
+    shape = (*tables.queries.shape[:2], tables.candidates.shape[1])
+    scores = buffer[: math.prod(shape)].view(shape)
+    torch.baddbmm(
         tables.base.unsqueeze(1),
         tables.queries,
         tables.candidates.mT,
         alpha=tables.factor,
+        out=scores,
     )
     n_groups = scores.shape[2] // _GROUP
     if own is not None:
