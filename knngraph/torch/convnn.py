@@ -283,7 +283,7 @@ class _ConvNN(nn.Module):
         if any(self.options.searched_padding):
             gathered, cells = self._rows(pad_cells(x, grid.padding)), grid.padded
         if self.gather_location:
-            places = (cells if cells is not grid else grid).coordinates()
+            places = cells.coordinates()
             places = places.to(gathered.dtype).expand(*gathered.shape[:2], -1, -1)
             gathered = torch.cat([gathered, places], -1)
         weight, bias = self.weight, self.bias
@@ -307,11 +307,6 @@ class _ConvNN(nn.Module):
 
     def _shares(self, rows: Tensor, grid: Grid, index: Tensor) -> Tensor:
         """Softmax over the scores of the neighbors, with gradients; (G, B, Q, K)."""
-        weight = self.location_weight
-        if weight is None:
-            lam: Tensor | float = self.options.location_weight
-        else:
-            lam = weight
         flat = index.flatten(0, 1)
         queries = grid.strided(self.options.stride)
         if self.options.located:
@@ -319,7 +314,10 @@ class _ConvNN(nn.Module):
             queries = grid.in_padded(queries)
             s = cells.coordinates().expand(flat.shape[0], -1, -1)
         else:
-            s = compared_features(rows.flatten(0, 1), grid, self.options, lam)
+            weight: Tensor | float = self.options.location_weight
+            if self.location_weight is not None:
+                weight = self.location_weight
+            s = compared_features(rows.flatten(0, 1), grid, self.options, weight)
         q = s[:, queries].unsqueeze(2)
         if self.options.distance == "cosine" and not self.options.located:
             s = functional.normalize(s, dim=-1)

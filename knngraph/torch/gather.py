@@ -129,7 +129,7 @@ def _sum_of_gathered(images: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         block = slice(start, start + step)
         gathered = rows.index_select(0, flat[block].flatten())
         torch.mm(gathered.view(-1, n_slots * n_channels), matrix, out=y[block])
-    return y.view(n_batch, n_queries, -1)
+    return y.view(n_batch, n_queries, matrix.shape[1])
 
 
 def _sum_of_projected(images: Tensor, index: Tensor, weight: Tensor) -> Tensor:

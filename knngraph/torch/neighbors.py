@@ -1,6 +1,6 @@
 """Which positions of an image are neighbors of which: the choice under every layer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ class NeighborOptions:
     padding: tuple[int, ...] = (0, 0)
     dilation: tuple[int, ...] = (1, 1)
     block_size: int | None = None
+    # Steps to the neighbors by location, without dilation.
+    offsets: tuple[tuple[int, ...], ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         """Check the options against one another."""
@@ -57,6 +59,9 @@ class NeighborOptions:
                 f"dilation={self.dilation} must be one number unless "
                 "compare='location': every dilation-th neighbor by rank is taken"
             )
+        if self.located:
+            offsets = nearest_offsets(self.n_neighbors, self.n_dims)
+            object.__setattr__(self, "offsets", offsets)
         if self.located and max(self.dilation) > 1 and not self.is_convolution:
             raise ValueError(
                 f"dilation={self.dilation} with compare='location' needs "
@@ -91,11 +96,6 @@ class NeighborOptions:
     def n_skipped(self) -> int:
         """Every so many-th neighbor by rank is taken."""
         return 1 if self.located else self.dilation[0]
-
-    @property
-    def offsets(self) -> tuple[tuple[int, ...], ...]:
-        """Steps to the neighbors by location, without dilation."""
-        return nearest_offsets(self.n_neighbors, self.n_dims)
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -260,13 +260,10 @@ def compared_features(
 ) -> Tensor:
     """The vectors that are compared, with gradients, as (B, N, D)."""
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    coordinates = grid.coordinates().to(rows.dtype).expand(rows.shape[0], -1, -1)
     if options.compare == "features":
         return rows
-    if options.compare == "location":
-        return coordinates
-    sd = rows.flatten(1).std(1)[:, None, None]
-    features = (1 - location_weight) * rows / (sd + 1e-6)
+    coordinates = grid.coordinates().to(rows.dtype).expand(rows.shape[0], -1, -1)
+    features = (1 - location_weight) * rows / (_deviation(rows) + 1e-6)
     return torch.cat([features, location_weight * coordinates], -1)
 
 
@@ -278,21 +275,27 @@ def _hybrid_for_search(rows: Tensor, grid: Grid, weight: Tensor | float) -> Tens
     if isinstance(weight, Tensor):
         weight = weight.detach()
     wide = torch.promote_types(rows.dtype, torch.float32)
-    finite = rows.isfinite().all(-1, keepdim=True)
-    counted = rows.to(torch.float64 if _has_double(rows) else wide)
-    counted = counted.masked_fill(~finite, 0.0)
-    n_numbers = (finite.sum((1, 2), keepdim=True) * rows.shape[2]).to(counted.dtype)
-    mean = counted.sum((1, 2), keepdim=True) / n_numbers.clamp(min=1)
-    squares = ((counted - mean).square() * finite).sum((1, 2), keepdim=True)
+    double = wide if rows.device.type == "mps" else torch.float64
     # Rounded, so that the order of the sums leaves no trace.
-    sd = (squares / (n_numbers - 1).clamp(min=1)).sqrt().to(torch.float32).to(wide)
+    sd = _deviation(rows.to(double)).to(torch.float32)
     steps = grid.steps().to(wide).expand(rows.shape[0], -1, -1)
     features = (1 - weight) * grid.half_length() * (rows.to(wide) / (sd + 1e-6))
     return torch.cat([features, weight * steps], -1)
 
 
-def _has_double(tensor: Tensor) -> bool:
-    return tensor.device.type != "mps"
+def _deviation(rows: Tensor) -> Tensor:
+    """Standard deviation of all numbers of an image, as (B, 1, 1).
+
+    Positions with a number that is not finite do not count. It has a gradient of zero
+    where it is zero.
+    """
+    finite = rows.isfinite().all(-1, keepdim=True)
+    n_numbers = finite.sum(1, keepdim=True).to(rows.dtype) * rows.shape[2]
+    known = torch.where(finite, rows, 0.0)
+    mean = known.sum((1, 2), keepdim=True) / n_numbers.clamp(min=1)
+    apart = torch.where(finite, known - mean, 0.0)
+    length = torch.linalg.vector_norm(apart, dim=(1, 2), keepdim=True)
+    return length / (n_numbers - 1).clamp(min=1).sqrt()
 
 
 def _nearest_by_rank(

@@ -1,7 +1,6 @@
 """Positions of an image or a sequence: coordinates, queries, candidates, kernels."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 
 import torch
@@ -128,7 +127,6 @@ def candidate_positions(
     return first.sort().values
 
 
-@lru_cache
 def nearest_offsets(n_neighbors: int, n_dims: int) -> tuple[tuple[int, ...], ...]:
     """Steps to the nearest cells in ascending order of position, (dy, dx) each.
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# A compared vector has length at most 2^25, or next to it: its scores stay below
-# 2^52, and a component is as precise as in single precision.
+# The longest compared vector is about as long: scores stay below 2^52, and a component
+# is as precise as that vector is in single precision.
 _LENGTH = 2.0**25
 # Added to the score of a candidate with a number that is not finite: below all others.
 _NOT_FINITE = -(2.0**52)
@@ -272,33 +272,39 @@ def _tables(queries: Tensor, candidates: Tensor | None, distance: str) -> _Table
     finite = [most.isfinite() for most in largest]
     base = torch.where(finite[-1], 0.0, _NOT_FINITE).squeeze(-1).double()
     both = [torch.where(*pair, 0.0).double() for pair in zip(finite, both)]
-    largest = [torch.where(*pair, 0.0).double() for pair in zip(finite, largest)]
     if distance == "cosine":
+        largest = [torch.where(*pair, 0.0).double() for pair in zip(finite, largest)]
         both = [_unit(*pair) for pair in zip(both, largest)]
     elif distance == "dot":
         # A positive factor of a query, or of all candidates, changes no order.
-        q = _whole(both[0], largest[0])
-        both = [q, _whole(both[-1], largest[-1].amax(1, keepdim=True))]
+        q = _whole(both[0], _length(both[0]))
+        both = [q, _whole(both[-1], _length(both[-1]).amax(1, keepdim=True))]
     else:
         lowest = torch.stack([v.amin(1, keepdim=True) for v in both]).amin(0)
         highest = torch.stack([v.amax(1, keepdim=True) for v in both]).amax(0)
         center = lowest / 2 + highest / 2
-        half = (highest - center).amax(2, keepdim=True)
-        both = [_whole(vectors - center, half) for vectors in both]
+        both = [vectors - center for vectors in both]
+        lengths = torch.cat([_length(vectors) for vectors in both], 1)
+        longest = lengths.amax(1, keepdim=True)
+        both = [_whole(vectors, longest) for vectors in both]
         base = base - both[-1].square().sum(-1)
         return _Tables(both[0], both[-1], base, 2)
     return _Tables(both[0], both[-1], base, 1)
 
 
-def _whole(vectors: Tensor, largest: Tensor) -> Tensor:
-    """Integer vectors of length at most _LENGTH: no component is above `largest`.
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
-    The factor is a power of 2, so that whole numbers keep equal distances.
+
+def _whole(vectors: Tensor, longest: Tensor) -> Tensor:
+    """Integer vectors, of which the longest has a length near _LENGTH.
+
+    The factor is a power of 2: whole numbers keep equal distances, and the order of the
+    sum that is a length leaves no trace.
     """
-    largest = torch.where(largest > 0, largest, 1.0)
-    power = largest / largest.frexp().mantissa
-    length = 2.0 ** math.ceil(math.log2(vectors.shape[-1]) / 2)
-    return (vectors * (_LENGTH / length / power)).round_()
+    longest = torch.where(longest > 0, longest, 1.0)
+    power = longest / longest.frexp().mantissa
+    return (vectors * (_LENGTH / power)).round_()
 
 
 def _unit(vectors: Tensor, largest: Tensor) -> Tensor:
@@ -310,5 +316,4 @@ def _unit(vectors: Tensor, largest: Tensor) -> Tensor:
     bits = (52 - (n_dims - 1).bit_length()) // 2
     factor = 2.0**bits / torch.where(largest > 0, largest, 1.0)
     whole = (vectors * factor).round_()
-    length = torch.linalg.vector_norm(whole, dim=-1, keepdim=True)
-    return (whole * (_LENGTH / length.clamp(min=1.0))).round_()
+    return (whole * (_LENGTH / _length(whole).clamp(min=1.0))).round_()
