@@ -11,17 +11,17 @@ verdict.
 """
 
 import time
+from importlib.metadata import version
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from benchmarks.command import parser_of, publish
-from benchmarks.isolated import peak_megabytes, reset_peak, resident_megabytes
-from benchmarks.isolated import run_isolated as isolated
+from benchmarks.isolated import (
+    peak_megabytes,
+    reset_peak,
+    resident_megabytes,
+    run_isolated,
+)
 from benchmarks.pages import DOCS, table
-from knngraph.torch import ConvNN2d
 
 N_IMAGES, N_CHANNELS, K = 16, 64, 9
 SIZES = (16, 32)
@@ -29,57 +29,38 @@ SIZES = (16, 32)
 MOST_TIME, MOST_MEMORY = 0.5, 0.4
 
 
-class PlainConvNN2d(nn.Module):
-    """Features compared by their cosine, all candidates, no padding."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.taps = nn.Conv1d(N_CHANNELS, N_CHANNELS, K, stride=K)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The layer by its formulas, step by step."""
-        v = x.flatten(2)
-        n_images, n_channels, n_positions = v.shape
-        unit = functional.normalize(v, dim=1)
-        similarity = unit.transpose(1, 2) @ unit
-        similarity.diagonal(dim1=1, dim2=2).fill_(1.1)
-        index = similarity.topk(K, dim=2).indices
-        copies = v.unsqueeze(-1).expand(-1, -1, -1, K).contiguous()
-        places = index.unsqueeze(1).expand(-1, n_channels, -1, -1).contiguous()
-        gathered = copies.gather(2, places)
-        y = self.taps(gathered.view(n_images, n_channels, n_positions * K))
-        return y.view(n_images, -1, *x.shape[2:])
-
-
-def layers() -> dict[str, nn.Module]:
-    """What is measured, by its name in the table."""
-    some = {"candidates": "random", "n_candidates": 64}
-    return {
-        "`nn.Conv2d`, 3 x 3": nn.Conv2d(N_CHANNELS, N_CHANNELS, 3, padding=1),
-        "plain layer": PlainConvNN2d(),
-        "`ConvNN2d`": ConvNN2d(N_CHANNELS, N_CHANNELS, K),
-        "`ConvNN2d`, Euclidean": ConvNN2d(
-            N_CHANNELS, N_CHANNELS, K, distance="euclidean"
-        ),
-        "`ConvNN2d`, hybrid": ConvNN2d(N_CHANNELS, N_CHANNELS, K, compare="hybrid"),
-        "`ConvNN2d`, 64 random candidates": ConvNN2d(N_CHANNELS, N_CHANNELS, K, **some),
-        "`ConvNN2d`, 8 x 8 candidates": ConvNN2d(
-            N_CHANNELS, N_CHANNELS, K, **(some | {"candidates": "grid"})
-        ),
-        "`ConvNN2d`, location": ConvNN2d(
-            N_CHANNELS, N_CHANNELS, K, compare="location", padding=1
-        ),
-    }
+_SAMPLE = {"n_candidates": 64}
+LAYERS: dict[str, dict[str, Any] | None] = {
+    "`nn.Conv2d`, 3 x 3": None,
+    "plain layer": None,
+    "`ConvNN2d`": {},
+    "`ConvNN2d`, Euclidean": {"distance": "euclidean"},
+    "`ConvNN2d`, hybrid": {"compare": "hybrid"},
+    "`ConvNN2d`, 64 random candidates": {"candidates": "random"} | _SAMPLE,
+    "`ConvNN2d`, 8 x 8 candidates": {"candidates": "grid"} | _SAMPLE,
+    "`ConvNN2d`, location": {"compare": "location", "padding": 1},
+}
+_CONVOLUTION, _PLAIN, _OURS = list(LAYERS)[:3]
 
 
 def measure(name: str, size: int, repeats: int) -> dict[str, float]:
     """Milliseconds and megabytes of one layer, in this process."""
+    import torch
+
+    from benchmarks.convnn.plain_layer import PlainConvNN2d
+    from knngraph.torch import ConvNN2d
+
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    layer = layers()[name]
-    # What every layer needs once, such as the workspace of the products.
-    x = torch.randn(2, N_CHANNELS, 4, 4, requires_grad=True)
-    layer(x).sum().backward()
+    layer: Any
+    if name == _CONVOLUTION:
+        layer = torch.nn.Conv2d(N_CHANNELS, N_CHANNELS, 3, padding=1)
+    elif name == _PLAIN:
+        layer = PlainConvNN2d(N_CHANNELS, K)
+    else:
+        layer = ConvNN2d(N_CHANNELS, N_CHANNELS, K, **(LAYERS[name] or {}))
+    # What every layer needs once, such as the code of its operations.
+    layer(torch.randn(2, N_CHANNELS, 4, 4, requires_grad=True)).sum().backward()
     x = torch.randn(N_IMAGES, N_CHANNELS, size, size, requires_grad=True)
     grad = torch.randn(N_IMAGES, N_CHANNELS, size, size)
     reset_peak()
@@ -104,7 +85,7 @@ def report(found: dict[tuple[str, int], dict[str, float]]) -> tuple[str, list[st
     for size in SIZES:
         heads += [f"{size} x {size}: forward", "and backward", "peak"]
     rows = []
-    for name in layers():
+    for name in LAYERS:
         row = [name]
         for size in SIZES:
             cell = found[name, size]
@@ -113,7 +94,7 @@ def report(found: dict[tuple[str, int], dict[str, float]]) -> tuple[str, list[st
         rows.append(row)
     verdicts = []
     for size in SIZES:
-        ours, plain = found["`ConvNN2d`", size], found["plain layer", size]
+        ours, plain = found[_OURS, size], found[_PLAIN, size]
         for what, part, most in (
             ("both", "time", MOST_TIME),
             ("peak", "peak memory", MOST_MEMORY),
@@ -133,17 +114,19 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[tuple[str, int], Any] = {}
     for size in SIZES:
-        for name in layers():
+        for name in LAYERS:
             arguments = {"name": name, "size": size, "repeats": options.repeats}
-            found[name, size] = isolated("benchmarks.convnn_layer:measure", arguments)
+            found[name, size] = run_isolated(
+                "benchmarks.convnn_layer:measure", arguments
+            )
     text, verdicts = report(found)
     print("\n".join(verdicts))
     text = (
-        f"`python -m benchmarks.convnn_layer --write-docs`, torch {torch.__version__}, "
+        f"`python -m benchmarks.convnn_layer --write-docs`, torch {version('torch')}, "
         f"B = {N_IMAGES}, C = O = {N_CHANNELS}, K = {K}, one thread, best of "
         f"{options.repeats}, processor time:\n\n{text}"
     )
-    publish(text, DOCS / "guide" / "torch.md", "convnn-layer", options)
+    publish(text, DOCS / "convnn.md", "convnn-layer", options)
 
 
 if __name__ == "__main__":

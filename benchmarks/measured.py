@@ -98,6 +98,7 @@ PAGES = (
             ("updating.md", "updating"),
             ("graph.md", "fidelity --data-dir DIR"),
             ("graph.md", "adjacency"),
+            ("convnn.md", "convnn_layer"),
             ("labels.md", "suspects --data-dir DIR"),
             ("explain.md", "relevance"),
             ("sure.md", "sure novelty --data-dir DIR"),

@@ -107,11 +107,7 @@ def _search(
         own = None if own is None else own.cpu()
     n_batch, n_queries, _ = queries.shape
     n_candidates = n_queries if candidates is None else candidates.shape[1]
-    in_groups = (
-        queries.device.type == "cpu"
-        and n_candidates >= 2 * _GROUP * k
-        and not is_transformed(queries, candidates)
-    )
+    in_groups = n_candidates >= 2 * _GROUP * k and _sorts(queries, candidates)
     bound = _BLOCK_BYTES.get(queries.device.type, _BLOCK_BYTES["cuda"])
     n_rows = block_size or max(bound // (8 * max(n_candidates, 1)), 1)
     n_images = max(n_rows // max(n_queries, 1), 1)
@@ -196,6 +192,8 @@ def _best(tables: _Tables, k: int, own: Tensor | None) -> Tensor:
     keys = _keys(scores, positions)
     if own is not None:
         keys = keys.masked_fill(own.unsqueeze(1) == positions, -math.inf)
+    if _sorts(keys):
+        return _positions(_largest(keys, k))
     return keys.topk(k, dim=-1).indices
 
 
@@ -205,8 +203,7 @@ def _best_in_groups(
     """The same from the k groups with the best candidates, which hold the k best.
 
     A maximum over groups costs a tenth of a selection, and the selections see few
-    numbers. numpy sorts these with vector instructions, several times faster than
-    torch selects.
+    numbers.
     """
     shape = (*tables.queries.shape[:2], tables.candidates.shape[1])
     scores = buffer[: math.prod(shape)].view(shape)
@@ -229,6 +226,15 @@ def _best_in_groups(
     chosen = scores.gather(3, best.expand(-1, -1, _GROUP, -1))
     keys = _keys(chosen, best * _GROUP + members).flatten(2)
     return _positions(_largest(keys, k))
+
+
+def _sorts(*tensors: Tensor | None) -> bool:
+    """Whether numpy can sort, which has vector instructions for it.
+
+    It sorts several times faster than torch selects.
+    """
+    on_cpu = all(t is None or t.device.type == "cpu" for t in tensors)
+    return on_cpu and not torch.compiler.is_compiling() and not is_transformed(*tensors)
 
 
 def _largest(keys: Tensor, k: int) -> Tensor:

@@ -1,7 +1,12 @@
 """Every device that is there; the CPU always is."""
 
+import os
+
 import pytest
 import torch
+
+# Without it, deterministic algorithms refuse products of matrices on a GPU.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 DEVICES = ["cpu"]
 if torch.cuda.is_available():
