@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RefitWarning,
         SavedModelError,
     )
+    from knngraph.pipelines import to_predictor
     from knngraph.selection import KNNGraphClassifierCV
     from knngraph.serving.estimator_file import load, save
     from knngraph.serving.predictor import Predictor, load_predictor
@@ -53,6 +54,7 @@ _HOME_OF_NAME = {
     "load": "knngraph.serving.estimator_file",
     "load_predictor": "knngraph.serving.predictor",
     "save": "knngraph.serving.estimator_file",
+    "to_predictor": "knngraph.pipelines",
 }
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "load",
     "load_predictor",
     "save",
+    "to_predictor",
 ]
 
 

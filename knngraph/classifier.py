@@ -538,14 +538,27 @@ class KNNGraphClassifier(
             "resolved_share": float(resolved.mean()),
         }
 
-    def to_predictor(self) -> "Predictor":
+    def to_predictor(
+        self, *, about: str = "", version: str = "", made: str = ""
+    ) -> "Predictor":
         """Make a small object that answers without scikit-learn.
+
+        Parameters
+        ----------
+        about, version, made : str, default=""
+            For the description that it carries: what it is for, which one it is, and
+            when it was made. No clock is read, so that the same fit gives the same
+            bytes.
 
         Returns
         -------
         Predictor
             Answers as this classifier does now, with its `inference` and `ef`,
             to the bit; can be saved to a file that holds no code.
+
+        See Also
+        --------
+        to_predictor : The same for a pipeline that ends in a classifier.
 
         Examples
         --------
@@ -556,11 +569,20 @@ class KNNGraphClassifier(
         >>> predictor(X[0]).item()
         0
         """
+        from knngraph.serving.description import Description
         from knngraph.serving.predictor import Predictor
         from knngraph.serving.predictor_state import PredictorState, without_rows
 
         check_is_fitted(self)
         options = self._options()
+        training = self._model.training
+        described = Description(
+            type(self).__name__,
+            self.metric_,
+            len(training.codes),
+            np.bincount(training.codes, minlength=training.n_classes),
+            self._model.left_out_accuracy(self.inference),
+        )
         state = PredictorState(
             without_rows(self._query_model(options, probabilities=True, novelty=True)),
             replace(options, n_threads=1),  # of the machine that answers
@@ -568,6 +590,7 @@ class KNNGraphClassifier(
             self.n_features_in_,
             getattr(self, "feature_names_in_", None),
             self._model.label_ef(self._walk_now),
+            described.with_texts(about=about, version=version, made=made),
         )
         return Predictor(state)
 

@@ -333,6 +333,12 @@ class FittedModel:
         codes[pairs] = np.where(votes < 0, given[pairs], votes)
         return codes
 
+    def left_out_accuracy(self, inference: str) -> float:
+        """Share of the rows that are answered right when they are left out."""
+        training = self.training
+        right = self.left_out_codes(inference) == training.pair_code
+        return float(np.average(right, weights=training.pair_weight))
+
     def calibration(self, inference: str) -> Calibration:
         """How votes become probabilities; adaptive ones need no stored votes."""
         if inference == "adaptive":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from knngraph.missing import Missing, column_medians, fit_missing
+from knngraph.prepared.steps import Preparation
 from knngraph.sparse_rows import as_dense, is_sparse
 from knngraph.weights import middle_values
 
@@ -59,6 +60,8 @@ class Space:
     trees : ForestMap or None, default=None
         With "trees", what adds its shares of the classes before the filled columns,
         which it weighs.
+    prepared : Preparation or None, default=None
+        Steps of a pipeline, which come before all else.
 
     Examples
     --------
@@ -77,10 +80,25 @@ class Space:
     precision: str = "single"
     missing: Missing | None = None
     trees: "ForestMap | None" = None
+    prepared: Preparation | None = None
+
+    def n_prepared(self, n_features: int) -> int:
+        """Number of columns behind the steps of a pipeline; X has `n_features`."""
+        if self.prepared is None:
+            return n_features
+        return self.prepared.n_outputs(n_features)
 
     def n_filled(self, n_features: int) -> int:
         """Number of columns of filled rows; X has `n_features`."""
-        return n_features + (0 if self.missing is None else len(self.missing.columns))
+        n_indicators = 0 if self.missing is None else len(self.missing.columns)
+        return self.n_prepared(n_features) + n_indicators
+
+    def takes_missing(self, n_features: int) -> np.ndarray:
+        """Which of the columns of X may be NaN."""
+        allowed = np.full(self.n_prepared(n_features), self.missing is not None)
+        if self.prepared is None:
+            return allowed
+        return self.prepared.takes_missing(allowed, n_features)
 
     def n_mapped(self, n_features: int) -> int:
         """Number of columns of mapped rows; X has `n_features`."""
@@ -130,10 +148,12 @@ class Space:
     ) -> np.ndarray:
         """Map one block of rows; see `map_rows`."""
         block = as_dense(block)
-        dense = self.filled(block)
         if out is None:
             shape = len(block), self.n_mapped(block.shape[1])
             out = np.empty(shape, dtype=self.dtype)
+        if self.prepared is not None:
+            block = self.prepared.applied(block)
+        dense = self.filled(block)
         step = max(1, _CACHED_NUMBERS // max(1, out.shape[1]))
         limit = LARGEST_COORDINATE if self.precision == "single" else LARGEST_IN_DOUBLE
         moved_only = self.center is not None and self.scale == 1.0

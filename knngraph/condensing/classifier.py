@@ -237,8 +237,15 @@ class CondensedClassifier(
         rows = self._checked_queries(X)
         return answer_probabilities(self._state.model, self._options(), rows)
 
-    def to_predictor(self) -> Predictor:
+    def to_predictor(
+        self, *, about: str = "", version: str = "", made: str = ""
+    ) -> Predictor:
         """Make a small object that answers without scikit-learn.
+
+        Parameters
+        ----------
+        about, version, made : str, default=""
+            For its description; empty is that of the model it came from.
 
         Returns
         -------
@@ -246,8 +253,11 @@ class CondensedClassifier(
             With the present `ef`; its `save` writes a file without code.
         """
         self._check_made()
-        options = replace(self._options(), n_threads=1)
-        return Predictor(replace(self._state, options=options))
+        options, state = replace(self._options(), n_threads=1), self._state
+        described = state.description
+        if described is not None:
+            described = described.with_texts(about=about, version=version, made=made)
+        return Predictor(replace(state, options=options, description=described))
 
     @property
     def classes_(self) -> np.ndarray:

@@ -108,6 +108,13 @@ def condense(
         n_edited = _rows_on(training, dropped)
         small = _state_of_nodes(state, kept, M, ef_construction, n_threads)
     condensed = CondensedClassifier(n_jobs=n_jobs)
+    if small.description is not None and plan.margin is not None:
+        described = replace(
+            small.description,
+            model=f"{small.description.model}, condensed",
+            accuracy=plan.accuracy_after,
+        )
+        small = replace(small, description=described)
     condensed._state = small
     condensed.report_ = _report(state, small, plan, tolerance, n_edited, changed)
     condensed.kept_ = kept if row_of_node is None else row_of_node[kept]

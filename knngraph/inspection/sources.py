@@ -178,7 +178,7 @@ def _of_column_transformer(step: Any, names: tuple[str, ...]) -> np.ndarray:
         place = step.output_indices_[name]
         if place.stop == place.start:
             continue
-        inputs = _positions(spec, names)
+        inputs = column_positions(spec, names)
         if len(inputs) == 1:  # whatever is made of it, such as the words of a text
             found[place] = inputs[0]
             continue
@@ -188,7 +188,7 @@ def _of_column_transformer(step: Any, names: tuple[str, ...]) -> np.ndarray:
     return found
 
 
-def _positions(spec: Any, names: tuple[str, ...]) -> np.ndarray:
+def column_positions(spec: Any, names: tuple[str, ...]) -> np.ndarray:
     """Positions that a specification of columns of a `ColumnTransformer` means."""
     if isinstance(spec, slice):
         start, stop = spec.start, spec.stop

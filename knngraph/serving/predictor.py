@@ -22,6 +22,7 @@ from knngraph.novelty import (
 )
 from knngraph.parallel import count_threads
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
+from knngraph.serving.description import Description
 from knngraph.serving.predictor_state import PredictorState, checked_state
 from knngraph.serving.query_rows import RowRules, row_answer
 from knngraph.serving.tree import from_tree, to_tree
@@ -48,6 +49,9 @@ class Predictor:
     inference : {"lookup", "adaptive", "cascade"}
     ef : int
         `ef` of the search.
+    description : Description or None
+        What it was made of, how good it was, and what the user says of it; None in
+        files of earlier releases.
 
     Examples
     --------
@@ -266,6 +270,11 @@ class Predictor:
         """`ef` of the search."""
         return self._state.options.ef
 
+    @property
+    def description(self) -> Description | None:
+        """What it was made of, how good it was, and what the user says of it."""
+        return self._state.description
+
     def _options(self, n_jobs: int | None) -> PredictOptions:
         return replace(self._state.options, n_threads=count_threads(n_jobs))
 
@@ -336,8 +345,9 @@ def _from_content(tree: Any, arrays: dict[str, np.ndarray]) -> Predictor:
 def _load_compiled_code(state: PredictorState) -> None:
     """So that the first answer is as quick as the next."""
     model = state.model
-    if model.space.linear is not None or model.space.trees is not None:
-        model.space.map_block(np.zeros((1, state.n_features)))
+    space = model.space
+    if any(part is not None for part in (space.linear, space.trees, space.prepared)):
+        space.map_block(np.zeros((1, state.n_features)))
     if state.options.inference == "lookup":
         return
     row = model.training.points[:1]

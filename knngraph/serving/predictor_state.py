@@ -22,6 +22,8 @@ from knngraph.inference.novelty import Novelty
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
+from knngraph.prepared.steps import ELEMENTWISE, KINDS, Preparation, Step
+from knngraph.serving.description import Description
 from knngraph.space import Space
 from knngraph.sparse_rows import is_sparse
 
@@ -43,6 +45,8 @@ class PredictorState:
         Names of the columns, where fit has seen any.
     label_ef : int
         Smallest `ef` whose labels agree with exact search often enough.
+    description : Description or None, default=None
+        None in files of earlier releases.
     """
 
     model: QueryModel
@@ -51,6 +55,7 @@ class PredictorState:
     n_features: int
     names: np.ndarray | None
     label_ef: int
+    description: Description | None = None
 
 
 def without_rows(model: QueryModel) -> QueryModel:
@@ -81,6 +86,8 @@ def checked_state(state: Any) -> PredictorState:
     _require(type(state.label_ef) is int, "it has no ef for labels")
     if state.names is not None:
         _check_array(state.names, "names", "OU", (state.n_features,))
+    if state.description is not None:
+        _check_description(state.description, n_classes)
     _check_space(model.space, state.n_features)
     n_mapped = model.space.n_mapped(state.n_features)
     _check_training(model.training, n_mapped, model.space.dtype)
@@ -116,6 +123,12 @@ def checked_state(state: Any) -> PredictorState:
     return state
 
 
+def _check_description(description: Any, n_classes: int) -> None:
+    _require(isinstance(description, Description), "its description is unknown")
+    counts = description.class_counts
+    _check_array(counts, "rows of classes", "i", (n_classes,))
+
+
 def _check_training(training: TrainingSet, n_features: int, dtype: np.dtype) -> None:
     n_nodes, n_pairs = len(training.points), len(training.pair_node)
     _require(n_nodes > 0, "it has no rows")
@@ -146,17 +159,41 @@ def _check_space(space: Space, n_features: int) -> None:
     _require(space.metric in _METRICS, "its metric is new")
     _require(space.precision in ("single", "double"), "its precision is new")
     _require(type(space.scale) is float and space.scale > 0, "it has no scale")
+    if space.prepared is not None:
+        _check_prepared(space.prepared, n_features)
+    n_prepared = space.n_prepared(n_features)
     if space.missing is not None:
-        _check_missing(space.missing, n_features)
+        _check_missing(space.missing, n_prepared)
     if space.center is not None:
         _check_array(space.center, "center", "f", (space.n_filled(n_features),))
     with_trees = space.metric.startswith("trees")
     _require((space.trees is not None) == with_trees, "its trees are not its metric")
     if space.trees is not None:
-        _check_forest(space.trees, n_features)
+        _check_forest(space.trees, n_prepared)
     if space.linear is not None:
         n_mapped = space.n_mapped(n_features)
         _check_array(space.linear, "map", "f", (n_mapped, n_mapped))
+
+
+def _check_prepared(prepared: Any, n_columns: int) -> None:
+    _require(isinstance(prepared, Preparation), "its steps are unknown")
+    _require(isinstance(prepared.steps, tuple), "its steps are unknown")
+    for step in prepared.steps:
+        _require(isinstance(step, Step) and step.kind in KINDS, "a step is unknown")
+        n = _length(step.values)
+        if step.kind in ("flag", "select"):
+            _check_array(step.values, f"columns of {step.kind}", "i", (n,))
+            _check_codes(step.values, n_columns)
+        elif step.kind == "project":
+            shape = (n_columns, _length(step.values.T))
+            _check_array(step.values, "a matrix", "f", shape)
+            whole = step.values.dtype == np.float64 and step.values.flags.c_contiguous
+            _require(whole and step.values.size > 0, "a matrix is wild")
+        else:
+            _check_array(step.values, f"values to {step.kind}", "f", (n_columns,))
+        known = step.kind not in ELEMENTWISE or not np.isnan(step.values).any()
+        _require(known, "a value of a step is no number")
+        n_columns = step.n_outputs(n_columns)
 
 
 def _check_missing(missing: Any, n_features: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from knngraph.inference.answer import mapped_codes
 from knngraph.missing import with_nan
+from knngraph.prepared.steps import ELEMENTWISE
 from knngraph.serving.predictor_state import PredictorState
 from knngraph.space import LARGEST_COORDINATE
 from knngraph.sparse_rows import is_sparse
@@ -29,18 +30,18 @@ class RowRules:
     n_features : int
     names : ndarray of str or None
         Names of the columns, where fit has seen any.
-    allow_nan : bool
-        Whether NaN stands for a missing value.
+    allow_nan : ndarray of shape (n_features,), bool
+        Columns in which NaN stands for a missing value.
     """
 
     n_features: int
     names: np.ndarray | None
-    allow_nan: bool
+    allow_nan: np.ndarray
 
     @classmethod
     def of_state(cls, state: PredictorState) -> "RowRules":
         """The rules of a model."""
-        allow_nan = state.model.space.missing is not None
+        allow_nan = state.model.space.takes_missing(state.n_features)
         return cls(state.n_features, state.names, allow_nan)
 
     def one(self, x: Any) -> np.ndarray:
@@ -58,9 +59,10 @@ class RowRules:
         if is_sparse(X):
             rows = X.tocsr()
             self._check_width(rows.shape, "X")
-            if not self._allowed(rows.data).all():
+            if not self._allowed(rows.data, rows.indices).all():
                 entries = rows.tocoo()
-                place = int(np.flatnonzero(~self._allowed(entries.data))[0])
+                allowed = self._allowed(entries.data, entries.col)
+                place = int(np.flatnonzero(~allowed)[0])
                 self._refuse(
                     "X", entries.row[place], entries.col[place], entries.data[place]
                 )
@@ -95,11 +97,11 @@ class RowRules:
                 self._refuse(name, row, column, rows[row, column])
         return rows
 
-    def _allowed(self, numbers: np.ndarray) -> np.ndarray:
-        finite = np.isfinite(numbers)
-        if self.allow_nan and not finite.all():
-            return ~np.isinf(numbers)
-        return finite
+    def _allowed(self, numbers: np.ndarray, columns: Any = slice(None)) -> np.ndarray:
+        allowed = np.isfinite(numbers)
+        if not allowed.all():
+            allowed |= np.isnan(numbers) & self.allow_nan[columns]
+        return allowed
 
     def _check_width(self, shape: tuple[int, ...], name: str) -> None:
         if shape[1] != self.n_features:
@@ -169,15 +171,15 @@ def row_answer(state: PredictorState, rules: RowRules) -> Callable[[Any], Any]:
         mapped = model.space.map_block(rules.one(x))
         return labels[mapped_codes(model, options, mapped).item(0)]
 
-    center = _single_center(state)
-    if center is None:
+    mapped_row = _row_map(state)
+    if mapped_row is None:
         return any_row
     dtype, shape = np.dtype(np.float32), (state.n_features,)
-    subtract, absolute = np.subtract, np.absolute
+    absolute = np.absolute
 
     def vote(x: Any) -> Any:
         if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
-            mapped = subtract(x, center)
+            mapped = mapped_row(x)
             # Not so for NaN and infinity either.
             if absolute(mapped).max() < LARGEST_COORDINATE:
                 codes = mapped_codes(model, options, mapped[None])
@@ -193,7 +195,7 @@ def row_answer(state: PredictorState, rules: RowRules) -> Callable[[Any], Any]:
 
     def lookup(x: Any) -> Any:
         if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
-            node, squared = search(subtract(x, center))
+            node, squared = search(mapped_row(x))
             # The distance bounds the row, which need not be read again.
             if squared < nearby:
                 return labels[code_of(node)]
@@ -202,21 +204,46 @@ def row_answer(state: PredictorState, rules: RowRules) -> Callable[[Any], Any]:
     return lookup
 
 
-def _single_center(state: PredictorState) -> np.ndarray | None:
-    """What to subtract where the map does nothing else, and does it in float32."""
+def _row_map(state: PredictorState) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The map of a float32 row without missing values, where it is a few operations.
+
+    Gives the bits of `Space.map_block`, and NaN or infinity where that does more.
+    """
     space = state.model.space
     if space.metric != "euclidean" or space.scale != 1.0 or space.linear is not None:
         return None
-    if space.precision != "single" or space.n_mapped(state.n_features) != (
-        state.n_features
-    ):
+    n_mapped = space.n_mapped(state.n_features)
+    if space.precision != "single" or n_mapped != state.n_features:
         return None
-    if space.center is None:
-        return np.zeros(state.n_features, dtype=np.float32)
-    with np.errstate(over="ignore"):  # what is infinite then is not exact
-        center = space.center.astype(np.float32)
-    exact = bool((center == space.center).all())
-    return center if exact and np.abs(center).max() < _LARGEST_CENTER else None
+    steps = () if space.prepared is None else space.prepared.steps
+    # What is present is not filled in. Limits would hide infinity.
+    steps = tuple(step for step in steps if step.kind != "fill")
+    if not {step.kind for step in steps} <= {"add", "subtract", "multiply", "divide"}:
+        return None
+    single = np.dtype(np.float32)
+    center = np.zeros(n_mapped) if space.center is None else space.center
+    if np.abs(center).max() >= _LARGEST_CENTER:
+        return None
+    in_single = center.astype(single)
+    if (in_single == center).all():
+        # The difference of two float32 numbers is rounded once in either precision.
+        center = in_single
+    if not steps and center is in_single:
+        subtract = np.subtract
+        return lambda x: subtract(x, center)
+    operations = [(ELEMENTWISE[s.kind], s.values_for(single)) for s in steps]
+    operations.append((np.subtract, center))
+    silent = np.errstate
+
+    def mapped_row(x: np.ndarray) -> np.ndarray:
+        with silent(over="ignore", invalid="ignore"):
+            for operation, values in operations:
+                x = operation(x, values)
+                if x.dtype is not single:
+                    x = x.astype(single)
+        return x
+
+    return mapped_row
 
 
 def _surely_allowed(points: np.ndarray) -> float:

@@ -24,6 +24,8 @@ from knngraph.inference.novelty import Novelty
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
+from knngraph.prepared.steps import Preparation, Step
+from knngraph.serving.description import Description
 from knngraph.serving.predictor_state import PredictorState
 from knngraph.space import Space
 from knngraph.sparse_rows import is_sparse
@@ -33,6 +35,7 @@ _CLASSES = {
     for known in (
         Calibration,
         CascadeRule,
+        Description,
         ForestMap,
         HNSWParts,
         LabelReliability,
@@ -41,9 +44,11 @@ _CLASSES = {
         Novelty,
         PredictOptions,
         PredictorState,
+        Preparation,
         QueryModel,
         QueryProblem,
         Space,
+        Step,
         StoredAnswers,
         TrainingSet,
     )
@@ -94,6 +99,9 @@ class _Writer:
             return {"value": value.item()}
         if isinstance(value, dict):
             return {"dict": {k: self.tree(v, f"{path}.{k}") for k, v in value.items()}}
+        if isinstance(value, tuple):
+            trees = [self.tree(v, f"{path}.{i}") for i, v in enumerate(value)]
+            return {"tuple": trees}
         if isinstance(value, np.ndarray):
             if value.dtype.kind == "O":
                 return {"text": self._keep(_text(value, path), path)}
@@ -180,6 +188,8 @@ def _value(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return tree["value"]
     if "dict" in tree:
         return {k: _value(v, arrays) for k, v in tree["dict"].items()}
+    if "tuple" in tree:
+        return tuple(_value(part, arrays) for part in tree["tuple"])
     if "array" in tree:
         return arrays[tree["array"]]
     if "text" in tree:

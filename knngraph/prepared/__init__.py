@@ -1,0 +1,1 @@
+"""Rows before they are mapped: the steps of a pipeline as operations on arrays."""

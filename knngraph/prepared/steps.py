@@ -1,0 +1,159 @@
+"""What a pipeline does to rows before its classifier, as a few operations on arrays.
+
+Every operation is the one that scikit-learn's transformer carries out, in its order
+and in the type of the rows, so that results agree to the bit. A product with a matrix
+is the exception: it adds in an order of its own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ELEMENTWISE = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+KINDS = (*ELEMENTWISE, "fill", "flag", "select", "project")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on rows.
+
+    Parameters
+    ----------
+    kind : str
+        One of `ELEMENTWISE`: rows and values, column by column. "fill": values in the
+        place of NaN, where they are not NaN themselves. "flag": appends a column for
+        each of some columns, 1 where it is NaN, else 0. "select": takes columns.
+        "project": rows times a matrix.
+    values : ndarray
+        Of shape (n_columns,); numbers of columns for "flag" and "select"; of shape
+        (n_columns, n_outputs) for "project".
+    in_type_of_rows : bool, default=False
+        Whether values are rounded to the type of the rows before an operation. Else
+        it is carried out in the wider type, and its result is rounded.
+    """
+
+    kind: str
+    values: np.ndarray
+    in_type_of_rows: bool = False
+
+    def n_outputs(self, n_columns: int) -> int:
+        """Number of columns of the result."""
+        if self.kind == "flag":
+            return n_columns + len(self.values)
+        if self.kind in ("select", "project"):
+            return self.values.shape[-1]
+        return n_columns
+
+    def on(self, rows: np.ndarray) -> np.ndarray:
+        """The result; `rows` may be overwritten."""
+        if self.kind in ELEMENTWISE:
+            values = self.values_for(rows.dtype)
+            return ELEMENTWISE[self.kind](rows, values, out=rows, casting="same_kind")
+        if self.kind == "fill":
+            values = np.broadcast_to(self.values, rows.shape)
+            np.copyto(rows, values, casting="same_kind", where=np.isnan(rows))
+            return rows
+        if self.kind == "flag":
+            return np.hstack([rows, np.isnan(rows[:, self.values])])
+        if self.kind == "select":
+            return rows[:, self.values]
+        from knngraph._project import project
+
+        product = np.empty((len(rows), self.values.shape[1]))
+        project(np.ascontiguousarray(rows, dtype=np.float64), self.values, product)
+        return product
+
+    def values_for(self, dtype: np.dtype) -> np.ndarray:
+        """Values of an elementwise operation on rows of a type."""
+        return self.values.astype(dtype) if self.in_type_of_rows else self.values
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Steps before a classifier, in their order.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.prepared.steps import Preparation, Step
+    >>> mean, scale = np.array([1.0, 2.0]), np.array([1.0, 4.0])
+    >>> steps = Step("subtract", mean), Step("divide", scale), Step("fill", mean)
+    >>> Preparation(steps).applied(np.array([[3.0, 4.0], [np.nan, 2.0]])).tolist()
+    [[2.0, 0.5], [1.0, 0.0]]
+    """
+
+    steps: tuple[Step, ...]
+
+    def n_outputs(self, n_columns: int) -> int:
+        """Number of columns after all steps."""
+        for step in self.steps:
+            n_columns = step.n_outputs(n_columns)
+        return n_columns
+
+    def applied(self, rows: np.ndarray) -> np.ndarray:
+        """Rows after all steps; numbers that are no floats become doubles.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+        """
+        exact = rows.dtype.kind == "f" and rows.dtype.itemsize <= 8
+        result = np.array(rows, dtype=rows.dtype if exact else np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for step in self.steps:
+                result = step.on(result)
+        finite = np.isfinite(result)
+        if not finite.all() and not (np.isnan(result) & np.isnan(rows).any()).all(
+            where=~finite
+        ):
+            row, column = np.argwhere(~finite)[0]
+            raise ValueError(
+                f"Row {row} becomes {result[row, column]} by the steps before the "
+                f"classifier, in column {column} behind them: its numbers leave the "
+                f"range of {rows.dtype}. Pass the row in float64, or leave it out."
+            )
+        return result
+
+    def takes_missing(self, missing_after: np.ndarray, n_columns: int) -> np.ndarray:
+        """Columns that may be missing before the steps.
+
+        Parameters
+        ----------
+        missing_after : ndarray of shape (n_outputs,), bool
+            Columns that may be missing behind them.
+
+        Returns
+        -------
+        ndarray of shape (n_columns,), bool
+        """
+        widths = [n_columns]
+        for step in self.steps:
+            widths.append(step.n_outputs(widths[-1]))
+        allowed = missing_after
+        for step, width in zip(reversed(self.steps), reversed(widths[:-1])):
+            if step.kind == "fill":
+                allowed = allowed | ~np.isnan(step.values)
+            elif step.kind == "flag":
+                allowed = allowed[:width]
+            elif step.kind == "select":
+                before = np.ones(width, dtype=bool)
+                before[step.values[~allowed]] = False
+                allowed = before
+            elif step.kind == "project":
+                allowed = np.full(width, allowed.all())
+        return allowed
