@@ -27,6 +27,7 @@ from knngraph.inference.answer import (
     answer_probabilities,
     resolved_by_lookup,
 )
+from knngraph.inference.prediction_sets import answer_sets
 from knngraph.inspection.reasons import ReasonsMixin
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
@@ -514,6 +515,50 @@ class KNNGraphClassifier(
         model = self._query_model(options, probabilities=True)
         return answer_probabilities(model, options, X)
 
+    def predict_set(
+        self, X: Any, alpha: float = 0.1, *, per_class: bool = False
+    ) -> np.ndarray:
+        """Predict the classes that a row may have.
+
+        The likeliest classes, so many that sets miss the true class of at most a
+        share `alpha` of new rows like the training rows: left-out training rows show
+        how many that takes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        alpha : float, default=0.1
+            Share of the sets that may miss the true class, between 0 and 1.
+        per_class : bool, default=False
+            Whether it is at most `alpha` in every class by itself, not only on the
+            mean. Takes larger sets where some classes are harder than others.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes), bool
+            Columns follow `classes_`. A set always holds the class that `predict`
+            returns, is larger where that is less sure, and grows as `alpha` falls.
+
+        Notes
+        -----
+        Where there are too few left-out rows for an `alpha`, at all or of some
+        classes, every set holds these classes, and a `KNNGraphWarning` says so.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = KNNGraphClassifier(inference="adaptive", random_state=0)
+        >>> sets = classifier.fit(X, y).predict_set(X[[0, 70]], alpha=0.02)
+        >>> [classifier.classes_[row].tolist() for row in sets]
+        [[0], [1, 2]]
+        """
+        X = self._checked_queries(X)
+        options = self._options()
+        model = self._query_model(options, sets=True)
+        return answer_sets(model, options, X, self.classes_, alpha, per_class)
+
     def inference_report(self, X: Any) -> dict[str, Any]:
         """How the rows would be answered.
 
@@ -584,7 +629,7 @@ class KNNGraphClassifier(
             self._model.left_out_accuracy(self.inference),
         )
         state = PredictorState(
-            without_rows(self._query_model(options, probabilities=True, novelty=True)),
+            without_rows(self._query_model(options, sets=True, novelty=True)),
             replace(options, n_threads=1),  # of the machine that answers
             self.classes_,
             self.n_features_in_,
@@ -771,10 +816,15 @@ class KNNGraphClassifier(
         options: PredictOptions,
         *,
         probabilities: bool = False,
+        sets: bool = False,
         novelty: bool = False,
     ) -> QueryModel:
         return self._model.query_model(
-            options, self._walk_now, probabilities=probabilities, novelty=novelty
+            options,
+            self._walk_now,
+            probabilities=probabilities,
+            sets=sets,
+            novelty=novelty,
         )
 
     def _novelty_model(

@@ -25,9 +25,10 @@ from knngraph.inference.adaptive import (
     LabelReliability,
     QueryProblem,
     leave_one_out_candidates,
+    queries_per_block,
 )
-from knngraph.inference.answer import PredictOptions, QueryModel
-from knngraph.inference.calibration import Calibration
+from knngraph.inference.answer import PredictOptions, QueryModel, favor
+from knngraph.inference.calibration import Calibration, sharpen
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
 from knngraph.inference.cascade_rule import apply_rule, learn_rule
 from knngraph.inference.copies import copied_pairs, with_trust_in_copies
@@ -48,10 +49,17 @@ from knngraph.inference.novelty import Novelty, calibrate_novelty
 from knngraph.inference.reliability import (
     answer_open_pairs,
     estimate_reliability,
+    reliable_votes,
     voting_pairs,
 )
+from knngraph.inference.set_scores import (
+    SetScores,
+    class_scores,
+    pairs_for_sets,
+    score_keys,
+)
 from knngraph.inference.stored import StoredAnswers
-from knngraph.parallel import one_blas_thread
+from knngraph.parallel import chunk_bounds, one_blas_thread
 from knngraph.progress import stage
 from knngraph.space import Space
 
@@ -260,17 +268,13 @@ class FittedModel:
             self.settings.tolerance,
         )
         _, agreed = self._apply_rule(rule, sample)
-        k = n_margin_nodes(self.problem.n_neighbors)
-        listed = self.left_out_neighbors
-        reached, _ = leave_one_out_candidates(training, listed, sample, 1)
-        at_query = near_votes_left_out(training, listed, sample, k)
-        at_node = np.zeros_like(at_query)
-        if reached.shape[1]:
-            at_node = node_votes_left_out(
-                training, self.rows.neighbors, reached[:, 0], sample, k
-            )
         calibration = calibrate_stored(
-            training, at_node, at_query, sample, agreed, left_out.exponent
+            training,
+            self._near_left_out(sample, at_query=False),
+            self._near_left_out(sample, at_query=True),
+            sample,
+            agreed,
+            left_out.exponent,
         )
         return StoredRule(rule, calibration)
 
@@ -315,6 +319,82 @@ class FittedModel:
         )
         return votes
 
+    @found_once
+    def adaptive_set_scores(self) -> SetScores:
+        """Scores for prediction sets of adaptive answers."""
+        return self._set_scores("adaptive")
+
+    @found_once
+    def cascade_set_scores(self) -> SetScores:
+        """Scores for prediction sets of a cascade."""
+        return self._set_scores("cascade")
+
+    @found_once
+    def lookup_set_scores(self) -> SetScores:
+        """Scores for prediction sets of lookups."""
+        return self._set_scores("lookup")
+
+    def _set_scores(self, inference: str) -> SetScores:
+        training, honest = self.training, self.honest_pairs
+        n_drawn = len(calibration_sample(training, honest))
+        pairs = pairs_for_sets(training, honest, n_drawn)
+        keys = np.empty(len(pairs), dtype=np.uint64)
+        largest = queries_per_block(training.n_classes)
+        for start, stop in chunk_bounds(len(pairs), largest):
+            some = pairs[start:stop]
+            scores = class_scores(self._left_out_probabilities(inference, some))
+            given = scores[np.arange(len(some)), training.pair_code[some]]
+            points = training.points[training.pair_node[some]]
+            keys[start:stop] = score_keys(given, points)
+        return SetScores(pairs, keys, n_drawn)
+
+    def _left_out_probabilities(self, inference: str, pairs: np.ndarray) -> np.ndarray:
+        """Probabilities that pairs get when a row of each is left out."""
+        training, calibration = self.training, self.calibration(inference)
+        probabilities = np.empty((len(pairs), training.n_classes))
+        codes = np.full(len(pairs), -1)
+        solved = np.full(len(pairs), inference == "adaptive")
+        if inference != "adaptive":
+            codes = self._stored_left_out(pairs).codes
+        if inference == "cascade":
+            resolved, agreed = self._apply_rule(self.stored_rule.rule, pairs)
+            solved, codes = ~agreed, np.where(resolved, codes, -1)
+        some = np.flatnonzero(solved)
+        if len(some):
+            votes = reliable_votes(
+                training,
+                self.left_out_neighbors,
+                self.problem,
+                self.left_out,
+                pairs[some],
+                n_threads=self.n_threads,
+            )
+            probabilities[some] = sharpen(votes, calibration.adaptive)
+        some = np.flatnonzero(~solved)
+        if len(some):
+            at_query = inference == "cascade"
+            votes = self._near_left_out(pairs[some], at_query=at_query)
+            how = calibration.stored, calibration.stored_floor
+            if at_query:
+                how = calibration.agreed, calibration.agreed_floor
+            probabilities[some] = sharpen(votes, *how)
+        return favor(
+            probabilities, np.where(codes < 0, probabilities.argmax(axis=1), codes)
+        )
+
+    def _near_left_out(self, pairs: np.ndarray, *, at_query: bool) -> np.ndarray:
+        """Votes of the nodes around left-out pairs, or around the nodes they reach."""
+        training, listed = self.training, self.left_out_neighbors
+        k = n_margin_nodes(self.problem.n_neighbors)
+        if at_query:
+            return near_votes_left_out(training, listed, pairs, k)
+        reached, _ = leave_one_out_candidates(training, listed, pairs, 1)
+        if not reached.shape[1]:
+            return np.zeros((len(pairs), training.n_classes))
+        return node_votes_left_out(
+            training, self.rows.neighbors, reached[:, 0], pairs, k
+        )
+
     def left_out_codes(self, inference: str) -> np.ndarray:
         """Class that every pair gets when a row of it is left out.
 
@@ -344,6 +424,11 @@ class FittedModel:
         if inference == "adaptive":
             return Calibration(self.left_out.exponent, 1.0, 1.0)
         return self.stored_rule.calibration
+
+    def set_scores(self, inference: str) -> SetScores:
+        """Scores of left-out rows, which prediction sets are found by."""
+        scores: SetScores = getattr(self, f"{inference}_set_scores")
+        return scores
 
     @property
     def query_bandwidth(self) -> float | None:
@@ -413,6 +498,7 @@ class FittedModel:
         *,
         probabilities: bool = False,
         novelty: bool = False,
+        sets: bool = False,
     ) -> QueryModel:
         """The part that some answers are read from; no more than it is found.
 
@@ -423,10 +509,13 @@ class FittedModel:
             Whether probabilities are computed, not only classes.
         novelty : bool, default=False
             Whether it says how unlike the training rows queries are.
+        sets : bool, default=False
+            Whether prediction sets are computed, which probabilities are read for.
         """
         self.use_threads(options.n_threads)
         lookup = options.inference == "lookup"
         calibration = stored = None
+        probabilities = probabilities or sets
         if probabilities:
             calibration = self.calibration(options.inference)
         compared = self.novelty if novelty else None
@@ -447,6 +536,7 @@ class FittedModel:
             rule=self.stored_rule.rule if options.inference == "cascade" else None,
             calibration=calibration,
             novelty=compared,
+            sets=self.set_scores(options.inference) if sets else None,
         )
 
     def learned_rows(self) -> IndexedRows:

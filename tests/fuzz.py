@@ -159,11 +159,16 @@ def check_beyond_answers(
     pvalues = model.novelty_pvalue(queries, per_class=per_class)
     assert ((unlike >= 0.0) & (unlike < np.inf)).all(), "novelty"
     assert ((pvalues > 0.0) & (pvalues <= 1.0)).all(), "p-values"
+    level = random.uniform(0.02, 0.5)
+    sets = model.predict_set(queries, level, per_class=per_class)
+    assert sets[np.arange(len(sets)), shares.argmax(axis=1)].all(), "empty sets"
     for other in (model.to_predictor(), pickle.loads(pickle.dumps(model))):
         assert np.array_equal(other.predict_proba(queries), shares), repr(other)
         assert np.array_equal(other.novelty_score(queries), unlike), repr(other)
         again = other.novelty_pvalue(queries, per_class=per_class)
         assert np.array_equal(again, pvalues), repr(other)
+        again = other.predict_set(queries, level, per_class=per_class)
+        assert np.array_equal(again, sets), repr(other)
     some = random.permutation(len(y))[: random.integers(1, len(y) + 1)]
     named = random.random() < 0.5
     ids = [f"new {row}" if row % 2 else int(row) for row in some] if named else None
@@ -182,6 +187,8 @@ def check_beyond_answers(
     shares = changed.predict_proba(queries)
     assert np.isfinite(shares).all(), "not finite after a change"
     assert np.isfinite(changed.novelty_score(queries)).all(), "novelty after a change"
+    sets = changed.predict_set(queries, level)
+    assert sets.any(axis=1).all(), "sets after a change"
     n_classes = len(np.unique(y)) + (classes is not None)
     assert shares.shape[1] == len(changed.classes_) == n_classes, "classes that came"
     assert np.allclose(shares.sum(axis=1), 1.0), "shares after a change"

@@ -77,6 +77,20 @@ def check_novelty(who, model, data):
     return scores
 
 
+def check_sets(who, model, data, shares):
+    """Sets hold the likeliest class and grow as alpha falls, whatever the rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KNNGraphWarning)  # of few rows
+        small, large = (model.predict_set(data.queries, alpha) for alpha in (0.4, 0.1))
+        by_class = model.predict_set(data.queries, 0.4, per_class=True)
+    rows, first = np.arange(len(shares)), shares.argmax(axis=1)
+    for sets in (small, by_class):
+        assert sets.shape == shares.shape, who
+        assert sets[rows, first].all(), who
+    assert (large | ~small).all(), who
+    return small
+
+
 def check_valid(who, labels, shares, y):
     assert np.isfinite(shares).all(), who
     assert (shares >= 0.0).all(), who
@@ -134,6 +148,8 @@ def all_answers(name, model, data):
             assert_array_equal(predictor.predict(data.queries), labels, err_msg=name)
             assert_array_equal(predictor.predict_proba(data.queries), shares)
             scores = check_novelty(name, model, data)
+            sets = check_sets(name, model, data, shares)
+            assert_array_equal(check_sets(name, predictor, data, shares), sets)
             assert_array_equal(predictor.novelty_score(data.queries), scores)
             yield f"predictor of {name} {inference}", labels, shares
     if name == "graph exact":
@@ -244,6 +260,10 @@ def test_refused_by_name(case, tried):
                 if name in GRAPHS:
                     with pytest.raises((ValueError, TypeError)) as refusal:
                         model.novelty_score(wanted.queries(data.queries))
+                    message = " ".join(str(refusal.value).split())
+                    assert re.search(wanted.message, message), (name, message)
+                    with pytest.raises((ValueError, TypeError)) as refusal:
+                        model.predict_set(wanted.queries(data.queries))
                     message = " ".join(str(refusal.value).split())
                     assert re.search(wanted.message, message), (name, message)
                 with pytest.raises((ValueError, TypeError)) as refusal:

@@ -26,8 +26,11 @@ def model():
     return FittedModel(fitted.rows, fitted.settings)
 
 
-# What answers read; the others are for `suspect_labels`, `resolved_` and `kneighbors`.
-READ = set(PARTS) - {"label_quality", "novelty", "resolved", "certified_index"}
+# What answers read; the others are for `suspect_labels`, `resolved_`, `kneighbors` and
+# prediction sets.
+SETS = {f"{inference}_set_scores" for inference in ("lookup", "adaptive", "cascade")}
+READ = set(PARTS) - SETS
+READ -= {"label_quality", "novelty", "resolved", "certified_index"}
 FROM_MEDOIDS = {"entries", "recall_from_medoids"}
 
 
@@ -79,6 +82,13 @@ def test_fit_pays_for_the_answers_of_its_inference(inference, expected):
     assert found(classifier._model) >= {"left_out", "graph"}
     classifier.set_params(inference="cascade").predict(X)
     assert found(classifier._model) == READ - {"node_votes"}
+
+
+@pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
+def test_sets_find_the_scores_of_their_inference(inference):
+    classifier = KNNGraphClassifier(inference=inference, random_state=0).fit(X, Y)
+    classifier.predict_set(X[:2])
+    assert found(classifier._model) & SETS == {f"{inference}_set_scores"}
 
 
 def bytes_by_attribute(classifier):

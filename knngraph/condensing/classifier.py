@@ -237,6 +237,26 @@ class CondensedClassifier(
         rows = self._checked_queries(X)
         return answer_probabilities(self._state.model, self._options(), rows)
 
+    def predict_set(
+        self, X: Any, alpha: float = 0.1, *, per_class: bool = False
+    ) -> np.ndarray:
+        """Refuse, as no rows are left to calibrate sets on, unless all rows are kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        alpha : float, default=0.1
+        per_class : bool, default=False
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes), bool
+            As of the classifier that it came from, where every row is kept.
+        """
+        return self.to_predictor().predict_set(
+            X, alpha, per_class=per_class, n_jobs=self.n_jobs
+        )
+
     def to_predictor(
         self, *, about: str = "", version: str = "", made: str = ""
     ) -> Predictor:

@@ -181,6 +181,7 @@ def _state_of_nodes(
         index=index,
         stored=StoredAnswers(codes, model.stored.shares[kept]),
         novelty=novelty,
+        sets=None,
     )
     options = replace(state.options, ef=label_ef)
     return replace(state, model=small, options=options, label_ef=label_ef)

@@ -23,6 +23,7 @@ from knngraph.inference.cascade import (
 )
 from knngraph.inference.near_votes import near_votes
 from knngraph.inference.novelty import Novelty
+from knngraph.inference.set_scores import SetScores
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 from knngraph.sparse_rows import as_dense
@@ -67,6 +68,8 @@ class QueryModel:
         None where only classes are computed.
     novelty : Novelty or None, default=None
         None where nothing is said of how unlike the training rows a query is.
+    sets : SetScores or None, default=None
+        None where no prediction sets are computed.
     """
 
     space: Space
@@ -78,6 +81,7 @@ class QueryModel:
     rule: CascadeRule | None
     calibration: Calibration | None
     novelty: Novelty | None = None
+    sets: SetScores | None = None
 
 
 @dataclass(frozen=True)
@@ -170,13 +174,10 @@ def answer_probabilities(
 
     Parameters
     ----------
+    X : ndarray or CSR of shape (n_queries, n_features)
     nearest : tuple of ndarray, or None, default=None
         Into which the nearest nodes and their squared distances are written; see
         `nearest_nodes`.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_queries, n_features)
 
     Returns
     -------
@@ -187,40 +188,60 @@ def answer_probabilities(
         resolves the query. Those of a lookup are stored on the node that it ends at.
     """
     probabilities = np.empty((X.shape[0], model.training.n_classes))
-    calibration = model.calibration
-    assert calibration is not None
     for block, queries in query_blocks(model, X, options.n_threads):
         found = search(model, options, queries)
         if nearest is not None:
             nearest[0][block], nearest[1][block] = found.nodes, found.squared[:, 0]
-        answers = probabilities[block]
-        some = found.open
-        if len(some):
-            votes = found.votes(model, options.n_threads, some)
-            codes = votes.argmax(axis=1)
-            if model.stored is not None:
-                stored = model.stored.codes[found.nodes[some]]
-                codes = np.where(found.resolved[some], stored, codes)
-            # Votes that differ in the last digit may do so no longer.
-            answers[some] = favor(sharpen(votes, calibration.adaptive), codes)
-        some = np.delete(np.arange(len(queries)), some)
-        if len(some):
-            assert model.stored is not None
-            nodes = found.nodes[some]
-            if options.inference == "cascade":
-                k = n_margin_nodes(model.problem.n_neighbors)
-                votes = near_votes(
-                    model.training,
-                    found.ids[some, :k],
-                    found.squared[some, :k],
-                    n_threads=options.n_threads,
-                )
-                shares = sharpen(votes, calibration.agreed, calibration.agreed_floor)
-            else:
-                votes = as_dense(model.stored.shares[nodes])
-                shares = sharpen(votes, calibration.stored, calibration.stored_floor)
-            answers[some] = favor(shares, model.stored.codes[nodes])
+        probabilities[block] = found_probabilities(model, options, found)
     return probabilities
+
+
+def found_probabilities(
+    model: QueryModel,
+    options: PredictOptions,
+    found: Found,
+    shares: np.ndarray | None = None,
+) -> np.ndarray:
+    """Probabilities at the queries of one search; see `answer_probabilities`.
+
+    Parameters
+    ----------
+    shares : ndarray of the shape of `found.ids`, or None
+        Zeros, into which shares of the vote of candidates are written.
+    """
+    calibration = model.calibration
+    assert calibration is not None
+    answers = np.empty((len(found.nodes), model.training.n_classes))
+    some = found.open
+    if len(some):
+        of_some = None if shares is None else np.zeros((len(some), shares.shape[1]))
+        votes = found.votes(model, options.n_threads, some, of_some)
+        if shares is not None:
+            shares[some] = of_some
+        codes = votes.argmax(axis=1)
+        if model.stored is not None:
+            stored = model.stored.codes[found.nodes[some]]
+            codes = np.where(found.resolved[some], stored, codes)
+        # Votes that differ in the last digit may do so no longer.
+        answers[some] = favor(sharpen(votes, calibration.adaptive), codes)
+    some = np.delete(np.arange(len(answers)), some)
+    if len(some):
+        assert model.stored is not None
+        nodes = found.nodes[some]
+        if options.inference == "cascade":
+            k = n_margin_nodes(model.problem.n_neighbors)
+            votes = near_votes(
+                model.training,
+                found.ids[some, :k],
+                found.squared[some, :k],
+                n_threads=options.n_threads,
+            )
+            sharpened = sharpen(votes, calibration.agreed, calibration.agreed_floor)
+        else:
+            votes = as_dense(model.stored.shares[nodes])
+            sharpened = sharpen(votes, calibration.stored, calibration.stored_floor)
+        answers[some] = favor(sharpened, model.stored.codes[nodes])
+    return answers
 
 
 def resolved_by_lookup(

@@ -33,7 +33,7 @@ CALIBRATION_ROWS = 5000
 _FEWEST_AGREED = 50
 _QUERIES_PER_CHUNK = 128
 # Pairs that are answered at once: bounds the memory of their candidates.
-_PAIRS_PER_BLOCK = 65536
+PAIRS_PER_BLOCK = 65536
 # Votes whose weights are looked up at once: bounds the memory.
 _VOTES_PER_BLOCK = 16384
 
@@ -132,10 +132,18 @@ class VoteWeights:
         pairs: np.ndarray,
         ids: np.ndarray,
         shares: np.ndarray,
+        votes: np.ndarray,
     ) -> None:
-        """Keep candidates and shares, of shape (n, m), of consecutive pairs."""
+        """Keep candidates and shares, of shape (n, m), of pairs with these votes.
+
+        Pairs are ascending, with all between the first and the last that are kept.
+        """
         kept = slice(*np.searchsorted(self.pairs, [pairs[0], pairs[-1] + 1]))
-        places = self.pairs[kept] - pairs[0]
+        places = np.searchsorted(pairs, self.pairs[kept])
+        if training.class_weight is not None:
+            # Over the sum that the weighed votes were divided by.
+            factor = (votes / training.class_weight).sum(axis=1, keepdims=True)
+            shares = shares * factor
         ids, own = ids[places], training.pair_node[self.pairs[kept], None]
         left = training.left_weights(self.pairs[kept])[:, None]
         weight = np.where(own == ids, left, training.node_weights()[ids])
@@ -185,7 +193,7 @@ def leave_one_out(
     honest = np.arange(n_pairs) if honest is None else honest
     sample = calibration_sample(training, honest)
     of_sample = []
-    step = min(_PAIRS_PER_BLOCK, queries_per_block(training.n_classes))
+    step = min(PAIRS_PER_BLOCK, queries_per_block(training.n_classes))
     for start in range(0, n_pairs, step):
         block = slice(start, start + step)
         some = left_out[block]
@@ -203,10 +211,7 @@ def leave_one_out(
             n_threads=n_threads,
         )
         if weights is not None and shares is not None:
-            if training.class_weight is not None:
-                # Over the sum that the weighed votes were divided by.
-                shares *= (votes / training.class_weight).sum(axis=1, keepdims=True)
-            weights.add(training, some, ids, shares)
+            weights.add(training, some, ids, shares, votes)
         given = training.pair_code[some]
         right[block] = votes.argmax(axis=1) == given
         own_share[block] = votes[np.arange(len(some)), given]

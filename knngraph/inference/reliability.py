@@ -17,9 +17,11 @@ from knngraph.inference.adaptive import (
     QueryProblem,
     candidate_votes,
     leave_one_out_candidates,
+    queries_per_block,
 )
 from knngraph.inference.calibration import FLOOR, fit_exponent
 from knngraph.inference.leave_one_out import (
+    PAIRS_PER_BLOCK,
     LeaveOneOut,
     VoteWeights,
     leave_one_out,
@@ -274,6 +276,71 @@ def estimate_reliability(
         score=score,
         reliability=LabelReliability(own, left_out.rival_code, noise, factor),
     )
+
+
+def reliable_votes(
+    training: TrainingSet,
+    neighbors: Neighbors,
+    problem: QueryProblem,
+    left_out: LeaveOneOut,
+    pairs: np.ndarray,
+    *,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Votes on pairs of which one row is left out, by the reliability of the labels.
+
+    A left-out row takes no part in what is known of its neighbors' labels.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes)
+    """
+    ids, squared = leave_one_out_candidates(
+        training, neighbors, pairs, problem.n_neighbors
+    )
+    reliability = left_out.reliability
+    if reliability is None or reliability.noise == 0.0:
+        return candidate_votes(
+            training,
+            ids,
+            squared,
+            problem,
+            reliability=reliability,
+            left_out=pairs,
+            n_threads=n_threads,
+        )
+    voting = voting_pairs(training, neighbors, problem, pairs)
+    weights = VoteWeights(voting, problem.n_neighbors)
+    step = min(PAIRS_PER_BLOCK, queries_per_block(training.n_classes))
+    for start in range(0, len(voting), step):
+        some = voting[start : start + step]
+        near = leave_one_out_candidates(training, neighbors, some, problem.n_neighbors)
+        shares = np.zeros(near[0].shape)
+        votes = candidate_votes(
+            training,
+            *near,
+            problem,
+            left_out=some,
+            shares=shares,
+            n_threads=n_threads,
+        )
+        weights.add(training, some, near[0], shares, votes)
+    shares = np.zeros(ids.shape)
+    candidate_votes(
+        training,
+        ids,
+        squared,
+        replace(problem, nugget=reliability.nugget_factor * problem.nugget),
+        left_out=pairs,
+        shares=shares,
+        n_threads=n_threads,
+    )
+    voters = votes_per_neighbor(training, left_out, weights, pairs, ids, shares)
+    return voters.count(reliability.noise, left_out.label_exponent, training.n_classes)
 
 
 def answer_open_pairs(

@@ -13,6 +13,7 @@ from knngraph.inference.answer import (
 )
 from knngraph.inference.cascade import all_agree, stored_margin
 from knngraph.inference.near_votes import near_votes
+from knngraph.inference.prediction_sets import answer_sets
 from knngraph.novelty import (
     Answers,
     answers_of,
@@ -130,6 +131,35 @@ class Predictor:
         """
         rows = self._rules.many(X)
         return answer_probabilities(self._state.model, self._options(n_jobs), rows)
+
+    def predict_set(
+        self,
+        X: Any,
+        alpha: float = 0.1,
+        *,
+        per_class: bool = False,
+        n_jobs: int | None = None,
+    ) -> np.ndarray:
+        """Predict the classes that a row may have.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        alpha : float, default=0.1
+            Share of the sets that may miss the true class, between 0 and 1.
+        per_class : bool, default=False
+            Whether it is at most `alpha` in every class by itself.
+        n_jobs : int or None, default=None
+            Number of threads. None is one thread, -1 all cores.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n_classes), bool
+            Columns follow `classes_`; see `KNNGraphClassifier.predict_set`.
+        """
+        rows = self._rules.many(X)
+        options, classes = self._options(n_jobs), self._state.classes
+        return answer_sets(self._state.model, options, rows, classes, alpha, per_class)
 
     def answer(self, X: Any, *, n_jobs: int | None = None) -> Answers:
         """Predict classes and probabilities, and say how novel every row is.

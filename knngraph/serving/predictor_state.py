@@ -19,6 +19,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.novelty import Novelty
+from knngraph.inference.set_scores import SetScores
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
@@ -111,6 +112,8 @@ def checked_state(state: Any) -> PredictorState:
         _require(valid, f"it is calibrated by {number}")
     if model.novelty is not None:
         _check_novelty(model.novelty, n_classes)
+    if model.sets is not None:
+        _check_sets(model.sets, model.training)
     n_nodes = model.training.n_nodes
     if isinstance(model.index, MedoidSearch):
         _check_graph(model.index, model.training)
@@ -295,6 +298,20 @@ def _check_rule(rule: Any) -> None:
     _require(type(rule.threshold) is float, "it has no threshold")
     sharp = type(fall) is float and 0.0 <= fall < np.inf
     _require(sharp, f"votes of its margins fall by {fall}")
+
+
+def _check_sets(sets: Any, training: TrainingSet) -> None:
+    _require(isinstance(sets, SetScores), "its prediction sets are of a new kind")
+    n_pairs = _length(sets.pairs)
+    _check_array(sets.pairs, "pairs of its sets", "i", (n_pairs,))
+    _require(sets.pairs.dtype == np.intp, "pairs of its sets are of another type")
+    ascending = bool((np.diff(sets.pairs) > 0).all())
+    _require(ascending, "pairs of its sets are out of order")
+    if n_pairs:
+        _check_codes(sets.pairs, len(training.pair_code))
+    _check_array(sets.keys, "scores of its sets", "u", (n_pairs,))
+    _require(sets.keys.dtype == np.uint64, "scores of its sets are of another type")
+    _require(0 <= sets.n_drawn <= n_pairs, "the sample of its sets is wild")
 
 
 def _check_reliability(reliability: Any, training: TrainingSet) -> None:

@@ -21,6 +21,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.novelty import Novelty
+from knngraph.inference.set_scores import SetScores
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
 from knngraph.missing import Missing
@@ -47,6 +48,7 @@ _CLASSES = {
         Preparation,
         QueryModel,
         QueryProblem,
+        SetScores,
         Space,
         Step,
         StoredAnswers,
