@@ -73,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report-only", action="store_true", help="train nothing, write the report"
     )
     parser.add_argument(
-        "--write-docs", action="store_true", help="copy the report to docs/convnn-nets.md"
+        "--write-docs",
+        action="store_true",
+        help="copy the report to docs/convnn-nets.md",
     )
 
 

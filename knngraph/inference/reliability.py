@@ -25,6 +25,7 @@ from knngraph.inference.leave_one_out import (
     LeaveOneOut,
     VoteWeights,
     leave_one_out,
+    take_rivals,
 )
 from knngraph.weights import weigh_votes, without_one_row
 
@@ -36,6 +37,8 @@ NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
 # many rows besides where it assumes more wrong labels than are contradicted.
 _LEAD = 0.5
 _LEAD_ROWS = 2
+# What is left of a share without a row: less than this is rounding.
+_ROUNDING = 1e-9
 
 
 def label_probability(
@@ -127,6 +130,7 @@ def votes_per_neighbor(
     pairs: np.ndarray,
     ids: np.ndarray,
     shares: np.ndarray,
+    seconds: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> NeighborVotes:
     """Split the votes at left-out rows by the labels that cast them.
 
@@ -143,6 +147,11 @@ def votes_per_neighbor(
         Of which one row is left out.
     ids, shares : ndarray of shape (n, m)
         Candidate nodes of these, and their shares of the vote.
+    seconds : tuple of ndarray of shape (n_pairs,), or None, default=None
+        Codes and shares of the class after the rival, of the pairs on the nodes in
+        `ids`: it is the rival where the left-out row has made the other one. None
+        keeps all rivals, which lets classes that only left-out rows have been found
+        in be a little too likely for them.
     """
     row, place = np.nonzero(shares > 0.0)
     nodes = ids[row, place]
@@ -168,9 +177,16 @@ def votes_per_neighbor(
     code, rival = training.pair_code[voter], left_out.rival_code[voter]
     # A vote that only the owner took part in carries no information without it.
     rest = 1.0 - from_owner
-    scale = np.where(rest > 1e-9, 1.0 / np.maximum(rest, 1e-9), 0.0)
+    scale = np.where(rest > _ROUNDING, 1.0 / np.maximum(rest, _ROUNDING), 0.0)
     own_share = left_out.own_share[voter] - from_owner * (given == code)
     rival_share = left_out.rival_share[voter] - from_owner * (given == rival)
+    if seconds is not None:
+        second, its_share = (values[voter] for values in seconds)
+        its_share = its_share - from_owner * (given == second)
+        behind = rival_share < its_share
+        rival = np.where(behind, second, rival)
+        rival_share = np.where(behind, its_share, rival_share)
+        rival = np.where(rival_share > _ROUNDING, rival, code)
     return NeighborVotes(
         n_rows=len(pairs),
         owner=owner,
@@ -315,6 +331,7 @@ def reliable_votes(
         )
     voting = voting_pairs(training, neighbors, problem, pairs)
     weights = VoteWeights(voting, problem.n_neighbors)
+    second, its_share = training.pair_code.copy(), np.zeros(training.n_pairs)
     step = min(PAIRS_PER_BLOCK, queries_per_block(training.n_classes))
     for start in range(0, len(voting), step):
         some = voting[start : start + step]
@@ -329,6 +346,8 @@ def reliable_votes(
             n_threads=n_threads,
         )
         weights.add(training, some, near[0], shares, votes)
+        votes[np.arange(len(some)), left_out.rival_code[some]] = 0.0
+        second[some], its_share[some] = take_rivals(votes, training.pair_code[some])
     shares = np.zeros(ids.shape)
     candidate_votes(
         training,
@@ -339,7 +358,9 @@ def reliable_votes(
         shares=shares,
         n_threads=n_threads,
     )
-    voters = votes_per_neighbor(training, left_out, weights, pairs, ids, shares)
+    voters = votes_per_neighbor(
+        training, left_out, weights, pairs, ids, shares, (second, its_share)
+    )
     return voters.count(reliability.noise, left_out.label_exponent, training.n_classes)
 
 

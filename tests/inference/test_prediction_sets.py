@@ -4,14 +4,13 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.exceptions import KNNGraphWarning
-from knngraph.inference.calibration import fit_exponent, sharpen
-from knngraph.inference.leave_one_out import calibration_sample
+from knngraph.inference.calibration import sharpen
 from knngraph.inference.reliability import reliable_votes
 from knngraph.inference.set_scores import class_scores, pairs_for_sets
 
@@ -189,19 +188,25 @@ def test_given_labels_are_covered_where_many_are_wrong(data):
     assert model.label_doubt_ > 0.0
     sets = model.predict_set(X_test, 0.1)
     assert coverage(sets, noisy_test) > 0.87
-    # The votes are those that the calibration was fitted on.
-    learned = model._model
-    sample = calibration_sample(learned.training, learned.honest_pairs)
+
+
+def test_no_left_out_row_speaks_through_its_neighbors(data):
+    X, y, _, _ = data
+    random = np.random.default_rng(0)
+    noisy = np.where(random.random(300) < 0.2, random.integers(0, 3, 300), y)
+    noisy[160] = 3  # known from this row alone, which is a rival around it
+    model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, noisy)
+    learned, training = model._model, model._model.training
+    assert (learned.reliability.rival == 3).sum() > 1
     votes = reliable_votes(
-        learned.training,
+        training,
         learned.left_out_neighbors,
         learned.problem,
         learned.left_out,
-        sample,
+        np.arange(training.n_pairs),
     )
-    codes = learned.training.pair_code[sample]
-    exponent = fit_exponent(votes, codes, learned.training.score_weights(sample))
-    assert exponent == pytest.approx(learned.left_out.exponent, rel=1e-9)
+    assert_allclose(votes.sum(axis=1), 1.0)
+    assert votes[training.pair_of_row[160], 3] < 1e-9
 
 
 def test_a_weight_of_two_is_two_rows(data):
