@@ -140,6 +140,53 @@ def test_a_part_is_no_machine_code_of_its_own():
     assert "thrice" not in str(code.library.get_llvm_str()).split("define ", 1)[1]
 
 
+def test_callers_share_a_part():
+    @compiled_part
+    def half_of(x):
+        return x / 2
+
+    @compiled_part
+    def one_less(x):
+        return half_of(x) - 1.0
+
+    @compiled_part
+    def one_more(x):
+        return half_of(x) + 1.0
+
+    names = []
+
+    class Compiled(event.Listener):
+        def on_start(self, happening):
+            names.append(happening.data["dispatcher"].py_func.__name__)
+
+        def on_end(self, happening):
+            pass
+
+    with event.install_listener("numba:compile", Compiled()):
+        kernel = compiled(cache=False)(lambda x: one_less(x) * one_more(x))
+        assert kernel(4.0) == 3.0
+        another = compiled(cache=False)(lambda x: one_more(x) + 0.5)
+        assert another(4.0) == 3.5
+    assert sorted(names) == ["<lambda>"] * 2 + ["half_of", "one_less", "one_more"]
+
+
+def test_the_entry_for_python_is_not_optimized():
+    kernel = compiled(cache=False)(lambda x: x + 5.0)
+    assert kernel(1.0) == 6.0
+    (code,) = kernel.overloads.values()
+    text = str(code.library.get_llvm_str())
+    (entry,) = [
+        line
+        for line in text.splitlines()
+        if line.startswith("define") and "_ZN7cpython" in line
+    ]
+    group = entry.split("#")[1].split()[0]
+    (attributes,) = [
+        line for line in text.splitlines() if line.startswith(f"attributes #{group} ")
+    ]
+    assert "optnone" in attributes
+
+
 def passes_of(function, *arguments):
     names = set()
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from numba import _dynfunc, types
-from numba.core import event
+from numba.core import cgutils, event
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering, NopythonRewrites
 from numba.core.typing import Context
 from numba.core.untyped_passes import InlineClosureLikes
@@ -84,6 +85,9 @@ class _QuickTyping(Context):
     Inference goes through a function until no type changes, and looks up every
     operator anew every time, among all that could be meant by it.
 
+    numba keeps what it has compiled for a call by the context of the caller. All that
+    stand for one context are equal, so that a part is compiled once for its callers.
+
     Parameters
     ----------
     context : numba.core.typing.Context
@@ -95,6 +99,12 @@ class _QuickTyping(Context):
     def __init__(self, context: Context) -> None:
         self.__dict__ = context.__dict__  # type: ignore[misc]
         self._found: dict[Any, Any] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return getattr(other, "__dict__", None) is self.__dict__
+
+    def __hash__(self) -> int:
+        return id(self.__dict__)
 
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
         """Signature of a function for these types of arguments."""
@@ -177,8 +187,19 @@ class _KernelLibrary(JITCodeLibrary):
 
     numba optimizes all functions of a library twice, so that counts of references meet
     and vanish in between, and prepares to optimize functions that are only declared.
-    The machine code of our kernels is the same without both.
+    Once is enough. The entry for calls from Python, which unpacks arguments and is as
+    long as a small kernel, is not optimized at all.
     """
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Add a function of the kernel, or the entry for calls from Python."""
+        if ir_module.name == "wrapper":
+            for function in ir_module.functions:
+                if not function.is_declaration:
+                    # LLVM leaves alone only what is not to be inlined either.
+                    function.attributes.add("noinline")
+                    function.attributes.add("optnone")
+        super().add_ir_module(ir_module)
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
@@ -192,8 +213,36 @@ class _KernelLibrary(JITCodeLibrary):
         passes.run(self._final_module, builder)
 
 
+class _QuickLower(Lower):
+    """numba's lowering without what a debugger would read.
+
+    numba has LLVM parse a module for the size of every variable, which it then tells
+    to a debugger that there is not.
+    """
+
+    def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
+        """Room for a variable."""
+        return cgutils.alloca_once(self.builder, lltype, name=name, zfill=False)
+
+    def storevar(self, value: Any, name: str, argidx: int | None = None) -> None:
+        """Give a variable its value; that of an argument stands in for no other."""
+        if argidx is None or name in self._singly_assigned_vars:
+            super().storevar(value, name, argidx)
+        else:
+            self.builder.store(value, self.getvar(name))
+
+
+class _QuickLowering(NativeLowering):
+    """Lowering as of numba, with less work for every variable."""
+
+    @property
+    def lowering_class(self) -> type[Lower]:
+        """What lowers a function."""
+        return _QuickLower
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _KernelLowering(NativeLowering):
+class _KernelLowering(_QuickLowering):
     """Lowering into a library of kernels."""
 
     _name = "kernel_lowering"
@@ -231,6 +280,9 @@ class _PartLibrary(_KernelLibrary):
     calls; the optimizer then runs again over the kernel that the part is linked into.
     """
 
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
     def _optimize_final_module(self) -> None:
         pass
 
@@ -240,7 +292,7 @@ class _PartLibrary(_KernelLibrary):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _PartLowering(NativeLowering):
+class _PartLowering(_QuickLowering):
     """Lowering into a library of parts, without an entry that could be called."""
 
     _name = "part_lowering"
