@@ -1,11 +1,16 @@
 """A self-contained HTML page of blocks: light and dark, wide and narrow, no network."""
 
+import base64
 import io
+import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+import numpy as np
 
 # A color that no drawing uses by itself: `as_svg` turns it into the ink of the page.
 _INK = "#010203"
@@ -36,7 +41,7 @@ _DRAWING = {
 }
 
 # Letters of a text in a cell, and in the hint that shows more of it.
-_LONGEST_TEXT = 60
+LONGEST_TEXT = 60
 _LONGEST_HINT = 500
 # Zero-width joiners: parts of letters and emoji that are shown.
 _JOINERS = "\u200c\u200d"
@@ -81,6 +86,56 @@ def bullets(items: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{shown(item)}</li>" for item in items) + "</ul>"
 
 
+def listed(items: Iterable[tuple[str, str]]) -> str:
+    """Names, each with what is said of it."""
+    lines = [f"<dt>{shown(name)}</dt><dd>{shown(said)}</dd>" for name, said in items]
+    return f"<dl>{''.join(lines)}</dl>"
+
+
+def picture(pixels: Any, words: str) -> str:
+    """An image within the page: from its least value, black, to its largest, white.
+
+    Parameters
+    ----------
+    pixels : array-like of shape (height, width) or (height, width, 3)
+        Numbers; what is missing is black.
+    words : str
+        What is on it, for readers who do not see it.
+    """
+    values = np.asarray(pixels, dtype=np.float64)
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    step = 255.0 / (high - low) if high > low else 0.0
+    ink = np.nan_to_num((values - low) * step, nan=0.0, posinf=255.0, neginf=0.0)
+    lines = np.round(ink).astype(np.uint8).reshape(len(values), -1)
+    # A PNG (RFC 2083): no filter before every line, 8 bits gray or of three colors.
+    size = struct.pack(">2I", values.shape[1], values.shape[0])
+    parts = {
+        b"IHDR": size + bytes([8, 2 if values.ndim == 3 else 0, 0, 0, 0]),
+        b"IDAT": zlib.compress(np.pad(lines, ((0, 0), (1, 0))).tobytes(), 9),
+        b"IEND": b"",
+    }
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(part))
+        + kind
+        + part
+        + struct.pack(">I", zlib.crc32(kind + part))
+        for kind, part in parts.items()
+    )
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f"<img src='{source}' alt='{shown(words, _LONGEST_HINT)}'>"
+
+
+def framed(page: str, title: str) -> str:
+    """A whole page as a part of another one, such as a notebook: neither styles the
+    other, and nothing in it runs.
+    """
+    return (
+        f"<iframe sandbox title='{shown(title)}' srcdoc='{escape(page)}' style='"
+        "width:100%;height:36rem;border:1px solid #888;resize:vertical'></iframe>"
+    )
+
+
 @dataclass(frozen=True)
 class Cell:
     """A cell of a table that is more than a text.
@@ -92,11 +147,14 @@ class Cell:
         Smaller, below the text.
     shade : float, default=0.0
         From 0 to 1.
+    image : str, default=""
+        Above the text, from `picture`.
     """
 
     text: str
     note: str = ""
     shade: float = 0.0
+    image: str = ""
 
 
 def table(
@@ -123,7 +181,7 @@ def table(
 def bars(rows: Iterable[tuple[str, float, str]]) -> str:
     """Bars with a name and a figure each; their lengths are from 0 to 1."""
     lines = [
-        f"<div class='label'>{shown(name, _LONGEST_TEXT)}</div><div class='track'>"
+        f"<div class='label'>{shown(name, LONGEST_TEXT)}</div><div class='track'>"
         f"<div class='bar ours' style='width:{100 * length:.2f}%'></div></div>"
         f"<div class='figure'>{escape(figure)}</div>"
         for name, length, figure in rows
@@ -134,7 +192,7 @@ def bars(rows: Iterable[tuple[str, float, str]]) -> str:
 def folded(summary: str, blocks: Iterable[str]) -> str:
     """Blocks that a click on the summary shows."""
     body = "".join(blocks)
-    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+    return f"<details><summary>{shown(summary)}</summary>{body}</details>"
 
 
 def shown(text: str, longest: int | None = None) -> str:
@@ -174,12 +232,12 @@ def _cell(tag: str, cell: str | Cell) -> str:
     if isinstance(cell, str):
         return f"<{tag}>{shown(cell)}</{tag}>"
     whole = shown(cell.text, _LONGEST_HINT)
-    text = shown(cell.text, _LONGEST_TEXT)
+    text = shown(cell.text, LONGEST_TEXT)
     hint = f" title='{whole}'" if whole != text else ""
     shade = round(_DARKEST * min(max(cell.shade, 0.0), 1.0))
     paint = f" style='background:{_SHADE}{shade:02x}'" if shade else ""
-    note = f"<br><small>{escape(cell.note)}</small>" if cell.note else ""
-    return f"<{tag}{hint}{paint}><div>{text}{note}</div></{tag}>"
+    note = f"<br><small>{shown(cell.note)}</small>" if cell.note else ""
+    return f"<{tag}{hint}{paint}><div>{cell.image}{text}{note}</div></{tag}>"
 
 
 @contextmanager
@@ -210,7 +268,7 @@ def _kind(name: str) -> str:
 _STYLE = """
 :root {
   --paper: #ffffff; --ink: #1d2329; --soft: #5a6570; --line: #d8dee4;
-  --panel: #f2f6fa; --ours: #0072b2; --mark: #d55e00;
+  --panel: #f2f6fa; --ours: #0072b2; --mark: #b34f00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -224,7 +282,8 @@ body {
   font: 16px/1.5 system-ui, sans-serif;
 }
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
+h1, h2, h3 { overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
 p, li { overflow-wrap: anywhere; max-width: 46rem; }
 code { font-size: 0.9em; }
@@ -272,10 +331,18 @@ td > div, th > div {
 }
 th:first-child > div { margin-left: 0; }
 small { color: var(--soft); }
+td[style] small { color: inherit; }
+td img { display: block; width: 6rem; image-rendering: pixelated; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.35rem 1rem; }
+dt { color: var(--soft); overflow-wrap: anywhere; max-width: 14rem; }
+dd { margin: 0; overflow-wrap: anywhere; max-width: 46rem; }
 summary { cursor: pointer; color: var(--soft); }
 @media (max-width: 600px) {
   .bars { grid-template-columns: 1fr max-content; gap: 0.1rem 0.75rem; }
   .bars .label { grid-column: 1 / -1; margin-top: 0.4rem; }
+  dl { grid-template-columns: 1fr; gap: 0.1rem; }
+  dd { margin-bottom: 0.5rem; }
+  td img { width: 4.5rem; }
   td > div, th > div { max-width: 9rem; }
   th:first-child > div { max-width: 7rem; }
 }

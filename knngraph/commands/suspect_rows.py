@@ -5,7 +5,11 @@ from typing import Any
 
 from knngraph.commands.fitted_table import REMARKS, fit_table, in_chunks
 from knngraph.html_page import printable
-from knngraph.inspection.cards import contradicting_rows, labels_in_words, suspects_page
+from knngraph.inspection.suspect_cards import (
+    contradicting_rows,
+    labels_in_words,
+    suspects_page,
+)
 from knngraph.inspection.tables import explain_training_rows
 from knngraph.tables.load import TableOptions, load_table
 from knngraph.tables.output import check_output

@@ -1,6 +1,7 @@
 """Inspection of graphs and searches: explanations, suspect labels, and pictures."""
 
-from knngraph.inspection.explanation import Explanation, Reason, VotingNeighbor
+from knngraph.inspection.explanation import Explanation, Reason
+from knngraph.inspection.explanation_display import ExplanationDisplay
 from knngraph.inspection.fidelity import NeighborhoodFidelity, neighborhood_fidelity
 from knngraph.inspection.graph_displays import (
     ConvergenceDisplay,
@@ -13,11 +14,11 @@ from knngraph.inspection.risk import (
     RiskCoverageDisplay,
     risk_coverage,
 )
+from knngraph.inspection.rows import TableRow, VotingNeighbor
 from knngraph.inspection.search_displays import FidelityDisplay, ParetoDisplay
 from knngraph.inspection.suspects import SuspectLabels
 from knngraph.inspection.tables import (
     TableExplanation,
-    TableRow,
     explain_table,
     explain_training_rows,
 )
@@ -25,6 +26,7 @@ from knngraph.inspection.tables import (
 __all__ = [
     "ConvergenceDisplay",
     "Explanation",
+    "ExplanationDisplay",
     "FidelityDisplay",
     "LearnedKDisplay",
     "NeighborGraphDisplay",

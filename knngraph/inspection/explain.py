@@ -21,7 +21,8 @@ from knngraph.inference.answer import (
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.stored import StoredAnswers
 from knngraph.inspection.columns import Columns
-from knngraph.inspection.explanation import Explanation, VotingNeighbor
+from knngraph.inspection.explanation import Explanation
+from knngraph.inspection.rows import VotingNeighbor
 from knngraph.parallel import chunk_bounds
 from knngraph.sparse_rows import as_dense
 
@@ -49,7 +50,7 @@ def explain_answers(
     classes: np.ndarray,
     names: tuple[str, ...],
     X: Any,
-    n_others: int = 0,
+    n_others: int,
 ) -> list[Explanation]:
     """Explain the answer to every query, a row of X.
 
@@ -57,7 +58,7 @@ def explain_answers(
     ----------
     names : tuple of str
         Of the columns of X.
-    n_others : int, default=0
+    n_others : int
         Nearest rows of the most probable other class.
     """
     probabilities = answer_probabilities(model, options, X)
@@ -87,7 +88,7 @@ def explain_left_out(
     names: tuple[str, ...],
     neighbors: Neighbors,
     left_out: np.ndarray,
-    n_others: int = 0,
+    n_others: int,
 ) -> list[Explanation]:
     """Explain the adaptive answers to training rows, each without its own vote.
 

@@ -1,11 +1,13 @@
 """An answer as it is explained: the voters, their shares, and text of both."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from knngraph.inspection._optional import as_frame
+from knngraph.inspection.cards import Card, CardMixin
+from knngraph.inspection.rows import TableRow, VotingNeighbor
 
 _CLASSES_IN_TEXT = 4
 _VOTERS_IN_TEXT = 8
@@ -41,55 +43,8 @@ class Reason(NamedTuple):
         return f"{name} {self.share:.0%} ({_number(self.about)}, {_number(self.row)})"
 
 
-@dataclass(frozen=True)
-class VotingNeighbor:
-    """A training row among the voters, and the weight of its vote.
-
-    Parameters
-    ----------
-    row : int
-        Number of the training row; the first where copies with one label share
-        a vote.
-    label : object
-        Its given label.
-    weight : float
-        Its share of the vote, with that of the copies it stands for. Zero for
-        candidates that explain nothing.
-    distance : float
-        As the vote used it, from the row that the vote was about: the training row
-        reached, or the query. In the units of `query_bandwidth_`.
-    reliability : float, default=1.0
-        Share of its vote that its label gets. The rest goes to `rival`.
-    rival : object, default=None
-        The class that contradicts its label most; None where the label is certain.
-    shares : ndarray of shape (n_features,) or None
-        Share of every column in what makes the row near, with the sum one; see
-        `knngraph.inspection.columns.Columns` for the formula. None for candidates
-        that explain nothing.
-    values : ndarray of shape (n_features,) or None
-        The row in the units of the user, to the digits that the index holds.
-    id : int, str or None, default=None
-        What the user gave the row for a name; None where it has no id.
-    """
-
-    row: int
-    label: Any
-    weight: float
-    distance: float
-    reliability: float = 1.0
-    rival: Any = None
-    shares: np.ndarray | None = field(default=None, compare=False, repr=False)
-    values: np.ndarray | None = field(default=None, compare=False, repr=False)
-    id: int | str | None = None
-
-    @property
-    def name(self) -> int | str:
-        """Its id, its number where it has none."""
-        return self.row if self.id is None else self.id
-
-
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(CardMixin):
     """How one query was answered.
 
     Parameters
@@ -134,6 +89,11 @@ class Explanation:
         The id that the user gave to `row`.
     query_name : object, default=None
         Its label in the index of X, where that is a data frame.
+    label_set : tuple or None, default=None
+        Classes of the prediction set at 90 %, most probable first, of an estimator that
+        has `predict_set`. None for training rows that are left out.
+    novelty_pvalue : float or None, default=None
+        How often a training row is as unlike all others. None for left-out rows.
     """
 
     query: int
@@ -156,6 +116,8 @@ class Explanation:
     others: tuple[VotingNeighbor, ...] = ()
     row_id: int | str | None = None
     query_name: Any = None
+    label_set: tuple[Any, ...] | None = None
+    novelty_pvalue: float | None = None
 
     @property
     def name(self) -> Any:
@@ -259,6 +221,79 @@ class Explanation:
             ", ".join(map(str, self.reasons(n))) for n in self.neighbors
         ]
         return as_frame(columns, "Explanation.to_frame")
+
+    def to_card(self) -> Card:
+        """What a card shows, with the columns and the training rows of the index."""
+
+        def beside(neighbor: VotingNeighbor) -> TableRow:
+            assert neighbor.shares is not None  # candidates without a vote have none
+            assert neighbor.values is not None
+            cells = tuple(neighbor.values.tolist())
+            return TableRow(neighbor.name, neighbor, cells, neighbor.shares)
+
+        return self.card(
+            self.name,
+            self.columns,
+            tuple(self.values.tolist()),
+            beside(self.reached),
+            tuple(map(beside, self.voters)),
+            tuple(map(beside, self.others)),
+        )
+
+    def card(
+        self,
+        name: Any,
+        columns: tuple[str, ...],
+        values: tuple[Any, ...],
+        reached: TableRow,
+        voters: tuple[TableRow, ...],
+        others: tuple[TableRow, ...],
+    ) -> Card:
+        """A card with these rows and columns.
+
+        Parameters
+        ----------
+        name : object
+            Of the query.
+        columns : tuple of str
+        values : tuple
+            Cells of the query.
+        reached : TableRow
+        voters, others : tuple of TableRow
+        """
+        return Card(
+            name=name,
+            predicted=self.predicted,
+            probabilities=self.likely,
+            label_set=self.label_set,
+            novelty_pvalue=self.novelty_pvalue,
+            stored=self.stored if self.way == "stored" else None,
+            n_candidates=len(self.neighbors),
+            columns=columns,
+            values=values,
+            reached=reached,
+            voters=voters,
+            others=others,
+        )
+
+    @property
+    def likely(self) -> dict[Any, float]:
+        """Probability of every class, largest first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return {self.classes[c]: float(self.probabilities[c]) for c in order}
+
+    @property
+    def reached(self) -> VotingNeighbor:
+        """The training row that the search found, near to the query."""
+        return VotingNeighbor(
+            self.row,
+            self.given,
+            0.0,
+            self.distance,
+            shares=self.shares,
+            values=self.row_values,
+            id=self.row_id,
+        )
 
     def _way_in_words(self) -> str:
         of_cascade = ", cascade" if self.inference == "cascade" else ""

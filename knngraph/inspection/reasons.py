@@ -1,11 +1,14 @@
 """`explain`, `explain_left_out`, `suspect_labels` and `clean`."""
 
+import warnings
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from knngraph.exceptions import KNNGraphWarning
 from knngraph.inspection.explain import (
     StoredVotes,
     checked_rows,
@@ -26,18 +29,19 @@ class ReasonsMixin:
     n_features_in_: int
     n_jobs: int | None
     n_samples_fit_: Any
+    novelty_pvalue: Any
     _checked_queries: Any
     _model: Any
     _options: Any
     _query_model: Any
 
-    def explain(self, X: Any, n_others: int = 0) -> list[Explanation]:
+    def explain(self, X: Any, n_others: int = 3) -> list[Explanation]:
         """List the training rows behind every answer, with their votes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_queries, n_features)
-        n_others : int, default=0
+        n_others : int, default=3
             List so many of the nearest rows of the most probable other class as well.
 
         Returns
@@ -46,7 +50,8 @@ class ReasonsMixin:
             One a row: the nearest training row, the neighbors that voted with
             their weights, labels and distances, the shares of the columns in what makes
             them near, class scores, margin, and whether a cascade resolved it. Each
-            prints, and has `to_frame`.
+            prints, has `to_frame` and, for a page with the card of the answer,
+            `to_html`, which a notebook shows.
 
         See Also
         --------
@@ -64,23 +69,45 @@ class ReasonsMixin:
         (100, 2, 'stored')
         """
         index = X.index if hasattr(X, "iloc") else None
+        pvalues, sets = self.novelty_pvalue(X), self._sets(X)
         X = self._checked_queries(X)
         options = self._options()
         model = self._query_model(options, probabilities=True)
         names = self._names_of_votes()
         explained = explain_answers(model, options, *names, X, n_others)
-        if index is not None:
-            explained = [replace(e, query_name=index[e.query]) for e in explained]
-        return [one.with_ids(self.ids_) for one in explained]
+        labels = self.classes_.tolist()
+        complete = []
+        for one, pvalue, in_set in zip(explained, pvalues.tolist(), sets):
+            order = np.argsort(-one.probabilities, kind="stable")
+            of_set = tuple(labels[c] for c in order if in_set is not None and in_set[c])
+            complete.append(
+                replace(
+                    one,
+                    query_name=None if index is None else index[one.query],
+                    novelty_pvalue=pvalue,
+                    label_set=None if in_set is None else of_set,
+                ).with_ids(self.ids_)
+            )
+        return complete
 
-    def explain_left_out(self, rows: Any, n_others: int = 0) -> list[Explanation]:
+    def _sets(self, X: Any) -> Any:
+        """Prediction sets at 90%; of no rows where there are none."""
+        predict_set = getattr(self, "predict_set", None)
+        if predict_set is None:
+            return repeat(None)
+        with warnings.catch_warnings():
+            # Too few rows of a class: the set is larger, and shown.
+            warnings.simplefilter("ignore", KNNGraphWarning)
+            return predict_set(X, alpha=0.1)
+
+    def explain_left_out(self, rows: Any, n_others: int = 3) -> list[Explanation]:
         """List the neighbors of training rows, with the votes on their classes.
 
         Parameters
         ----------
         rows : array-like of shape (n,), int
             Places among the training rows, such as those of `suspect_labels`.
-        n_others : int, default=0
+        n_others : int, default=3
             As for `explain`.
 
         Returns

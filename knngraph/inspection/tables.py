@@ -9,7 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from knngraph.html_page import printable
 from knngraph.inspection._optional import as_frame
-from knngraph.inspection.explanation import Explanation, VotingNeighbor
+from knngraph.inspection.cards import Card, CardMixin
+from knngraph.inspection.explanation import Explanation
+from knngraph.inspection.rows import TableRow, VotingNeighbor, cell_text
 from knngraph.inspection.sources import ColumnSources, column_sources
 
 _VOTERS_IN_TEXT = 8
@@ -19,29 +21,7 @@ _LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True, eq=False)
-class TableRow:
-    """A training row beside the row that was explained.
-
-    Parameters
-    ----------
-    name : object
-        Its label in the index of the training table, else its id or its number.
-    neighbor : VotingNeighbor
-        Label, weight of the vote, distance, as the classifier gives them.
-    values : tuple or None
-        Its cells; None without the training table.
-    shares : ndarray of shape (n_columns,)
-        Share of every column in what makes the row near.
-    """
-
-    name: Any
-    neighbor: VotingNeighbor
-    values: tuple[Any, ...] | None
-    shares: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class TableExplanation:
+class TableExplanation(CardMixin):
     """How one row of a table was answered, in the columns of the table.
 
     Parameters
@@ -85,11 +65,18 @@ class TableExplanation:
     @property
     def probabilities(self) -> dict[Any, float]:
         """Probability of every class, largest first."""
-        explanation = self.explanation
-        order = np.argsort(-explanation.probabilities, kind="stable")
-        return {
-            explanation.classes[c]: float(explanation.probabilities[c]) for c in order
-        }
+        return self.explanation.likely
+
+    def to_card(self) -> Card:
+        """What a card shows, with the columns and the training rows of the table."""
+        return self.explanation.card(
+            self.name,
+            self.columns,
+            self.values,
+            self.reached,
+            self.voters,
+            self.others,
+        )
 
     def __str__(self) -> str:
         said = self.explanation
@@ -154,9 +141,9 @@ def explain_table(
     ----------
     model : Pipeline, search over pipelines, or classifier
         Fitted; its last step is a `KNNGraphClassifier` or one of its kin.
-    X : DataFrame or array of shape (n_rows, n_columns)
+    X : DataFrame or array of shape (n_rows, n_columns), or list or Series of texts
         Rows as the pipeline takes them.
-    training : DataFrame or array of shape (n_training, n_columns), default=None
+    training : DataFrame, array, list or Series of n_training rows, default=None
         What the pipeline was fitted on. The explanation then names training rows
         by its index and shows their cells.
     n_others : int, default=3
@@ -207,7 +194,7 @@ def explain_table(
     table, beside = _Table(X), _training_table(training, classifier)
     sources = column_sources(encoders, table.columns, classifier.n_features_in_)
     return [
-        _in_columns(said, sources, table, beside)
+        _in_columns(said, sources, table, beside, encoded=bool(encoders))
         for said in classifier.explain(encoded, n_others=n_others)
     ]
 
@@ -269,32 +256,35 @@ def _training_table(training: Any, classifier: Any) -> Any:
 
 
 def _in_columns(
-    said: Explanation, sources: ColumnSources, table: "_Table", training: Any
+    said: Explanation,
+    sources: ColumnSources,
+    table: "_Table",
+    training: Any,
+    encoded: bool = True,
 ) -> TableExplanation:
+    """`encoded` is false where the index holds the cells of the training rows."""
+
     def beside(neighbor: VotingNeighbor) -> TableRow:
         assert neighbor.shares is not None  # candidates without a vote have none
+        cells = None
+        if training is not None:
+            cells = training.cells(neighbor.row, sources.columns)
+        elif not encoded and neighbor.values is not None:
+            cells = tuple(neighbor.values.tolist())
         return TableRow(
             neighbor.name if training is None else training.name(neighbor.row),
             neighbor,
-            None if training is None else training.cells(neighbor.row, sources.columns),
+            cells,
             sources.summed(neighbor.shares),
         )
 
-    reached = VotingNeighbor(
-        said.row,
-        said.given,
-        0.0,
-        said.distance,
-        shares=said.shares,
-        id=said.row_id,
-    )
     return TableExplanation(
         name=table.name(said.query),
         columns=sources.names,
         values=table.cells(said.query, sources.columns),
         unresolved=sources.unresolved,
         explanation=said,
-        reached=beside(reached),
+        reached=beside(said.reached),
         voters=tuple(beside(voter) for voter in said.voters),
         others=tuple(beside(other) for other in said.others),
     )
@@ -304,13 +294,17 @@ class _Table:
     """Names, columns and cells of a frame or an array."""
 
     def __init__(self, table: Any) -> None:
+        if hasattr(table, "to_frame") and not hasattr(table, "columns"):
+            table = table.to_frame("text" if table.name is None else table.name)
         is_frame = hasattr(table, "columns")
         self._table: Any = table if is_frame else np.asarray(table)
         self._index = getattr(table, "index", None) if is_frame else None
-        if is_frame:
-            self.columns = tuple(str(name) for name in table.columns)
-        else:
-            self.columns = tuple(f"x{j}" for j in range(self._table.shape[1]))
+        names: Any = getattr(table, "columns", ())
+        if not is_frame and self._table.ndim == 1:  # such as texts
+            self._table, names = self._table[:, None], ("text",)
+        elif not is_frame:
+            names = (f"x{j}" for j in range(self._table.shape[1]))
+        self.columns = tuple(map(str, names))
         self._place = {name: j for j, name in enumerate(self.columns)}
         self._rows: dict[int, tuple[Any, ...]] = {}
 
@@ -325,8 +319,8 @@ class _Table:
         if row not in self._rows:  # a row votes at many others
             self._rows[row] = self._read(row)
         cells = self._rows[row]
-        if columns == self.columns:
-            return cells
+        if columns == self.columns or len(columns) == len(self.columns) == 1:
+            return cells  # one column of texts has a name in a Series alone
         return tuple(
             cells[self._place[name]] if name in self._place else None
             for name in columns
@@ -341,20 +335,3 @@ class _Table:
 
 def _short(value: Any) -> str:
     return printable(str(value), _LETTERS)
-
-
-def cell_text(cell: Any) -> str:
-    """A cell as people read it; "missing" without a value.
-
-    Examples
-    --------
-    >>> from knngraph.inspection.tables import cell_text
-    >>> cell_text(0.1 + 0.2), cell_text("Oslo"), cell_text(float("nan"))
-    ('0.3', 'Oslo', 'missing')
-    """
-    # Neither of the two of pandas equals itself, nor says so by a boolean.
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
-        return "missing"
-    if isinstance(cell, float | np.floating):
-        return "missing" if np.isnan(cell) else f"{cell:.6g}"
-    return str(cell).removesuffix(" 00:00:00")  # a day

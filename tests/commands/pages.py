@@ -9,12 +9,12 @@ class Page(HTMLParser):
     The end of a tag has to match its start.
     """
 
-    EMPTY = ("meta", "br")
+    EMPTY = ("meta", "br", "img")
 
     def __init__(self, source):
         super().__init__()
         self.tags, self.loads, self.texts, self._open = [], [], [], []
-        self.hints = []
+        self.hints, self.images, self.alts = [], [], []
         self.feed(source)
         self.close()
         assert not self._open
@@ -22,8 +22,12 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         for name, value in attributes:
-            if name in ("src", "href", "srcset", "action") or name.startswith("on"):
+            if name == "src" and value.startswith("data:image/png;base64,"):
+                self.images.append(value)
+            elif name in ("src", "href", "srcset", "action") or name.startswith("on"):
                 self.loads.append((tag, name, value))
+            if name == "alt":
+                self.alts.append(value)
             if name == "title":
                 self.hints.append(value)
             if name == "style":
@@ -45,4 +49,4 @@ class Page(HTMLParser):
     def check_harmless(self):
         """Nothing is loaded, nothing runs."""
         assert not self.loads
-        assert not {"script", "img", "iframe", "link", "object", "form"} & {*self.tags}
+        assert not {"script", "iframe", "link", "object", "form"} & {*self.tags}

@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 
 from knngraph import KNNGraphClassifier
 from knngraph.inspection import explain_table, explain_training_rows
-from knngraph.inspection.cards import answer_page, rows_beside, suspects_page
+from knngraph.inspection.cards import answer_page, rows_beside
+from knngraph.inspection.suspect_cards import suspects_page
 from tests.commands.pages import Page
 
 
@@ -52,7 +53,7 @@ def test_a_column_without_a_source_has_shares_and_no_cells(iris):
     model = make_pipeline(PCA(2), KNNGraphClassifier(inference="adaptive"))
     model.fit(table, labels)
     (answer,) = explain_table(model, table[:1], training=table)
-    lines = rows_beside(answer, answer.voters[:2])
+    lines = rows_beside(answer.to_card(), answer.voters[:2])
     assert "pca0" in lines
     assert lines.index("pca0") < lines.index("sepal length (cm)")
 

@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 from knngraph import KNNGraphClassifier
 from knngraph.inspection import (
     ConvergenceDisplay,
+    ExplanationDisplay,
     FidelityDisplay,
     LearnedKDisplay,
     NeighborGraphDisplay,
@@ -60,6 +61,7 @@ def displays(flat, fidelity):
         (LearnedKDisplay.from_estimator(model), 2),
         (FidelityDisplay.from_fidelity(fidelity), 4),
         (pareto, 1),
+        (ExplanationDisplay.from_estimator(model, X[:1]), 3),
     ]
 
 

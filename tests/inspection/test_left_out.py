@@ -105,7 +105,8 @@ def test_others_are_the_nearest_rows_of_the_second_class(iris):
         )
         assert all(o.shares.sum() == pytest.approx(1.0) for o in said.others)
         assert all(o.weight == 0.0 for o in said.others)
-    assert classifier.explain(X[:1])[0].others == ()
+    assert classifier.explain(X[:1], n_others=0)[0].others == ()
+    assert len(classifier.explain(X[:1])[0].others) == 3
 
 
 def test_others_of_a_left_out_row_are_not_the_row():

@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from knngraph import KNNGraphClassifier
 from knngraph.inspection import explain_table, explain_training_rows
-from knngraph.inspection.tables import cell_text
+from knngraph.inspection.rows import cell_text
 
 
 def make_table(n_rows=120, seed=0):
