@@ -95,6 +95,7 @@ PAGES = (
             ("walks.md", "walks --data-dir DIR"),
             ("condensing.md", "condensing --data-dir DIR"),
             ("serving.md", "serving --data-dir DIR"),
+            ("serving.md", "service"),
             ("updating.md", "updating"),
             ("graph.md", "fidelity --data-dir DIR"),
             ("graph.md", "adjacency"),

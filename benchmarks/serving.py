@@ -18,8 +18,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.command import parser_of, publish
 from benchmarks.datasets import load
@@ -28,7 +32,7 @@ from benchmarks.made_rows import curved_sheet
 from benchmarks.metrics import seconds_in_turn
 from benchmarks.pages import DOCS, table
 from benchmarks.peers.engines import Faiss, Hnswlib
-from knngraph import KNNGraphClassifier, load_predictor
+from knngraph import KNNGraphClassifier, load_predictor, to_predictor
 
 _INFERENCES = ("lookup", "cascade", "adaptive")
 _CANDIDATES = 64  # beam of an adaptive answer with 32 neighbors
@@ -121,6 +125,8 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         for walk in ("auto", "medoids")
     )
     estimator = classifier.set_params(inference="lookup", walk="auto", n_jobs=None)
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), clone(estimator))
+    pipeline.fit(train, y[:-_QUERIES])
 
     ways = {
         "hnswlib, nearest": lambda x: bare.knn_query(x, k=1, num_threads=1),
@@ -133,6 +139,10 @@ def measure(X: np.ndarray, y: np.ndarray, folder: Path) -> dict[str, Any]:
         },
         "scikit-learn, 5 nearest": lambda x: plain.predict(x[None]),
         "estimator, lookup": lambda x: estimator.predict(x[None]),
+        "pipeline of imputer, scaler and estimator, lookup": lambda x: pipeline.predict(
+            x[None]
+        ),
+        "predictor of that pipeline, lookup": to_predictor(pipeline),
         **{f"predictor, {name}": made for name, made in predictors.items()},
         **{
             f'predictor, {name}, walk="medoids"': made
