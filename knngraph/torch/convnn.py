@@ -239,8 +239,8 @@ class _ConvNN(nn.Module):
         return index if x.ndim == batched.ndim else index.squeeze(0)
 
     def _batched(self, x: Tensor) -> Tensor:
-        axes = ", ".join(("C", *"HW"[: self.n_dims])) if self.n_dims == 2 else "C, N"
         if x.ndim not in (self.n_dims + 1, self.n_dims + 2):
+            axes = "C, N" if self.n_dims == 1 else "C, H, W"
             raise ValueError(
                 f"x has {x.ndim} dimensions; it must be (B, {axes}) or ({axes})"
             )

@@ -1,6 +1,6 @@
 """Which positions of an image are neighbors of which: the choice under every layer."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -360,7 +360,7 @@ def column_of(positions: Tensor, queries: Tensor) -> Tensor:
 
 
 def _check_sizes(grid: Grid, options: NeighborOptions) -> None:
-    searched = replace(grid, padding=options.searched_padding).padded
+    searched = Grid(grid.size, options.searched_padding, grid.device).padded
     n_positions = searched.n_positions
     if n_positions < options.n_ranked:
         size = " x ".join(str(n) for n in searched.size)
