@@ -239,7 +239,7 @@ class _ConvNN(nn.Module):
         return index if x.ndim == batched.ndim else index.squeeze(0)
 
     def _batched(self, x: Tensor) -> Tensor:
-        if x.ndim not in (self.n_dims + 1, self.n_dims + 2):
+        if x.ndim != self.n_dims + 1 and x.ndim != self.n_dims + 2:
             axes = "C, N" if self.n_dims == 1 else "C, H, W"
             raise ValueError(
                 f"x has {x.ndim} dimensions; it must be (B, {axes}) or ({axes})"
@@ -521,6 +521,9 @@ class ConvNN2d(_ConvNN):
     The choice is exact, equal scores go to the lowest position, and it is the same in
     any batch, on the CPU and on a GPU: see `neighbor_indices`. An image with fewer
     positions than neighbors is an error.
+
+    A graph by `torch.export` runs without this package. In torch 2.4, which cannot tell
+    an export, it holds operators of it, and sizes that vary pass for few options.
 
     References
     ----------

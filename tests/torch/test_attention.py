@@ -95,7 +95,8 @@ def test_attention_in_graphs(numbers, device, sample):
     compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
     sizes = {"query": {1: torch.export.Dim("tokens", min=7)}}
     exported = torch.export.export(layer, (x,), dynamic_shapes=sizes)
-    assert "knngraph" not in str(exported.graph)
+    if hasattr(torch.compiler, "is_exporting"):
+        assert "knngraph" not in str(exported.graph)
     for tokens in (x, longer):
         torch.testing.assert_close(compiled(tokens), layer(tokens))
         torch.testing.assert_close(exported.module()(tokens), layer(tokens))

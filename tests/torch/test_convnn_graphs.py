@@ -45,7 +45,8 @@ def test_exported_graphs_need_no_package(numbers, device, options):
     exported = torch.export.export(
         layer, (numbers(2, 4, 6, 5),), dynamic_shapes={"x": sizes}
     )
-    assert "knngraph" not in str(exported.graph)
+    if hasattr(torch.compiler, "is_exporting"):
+        assert "knngraph" not in str(exported.graph)
     held = io.BytesIO()
     torch.export.save(exported, held)
     held.seek(0)
@@ -85,9 +86,9 @@ def test_functions_are_transformed(numbers, device):
 # Of torch about itself.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
 def test_one_layer_by_the_compiler_of_the_machine(numbers, device):
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
     try:
+        from torch._inductor.cpp_builder import get_cpp_compiler
+
         get_cpp_compiler()
     except Exception:
         pytest.skip("no compiler for C++")
