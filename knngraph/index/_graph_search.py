@@ -126,7 +126,7 @@ def put_unlinked(points, unlinked, query, width, nearest, size, n_found, *table)
         How many places are listed now, and how many that are not deleted.
     """
     for i in range(unlinked.shape[0]):
-        place = unlinked[i]
+        place = np.int64(unlinked[i])
         if not is_new(*table, place):
             continue
         key = key_of(place, squared_distance(points, place, query)) | 1
@@ -238,7 +238,8 @@ def search_queries(
     for q in range(queries.shape[0]):
         query = queries[q]
         start, least = nearest_entry(centers, entries, entry_points, query)
-        start = entries[start // entries.shape[1], start % entries.shape[1]]
+        entry = entries[start // entries.shape[1], start % entries.shape[1]]
+        start = np.int64(entry)
         nearest[0] = key_of(start, least)
         size, n_found, next_up, n_met = 1, 1, 0, 1 + unlinked.shape[0]
         mark = 2 * q
@@ -284,7 +285,7 @@ def search_queries(
             place = (nearest[next_up] >> 1) & _PLACE
             n_ahead = 0
             for link in range(links.shape[1]):
-                other = links[place, link]
+                other = np.int64(links[place, link])
                 if other < 0:
                     break
                 if is_new(met, marks, mark, other):

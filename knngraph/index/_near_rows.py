@@ -134,7 +134,7 @@ def keep_nearest(product, members, first, n_wanted, bounds, counts, bits, ids):
     n_enough = n_wanted + n_wanted // 8
     for i in range(product.shape[0]):
         place = members[i]
-        count, bound = counts[place], bounds[place]
+        count, bound = np.int64(counts[place]), bounds[place]
         its_bits, its_ids = bits[place], ids[place]
         for start in range(0, n_others, STRIP):
             strip = product[i, start : min(start + STRIP, n_others)]
