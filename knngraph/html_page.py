@@ -166,7 +166,8 @@ def table(
 
     The first cell of a row names it; the `chosen` one gets a star.
     """
-    head = "".join(_cell("th", cell) for cell in heads)
+    # What is empty heads nothing.
+    head = "".join(_cell("th" if cell else "td", cell) for cell in heads)
     lines = []
     for name, *cells in rows:
         figures = "".join(_cell("td", cell) for cell in cells)

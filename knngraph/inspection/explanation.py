@@ -90,8 +90,8 @@ class Explanation(CardMixin):
     query_name : object, default=None
         Its label in the index of X, where that is a data frame.
     label_set : tuple or None, default=None
-        Classes of the prediction set at 90 %, most probable first, of an estimator that
-        has `predict_set`. None for training rows that are left out.
+        Classes of the prediction set at 90%, most probable first, as from
+        `predict_set`. None for training rows that are left out.
     novelty_pvalue : float or None, default=None
         How often a training row is as unlike all others. None for left-out rows.
     """

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import replace
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ class ReasonsMixin:
     n_jobs: int | None
     n_samples_fit_: Any
     novelty_pvalue: Any
+    predict_set: Any
     _checked_queries: Any
     _model: Any
     _options: Any
@@ -69,7 +69,11 @@ class ReasonsMixin:
         (100, 2, 'stored')
         """
         index = X.index if hasattr(X, "iloc") else None
-        pvalues, sets = self.novelty_pvalue(X), self._sets(X)
+        pvalues = self.novelty_pvalue(X).tolist()
+        with warnings.catch_warnings():
+            # Too few rows of a class: the set is larger, and shown.
+            warnings.simplefilter("ignore", KNNGraphWarning)
+            sets = self.predict_set(X, alpha=0.1)
         X = self._checked_queries(X)
         options = self._options()
         model = self._query_model(options, probabilities=True)
@@ -77,28 +81,17 @@ class ReasonsMixin:
         explained = explain_answers(model, options, *names, X, n_others)
         labels = self.classes_.tolist()
         complete = []
-        for one, pvalue, in_set in zip(explained, pvalues.tolist(), sets):
+        for one, pvalue, in_set in zip(explained, pvalues, sets):
             order = np.argsort(-one.probabilities, kind="stable")
-            of_set = tuple(labels[c] for c in order if in_set is not None and in_set[c])
             complete.append(
                 replace(
                     one,
                     query_name=None if index is None else index[one.query],
                     novelty_pvalue=pvalue,
-                    label_set=None if in_set is None else of_set,
+                    label_set=tuple(labels[c] for c in order if in_set[c]),
                 ).with_ids(self.ids_)
             )
         return complete
-
-    def _sets(self, X: Any) -> Any:
-        """Prediction sets at 90%; of no rows where there are none."""
-        predict_set = getattr(self, "predict_set", None)
-        if predict_set is None:
-            return repeat(None)
-        with warnings.catch_warnings():
-            # Too few rows of a class: the set is larger, and shown.
-            warnings.simplefilter("ignore", KNNGraphWarning)
-            return predict_set(X, alpha=0.1)
 
     def explain_left_out(self, rows: Any, n_others: int = 3) -> list[Explanation]:
         """List the neighbors of training rows, with the votes on their classes.
