@@ -285,7 +285,8 @@ body {
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1, h2, h3 { overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; }
-h2 { font-size: 1.1rem; margin-top: 2rem; }
+h2 { font-size: 1.15rem; margin-top: 2rem; }
+h3 { font-size: 1rem; margin-top: 1.5rem; }
 p, li { overflow-wrap: anywhere; max-width: 46rem; }
 code { font-size: 0.9em; }
 em { color: var(--soft); font-size: 0.9rem; }
