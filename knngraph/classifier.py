@@ -616,7 +616,11 @@ class KNNGraphClassifier(
         """
         from knngraph.serving.description import Description
         from knngraph.serving.predictor import Predictor
-        from knngraph.serving.predictor_state import PredictorState, without_rows
+        from knngraph.serving.predictor_state import (
+            PredictorState,
+            row_names,
+            without_rows,
+        )
 
         check_is_fitted(self)
         options = self._options()
@@ -636,6 +640,7 @@ class KNNGraphClassifier(
             getattr(self, "feature_names_in_", None),
             self._model.label_ef(self._walk_now),
             described.with_texts(about=about, version=version, made=made),
+            row_names(training, self.ids_),
         )
         return Predictor(state)
 

@@ -29,9 +29,10 @@ from starlette.routing import Route
 from uvicorn.supervisors import Multiprocess
 
 from knngraph import Predictor, load_predictor
-from knngraph.html_page import bars, heading, html_page, paragraph, table
+from knngraph.html_page import heading, html_page, paragraph
 
 ALPHA = 0.05  # share of usual rows that are called novel
+SET_ALPHA = 0.1  # share of sets that may miss the class
 MOST_ROWS = 10_000
 MOST_BYTES = 50_000_000
 # Fewer are answered before another thread would have begun.
@@ -100,7 +101,8 @@ def create(path: Path) -> Starlette:
         try:
             given = json.loads(request.query_params.get("row", ""))
             rows = rows_of(predictor, [given])
-            return HTMLResponse(card_of(predictor, rows))
+            (explanation,) = await run_in_threadpool(predictor.explain, rows)
+            return HTMLResponse(explanation.to_html())
         except ValueError as error:
             blocks = [heading("No card", 1), paragraph(f"{error}")]
             return HTMLResponse(html_page("No card", blocks), 422)
@@ -189,48 +191,24 @@ def rows_of(predictor: Predictor, rows: list[Any]) -> np.ndarray:
 
 
 def answers_of(predictor: Predictor, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Labels, probabilities and novelty, for JSON."""
-    found = predictor.answer(rows)
+    """Labels, sets, probabilities and novelty, for JSON."""
+    found, sets = predictor.answer(rows), predictor.predict_set(rows, SET_ALPHA)
     classes = [str(label) for label in predictor.classes_]
     return [
         {
             "label": label,
+            "set": [name for name, inside in zip(classes, in_set) if inside],
             "probabilities": dict(zip(classes, shares)),
             "novelty_pvalue": pvalue,
             "novel": pvalue <= ALPHA,
         }
-        for label, shares, pvalue in zip(
+        for label, in_set, shares, pvalue in zip(
             found.labels.tolist(),
+            sets.tolist(),
             found.probabilities.tolist(),
             found.novelty_pvalue.tolist(),
         )
     ]
-
-
-def card_of(predictor: Predictor, rows: np.ndarray) -> str:
-    """A page with the answer to one row."""
-    (answer,) = answers_of(predictor, rows)
-    likely = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
-    names = predictor.feature_names_in_
-    if names is None:
-        names = [f"x{i}" for i in range(predictor.n_features_in_)]
-    novel = "It is unlike all training rows" if answer["novel"] else "It is as usual"
-    remark = f"{novel}: p = {answer['novelty_pvalue']:.3g}."
-    return html_page(
-        f"Answer: {answer['label']}",
-        [
-            heading(f"{answer['label']}", 1),
-            paragraph(remark, "lead"),
-            bars((name, share, f"{share:.1%}") for name, share in likely[:8]),
-            heading("The row"),
-            table(
-                ["column", "value"],
-                [[str(name), f"{x:.6g}"] for name, x in zip(names, rows[0])],
-            ),
-            heading("The model"),
-            *(paragraph(line) for line in str(predictor.description).splitlines()),
-        ],
-    )
 
 
 def version_of(predictor: Predictor) -> str:

@@ -184,7 +184,11 @@ def _state_of_nodes(
         sets=None,
     )
     options = replace(state.options, ef=label_ef)
-    return replace(state, model=small, options=options, label_ef=label_ef)
+    first = model.training.node_starts()[:-1][kept]
+    names = None if state.row_names is None else state.row_names[first]
+    return replace(
+        state, model=small, options=options, label_ef=label_ef, row_names=names
+    )
 
 
 def _with_dropped(

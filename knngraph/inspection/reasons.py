@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,34 @@ from knngraph.inspection.explain import (
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects, rows_to_keep
 from knngraph.parallel import count_threads
+
+
+def sets_at_90(model: Any, X: Any) -> Any:
+    """Prediction sets of a model at 90%."""
+    with warnings.catch_warnings():
+        # Too few rows of a class: the set is larger, and shown.
+        warnings.simplefilter("ignore", KNNGraphWarning)
+        return model.predict_set(X, alpha=0.1)
+
+
+def with_certainty(
+    explained: list[Explanation], pvalues: np.ndarray, sets: np.ndarray
+) -> list[Explanation]:
+    """The same explanations with how novel each row is, and its prediction set.
+
+    Parameters
+    ----------
+    explained : list of Explanation
+    pvalues : ndarray of shape (n_queries,)
+    sets : ndarray of shape (n_queries, n_classes), bool
+    """
+    complete = []
+    for one, pvalue, in_set in zip(explained, pvalues.tolist(), sets):
+        labels = one.classes.tolist()
+        order = np.argsort(-one.probabilities, kind="stable")
+        of_set = tuple(labels[c] for c in order if in_set[c])
+        complete.append(replace(one, novelty_pvalue=pvalue, label_set=of_set))
+    return complete
 
 
 class ReasonsMixin:
@@ -69,29 +98,18 @@ class ReasonsMixin:
         (100, 2, 'stored')
         """
         index = X.index if hasattr(X, "iloc") else None
-        pvalues = self.novelty_pvalue(X).tolist()
-        with warnings.catch_warnings():
-            # Too few rows of a class: the set is larger, and shown.
-            warnings.simplefilter("ignore", KNNGraphWarning)
-            sets = self.predict_set(X, alpha=0.1)
+        pvalues, sets = self.novelty_pvalue(X), sets_at_90(self, X)
         X = self._checked_queries(X)
         options = self._options()
         model = self._query_model(options, probabilities=True)
         names = self._names_of_votes()
         explained = explain_answers(model, options, *names, X, n_others)
-        labels = self.classes_.tolist()
-        complete = []
-        for one, pvalue, in_set in zip(explained, pvalues, sets):
-            order = np.argsort(-one.probabilities, kind="stable")
-            complete.append(
-                replace(
-                    one,
-                    query_name=None if index is None else index[one.query],
-                    novelty_pvalue=pvalue,
-                    label_set=tuple(labels[c] for c in order if in_set[c]),
-                ).with_ids(self.ids_)
-            )
-        return complete
+        explained = with_certainty(explained, pvalues, sets)
+        names_of_rows = repeat(None) if index is None else iter(index)
+        return [
+            replace(one, query_name=name).with_ids(self.ids_)
+            for one, name in zip(explained, names_of_rows)
+        ]
 
     def explain_left_out(self, rows: Any, n_others: int = 3) -> list[Explanation]:
         """List the neighbors of training rows, with the votes on their classes.

@@ -17,6 +17,12 @@ ELEMENTWISE = {
     "maximum": np.maximum,
     "minimum": np.minimum,
 }
+_UNDONE_BY = {
+    "add": "subtract",
+    "subtract": "add",
+    "multiply": "divide",
+    "divide": "multiply",
+}
 KINDS = (*ELEMENTWISE, "fill", "flag", "select", "project")
 
 
@@ -128,6 +134,19 @@ class Preparation:
                 f"range of {rows.dtype}. Pass the row in float64, or leave it out."
             )
         return result
+
+    def undone(self, rows: np.ndarray) -> np.ndarray | None:
+        """Rows as they were before the steps, but for what was filled in or limited.
+
+        None where columns were made of others.
+        """
+        rows = np.array(rows, dtype=np.float64)
+        for step in reversed(self.steps):
+            if step.kind in ("flag", "select", "project"):
+                return None
+            if step.kind in _UNDONE_BY:
+                rows = ELEMENTWISE[_UNDONE_BY[step.kind]](rows, step.values)
+        return rows
 
     def takes_missing(self, missing_after: np.ndarray, n_columns: int) -> np.ndarray:
         """Columns that may be missing before the steps.

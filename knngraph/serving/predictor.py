@@ -250,6 +250,45 @@ class Predictor:
             self._state.model, self._options(n_jobs), rows, alpha, per_class=per_class
         )
 
+    def explain(self, X: Any, n_others: int = 3) -> list[Any]:
+        """List the training rows behind every answer.
+
+        Loads scikit-learn, which other answers do without.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        n_others : int, default=3
+            List so many of the nearest rows of the most probable other class as well.
+
+        Returns
+        -------
+        list of Explanation
+            As from `KNNGraphClassifier.explain`, with `to_html` for a page with the
+            card of the answer. `row` counts the distinct rows that the predictor
+            holds; `id` is the number of the training row, or what the user gave it for
+            a name. Behind a stored label stands the row that it is stored on: the graph
+            that it comes from is not in a predictor. Behind steps that make columns of
+            others, columns are those that come out of the steps.
+
+        Examples
+        --------
+        >>> from knngraph import KNNGraphClassifier
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> predictor = KNNGraphClassifier(random_state=0).fit(X, y).to_predictor()
+        >>> explanation = predictor.explain(X[[100]])[0]
+        >>> explanation.row_id, explanation.predicted
+        (100, 2)
+        """
+        from knngraph.inspection.reasons import sets_at_90, with_certainty
+        from knngraph.serving.explained import explain_rows
+
+        rows, state = self._rules.many(X), self._state
+        explained = explain_rows(state, self._options(None), rows, n_others)
+        pvalues = self.novelty_pvalue(rows)
+        return with_certainty(explained, pvalues, sets_at_90(self, rows))
+
     def save(self, path: Any) -> None:
         """Write the predictor to a file without code; see `load_predictor`.
 

@@ -48,6 +48,9 @@ class PredictorState:
         Smallest `ef` whose labels agree with exact search often enough.
     description : Description or None, default=None
         None in files of earlier releases.
+    row_names : ndarray of shape (n_pairs,) or None, default=None
+        For every distinct row and label the number of its first training row, or the
+        id that the user gave it; see `row_names`.
     """
 
     model: QueryModel
@@ -57,6 +60,7 @@ class PredictorState:
     names: np.ndarray | None
     label_ef: int
     description: Description | None = None
+    row_names: np.ndarray | None = None
 
 
 def without_rows(model: QueryModel) -> QueryModel:
@@ -70,6 +74,17 @@ def without_rows(model: QueryModel) -> QueryModel:
         row_weight=None,
     )
     return replace(model, training=training)
+
+
+def row_names(training: TrainingSet, ids: np.ndarray | None) -> np.ndarray:
+    """Ids of the first row of every pair, or its number where some have no id."""
+    first = training.rows_of_pairs()[0]
+    if ids is not None:
+        given = ids[first].tolist()
+        for kind in (int, str):
+            if all(type(one) is kind for one in given):
+                return np.array(given)
+    return first
 
 
 def checked_state(state: Any) -> PredictorState:
@@ -89,6 +104,9 @@ def checked_state(state: Any) -> PredictorState:
         _check_array(state.names, "names", "OU", (state.n_features,))
     if state.description is not None:
         _check_description(state.description, n_classes)
+    if state.row_names is not None:
+        shape = model.training.pair_node.shape
+        _check_array(state.row_names, "names of rows", "iU", shape)
     _check_space(model.space, state.n_features)
     n_mapped = model.space.n_mapped(state.n_features)
     _check_training(model.training, n_mapped, model.space.dtype)

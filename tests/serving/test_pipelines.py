@@ -282,3 +282,30 @@ def test_files_with_steps_that_lead_out_of_arrays_are_refused(step, problem):
     object.__setattr__(crafted, "_state", changed)
     with pytest.raises(SavedModelError, match=problem):
         pickle.loads(pickle.dumps(crafted))
+
+
+@pytest.mark.parametrize("inference", ["adaptive", "cascade", "lookup"])
+def test_explanations_of_a_predictor(inference, tmp_path):
+    X, y, queries = rows()
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), classifier(inference))
+    pipeline.fit(X, y)
+    to_predictor(pipeline).save(tmp_path / "model")
+    predictor = load_predictor(tmp_path / "model")
+    found = predictor.explain(queries[:9])
+    expected = pipeline[-1].explain(pipeline[:-1].transform(queries[:9]))
+    assert_array_equal([e.predicted for e in found], pipeline.predict(queries[:9]))
+    for one, other in zip(found, expected):
+        assert one.row_id == other.row
+        assert one.distance == other.distance
+        assert one.novelty_pvalue == other.novelty_pvalue
+        assert one.label_set == other.label_set
+        assert_array_equal(one.probabilities, other.probabilities)
+        if one.way == "adaptive":
+            assert [(n.id, n.label, n.weight) for n in one.voters] == [
+                (n.row, n.label, n.weight) for n in other.voters
+            ]
+        # Values are those of the table, not what the scaler makes of them.
+        given = X[one.row_id]
+        there = ~np.isnan(given)
+        assert_allclose(one.row_values[there], given[there], rtol=1e-6)
+        assert "<h1>" in one.to_html()

@@ -56,6 +56,9 @@ def test_answers(service):
     assert status == 200
     found, answers = predictor.answer(rows), json.loads(content)["answers"]
     assert [a["label"] for a in answers] == found.labels.tolist()
+    sets = predictor.predict_set(rows, 0.1)
+    in_sets = [predictor.classes_[row].tolist() for row in sets]
+    assert [a["set"] for a in answers] == in_sets
     likely = [list(a["probabilities"].values()) for a in answers]
     np.testing.assert_array_equal(likely, found.probabilities)
     assert [a["novel"] for a in answers] == predictor.is_novel(rows).tolist()
@@ -76,7 +79,8 @@ def test_the_card_shows_markup_as_text(service):
     assert status == 200
     assert "&lt;script&gt;alert(1)&lt;/script&gt; ü" in page
     assert "<script" not in page
-    assert "flowers, one, SimpleImputer, KNNGraphClassifier" in page
+    assert "Rows behind the answer" in page
+    assert "Set at 90%" in page
 
 
 def test_the_model_and_its_health(service):
