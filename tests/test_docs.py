@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris
 
 import knngraph
 from knngraph import _version
+from tests.optional import skip_without_torch
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -36,12 +37,6 @@ PUBLIC_MODULES = [
     "knngraph.inspection",
     "knngraph.torch",
 ]
-
-
-def skip_without_torch(text: str) -> None:
-    """Skip what uses PyTorch where that is not installed."""
-    if "knngraph.torch" in text:
-        pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
 
 
 def blocks():

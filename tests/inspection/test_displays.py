@@ -26,6 +26,7 @@ from knngraph.inspection import (
     ParetoDisplay,
     neighborhood_fidelity,
 )
+from tests.optional import skip_without_torch
 
 GALLERY = Path(__file__).resolve().parents[2] / "docs" / "gallery"
 
@@ -228,6 +229,7 @@ def test_points_that_cannot_be_drawn():
 
 @pytest.mark.parametrize("script", sorted(GALLERY.glob("*.py")), ids=lambda p: p.stem)
 def test_gallery(script, monkeypatch):
+    skip_without_torch(script.read_text())
     monkeypatch.setattr(plt, "show", lambda: None)
     runpy.run_path(str(script))
     assert plt.get_fignums()
