@@ -127,7 +127,7 @@ class Card:
             facts.append(("Set at 90%", said))
         if self.novelty_pvalue is not None:
             novel = "yes" if self.is_novel else "no"
-            share = f"{100.0 * self.novelty_pvalue:.2g}%"
+            share = f"{100.0 * self.novelty_pvalue:.3g}%"
             said = f"{novel}: {share} of the training rows are as far from all others."
             facts.append(("Novel", said))
         return facts

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def test_a_page_says_what_the_explanation_says(digits_model):
         page.check_harmless()
         assert f"Row {said.query}: {said.predicted} (its label: 7)" in page.texts
         novel = "yes" if said.novelty_pvalue <= 0.05 else "no"
-        assert f"{novel}: {100 * said.novelty_pvalue:.2g}% of the training" in page.text
+        assert f"{novel}: {100 * said.novelty_pvalue:.3g}% of the training" in page.text
         assert f"Nearest rows of class {said.others[0].label}" in page.texts
         for voter in said.voters[:8]:
             assert f"row {voter.row}" in page.texts
@@ -78,6 +79,15 @@ def test_a_page_says_what_the_explanation_says(digits_model):
         [e.novelty_pvalue for e in model.explain(queries[:5])],
         model.novelty_pvalue(queries[:5]),
     )
+
+
+@pytest.mark.parametrize(
+    ("pvalue", "share"), [(1.0, "100%"), (0.999, "99.9%"), (0.0005, "0.05%")]
+)
+def test_a_share_is_written_out(digits_model, pvalue, share):
+    model, queries = digits_model
+    said = replace(model.explain(queries[:1])[0], novelty_pvalue=pvalue)
+    assert f" {share} of the training" in Page(said.to_html()).text
 
 
 def test_the_prediction_set_is_that_of_the_estimator():
