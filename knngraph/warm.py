@@ -79,6 +79,7 @@ def few_rows() -> tuple[np.ndarray, np.ndarray]:
 
 def use_all(X: np.ndarray, y: np.ndarray) -> None:
     """Call everything that compiles a function."""
+    from knngraph import KNNGraphClassifier
     from knngraph.index.build import DEFAULT_BUILD, list_points
     from knngraph.index.scales import link_rows
 
@@ -88,6 +89,8 @@ def use_all(X: np.ndarray, y: np.ndarray) -> None:
             if hasattr(estimator, method):
                 getattr(estimator, method)(X)
                 getattr(estimator, method)(X[:1])
+    changed = KNNGraphClassifier(metric="euclidean", support="local")
+    changed.fit(X, y).forget([0]).predict(X)
     # Estimators list and link many rows only.
     rows = np.unique(X.astype(np.float32), axis=0)
     lists = list_points(rows, DEFAULT_BUILD.n_candidates, DEFAULT_BUILD)

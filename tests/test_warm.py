@@ -30,7 +30,12 @@ def test_nothing_is_left_to_compile(tmp_path):
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
     lines = first.stdout.splitlines()
-    for kernel in ("_fista.solve_rows", "_near_rows.join", "_links.choose_links"):
+    for kernel in (
+        "_fista.solve_rows",
+        "_near_rows.join",
+        "_links.choose_links",
+        "_changed.refill",
+    ):
         assert any(kernel in line for line in lines)
     assert f"in {cache} (" in lines[-1]
     files = {file: file.stat().st_mtime_ns for file in cache.rglob("*.nb[ci]")}
