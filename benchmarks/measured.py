@@ -102,6 +102,7 @@ PAGES = (
             ("convnn.md", "convnn_layer"),
             ("labels.md", "suspects --data-dir DIR"),
             ("explain.md", "relevance"),
+            ("sure.md", "prediction_sets --data-dir DIR"),
             ("sure.md", "sure novelty --data-dir DIR"),
             ("sure.md", "sure abstention --data-dir DIR"),
             ("guide/maps.md", "maps"),
