@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from knngraph.inference.answer import (
     answer_probabilities,
     nearest_nodes,
 )
+from knngraph.inference.left_out_ranks import check_alpha
 
 
 @dataclass(frozen=True)
@@ -204,12 +204,11 @@ def find_novel(
     model: QueryModel, options: PredictOptions, X: Any, alpha: Any, *, per_class: bool
 ) -> np.ndarray:
     """See `NoveltyMixin.is_novel`."""
-    number = isinstance(alpha, Real) and not isinstance(alpha, bool | np.bool_)
-    if not number or not 0.0 < alpha < 1.0:
-        raise ValueError(
-            f"alpha must be a number between 0 and 1, got {alpha!r}: the share of rows "
-            "of the kind of the training rows that are taken for novel, as 0.05."
-        )
+    check_alpha(
+        alpha,
+        "the share of rows of the kind of the training rows that are taken for novel, "
+        "as 0.05",
+    )
     codes, scores = score_novelty(model, options, X)
     assert model.novelty is not None
     least = model.novelty.least(codes, per_class=per_class) if len(codes) else 0.0

@@ -48,8 +48,8 @@ def near_votes(
     >>> rows = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
     >>> training = build_training_set(rows, np.array([0, 0, 1]), n_classes=2)
     >>> nearest = np.argsort(training.points[:, 0])[None]
-    >>> near_votes(training, nearest, np.array([[0.01, 0.81, 8.41]])).round(1)
-    array([[1., 0.]])
+    >>> near_votes(training, nearest, np.array([[0.01, 0.81, 8.41]])).round(2)
+    array([[0.96, 0.04]])
     """
     from knngraph.inference import _cascade
 

@@ -15,6 +15,7 @@ from knngraph.compact import CompactPickle
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet, random_pairs
 from knngraph.inference.adaptive import leave_one_out_candidates
+from knngraph.inference.left_out_ranks import Ranked
 
 # Left-out rows that queries are compared with.
 CALIBRATION_PAIRS = 2000
@@ -96,18 +97,18 @@ class Novelty(CompactPickle):
             Whether a query is compared only with rows near the same class.
         """
         if not per_class:
-            return self._compared.pvalues(scores)
+            return _pvalues(self._compared, scores)
         found = np.empty(len(scores))
         for code in np.unique(codes):
             some = codes == code
-            found[some] = self._compared_in(code).pvalues(scores[some])
+            found[some] = _pvalues(self._compared_in(code), scores[some])
         return found
 
     def least(self, codes: np.ndarray, *, per_class: bool = False) -> float:
         """The largest of the least p-values that some queries can have."""
         if not per_class:
-            return self._compared.least
-        return max(self._compared_in(code).least for code in np.unique(codes))
+            return _least(self._compared)
+        return max(_least(self._compared_in(code)) for code in np.unique(codes))
 
     def stretched(self, stretch: np.ndarray) -> "Novelty":
         """For a search that does not always find the nearest node.
@@ -123,43 +124,29 @@ class Novelty(CompactPickle):
         return replace(self, scores=self.scores * np.resize(stretch, len(self.scores)))
 
     @cached_property
-    def _compared(self) -> "_Ranked":
-        return _Ranked.of(self.scores, self.weights)
+    def _compared(self) -> Ranked:
+        return Ranked.of(self.scores, self.weights)
 
-    def _compared_in(self, code: int) -> "_Ranked":
+    def _compared_in(self, code: int) -> Ranked:
         ranked = self._by_class.get(int(code))
         if ranked is None:
             some = self.codes == code
-            ranked = _Ranked.of(self.scores[some], self.weights[some])
+            ranked = Ranked.of(self.scores[some], self.weights[some])
             self._by_class[int(code)] = ranked
         return ranked
 
     @cached_property
-    def _by_class(self) -> dict[int, "_Ranked"]:
+    def _by_class(self) -> dict[int, Ranked]:
         return {}
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """Ascending scores, and the weight of the rows from each on, zero at the end."""
+def _least(ranked: Ranked) -> float:
+    """The p-value of a query that is farther than all rows."""
+    return 1.0 / (1.0 + ranked.total)
 
-    scores: np.ndarray
-    from_here: np.ndarray
 
-    @classmethod
-    def of(cls, scores: np.ndarray, weights: np.ndarray) -> "_Ranked":
-        order = np.argsort(scores, kind="stable")
-        from_here = np.zeros(len(scores) + 1)
-        from_here[:-1] = np.cumsum(weights[order][::-1])[::-1]
-        return cls(scores[order], from_here)
-
-    @property
-    def least(self) -> float:
-        return float(1.0 / (1.0 + self.from_here[0]))
-
-    def pvalues(self, scores: np.ndarray) -> Any:
-        as_far = self.from_here[np.searchsorted(self.scores, scores, side="left")]
-        return (1.0 + as_far) / (1.0 + self.from_here[0])
+def _pvalues(ranked: Ranked, scores: np.ndarray) -> Any:
+    return (1.0 + ranked.from_on(scores)) / (1.0 + ranked.total)
 
 
 def calibrate_novelty(training: TrainingSet, neighbors: Neighbors) -> Novelty:

@@ -1,6 +1,5 @@
 """Prediction sets of queries, from scores of left-out rows."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from knngraph.inference.answer import (
     search,
 )
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.left_out_ranks import check_alpha
 from knngraph.inference.set_scores import SetRule, Voters, class_scores, score_keys
 
 # Rows that condensing drops or keeps are chosen by the answers to them.
@@ -146,12 +146,7 @@ def _keys_without(
 
 
 def _check_arguments(alpha: Any, per_class: Any) -> None:
-    is_number = isinstance(alpha, Real) and not isinstance(alpha, bool | np.bool_)
-    if not is_number or not 0.0 < alpha < 1.0:
-        raise ValueError(
-            f"alpha must be a number between 0 and 1, both excluded, got {alpha!r}: "
-            "the share of sets that may miss the true class."
-        )
+    check_alpha(alpha, "the share of sets that may miss the true class")
     if not isinstance(per_class, bool | np.bool_):
         raise ValueError(f"per_class must be True or False, got {per_class!r}.")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from knngraph.compact import CompactPickle
 from knngraph.graph.training_set import TrainingSet, row_hashes
+from knngraph.inference.left_out_ranks import Ranked
 
 # Rows of a class, beside the sample, that sets of this class alone are found by.
 ROWS_OF_CLASS = 100
@@ -153,18 +154,12 @@ class SetRule:
             by_class = np.argsort(self.code, kind="stable")
             classes = np.arange(1, training.n_classes)
             groups = np.split(by_class, np.searchsorted(self.code[by_class], classes))
-        self._tables = [self._sorted(group) for group in groups]
-
-    def _sorted(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keys of some rows, ascending, and the weight of these rows from each on."""
-        order = group[np.argsort(self.keys[group])]
-        weight = np.cumsum(self.weight[order][::-1])[::-1]
-        return self.keys[order], np.append(weight, 0.0)
+        self._ranked = [Ranked.of(self.keys[g], self.weight[g]) for g in groups]
 
     @property
     def n_rows(self) -> np.ndarray:
         """Rows that every class is compared with, of shape (n_classes,)."""
-        totals = np.array([weight[0] for _, weight in self._tables])
+        totals = np.array([ranked.total for ranked in self._ranked])
         return np.broadcast_to(totals, self._training.n_classes)
 
     def limits(self, alpha: float) -> np.ndarray:
@@ -179,11 +174,10 @@ class SetRule:
     def count(self, keys: np.ndarray) -> np.ndarray:
         """Rows with larger keys than those of shape (n_queries, n_classes)."""
         if not self._per_class:
-            ((known, weight),) = self._tables
-            return weight[np.searchsorted(known, keys, side="right")]
+            return self._ranked[0].above(keys)
         counts = np.empty(keys.shape)
-        for code, (known, weight) in enumerate(self._tables):
-            counts[:, code] = weight[np.searchsorted(known, keys[:, code], "right")]
+        for code, ranked in enumerate(self._ranked):
+            counts[:, code] = ranked.above(keys[:, code])
         return counts
 
     def voters(self, ids: np.ndarray, shares: np.ndarray) -> "Voters":
