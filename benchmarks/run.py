@@ -24,7 +24,7 @@ COMMANDS = {
     ),
     "convnn": (
         "convnn.run_convnn",
-        "nets whose convolutions choose their neighbors, beside published figures",
+        "nets with convolutions over chosen neighbors, beside published figures",
     ),
     "same": ("same", "whether two runs gave the same scores, to the last digit"),
 }

@@ -111,7 +111,7 @@ class Outcomes:
     def difference(self, metric: str, run: Run, other: Run) -> Estimate:
         """How far a run is above another one, over the seeds that both have.
 
-        The error is that of two nets whose values spread as all nets of the kind and
+        The error is of two nets with values that spread as all nets of the kind and
         the recipe do: what is left of a value without the mean of its net and that of
         its seed. A few seeds of two nets alone would say next to nothing of it.
         """

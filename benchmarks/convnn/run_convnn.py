@@ -1,4 +1,4 @@
-"""The command `convnn`: nets whose convolutions choose their neighbors, trained.
+"""The command `convnn`: nets with convolutions over chosen neighbors, trained.
 
 It goes on where it was stopped: a finished net is in the file and not trained again.
 """

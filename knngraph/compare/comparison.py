@@ -22,7 +22,7 @@ _ROUNDING = 1e-9
 
 RULE = (
     "Of the methods within one standard error of the most accurate one (of the "
-    "paired differences over the folds), without those whose log loss is clearly worse "
+    "paired differences over the folds), without those with a clearly worse log loss "
     "than the best of theirs (by more than the folds differ by chance), the fastest at "
     "a query; of those up to twice as slow as that, the most accurate."
 )

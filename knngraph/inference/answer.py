@@ -99,7 +99,7 @@ class Found:
         those that are not resolved, and on the probabilities of all.
     ids, squared : ndarray of shape (n_queries, m)
         Nodes that were found, nearest first: candidates of the open queries, fewer
-        of others, whose rows -1 may end.
+        of others, in rows that -1 may end.
     left_out : ndarray of shape (n_queries,) or None
         Pairs of which one row does not vote; None for queries that are new.
     """

@@ -150,7 +150,7 @@ def _value_type(x: torch.Tensor) -> torch.dtype:
 
 
 def _prepared(x: torch.Tensor, metric: str) -> tuple[torch.Tensor, float]:
-    """Rows whose Euclidean distances, times a power of two, give those of the metric.
+    """Rows with Euclidean distances that, times a power of 2, are those of the metric.
 
     Multiplied by that power their squares stay in range. Only the gradient of the
     rows passes.

@@ -1,4 +1,4 @@
-"""Convolutions whose neighbors are chosen by features, location or both."""
+"""Convolutions over neighbors that are chosen by features, location or both."""
 
 import math
 from itertools import product

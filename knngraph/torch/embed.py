@@ -108,7 +108,7 @@ def _batches(images: Any, batch_size: int) -> tuple[int, Iterator[Tensor]]:
 
 
 def _chosen(model: nn.Module, layer: str | nn.Module | None) -> tuple[nn.Module, bool]:
-    """The module whose features are taken, and whether these are its input."""
+    """The module that features are taken of, and whether these are its input."""
     if layer is None:
         linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
         return (linear[-1], True) if linear else (model, False)

@@ -93,7 +93,7 @@ def test_sets_count_scores_of_models_that_were_fitted_without_each_row():
     for alpha in (0.1, 0.2, 0.3):
         expected = larger < (1.0 - alpha) * 37
         expected[np.arange(60), first] = True
-        # Equal scores, of rows whose class is likeliest, are decided by a hash.
+        # Equal scores, of rows with the likeliest class, are decided by a hash.
         sets = model.predict_set(queries, alpha)
         assert (sets == expected).mean() > 0.99
         differ += (expected != (jackknife < (1.0 - alpha) * 37)).sum()

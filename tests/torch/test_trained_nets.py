@@ -42,7 +42,7 @@ def one_thread():
 
 @pytest.fixture
 def folder(tmp_path, random):
-    """A folder with a sample of images whose classes are shades."""
+    """A folder with a sample of images with shades for classes."""
     y = np.arange(96) % 10
     noise = random.integers(0, 50, (96, 32, 32, 3))
     X = (20 * y[:, None, None, None] + noise).astype(np.uint8)
