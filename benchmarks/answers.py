@@ -127,25 +127,28 @@ def main() -> None:
                 )
             )
     here = least(found["here"])
-    rows, verdict = [], ""
-    before = least(found["before"]) if options.before else {}
-    for name, taken in here.items():
-        rows.append([name, *(f"{value:.1f}" for value in taken)])
-        if before:
-            ratios = [a / b for a, b in zip(taken, before[name])]
-            rows.append(["before", *(f"{value:.1f}" for value in before[name])])
-            rows.append(["ratio", *(f"{ratio:.2f}" for ratio in ratios)])
-    if before:
-        largest = max(a / b for name in here for a, b in zip(here[name], before[name]))
-        met = "met" if largest <= MOST else "missed"
-        verdict = f"\n\n- at most {MOST} of the time before everywhere: {met}"
-    text = (
+    title = (
         "Microseconds of the processor a query beyond the search, the least in "
         f"{options.rounds} x {REPEATS} calls; {N_ROWS:,} rows; "
         f"{described(conditions())}.\n\n"
-        + table(["", *(f"{width} features" for width in WIDTHS)], rows)
-        + verdict
     )
+    header = ["", *(f"{width} features" for width in WIDTHS)]
+    rows = {name: [name, *(f"{value:.1f}" for value in here[name])] for name in here}
+    if options.before:
+        # For the person that changes the code: the page has the figures of now.
+        before, beside, largest = least(found["before"]), [], 0.0
+        for name, taken in here.items():
+            ratios = [a / b for a, b in zip(taken, before[name])]
+            largest = max(largest, *ratios)
+            beside += [
+                rows[name],
+                ["before", *(f"{value:.1f}" for value in before[name])],
+                ["ratio", *(f"{ratio:.2f}" for ratio in ratios)],
+            ]
+        met = "met" if largest <= MOST else "missed"
+        print(title + table(header, beside))
+        print(f"\n- at most {MOST} of the time before everywhere: {met}\n")
+    text = title + table(header, list(rows.values()))
     publish(text, PAGE, "answer time", options)
 
 
