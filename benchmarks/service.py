@@ -217,8 +217,8 @@ def report(found: dict[tuple[str, int], Load]) -> str:
             f"a scaler before the classifier), {_CONNECTIONS} clients on the same "
             "machine. In the middle of every run the file was replaced.",
             table(heads, lines),
-            f"Measured on {described(conditions())}. Other work was running on the "
-            "machine.",
+            f"Measured on {described(conditions())}. The clients took their share of "
+            "the cores.",
         ]
     )
 
