@@ -1,5 +1,6 @@
-"""Tests and examples that need PyTorch, which `make test-torch` installs."""
+"""Folders of tests that need what is not everywhere."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,16 +8,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent
 _NEED_TORCH = (ROOT / "tests" / "torch", ROOT / "knngraph" / "torch")
+_NEEDS_POSIX = ROOT / "tests" / "benchmarks"
 
 
-class _WithoutTorch(pytest.Dir):
+class _Skipped(pytest.Dir):
+    reason: str
+
     def collect(self):
         """No files; the folder itself is reported as skipped."""
-        pytest.skip("PyTorch is not installed: make test-torch")
+        pytest.skip(self.reason)
 
 
 def pytest_collect_directory(path, parent):
-    """Skip these folders where there is no torch, before any file is imported."""
+    """Skip a folder before any of its files is imported."""
     if path in _NEED_TORCH and find_spec("torch") is None:
-        return _WithoutTorch.from_parent(parent, path=path)
-    return None
+        reason = "PyTorch is not installed: make test-torch"
+    elif path == _NEEDS_POSIX and os.name != "posix":
+        reason = "benchmarks end processes and measure their memory by POSIX"
+    else:
+        return None
+    folder = _Skipped.from_parent(parent, path=path)
+    folder.reason = reason
+    return folder

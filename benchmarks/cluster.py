@@ -10,7 +10,6 @@ imported inside functions is not in the memory that is measured.
 import argparse
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -129,8 +128,7 @@ def cluster_of(n_workers: int) -> Iterator[Any]:
 
 def cpu_seconds() -> float:
     """Seconds of computing of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    return time.process_time()
 
 
 def received_bytes(dask_worker: Any) -> float:

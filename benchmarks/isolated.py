@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -97,6 +96,8 @@ def _status(name: str) -> float:
             if line.startswith(name):
                 return int(line.split()[1]) / 1024
     # Elsewhere only the peak of the whole process is known.
+    import resource
+
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -11,7 +11,6 @@ of the processor. pynndescent and faiss make lists of one set of each kind, wher
 are installed. What the file of figures has is not measured again.
 """
 
-import resource
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -325,6 +324,8 @@ def measure(
     """
     warnings.simplefilter("ignore")
     if most_gib:
+        import resource
+
         resource.setrlimit(resource.RLIMIT_DATA, (int(most_gib * 2**30),) * 2)
     # Loads what is compiled; the builder has enough rows for all of its stages.
     WAYS[way](mixture(WARMING.get(way, 500), n_features)[0])

@@ -1,9 +1,10 @@
 """What a figure depends on besides the code: versions and the machine."""
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
+
+import joblib
 
 PACKAGES = ("knngraph", "numpy", "scipy", "scikit-learn", "hnswlib", "numba")
 
@@ -17,7 +18,7 @@ def conditions() -> dict[str, str]:
     found |= {name: version_of(name) or "" for name in PACKAGES}
     return found | {
         "cpu": cpu_model(),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(joblib.cpu_count()),
         "system": platform.system(),
     }
 

@@ -4,7 +4,6 @@ import gc
 import io
 import multiprocessing
 import operator
-import resource
 import sys
 
 import numpy as np
@@ -74,6 +73,7 @@ def pages_asked_for(depth):
     """Pages that the system gave to 500 calls so deep."""
     if depth:
         return pages_asked_for(depth - 1)
+    resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(500):
         larger_than_its_caller()

@@ -1,5 +1,6 @@
 """What was tried is shown at the end of a run, also where two processes share it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def test_counts_of_all_processes_are_shown(processes, tmp_path):
     shutil.copy(Path(__file__).parent / "conftest.py", tmp_path)
     for number, count in enumerate([30, 5, 7]):
         (tmp_path / f"test_{number}.py").write_text(MODULE.format(count=count))
-    where = ["--rootdir", str(tmp_path), "-c", "/dev/null", str(tmp_path)]
+    where = ["--rootdir", str(tmp_path), "-c", os.devnull, str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--import-mode=importlib", *where, *processes],
         capture_output=True,

@@ -265,6 +265,7 @@ def test_an_error_reaches_the_shell(tmp_path):
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")
 def test_interrupting_is_clean(wine, tmp_path):
     report = tmp_path / "report.html"
     arguments = [str(wine), "--target", "target", "--folds", "60"]

@@ -18,6 +18,7 @@ from knngraph.distributed import DaskKNNGraphClassifier, predict
 from knngraph.distributed.tasks import n_bytes_of
 from tests.distributed.data import queries, rows_with_copies, wrong_labels
 
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 SETTINGS = {"metric": "euclidean", "random_state": 0, "support": "local", "ef": 64}
 
 
