@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-import knngraph
-from knngraph import _version
 from tests.optional import skip_without_torch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,13 +139,3 @@ def test_the_house_names_every_folder_and_file():
     rooms = [path.name for path in package.glob("*.py") if path.name[0] != "_"]
     rooms += [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
     assert [room for room in rooms if room not in house] == []
-
-
-def test_versions_agree():
-    version = knngraph.__version__
-    # The build reads the version from one file.
-    assert version == _version.__version__
-    build = (ROOT / "pyproject.toml").read_text()
-    assert 'version = { attr = "knngraph._version.__version__" }' in build
-    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
