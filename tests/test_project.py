@@ -3,8 +3,10 @@
 import re
 import runpy
 import shutil
+import subprocess
 import tomllib
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
@@ -106,6 +108,20 @@ def test_hooks_have_the_versions_of_the_package():
         for hook in repo["hooks"]:
             package, pin = hook["additional_dependencies"][0].split("==")
             assert pin == pins.get(package, pin)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
+def test_the_source_archive_has_all_that_is_tracked():
+    # `make dist` compares every file; here, what stands at the top.
+    shown = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tops = {PurePosixPath(name).parts[0] for name in shown.stdout.splitlines()}
+    tops -= {"knngraph", "pyproject.toml", "LICENSE", "MANIFEST.in"}  # by themselves
+    lines = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+    rules = [line.split() for line in lines if line.startswith(("include", "graft"))]
+    taken = [pattern for _, *patterns in rules for pattern in patterns]
+    assert [top for top in tops if not any(fnmatch(top, p) for p in taken)] == []
 
 
 def test_every_target_is_phony_and_every_marked_one_exists():
