@@ -199,10 +199,14 @@ class PlainModel:
     classes : ndarray of shape (n_classes,)
     parameters : dict
         Of `KNNGraphClassifier`, all of them.
+    sigma : float, optional
+        Bandwidth of the problem at a query; by default that of these rows.
     """
 
-    def __init__(self, X, y, classes, parameters):
+    def __init__(self, X, y, classes, parameters, sigma=None):
         self.X, self.y, self.classes, self.parameters = X, y, classes, parameters
+        m = parameters["max_neighbors"]
+        self.sigma = neighbors_sigma(X, m) if sigma is None else sigma
         self.nodes, node_of_row, self.counts = np.unique(
             X, axis=0, return_inverse=True, return_counts=True
         )
@@ -226,7 +230,7 @@ class PlainModel:
             self.classes,
             query,
             m,
-            neighbors_sigma(self.X, m),
+            self.sigma,
             p["query_nugget"],
             p["query_penalty"],
         )

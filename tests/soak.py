@@ -4,9 +4,10 @@
 
 Rows come and go, queries are answered in all three ways, the estimator and its
 predictor go to files and come back, and calls that must be refused are. Answers
-are held against the plain model of `tests.reference`. Prints operations by kind,
-answers checked, wrong answers, crashes and the memory of the process over time; exits
-with an error where an answer was wrong, an operation crashed or memory crept.
+are held against the plain model of `tests.reference`, with the bandwidth of the model,
+which must be that of its rows at most a twentieth of changes ago. Prints operations by
+kind, answers checked, wrong answers, crashes and the memory of the process over time;
+exits with an error where an answer was wrong, an operation crashed or memory crept.
 """
 
 import argparse
@@ -28,14 +29,16 @@ import numpy as np
 import psutil
 
 from knngraph import KNNGraphClassifier, KNNGraphWarning, load_predictor
-from tests.reference import PlainModel
+from knngraph.updating.change import REFRESH_SHARE
+from tests.reference import PlainModel, neighbors_sigma
 
 OPERATIONS = {
     "predict": 0.66,
     "partial_fit": 0.135,
     "forget": 0.135,
     "refused": 0.03,
-    "look": 0.015,
+    "look": 0.01,
+    "refresh": 0.005,
     "save and load": 0.015,
     "predictor": 0.01,
 }
@@ -100,6 +103,8 @@ class Soak:
             random_state=0,
         ).partial_fit(self.X, self.y, classes=CLASSES, ids=self.ids)
         self.parameters = self.model.get_params()
+        # Bandwidths of the rows that there were, newest last.
+        self.sigmas = [(self.sigma(), frozenset(self.ids))]
 
     def new_rows(self, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Overlapping classes, coordinates that float32 holds after centering."""
@@ -156,6 +161,7 @@ class Soak:
         self.n_ids += n_rows
         self.X, self.y = np.concatenate([self.X, X]), np.concatenate([self.y, y])
         self.ids = np.concatenate([self.ids, ids])
+        self.note_change()
 
     def do_forget(self) -> None:
         """Remove rows, named by number, by a mask or by their ids."""
@@ -167,6 +173,14 @@ class Soak:
         named = {"indices": gone}, {"indices": mask}, {"ids": self.ids[gone]}
         self.model.forget(**named[self.random.integers(3)])
         self.X, self.y, self.ids = self.X[~mask], self.y[~mask], self.ids[~mask]
+        self.note_change()
+
+    def do_refresh(self) -> None:
+        """Numbers that all rows share become those of the rows there are."""
+        self.model.refresh()
+        kept = self.model._model.problem.sigma
+        self.findings.checked["bandwidth"] += 1
+        self.findings.wrong += not np.isclose(kept, self.sigma(), rtol=1e-5)
 
     def do_refused(self) -> None:
         """Calls that must raise and leave everything as it was."""
@@ -243,9 +257,22 @@ class Soak:
         """What the model says."""
         return self.model.set_params(inference=way).predict(queries)
 
+    def sigma(self) -> float:
+        """Bandwidth of the rows that there are."""
+        return neighbors_sigma(self.X, self.parameters["max_neighbors"])
+
+    def note_change(self) -> None:
+        """Keep some bandwidths of late."""
+        self.sigmas = [*self.sigmas, (self.sigma(), frozenset(self.ids))][-20:]
+
     def plain(self) -> PlainModel:
-        """The same rows without a memory."""
-        return PlainModel(self.X, self.y, CLASSES, self.parameters)
+        """The same rows without a memory, but for the bandwidth."""
+        kept, now = self.model._model.problem.sigma, frozenset(self.ids)
+        most = REFRESH_SHARE * len(now)
+        known = [sigma for sigma, ids in self.sigmas if len(ids ^ now) <= most]
+        self.findings.checked["bandwidth"] += 1
+        self.findings.wrong += not np.isclose(kept, known, rtol=1e-5).any()
+        return PlainModel(self.X, self.y, CLASSES, self.parameters, kept)
 
     def check(self, kind: str, answers: np.ndarray, *references: Any) -> None:
         """An answer must have the largest share, or nearly, in a reference."""

@@ -343,6 +343,10 @@ class HNSWIndex:
                 now, unlinked = places_of(self._number, self._unlinked)
                 search = before[0].renumbered(before[1], now, points, entries, unlinked)
             self._medoid_search, self._searched_before = search, None
+        elif self._medoid_search.points is not points:
+            # Copies of rows came: the same points in another array, which a file and
+            # the training set would hold twice.
+            self._medoid_search = replace(self._medoid_search, points=points)
         return self._medoid_search
 
     def parts(self) -> HNSWParts:

@@ -128,10 +128,16 @@ def test_many_links_and_few_points(points, queries):
 
 
 def test_it_is_made_once_and_anew_after_a_change(points):
-    index = graph_of(points[:200])
-    search = index.from_medoids(points[:200])
-    assert index.from_medoids(points[:200]) is search
-    assert search.points.base is points or search.points is points
+    first = points[:200]
+    index = graph_of(first)
+    search = index.from_medoids(first)
+    assert index.from_medoids(first) is search
+    assert search.points is first
+    # Of the same points in another array only the array is another.
+    same = first.copy()
+    again = index.from_medoids(same)
+    assert again.points is same
+    assert again.links is search.links
     index.add(points[200:201])
     ids, _ = index.from_medoids(points[:201]).nearest(points[200:201], 1, ef=50)
     assert ids.item() == 200

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
+from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.exceptions import RefitWarning
 from knngraph.fitted.rows import IndexedRows
 from knngraph.graph import solved as solved_module
@@ -334,3 +334,15 @@ def test_one_row_is_enough_to_begin():
         if i % 7 == 0:
             assert model.labels_.shape == (i + 2,)
     assert model.predict([[5.0, 1.0]]) == ["b"]
+
+
+@pytest.mark.parametrize("inference", ["cascade", "adaptive"])
+def test_a_predictor_after_copies_came_loads(blobs, inference, tmp_path):
+    X, y = blobs
+    model = KNNGraphClassifier(inference=inference, random_state=0).fit(X, y)
+    model.predict(X[:3])
+    model.partial_fit(X[:1], y[1:2])
+    expected = model.predict_proba(X[:9])
+    model.to_predictor().save(tmp_path / "file")
+    loaded = load_predictor(tmp_path / "file")
+    assert_array_equal(loaded.predict_proba(X[:9]), expected)

@@ -16,7 +16,7 @@ def test_mixed_operations_are_answered_right_and_memory_stays(tried):
     assert sum(findings.done.values()) == 800
     # Every kind of answer was held against another.
     assert min(findings.checked.values()) > 0
-    assert len(findings.checked) == 6
+    assert len(findings.checked) == 7
     tried["soak: mixed operations, no crash"] += 800
     tried["soak: answers checked by brute force, none wrong"] += sum(
         findings.checked.values()
@@ -26,6 +26,11 @@ def test_mixed_operations_are_answered_right_and_memory_stays(tried):
 def test_a_change_that_is_lost_is_found(monkeypatch):
     monkeypatch.setattr(Change, "removed", lambda self, indices: self)
     assert Soak(seed=0).run(60).wrong > 0
+
+
+def test_numbers_that_are_kept_too_long_are_found(monkeypatch):
+    monkeypatch.setattr("knngraph.updating.change.REFRESH_SHARE", 0.5)
+    assert Soak(seed=0).run(300).wrong > 0
 
 
 @pytest.mark.parametrize("per_operation", [0, 1000])
