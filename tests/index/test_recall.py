@@ -134,3 +134,46 @@ def test_recall_of_lists_is_the_share_of_the_nearest_that_are_listed(random):
     assert recall_of_lists(squared, points, 1) == 1.0
     squared[:, 7:] *= 100.0
     assert recall_of_lists(squared, points, 1) == 0.7
+
+
+def test_every_ef_of_the_grid_has_a_row():
+    search_recall = worked_probe()
+    n_ef = len(EF_GRID)
+    excess = np.tile(np.arange(n_ef, dtype=np.float32)[:, None], 4)
+    recall = SearchRecall(search_recall.reached, search_recall.nearest, excess)
+    for row, ef in enumerate(EF_GRID):
+        assert recall.stretch(ef).tolist() == [1.0 + row] * 4
+        after = EF_GRID[row + 1] if row + 1 < n_ef else 10**6
+        assert recall.stretch(after - 1).tolist() == [1.0 + row] * 4
+
+
+class FoundAt:
+    """An index over a line of points that ends a search so many points off."""
+
+    def __init__(self, points, off):
+        self.exact, self.off = ExactIndex(points), off
+
+    def nearest(self, queries, k, *, ef=1, n_threads=1):
+        ids, squared = self.exact.nearest(queries, self.off.get(ef, 0) + 1)
+        return ids[:, -1:], squared[:, -1:]
+
+
+def test_excess_is_the_share_that_a_search_ends_farther():
+    points = np.array([[0.0], [10.0], [30.0], [70.0]], dtype=np.float32)
+    queries = np.array([[1.0], [33.0], [10.0]], dtype=np.float32)
+    recall = measure_recall(FoundAt(points, {1: 2, 2: 1}), points, queries, 1)
+    assert recall.nearest.tolist() == [0, 2, 1]
+    assert recall.reached[:4].tolist() == [[2, 0, 2], [1, 1, 0], [0, 2, 1], [0, 2, 1]]
+    # The third query lies on a point: nothing is so many times as far.
+    assert recall.excess[0] == pytest.approx([28.0, 10.0, 0.0])
+    assert recall.excess[1] == pytest.approx([8.0, 23 / 3 - 1, 0.0])
+    assert (recall.excess[2:] == 0.0).all()
+
+
+def test_lists_may_hold_any_of_points_equally_far():
+    points = np.arange(50, dtype=np.float32)[:, None]
+    # The second and the third nearest are as far, and so are the fourth and fifth.
+    squared = np.tile(np.array([1.0, 1.0, 4.0], dtype=np.float32), (50, 1))
+    assert recall_of_lists(squared, points, 1) == 1.0
+    squared[:, 2] = 4.001
+    assert recall_of_lists(squared[1:-1], points[1:-1], 1) < 0.75
