@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN_IN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(BIN_IN)
 
-.PHONY: demo test test-torch test-oldest soak lint lint-project lint-workflows docs dist release-ready format clean
+.PHONY: demo test test-slow test-torch test-oldest soak mutate lint lint-project lint-workflows docs dist release-ready format clean
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV) || { \
@@ -41,9 +41,18 @@ $(VENV)/installed-docs: pyproject.toml | $(VENV)/pyvenv.cfg
 demo: $(VENV)/installed-demo
 	$(BIN)/knngraph demo
 
+$(VENV)/installed-mutation: pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
+	touch $@
+
 # Files are shared between two processes: what a module sets up, it sets up once.
 test: $(VENV)/installed-tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m 'not slow' $(PYTEST_ARGS)
+
+# What `make test` leaves out: compilation from nothing, long runs at random.
+test-slow: $(VENV)/installed-tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist load -m slow \
+	  $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
 
 # What `make test` skips where PyTorch is not installed.
 test-torch: $(VENV)/installed-tests $(VENV)/installed-torch
@@ -60,11 +69,18 @@ $(OLDEST)/installed: pyproject.toml
 	touch $@
 
 test-oldest: $(OLDEST)/installed
-	$(OLDEST)/$(BIN_IN)/python -m pytest --numprocesses 2 --dist loadscope
+	$(OLDEST)/$(BIN_IN)/python -m pytest --numprocesses 2 --dist loadscope -m 'not slow'
 
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests
 	$(BIN)/python -m tests.soak
+
+# How many of some small changes of the source the tests of its folder notice: hours for
+# a few hundred. Results stay in build/mutants, where the next run goes on.
+SAMPLE ?= 300
+SEED ?= 0
+mutate: $(VENV)/installed-mutation
+	$(BIN)/python -m tests.mutation.run --sample $(SAMPLE) --seed $(SEED)
 
 lint: $(VENV)/installed-tests lint-project
 	$(BIN)/ruff check .
