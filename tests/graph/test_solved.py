@@ -54,7 +54,6 @@ def check(again, problem, representation, consensus):
         atol=1e-4,
     )
     found = again.representation
-    assert found.weights.indices.dtype == np.int32
     assert_allclose(found.lambda_max, representation.lambda_max, rtol=1e-4)
     assert found.gaps.shape == found.n_iter.shape == representation.gaps.shape
     assert (found.gaps <= 2e-8).all()
@@ -82,8 +81,8 @@ def test_as_learned_at_once(n_gone, n_new):
         assert kept.mean() > 0.3
     again = learn_again(solved, training, neighbors, SETTINGS)
     check(again, *learned_at_once(learned, training, neighbors))
-    same = learned.representation.gaps[source[kept]] == again.representation.gaps[kept]
-    assert same.mean() > 0.9
+    gaps, now = learned.representation.gaps, again.representation.gaps
+    assert (gaps[source[kept]] != now[kept]).sum() <= 0.1 * kept.sum()
     # The lists of the same class, which a later change begins with.
     expected = nearest_of_same_class(training, neighbors, M, same_class_quota(M))
     listed = expected.place >= 0

@@ -16,12 +16,13 @@ def states():
     """What predictors of several kinds hold."""
     X = np.random.default_rng(0).normal(size=(40, 3))
     X[::7, 1] = np.nan
-    with_gaps = fitted("adaptive")[0].fit(X, np.arange(40) % 2)
+    with_gaps = fitted("adaptive", "trees")[0].fit(X, np.arange(40) % 2)
     models = {
         "lookup": fitted("lookup")[0],
         "adaptive": fitted("adaptive", labels=np.array(["a", "b", "c"]))[0],
         "cascade": fitted("cascade")[0],
         "trees": fitted("lookup", "trees")[0],
+        "medoids": fitted("lookup", walk="medoids")[0],
         "gaps": with_gaps,
     }
     return {name: model.to_predictor()._state for name, model in models.items()}
@@ -96,9 +97,9 @@ REFUSED = [
     ("lookup", "model.space.center", cut),
     ("lookup", "model.space.center", as_type(int)),
     ("lookup", "model.space.linear", constantly(np.ones((4, 3)))),
-    ("lookup", "model.training.points", as_type(np.float64)),
-    ("lookup", "model.training.points", lambda points: points[:, :3]),
-    ("lookup", "model.training.points", lambda points: points[:0]),
+    ("medoids", "model.training.points", as_type(np.float64)),
+    ("medoids", "model.training.points", lambda points: points[:, :3]),
+    ("medoids", "model.training.points", lambda points: points[:0]),
     ("lookup", "model.training.pair_node", as_type(np.int32)),
     ("lookup", "model.training.pair_node", at(0, 1)),
     ("lookup", "model.training.pair_node", at(0, -1)),
@@ -171,30 +172,30 @@ REFUSED = [
     ("adaptive", "model.sets.keys", cut),
     ("adaptive", "model.sets.n_drawn", constantly(-1)),
     ("adaptive", "model.sets.n_drawn", constantly(10**6)),
-    ("lookup", "model.index.points", lambda points: points.copy()),
-    ("lookup", "model.index.links", as_type(np.int64)),
-    ("lookup", "model.index.links", cut),
-    ("lookup", "model.index.links", at((0, 0), -2)),
-    ("lookup", "model.index.links", lambda links: at((0, 0), len(links))(links)),
-    ("lookup", "model.index.links", lambda links: links[:, :0]),
-    ("lookup", "model.index.entries", as_type(np.int64)),
-    ("lookup", "model.index.entries", at((0, 0), -1)),
-    ("lookup", "model.index.entries", at((0, 1), -2)),
-    ("lookup", "model.index.entries", at((0, 1), 10**6)),
-    ("lookup", "model.index.entries", lambda entries: entries[:0]),
-    ("lookup", "model.index.entries", lambda entries: entries[:, :0]),
-    ("lookup", "model.index.unlinked", constantly(np.array([0], np.int64))),
-    ("lookup", "model.index.unlinked", constantly(np.array([-1], np.int32))),
-    ("lookup", "model.index.unlinked", constantly(np.array([10**6], np.int32))),
+    ("medoids", "model.index.points", lambda points: points.copy()),
+    ("medoids", "model.index.links", as_type(np.int64)),
+    ("medoids", "model.index.links", cut),
+    ("medoids", "model.index.links", at((0, 0), -2)),
+    ("medoids", "model.index.links", lambda links: at((0, 0), len(links))(links)),
+    ("medoids", "model.index.links", lambda links: links[:, :0]),
+    ("medoids", "model.index.entries", as_type(np.int64)),
+    ("medoids", "model.index.entries", at((0, 0), -1)),
+    ("medoids", "model.index.entries", at((0, 1), -2)),
+    ("medoids", "model.index.entries", at((0, 1), 10**6)),
+    ("medoids", "model.index.entries", lambda entries: entries[:0]),
+    ("medoids", "model.index.entries", lambda entries: entries[:, :0]),
+    ("medoids", "model.index.unlinked", constantly(np.array([0], np.int64))),
+    ("medoids", "model.index.unlinked", constantly(np.array([-1], np.int32))),
+    ("medoids", "model.index.unlinked", constantly(np.array([10**6], np.int32))),
     (
-        "lookup",
+        "medoids",
         "model.index.unlinked",
         constantly(np.zeros(MOST_UNLINKED + 1, np.int32)),
     ),
-    ("lookup", "model.index.centers", as_type(np.float64)),
-    ("lookup", "model.index.centers", lambda centers: centers[:, :-1]),
-    ("lookup", "model.index.deleted", constantly(np.ones((1, 4), np.float32))),
-    ("lookup", "model.index.deleted", as_type(np.float64)),
+    ("medoids", "model.index.centers", as_type(np.float64)),
+    ("medoids", "model.index.centers", lambda centers: centers[:, :-1]),
+    ("medoids", "model.index.deleted", constantly(np.ones((1, 4), np.float32))),
+    ("medoids", "model.index.deleted", as_type(np.float64)),
     ("trees", "model.space.trees", constantly(None)),
     ("lookup", "model.space.metric", constantly("trees")),
     ("trees", "model.space.trees.values", lambda values: values[:0]),
@@ -255,12 +256,12 @@ TAKEN = [
     ("adaptive", "model.novelty.codes", at(0, 2)),
     ("adaptive", "model.sets", constantly(None)),
     ("adaptive", "model.sets.n_drawn", constantly(0)),
-    ("lookup", "model.index.links", at((0, 0), -1)),
-    ("lookup", "model.index.links", lambda links: at((0, 0), len(links) - 1)(links)),
-    ("lookup", "model.index.entries", at((0, 1), -1)),
-    ("lookup", "model.index.entries", at((0, 0), 0)),
-    ("lookup", "model.index.unlinked", constantly(np.array([0], np.int32))),
-    ("lookup", "model.index.unlinked", constantly(np.zeros(MOST_UNLINKED, np.int32))),
+    ("medoids", "model.index.links", at((0, 0), -1)),
+    ("medoids", "model.index.links", lambda links: at((0, 0), len(links) - 1)(links)),
+    ("medoids", "model.index.entries", at((0, 1), -1)),
+    ("medoids", "model.index.entries", at((0, 0), 0)),
+    ("medoids", "model.index.unlinked", constantly(np.array([0], np.int32))),
+    ("medoids", "model.index.unlinked", constantly(np.zeros(MOST_UNLINKED, np.int32))),
     ("trees", "model.space.trees.seed", constantly(0)),
     ("trees", "model.space.trees.grown_from", lambda hashes: hashes[:1]),
     ("trees", "model.space.trees.scale", at(0, 1e-300)),
@@ -286,7 +287,9 @@ def test_numbers_on_the_edge_are_taken(number, states):
     assert checked_state(changed) is changed
 
 
-@pytest.mark.parametrize("kind", ["lookup", "adaptive", "cascade", "trees", "gaps"])
+@pytest.mark.parametrize(
+    "kind", ["lookup", "adaptive", "cascade", "trees", "gaps", "medoids"]
+)
 def test_what_a_predictor_holds_is_taken(kind, states):
     assert checked_state(states[kind]) is states[kind]
 
