@@ -24,6 +24,7 @@ def run_warm(cache):
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_compile(tmp_path):
     cache = tmp_path / "cache"
     first = run_warm(cache)
