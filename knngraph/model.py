@@ -31,6 +31,7 @@ from knngraph.inference.answer import PredictOptions, QueryModel, favor
 from knngraph.inference.calibration import Calibration, sharpen
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
 from knngraph.inference.cascade_rule import apply_rule, learn_rule
+from knngraph.inference.class_means import class_means, squared_left_out
 from knngraph.inference.copies import copied_pairs, with_trust_in_copies
 from knngraph.inference.label_quality import LabelQuality, judge_labels
 from knngraph.inference.leave_one_out import (
@@ -339,14 +340,17 @@ class FittedModel:
         n_drawn = len(calibration_sample(training, honest))
         pairs = pairs_for_sets(training, honest, n_drawn)
         keys = np.empty(len(pairs), dtype=np.uint64)
+        means = class_means(training)
         largest = queries_per_block(training.n_classes)
         for start, stop in chunk_bounds(len(pairs), largest):
             some = pairs[start:stop]
-            scores = class_scores(self._left_out_probabilities(inference, some))
+            probabilities = self._left_out_probabilities(inference, some)
+            squared = squared_left_out(training, some, means, self.rows.out_of_fold)
+            scores = class_scores(probabilities, squared)
             given = scores[np.arange(len(some)), training.pair_code[some]]
             points = training.points[training.pair_node[some]]
             keys[start:stop] = score_keys(given, points)
-        return SetScores(pairs, keys, n_drawn)
+        return SetScores(pairs, keys, n_drawn, means)
 
     def _left_out_probabilities(self, inference: str, pairs: np.ndarray) -> np.ndarray:
         """Probabilities that pairs get when a row of each is left out."""

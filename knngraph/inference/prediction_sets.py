@@ -15,6 +15,7 @@ from knngraph.inference.answer import (
     search,
 )
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.class_means import squared_to_means
 from knngraph.inference.left_out_ranks import check_alpha
 from knngraph.inference.set_scores import SetRule, Voters, class_scores, score_keys
 
@@ -64,7 +65,9 @@ def answer_sets(
     search among sorted scores counts them. Problems are solved again without a voter
     only where the voters decide whether a class is in. The likeliest class always is.
     Stored labels are not learned again without a row: where they answer, all rows are
-    counted by the scores at x.
+    counted by the scores at x. Nor are the means of the classes, which order those
+    without a vote: at x they are the means of all rows, at a left-out row those of
+    the others.
 
     With `per_class` the rows are those of class y, and n is their number (V. Vovk,
     "Conditional validity of inductive conformal predictors", 2013).
@@ -97,7 +100,8 @@ def _mapped_sets(
     found = search(model, options, queries)
     shares = np.zeros(found.ids.shape)
     probabilities = found_probabilities(model, options, found, shares)
-    keys = score_keys(class_scores(probabilities), queries)
+    to_means = squared_to_means(queries, rule.means)
+    keys = score_keys(class_scores(probabilities, to_means), queries)
     counts, limits = rule.count(keys), rule.limits(alpha)
     first = np.arange(len(queries)), probabilities.argmax(axis=1)
     voters = rule.voters(found.ids, shares)
@@ -109,7 +113,7 @@ def _mapped_sets(
     again = undecided.any(axis=1)
     if again.any():
         voters = voters.at(again)
-        keys = _keys_without(model, options, queries, found, voters)
+        keys = _keys_without(model, options, queries, found, voters, to_means)
         larger = voters.key[:, None] > keys
         solved = others + voters.sums(larger * voters.weight, len(queries))
         counts[again] = solved[again]
@@ -124,6 +128,7 @@ def _keys_without(
     queries: np.ndarray,
     found: Found,
     voters: Voters,
+    to_means: np.ndarray,
 ) -> np.ndarray:
     """Keys of the classes at the query of every voter, with a row of it left out."""
     training = model.training
@@ -142,7 +147,8 @@ def _keys_without(
     )
     assert model.calibration is not None
     probabilities = sharpen(votes, model.calibration.adaptive)
-    return score_keys(class_scores(probabilities), queries[voters.query])
+    scores = class_scores(probabilities, to_means[voters.query])
+    return score_keys(scores, queries[voters.query])
 
 
 def _check_arguments(alpha: Any, per_class: Any) -> None:

@@ -18,12 +18,15 @@ ROWS_OF_CLASS = 100
 _SEED_OF_TIES = 22
 
 
-def class_scores(probabilities: np.ndarray) -> np.ndarray:
+def class_scores(probabilities: np.ndarray, squared: np.ndarray) -> np.ndarray:
     """Score of every class: the probability of the classes that are no likelier.
 
     Parameters
     ----------
     probabilities : ndarray of shape (n, n_classes)
+    squared : ndarray of shape (n, n_classes)
+        Of equally probable classes those with the larger number are less likely:
+        squared distances to the means of the classes.
 
     Returns
     -------
@@ -38,6 +41,9 @@ def class_scores(probabilities: np.ndarray) -> np.ndarray:
     one minus that, and never none. Counted from below, small numbers stay apart in
     single precision.
 
+    All classes without a vote are equally probable: by the distances to their means
+    sets hold some of them, where they would hold all or none.
+
     References
     ----------
     .. [1] Y. Romano, M. Sesia, E. J. Candes, "Classification with valid and adaptive
@@ -47,18 +53,23 @@ def class_scores(probabilities: np.ndarray) -> np.ndarray:
     --------
     >>> import numpy as np
     >>> from knngraph.inference.set_scores import class_scores
-    >>> class_scores(np.array([[0.125, 0.5, 0.125, 0.25]])).tolist()
+    >>> shares = np.array([[0.125, 0.5, 0.125, 0.25]])
+    >>> class_scores(shares, np.array([[3.0, 1.0, 2.0, 9.0]])).tolist()
+    [[0.125, 1.0, 0.25, 0.5]]
+    >>> class_scores(shares, np.ones((1, 4))).tolist()
     [[0.25, 1.0, 0.25, 0.5]]
     """
     rows = np.arange(len(probabilities))
     first = probabilities.argmax(axis=1)
     rest = probabilities.copy()
     rest[rows, first] = 0.0
-    order = rest.argsort(axis=1, kind="stable")
+    order = np.lexsort((-squared, rest), axis=1)
     ascending = np.take_along_axis(rest, order, axis=1)
+    nearer = np.take_along_axis(squared, order, axis=1)
     # The last of equal ones counts all of them.
     last = np.full(rest.shape, rest.shape[1] - 1)
     rises = ascending[:, 1:] > ascending[:, :-1]
+    rises |= nearer[:, 1:] < nearer[:, :-1]
     last[:, :-1][rises] = np.nonzero(rises)[1]
     last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
     sums = np.take_along_axis(ascending.cumsum(axis=1), last, axis=1)
@@ -123,11 +134,14 @@ class SetScores(CompactPickle):
     n_drawn : int
         So many of them, the first, are a random sample; the others belong to classes
         with few rows in it.
+    means : ndarray of shape (n_classes, n_features)
+        Mean of the mapped rows of every class: see `class_scores`.
     """
 
     pairs: np.ndarray
     keys: np.ndarray
     n_drawn: int
+    means: np.ndarray
 
 
 class SetRule:
@@ -145,6 +159,7 @@ class SetRule:
         self, scores: SetScores, training: TrainingSet, *, per_class: bool
     ) -> None:
         some = slice(None if per_class else scores.n_drawn)
+        self.means = scores.means
         self.pairs, self.keys = scores.pairs[some], scores.keys[some]
         self.weight = training.pair_weight[self.pairs]
         self.code = training.pair_code[self.pairs]

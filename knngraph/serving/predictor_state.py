@@ -330,6 +330,9 @@ def _check_sets(sets: Any, training: TrainingSet) -> None:
     _check_array(sets.keys, "scores of its sets", "u", (n_pairs,))
     _require(sets.keys.dtype == np.uint64, "scores of its sets are of another type")
     _require(0 <= sets.n_drawn <= n_pairs, "the sample of its sets is wild")
+    shape = training.n_classes, training.points.shape[1]
+    _check_array(sets.means, "means of its classes", "f", shape)
+    _require(bool(np.isfinite(sets.means).all()), "a mean of its classes is wild")
 
 
 def _check_reliability(reliability: Any, training: TrainingSet) -> None:

@@ -8,9 +8,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 
+import knngraph.model
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.exceptions import KNNGraphWarning
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.class_means import squared_to_means
 from knngraph.inference.reliability import reliable_votes
 from knngraph.inference.set_scores import class_scores, pairs_for_sets
 
@@ -47,12 +49,15 @@ def test_a_score_is_the_probability_of_the_classes_that_are_no_likelier():
     random = np.random.default_rng(0)
     counts = random.integers(0, 4, (50, 6)) + 1.0
     probabilities = counts / counts.sum(axis=1, keepdims=True)
-    scores = class_scores(probabilities)
-    for row, found in zip(probabilities, scores):
+    squared = random.integers(0, 3, (50, 6)) + 0.0
+    squared[7, 3] = np.inf
+    scores = class_scores(probabilities, squared)
+    for row, far, found in zip(probabilities, squared, scores):
         first = row.argmax()
         for code, probability in enumerate(row):
             others = np.arange(6) != first
-            expected = row[others & (row <= probability)].sum()
+            behind = (row < probability) | ((row == probability) & (far >= far[code]))
+            expected = row[others & behind].sum()
             expected = 1.0 if code == first else expected
             assert found[code] == pytest.approx(expected, abs=1e-6)
 
@@ -70,7 +75,7 @@ def test_sets_count_scores_of_models_that_were_fitted_without_each_row():
     model = KNNGraphClassifier(**how).fit(X, y)
     exponent = model._model.left_out.exponent
 
-    def probabilities(rows, queries):
+    def scores_of(rows, queries):
         part = KNNGraphClassifier(**how).fit(X[rows], y[rows])
         learned = part._model
         votes = part.predict_proba(queries)
@@ -78,15 +83,17 @@ def test_sets_count_scores_of_models_that_were_fitted_without_each_row():
         powers = votes ** (1.0 / learned.left_out.exponent)
         floor = 0.05 / 3
         votes = powers / powers.sum(axis=1, keepdims=True) * (1 + 0.05) - floor
-        return sharpen(np.maximum(votes, 0.0), exponent)
+        shares = sharpen(np.maximum(votes, 0.0), exponent)
+        means = learned.adaptive_set_scores.means
+        to_means = squared_to_means(learned.space.map_rows(queries), means)
+        return class_scores(shares, to_means)
 
     rows, differ = np.arange(36), 0
-    larger, plain = np.zeros((60, 3)), class_scores(probabilities(rows, queries))
+    larger, plain = np.zeros((60, 3)), scores_of(rows, queries)
     jackknife = np.zeros((60, 3))
     for i in rows:
         rest = np.delete(rows, i)
-        found = probabilities(rest, np.vstack([X[i : i + 1], queries]))
-        scores = class_scores(found)
+        scores = scores_of(rest, np.vstack([X[i : i + 1], queries]))
         larger += scores[0, y[i]] > scores[1:] + 1e-6
         jackknife += scores[0, y[i]] > plain + 1e-6
     first = model.predict_proba(queries).argmax(axis=1)
@@ -98,6 +105,24 @@ def test_sets_count_scores_of_models_that_were_fitted_without_each_row():
         assert (sets == expected).mean() > 0.99
         differ += (expected != (jackknife < (1.0 - alpha) * 37)).sum()
     assert differ > 0
+
+
+@pytest.mark.parametrize("inference", INFERENCES)
+def test_classes_without_a_vote_are_there_by_the_distance_to_their_mean(
+    inference, monkeypatch
+):
+    random = np.random.default_rng(0)
+    centers, y = random.normal(size=(60, 6)), np.tile(np.arange(60), 15)
+    X = centers[y] + random.normal(size=(len(y), 6))
+    model = KNNGraphClassifier(inference=inference, ef=64, random_state=0)
+    queries, expected = X[180:], y[180:]
+    sets = model.fit(X[:180], y[:180]).predict_set(queries, 0.1)
+    # Without the means they are all there, or none.
+    monkeypatch.setattr(knngraph.model, "class_means", lambda _: np.zeros((60, 6)))
+    all_or_none = model.fit(X[:180], y[:180]).predict_set(queries, 0.1)
+    assert coverage(all_or_none, expected) > 0.87
+    assert coverage(sets, expected) > 0.87
+    assert sets.sum() < 0.7 * all_or_none.sum()
 
 
 @pytest.mark.parametrize("inference", INFERENCES)
