@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+import numpy as np
+
 from knngraph.commands.fitted_table import REMARKS, fit_table, in_chunks
 from knngraph.html_page import printable
 from knngraph.inspection.suspect_cards import (
@@ -63,14 +65,21 @@ def _suspects(options: argparse.Namespace) -> None:
         print(
             f"row {explanations[place].name}: "
             f"{printable(labels_in_words(suspects, place), _LETTERS)} "
-            f"({suspects.probability[place]:.0%} against "
-            f"{suspects.suggested_probability[place]:.0%})"
+            f"({_shares_in_words(suspects, place)})"
         )
     if n_listed > _SUSPECTS_IN_TEXT:
         print(f"and {n_listed - _SUSPECTS_IN_TEXT} more")
     if not n_listed:
         print("No label is doubtful; --top N lists the N most doubtful all the same.")
     print(f"Page: {options.output}\nTable: {listed}")
+
+
+def _shares_in_words(suspects: Any, place: int) -> str:
+    """Probability of the given label, and of another where a neighbor has one."""
+    given = f"{suspects.probability[place]:.0%}"
+    if suspects.suggested[place] == suspects.given[place]:
+        return given
+    return f"{given} against {suspects.suggested_probability[place]:.0%}"
 
 
 def _frame_of_suspects(raw: Any, suspects: Any, explanations: list[Any]) -> Any:
@@ -86,12 +95,15 @@ def _frame_of_suspects(raw: Any, suspects: Any, explanations: list[Any]) -> Any:
         )
         for explanation, given in zip(explanations, suspects.given)
     ]
+    given, suggested = suspects.given[:n_listed], suspects.suggested[:n_listed]
+    likelihood = suspects.suggested_probability[:n_listed].round(4)
+    has_other = suggested != given  # a neighbor of another class
     said = {
         "row": [explanation.name for explanation in explanations],
-        "given": suspects.given[:n_listed],
-        "suggested": suspects.suggested[:n_listed],
+        "given": given,
+        "suggested": np.where(has_other, suggested, None),
         "probability of given": suspects.probability[:n_listed].round(4),
-        "probability of suggested": suspects.suggested_probability[:n_listed].round(4),
+        "probability of suggested": np.where(has_other, likelihood, np.nan),
         "contradicted by rows": contradicting,
     }
     taken = set(rows.columns)

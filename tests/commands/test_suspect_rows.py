@@ -99,6 +99,28 @@ def test_all_rows_have_lines_and_the_first_hundred_cards(file):
     assert "here are the first 100" in page.text
 
 
+def test_labels_that_no_neighbor_contradicts_have_no_other(tmp_path, capsys):
+    amount = np.repeat([0.0, 100.0], 80) + np.arange(160) / 100
+    labels = np.repeat(["low", "high"], 80)
+    labels[0] = "high"  # the only row that is contradicted
+    table = pandas.DataFrame({"amount": amount, "label": labels})
+    table.to_csv(tmp_path / "plain.csv", index=False)
+    _, found = suspected(tmp_path / "plain.csv", "--top", "160")
+    assert found["row"][0] == 0
+    assert found["suggested"][0] == "low"
+    alone = found["suggested"].isna()
+    assert 20 <= alone.sum() < 160
+    assert found["probability of suggested"][alone].isna().all()
+    assert found["probability of suggested"][~alone].notna().all()
+    assert (found["suggested"] != found["given"]).all()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("row 0: given high, rather low (")
+    assert " against " in printed[0]
+    for line, row in zip(printed[:10], found["row"]):
+        of_row = found[found["row"] == row].iloc[0]
+        assert (" against " in line) == isinstance(of_row["suggested"], str)
+
+
 def test_no_file_of_the_user_is_overwritten(file, tmp_path, capsys):
     copy = tmp_path / "data.csv"
     copy.write_bytes(file.read_bytes())
