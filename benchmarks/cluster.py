@@ -3,7 +3,7 @@
     python -m benchmarks.cluster --data-dir DIR [--rows N] [--only scale sets faults]
 
 Everything runs on local clusters of real processes of one thread each; the figures are
-printed, and written into docs/dask.md. Worker processes read this file again: what is
+printed, and written into docs/contributing/dask.md. Worker processes read this file again: what is
 imported inside functions is not in the memory that is measured.
 """
 
@@ -319,7 +319,7 @@ def main() -> None:
         if part == "scale":
             heading += f" {options.rows:,} rows of {N_FEATURES} features."
         lines = table(("what", "measured", "bound"), rows)
-        put_between(DOCS / "dask.md", part, f"{heading}\n\n{lines}")
+        put_between(DOCS / "contributing" / "dask.md", part, f"{heading}\n\n{lines}")
 
 
 if __name__ == "__main__":

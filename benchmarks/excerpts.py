@@ -2,7 +2,7 @@
 
     python -m benchmarks.excerpts
 
-Nothing is measured: figures are read from docs/measured.md and docs/paper.md, so
+Nothing is measured: figures are read from docs/measured.md and docs/published.md, so
 that a page which repeats one cannot say another. A test holds the pages to it.
 """
 
@@ -15,9 +15,8 @@ from benchmarks.pages import DOCS, between, put_between, read_table, table, tabl
 
 README = DOCS.parent / "README.md"
 MEASURED = DOCS / "measured.md"
-PAPER = DOCS / "paper.md"
 START = DOCS / "start.md"
-PUBLISHED = DOCS / "guide" / "published.md"
+PUBLISHED = DOCS / "published.md"
 
 # What a user wants, what to write for it, and its line in the short table.
 DECISIONS = (
@@ -138,7 +137,7 @@ def write() -> None:
 
 def _published_and_measured() -> pd.DataFrame:
     """Cells of Table 1, a line a set that was measured, a column a method."""
-    cells = tables_of(PAPER, "Table 1: accuracy")[0].set_index("method").T
+    cells = tables_of(PUBLISHED, "Table 1: accuracy")[0].set_index("method").T
     cells.index.name = "set"
     printed = cells["lookup, ef=1"].str.extract(r"published ([\d.]+)\)")[0]
     means = cells.map(_mean).assign(published=printed)

@@ -87,7 +87,7 @@ def main() -> None:
     heads = ["map", *("".join(column) for column in together)]
     figures = table(heads, together.reset_index().to_numpy())
     text = f"{figures}\n\nOne thread; {described(conditions())}."
-    publish(text, DOCS / "guide" / "maps.md", "maps", options)
+    publish(text, DOCS / "how" / "maps.md", "maps", options)
 
 
 if __name__ == "__main__":

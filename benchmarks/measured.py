@@ -64,7 +64,7 @@ PAGES = (
         f"benchmarks.baselines_binalpha {_FROM_FILE}",
     ),
     Page(
-        "paper.md",
+        "published.md",
         ("benchmarks.run paper --data-dir DIR",),
         "paper/paper.csv",
         f"benchmarks.run paper --data-dir DIR {_FROM_FILE}",
@@ -87,12 +87,12 @@ PAGES = (
         "scale.json",
         f"benchmarks.lists {_FROM_FILE}",
     ),
-    Page("dask.md", ("benchmarks.cluster --data-dir DIR",)),
+    Page("contributing/dask.md", ("benchmarks.cluster --data-dir DIR",)),
     *(
         Page(name, (f"benchmarks.{arguments} --write-docs",))
         for name, arguments in (
             ("scale.md", "compile_time"),
-            ("walks.md", "walks --data-dir DIR"),
+            ("how/search.md", "walks --data-dir DIR"),
             ("condensing.md", "condensing --data-dir DIR"),
             ("serving.md", "serving --data-dir DIR"),
             ("serving.md", "service"),
@@ -105,11 +105,11 @@ PAGES = (
             ("sure.md", "prediction_sets --data-dir DIR"),
             ("sure.md", "sure novelty --data-dir DIR"),
             ("sure.md", "sure abstention --data-dir DIR"),
-            ("guide/maps.md", "maps"),
+            ("how/maps.md", "maps"),
             ("inference.md", "choice_time"),
             ("inference.md", "answers"),
-            ("guide/size.md", "sizes"),
-            ("guide/*.md", "parameters --max-rows 500"),
+            ("how/size.md", "sizes"),
+            ("how/*.md", "parameters --max-rows 500"),
         )
     ),
 )

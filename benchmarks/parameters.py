@@ -8,7 +8,7 @@ few public sets from the folder where one is named, and on sets that ship with
 scikit-learn. Accuracy is a mean over sets and folds, with clean and with wrong
 training labels; times and sizes are medians of ratios to the default, measured in
 the same run. Tables are printed and, with `--write-docs`, written between the marks
-`effect NAME` of the pages of the guide.
+`effect NAME` of the pages on the stages.
 """
 
 import pickle
@@ -36,7 +36,7 @@ TABLES = ("letter", "satimage", "phoneme", "vehicle")
 IMAGES = ("binalpha", "usps_20_uni")
 # One width of the walk for all graphs, wide enough not to decide the comparison.
 BEAM = 16
-GUIDE = DOCS / "guide"
+HOW = DOCS / "how"
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,24 @@ class Effect:
 
 
 EFFECTS = [
-    Effect("M", (8, 16, 32), "lookup", GUIDE / "search.md"),
-    Effect("ef_construction", (50, 200, 400), "lookup", GUIDE / "search.md"),
-    Effect("ef", (1, 4, 16, 64), "lookup", GUIDE / "search.md"),
-    Effect("penalty_min", (0.05, 0.1, 0.3), "lookup", GUIDE / "density.md"),
-    Effect("penalty_max", (0.1, 0.3, 0.5, 0.9), "lookup", GUIDE / "density.md"),
+    Effect("M", (8, 16, 32), "lookup", HOW / "search.md"),
+    Effect("ef_construction", (50, 200, 400), "lookup", HOW / "search.md"),
+    Effect("ef", (1, 4, 16, 64), "lookup", HOW / "search.md"),
+    Effect("penalty_min", (0.05, 0.1, 0.3), "lookup", HOW / "density.md"),
+    Effect("penalty_max", (0.1, 0.3, 0.5, 0.9), "lookup", HOW / "density.md"),
     Effect(
-        "density_scales", ((3,), (3, 7, 15), (15, 31)), "lookup", GUIDE / "density.md"
+        "density_scales", ((3,), (3, 7, 15), (15, 31)), "lookup", HOW / "density.md"
     ),
-    Effect("label_weight", (0.0, 0.1, 0.3, 0.6), "lookup", GUIDE / "kernel.md"),
-    Effect("label_discount", (0.0, 0.1, 0.5), "lookup", GUIDE / "kernel.md"),
-    Effect("bandwidth", ("median", "neighbors"), "lookup", GUIDE / "kernel.md"),
-    Effect("max_neighbors", (8, 16, 32, 64), "adaptive", GUIDE / "representation.md"),
-    Effect("support", ("exact", "local"), "lookup", GUIDE / "representation.md"),
-    Effect("nugget", (0.0, 0.1, 0.3), "lookup", GUIDE / "representation.md"),
-    Effect("tol", (1e-2, 1e-4, 1e-6), "lookup", GUIDE / "representation.md"),
-    Effect("max_iter", (10, 50, 200), "lookup", GUIDE / "representation.md"),
-    Effect("positive", (True, False), "lookup", GUIDE / "representation.md"),
-    Effect("self_weight", (0.0, 0.5, 1.0, 2.0), "lookup", GUIDE / "consensus.md"),
+    Effect("label_weight", (0.0, 0.1, 0.3, 0.6), "lookup", HOW / "kernel.md"),
+    Effect("label_discount", (0.0, 0.1, 0.5), "lookup", HOW / "kernel.md"),
+    Effect("bandwidth", ("median", "neighbors"), "lookup", HOW / "kernel.md"),
+    Effect("max_neighbors", (8, 16, 32, 64), "adaptive", HOW / "representation.md"),
+    Effect("support", ("exact", "local"), "lookup", HOW / "representation.md"),
+    Effect("nugget", (0.0, 0.1, 0.3), "lookup", HOW / "representation.md"),
+    Effect("tol", (1e-2, 1e-4, 1e-6), "lookup", HOW / "representation.md"),
+    Effect("max_iter", (10, 50, 200), "lookup", HOW / "representation.md"),
+    Effect("positive", (True, False), "lookup", HOW / "representation.md"),
+    Effect("self_weight", (0.0, 0.5, 1.0, 2.0), "lookup", HOW / "consensus.md"),
     Effect("vote", ("reliability", "labels"), "adaptive", DOCS / "inference.md"),
     Effect("query_nugget", (0.03, 0.1, 0.3, 1.0), "adaptive", DOCS / "inference.md"),
     Effect("query_penalty", (0.0, 0.02, 0.1), "adaptive", DOCS / "inference.md"),
@@ -84,7 +84,7 @@ EFFECTS = [
         "metric",
         ("euclidean", "learned", "trees", "auto"),
         "adaptive",
-        GUIDE / "maps.md",
+        HOW / "maps.md",
     ),
 ]
 DEFAULTS = KNNGraphClassifier().get_params() | {"ef": BEAM, "support": "exact"}

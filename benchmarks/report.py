@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import on_white
-from benchmarks.pages import DOCS, table
+from benchmarks.pages import DOCS, put_between, table
 from knngraph.html_page import html_page
 
 
@@ -92,7 +92,7 @@ def finish(report: Report, results: Path, page: Path) -> None:
     print("Written:", *map(str, written), sep="\n  ")
 
 
-def copy_to_docs(page: Path, name: str, pictures: str) -> None:
+def copy_to_docs(page: Path, name: str, pictures: str, mark: str = "") -> None:
     """Copy a written page and its pictures to the documentation, and list it.
 
     Parameters
@@ -102,6 +102,9 @@ def copy_to_docs(page: Path, name: str, pictures: str) -> None:
         File name in the documentation.
     pictures : str
         Pattern of the names of its pictures.
+    mark : str, default=""
+        Marks of that file between which the report goes, as a part of a page with
+        text of its own; without them the report is the page.
     """
     folder = DOCS / "figures"
     folder.mkdir(exist_ok=True)
@@ -109,8 +112,16 @@ def copy_to_docs(page: Path, name: str, pictures: str) -> None:
         picture.unlink()
     for picture in sorted((page.parent / "figures").glob(pictures)):
         shutil.copy(picture, folder)
+    if mark:
+        put_between(DOCS / name, mark, as_part(page.read_text(encoding="utf-8")))
+        return
     list_page(DOCS / "results.md", Path(name).stem)
     shutil.copy(page, DOCS / name)
+
+
+def as_part(page: str) -> str:
+    """A page without its title, its headings one level down."""
+    return re.sub(r"^#(?=#+ )", "##", page.partition("\n")[2], flags=re.MULTILINE)
 
 
 def list_page(contents: Path, name: str) -> None:

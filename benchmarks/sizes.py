@@ -22,7 +22,7 @@ from benchmarks.metrics import seconds_in_turn
 from benchmarks.pages import DOCS, table
 from knngraph import KNNGraphClassifier
 
-PAGE = DOCS / "guide" / "size.md"
+PAGE = DOCS / "how" / "size.md"
 FEATURES, N_CLASSES, N_QUERIES = (16, 128), 10, 2000
 SETTINGS: dict[str, Any] = {"support": "local", "n_jobs": 1, "random_state": 0}
 ANSWERS = {

@@ -31,7 +31,7 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts
 from knngraph.index.medoids import MedoidSearch
 
-PAGE = DOCS / "walks.md"
+PAGE = DOCS / "how" / "search.md"
 RESULTS = Path(__file__).resolve().parent / "results" / "walks.json"
 SETS = [
     "palm",

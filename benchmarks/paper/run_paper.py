@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure the chosen methods on the chosen sets anew",
     )
     parser.add_argument(
-        "--write-docs", action="store_true", help="copy the report to docs/paper.md"
+        "--write-docs", action="store_true", help="put the report into docs/published.md"
     )
 
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     page = csv_path.with_name("report.md")
     finish(report, csv_path, page)
     if options.write_docs:
-        copy_to_docs(page, "paper.md", "paper-*.svg")
+        copy_to_docs(page, "published.md", "paper-*.svg", "published tables")
     return 0
 
 
