@@ -1,4 +1,4 @@
-"""Short tables of the README, the start and the guide, copied from measured pages.
+"""The chart of the README and short tables of the guide, from measured pages.
 
     python -m benchmarks.excerpts
 
@@ -9,13 +9,17 @@ that a page which repeats one cannot say another. A test holds the pages to it.
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator
 
+from benchmarks.figures import COLORS, as_svg, drawing, on_paper
 from benchmarks.pages import DOCS, between, put_between, read_table, table, tables_of
+from knngraph.inspection.search_displays import label_points
 
-README = DOCS.parent / "README.md"
+CHART = DOCS / "figures" / "accuracy-time.svg"
 MEASURED = DOCS / "measured.md"
-START = DOCS / "start.md"
+CHOOSE = DOCS / "guide" / "choose.md"
 PUBLISHED = DOCS / "published.md"
 
 # What a user wants, what to write for it, and its line in the short table.
@@ -50,6 +54,16 @@ DECISIONS = (
     ("to compare: boosted trees, as they come", "", "HistGradientBoosting"),
 )
 
+# The lines of the short table that are this library, and names for the chart.
+OURS = tuple(method for _, taken, method in DECISIONS if taken)
+_SPELLED = {
+    "CV-kNN": "k-NN, k tuned",
+    "HistGradientBoosting": "gradient boosting",
+    "SVC": "SVC, tuned",
+    "lookup (ef=1)": "lookup",
+    "lookup (ef=auto)": "lookup, ef=auto",
+}
+
 
 def short_table() -> str:
     """The part of docs/measured.md that is repeated elsewhere."""
@@ -79,6 +93,30 @@ def decision_table() -> str:
     )
 
 
+def chart() -> str:
+    """Accuracy against the time of a query, of all methods of the short table."""
+    figures = short_figures()
+    x, y = (figures.iloc[:, column].astype(float).to_numpy() for column in (2, 0))
+    own = figures.index.isin(OURS)
+    # From the quickest to the most accurate.
+    line = np.column_stack([x[own], y[own]])[np.argsort(x[own], kind="stable")]
+    names = [_SPELLED.get(name, name) for name in figures.index]
+    with drawing(5.0, 4.2) as (picture, ax):
+        ax.set(xscale="log", xlabel="microseconds a query", ylabel="accuracy, %")
+        ax.set_title("Mean accuracy against the time of a query", loc="left")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.margins(x=0.15, y=0.12)
+        ax.grid()
+        ax.scatter(x[own], y[own], 44, COLORS[2], "o", label="knngraph", zorder=3)
+        ax.scatter(x[~own], y[~own], 34, "#8a929b", "s", label="others", zorder=3)
+        ax.plot(*line.T, color=COLORS[2], linewidth=1.2)
+        ax.legend(loc="upper left")
+        label_points(ax, x, y, names, line)
+        return on_paper(as_svg(picture), short_table())
+
+
 def reproduction_table() -> str:
     """Published accuracies beside those of the method and of 1-NN, where measured."""
     names = ["1-NN", "lookup, ef=1", "lookup, ef=auto", "cascade", "adaptive"]
@@ -86,15 +124,6 @@ def reproduction_table() -> str:
     return table(
         ("set", "published", *(f"{name}, here" for name in names)),
         cells[["published", *names]].reset_index().to_numpy(),
-    )
-
-
-def reproduction_sentence() -> str:
-    """One set of the publication, in words."""
-    cells = _published_and_measured().loc["binalpha"]
-    return (
-        f"On Binalpha {cells['published']} % are published for the graph; 1-NN has "
-        f"{cells['1-NN']} % here, over ten folds."
     )
 
 
@@ -121,16 +150,15 @@ def greedy_table() -> str:
 def excerpts() -> list[tuple[Path, str, str]]:
     """Page, mark and text of every excerpt."""
     return [
-        (README, "measured", short_table()),
-        (README, "published", reproduction_sentence()),
-        (START, "decision", decision_table()),
+        (CHOOSE, "decision", decision_table()),
         (PUBLISHED, "reproduced", reproduction_table()),
         (PUBLISHED, "greedy", greedy_table()),
     ]
 
 
 def write() -> None:
-    """Put every excerpt into its page."""
+    """Draw the chart, and put every excerpt into its page."""
+    CHART.write_text(chart(), encoding="utf-8")
     for page, name, text in excerpts():
         put_between(page, name, text)
 

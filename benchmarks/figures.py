@@ -1,12 +1,19 @@
 """Drawings as SVG whose ink follows the page, so that one serves light and dark."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from knngraph.html_page import as_svg, drawing
 from knngraph.inspection._optional import COLORS, MARKERS
 
-__all__ = ["COLORS", "MARKERS", "as_svg", "draw_lines", "drawing", "on_white"]
+__all__ = ["COLORS", "MARKERS", "as_svg", "draw_lines", "drawing", "on_paper"]
+# Ink and paper of a picture that a page shows as an image, by the mode of the reader.
+_PAPER = (
+    "<style>svg{color:#1c1e21}.paper{fill:#ffffff}"
+    "@media (prefers-color-scheme:dark){svg{color:#e6eaee}.paper{fill:#14181d}}</style>"
+    '<rect class="paper" width="100%" height="100%"/>'
+)
 
 
 def draw_lines(ax: Any, lines: Mapping[str, Any], x: Any = None) -> None:
@@ -27,8 +34,11 @@ def draw_lines(ax: Any, lines: Mapping[str, Any], x: Any = None) -> None:
     ax.grid()
 
 
-def on_white(svg: str) -> str:
-    """The drawing for pages that show it as an image: black ink, white paper."""
+def on_paper(svg: str, facts: str = "") -> str:
+    """The drawing for pages that show it as an image: its own paper, light or dark.
+
+    Readers that see no pictures get the `facts`, and so do tests.
+    """
     start = svg.index(">", svg.index("<svg")) + 1
-    paper = '<rect width="100%" height="100%" fill="#ffffff"/>'
-    return svg[:start] + paper + svg[start:].replace("currentColor", "#1c1e21")
+    said = f"<desc>{escape(facts)}</desc>" if facts else ""
+    return svg[:start] + said + _PAPER + svg[start:]

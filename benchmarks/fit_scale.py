@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.command import parser_of, publish
-from benchmarks.figures import as_svg, draw_lines, drawing, on_white
+from benchmarks.figures import as_svg, draw_lines, drawing, on_paper
 from benchmarks.fit_stages import INFERENCES, REST, measured
 from benchmarks.kept import RESULTS, KeptFigures, add_kept
 from benchmarks.lists import (
@@ -260,7 +260,7 @@ def draw_against(found: dict[str, dict[int, Any]]) -> list[str]:
             ax.set(xscale="log", yscale="log", xlabel="training rows")
             ax.set_title(what, loc="left")
             ax.legend(fontsize="x-small")
-            pictures.append(on_white(as_svg(picture)))
+            pictures.append(on_paper(as_svg(picture)))
     return pictures
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import on_white
+from benchmarks.figures import on_paper
 from benchmarks.pages import DOCS, put_between, table
 from knngraph.html_page import html_page
 
@@ -79,7 +79,7 @@ class Report:
         folder = path.parent / self.folder
         folder.mkdir(parents=True, exist_ok=True)
         for file, svg in self.svgs.items():
-            (folder / file).write_text(on_white(svg), encoding="utf-8")
+            (folder / file).write_text(on_paper(svg), encoding="utf-8")
         path.write_text(self.markdown(), encoding="utf-8")
         page = path.with_suffix(".html")
         page.write_text(self.html(), encoding="utf-8")

@@ -20,6 +20,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
+    "parameter_groups",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
@@ -73,6 +74,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
     "remove_config_comments": True,
     "show_signature": False,
+    "within_subsection_order": "gallery_style.place",
 }
 # Figures are shown by the gallery itself.
 warnings.filterwarnings("ignore", message=".*non-interactive.*cannot be shown")
@@ -89,6 +91,7 @@ html_show_sourcelink = False
 # Pages without others below them have nothing to list at the side.
 html_sidebars = {name: [] for name in ("index", "start", "search", "genindex")}
 html_theme_options = {
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,

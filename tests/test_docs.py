@@ -2,7 +2,9 @@
 
 import re
 import runpy
+import tomllib
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +52,12 @@ def blocks():
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
-    """A folder with a set of the publication, for pages that load one."""
+    """A folder with a set of the publication and a table, for pages that load one."""
     folder = tmp_path_factory.mktemp("sets")
     X = np.random.default_rng(0).integers(0, 2, (72, 320), dtype=np.uint8)
     np.savez(folder / "binalpha.npz", X=X, y=np.arange(72) % 36)
+    own = load_iris(as_frame=True).frame.rename(columns={"target": "label"})
+    own.to_csv(folder / "data.csv", index=False)
     return folder
 
 
@@ -61,9 +65,44 @@ def sets(tmp_path_factory):
 def test_code_blocks_run(block, sets, monkeypatch, capsys):
     skip_without_torch(block)
     monkeypatch.setenv("KNNGRAPH_DATA", str(sets))
+    monkeypatch.chdir(sets)
     # Blocks that show a call on the user's own data get some.
     X, y = load_iris(return_X_y=True)
     exec(compile(block, "block", "exec"), {"X": X, "y": y, "Q": X[:5]})
+
+
+def test_the_first_page_shows_what_its_lines_print(capsys):
+    blocks = BLOCK.findall((ROOT / "README.md").read_text())
+    ((code, shown),) = [
+        (code, shown)
+        for (_, kind, code), (_, next_kind, shown) in pairwise(blocks)
+        if (kind, next_kind) == ("python", "text")
+    ]
+    assert len([line for line in code.splitlines() if line]) <= 6
+    exec(compile(code, "README.md", "exec"), {})
+    # Words to the letter; numbers but for what another processor rounds.
+    number = re.compile(r"-?\d+\.\d+")
+    printed = capsys.readouterr().out
+    assert number.sub("#", printed) == number.sub("#", shown)
+    there, here = (list(map(float, number.findall(text))) for text in (shown, printed))
+    np.testing.assert_allclose(here, there, atol=0.02)
+
+
+def test_links_of_the_first_page_work_anywhere():
+    """A package index shows the page without the files beside it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    docs, source = (project["urls"][name] for name in ("Documentation", "Source"))
+    raw = source.replace("github.com", "raw.githubusercontent.com") + "/main/"
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    for link in links:
+        if link.startswith(docs):
+            page = link.removeprefix(docs).partition("#")[0]
+            file = DOCS / page.replace(".html", ".md")
+            assert file.is_file() or page.startswith("auto_gallery/"), link
+        else:
+            places = (raw, f"{source}/blob/main/")
+            (file,) = (ROOT / link.removeprefix(p) for p in places if link.startswith(p))
+            assert file.is_file(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -122,6 +161,28 @@ def test_the_reference_lists_every_public_name(module):
         name for name in import_module(module).__all__ if not name.startswith("_")
     }
     assert public <= listed
+
+
+def test_the_reference_has_a_heading_for_every_group(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    grouped = import_module("parameter_groups").grouped
+    plain = [":Parameters:", "", "    **a** : int", "        What."]
+    assert grouped(plain) == plain
+    others = [":Other Parameters:", "", "    **b** : int", "        Index: width"]
+    others += ["        of it.", "", "    **c** : int", "        Graph: more."]
+    shown = grouped([*plain, "", *others, "", ":Attributes:", ""])
+    assert [line for line in shown if line] == [
+        ":Parameters for every day:",
+        *plain[2:],
+        ":Parameters of the index:",
+        "    **b** : int",
+        "        Width",
+        "        of it.",
+        ":Parameters of the published graph:",
+        "    **c** : int",
+        "        More.",
+        ":Attributes:",
+    ]
 
 
 def test_every_folder_with_public_names_has_its_reference():

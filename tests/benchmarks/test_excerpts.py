@@ -1,10 +1,11 @@
 """Figures that a page repeats are those of the page that was measured."""
 
 import re
+from html import unescape
 
 import pytest
 
-from benchmarks.excerpts import MEASURED, excerpts, short_figures
+from benchmarks.excerpts import CHART, MEASURED, excerpts, short_figures, short_table
 from benchmarks.pages import between, marked, put_between, table, tables_of
 
 
@@ -13,6 +14,13 @@ from benchmarks.pages import between, marked, put_between, table, tables_of
 )
 def test_pages_repeat_what_was_measured(page, name, text):
     assert between(page, name) == text.strip()
+
+
+def test_the_chart_is_drawn_from_the_short_table():
+    drawn = CHART.read_text()
+    (said,) = re.findall(r"<desc>(.*?)</desc>", drawn, re.DOTALL)
+    assert unescape(said) == short_table()
+    assert drawn.count('style="font-size: 7.5px') >= len(short_figures())
 
 
 @pytest.mark.parametrize(("noise", "column"), [("noise 0.0", 0), ("noise 0.2", 1)])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.figures import as_svg, drawing, on_white
+from benchmarks.figures import as_svg, drawing, on_paper
 from benchmarks.machine import PACKAGES
 from benchmarks.report import Report, list_page
 
@@ -72,8 +72,9 @@ def test_pictures_beside_markdown(tmp_path, svg):
     for name in names:
         content = (tmp_path / name).read_text()
         assert content.startswith("<?xml")
-        assert 'fill="#ffffff"' in content
-        assert "currentColor" not in content
+        # Paper of its own, in both modes: pages show it as an image.
+        assert ".paper{fill:#ffffff}" in content
+        assert "prefers-color-scheme:dark" in content
     assert text.count("![Both]") == 2
 
 
@@ -94,7 +95,7 @@ def test_a_drawing_is_always_the_same(svg):
         ax.set_title("line & <mark>")
         assert as_svg(figure) == svg
     assert "currentColor" in svg
-    assert on_white(svg).index("<rect") > on_white(svg).index("<svg")
+    assert on_paper(svg).index("<rect") > on_paper(svg).index("<svg")
 
 
 def test_peers_report_ranks_and_lists_who_is_missing():
