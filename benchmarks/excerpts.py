@@ -56,7 +56,7 @@ DECISIONS = (
 
 # The lines of the short table that are this library, and names for the chart.
 OURS = tuple(method for _, taken, method in DECISIONS if taken)
-_SPELLED = {
+SPELLED = {
     "CV-kNN": "k-NN, k tuned",
     "HistGradientBoosting": "gradient boosting",
     "SVC": "SVC, tuned",
@@ -100,7 +100,7 @@ def chart() -> str:
     own = figures.index.isin(OURS)
     # From the quickest to the most accurate.
     line = np.column_stack([x[own], y[own]])[np.argsort(x[own], kind="stable")]
-    names = [_SPELLED.get(name, name) for name in figures.index]
+    names = [SPELLED.get(name, name) for name in figures.index]
     with drawing(5.0, 4.2) as (picture, ax):
         ax.set(xscale="log", xlabel="microseconds a query", ylabel="accuracy, %")
         ax.set_title("Mean accuracy against the time of a query", loc="left")

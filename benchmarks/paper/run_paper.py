@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure the chosen methods on the chosen sets anew",
     )
     parser.add_argument(
-        "--write-docs", action="store_true", help="put the report into docs/published.md"
+        "--write-docs", action="store_true", help="report into docs/published.md"
     )
 
 
