@@ -3,8 +3,8 @@
     python -m benchmarks.cluster --data-dir DIR [--rows N] [--only scale sets faults]
 
 Everything runs on local clusters of real processes of one thread each; the figures are
-printed, and written into docs/contributing/dask.md. Worker processes read this file again: what is
-imported inside functions is not in the memory that is measured.
+printed, and written into docs/contributing/dask.md. Worker processes read this file
+again: what is imported inside functions is not in the memory that is measured.
 """
 
 import argparse
