@@ -64,7 +64,7 @@ def main() -> None:
     text = (
         f"`python -m benchmarks.adjacency --write-docs`, {options.n_rows:,} x "
         f"{N_FEATURES} in clusters, k={K}, {options.n_jobs} threads:\n\n"
-        + table(["what", "measured", "asked"], [line[:3] for line in lines])
+        + table(["what", "measured", "bound"], [line[:3] for line in lines])
     )
     publish(text, DOCS / "graph.md", "adjacency", options)
 

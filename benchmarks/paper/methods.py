@@ -122,13 +122,13 @@ def entries() -> list[Entry]:
             "HNSW, nearest",
             baselines.HNSWKNNClassifier(n_neighbors=1, ef=1, **seed),
             "",
-            "ablation: the same greedy walk (ef=1), given label of the node reached",
+            "ablation: the same greedy search (ef=1), given label of the node reached",
         ),
         plain(
             "HNSW, 5 neighbors",
             baselines.HNSWKNNClassifier(**seed),
             "",
-            "ablation: five neighbors by a beam of 64, equal votes",
+            "ablation: five neighbors by a search with `ef=64`, equal votes",
         ),
         Entry(
             KNNGraphClassifier(metric="euclidean", **seed),
