@@ -195,16 +195,16 @@ def _add_ablation(report: Report, results: Results, measured: Sequence[str]) -> 
     report.add(
         "## Figure 3: what the learned graph adds to HNSW",
         "The published figure prints no numbers. `HNSW, nearest` and "
-        f"`{REFERENCE}` are greedy walks in graphs of the same width and read a "
+        f"`{REFERENCE}` are greedy searches in graphs of the same width and read a "
         "stored label. They differ where the vote of the learned neighbors changed "
-        "one, and where a walk ends elsewhere because our index holds distinct "
+        "one, and where a search ends elsewhere because our index holds distinct "
         "rows in an order of its own.",
     )
     report.add_pictures(
         "paper-ablation",
         [ablation_panel(results, name) for name in measured],
         "From a plain HNSW index to the learned graph: the node that the same greedy "
-        "walk reaches with its given label, five neighbors with equal votes, and our "
+        "search reaches with its given label, five neighbors with equal votes, and our "
         "readings.",
     )
 
