@@ -2,10 +2,9 @@
 A card of an answer
 ===================
 
-A person who has to act on an answer wants to see what it rests on. `to_html` makes a
-page of it, `ExplanationDisplay` a picture: how probable the classes are, whether the
-row is unlike all that is known, the training rows that voted, and those of the class
-that came second.
+A card shows the reasons for one answer: the probability of each class, whether the
+row is unlike all training rows, the training rows that voted, and those of the class
+that came second. `to_html` makes a page, `ExplanationDisplay` a picture.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +23,7 @@ classifier.fit(X[:1200], y[:1200])
 # %%
 # Images
 # ------
-# The least sure answer of a few hundred, with its rows as images. A file of the same
+# The least sure answer of a few hundred, with its rows as images. Saved as a file, the
 # card opens in any browser: `Path("card.html").write_text(page, encoding="utf-8")`.
 
 sure = classifier.predict_proba(X[1200:]).max(axis=1)
@@ -40,7 +39,7 @@ plt.show()
 # A table
 # -------
 # Behind a pipeline the card shows the columns of the table, in their own units. A
-# notebook shows the card of an explanation that ends a cell; so does this page.
+# notebook shows the card of an explanation at the end of a cell; so does this page.
 
 wines, labels = load_wine(return_X_y=True, as_frame=True)
 labels = np.array(["Barolo", "Grignolino", "Barbera"])[labels]

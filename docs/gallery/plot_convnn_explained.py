@@ -3,7 +3,7 @@ A branched network, explained by training images
 ================================================
 
 A small network of branched layers (a part of the channels mixes each position with
-its nearest by features) learns the digits. Its last features become the rows of a
+the nearest ones by features) learns the digits. Its last features become the rows of a
 :class:`~knngraph.KNNGraphClassifier`, which answers about as well as the head of the
 network, and shows the training images behind an answer. The answers drawn are those
 with the smallest margin.

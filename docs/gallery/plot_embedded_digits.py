@@ -1,6 +1,6 @@
 """
-The graph of the digits, drawn flat
-===================================
+The learned graph of the digits
+===============================
 
 The graph is learned in 64 dimensions and drawn on the first two of a linear
 discriminant analysis.

@@ -2,9 +2,9 @@
 Finding mislabeled rows
 =======================
 
-A tenth of the digits get a wrong label. Every row is answered without its own vote;
-rows with the least probable given labels then come first. Without them, `clean`
-leaves the others.
+A tenth of the digits get a wrong label. Every row is answered without its own vote,
+and the rows are sorted by how probable their given labels are. The least probable
+come first. `clean` returns the rows without them.
 """
 
 import matplotlib.pyplot as plt

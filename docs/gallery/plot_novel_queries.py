@@ -2,9 +2,9 @@
 A day with novel queries
 ========================
 
-A classifier of digits has never seen a nine. In the morning all is as usual, at noon
-nines come in, and later the camera shifts. Alarms say when; in the evening the nines
-are added, and the alarms on them end.
+A classifier of digits has no nines among its training rows. In the morning all is as
+usual, at noon nines come in, and later the camera shifts. Alarms show when. In the
+evening the nines are added, and the alarms on them end.
 """
 
 import matplotlib.pyplot as plt
@@ -74,7 +74,7 @@ plt.show()
 # %%
 # The evening
 # -----------
-# Somebody has named the nines. They join as a new class, and later ones are known.
+# The nines have been labeled. They join as a new class, and later ones are known.
 
 later = X[nines[30:]]
 print(f"alarms on later nines: {classifier.is_novel(later).mean():.0%}")

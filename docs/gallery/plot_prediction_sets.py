@@ -2,8 +2,9 @@
 Sets and coverage
 =================
 
-Where classes overlap, one label says too little. A set has the classes that a row may
-have, and holds the true one as often as asked for: on the mean, or in every class.
+Where classes overlap, one label is not enough. A prediction set has the classes that a
+row may have. It holds the true one as often as requested: on the mean, or in every
+class.
 """
 
 import matplotlib.pyplot as plt

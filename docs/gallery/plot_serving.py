@@ -2,8 +2,8 @@
 Serving one row at a time
 =========================
 
-A predictor answers what the classifier answers, without scikit-learn around it.
-What a single row costs, answered one after the other, by the kind of call.
+A predictor gives the answers of the classifier, without scikit-learn. The picture has
+the time of a single row, one after the other, by the kind of call.
 """
 
 import tempfile

@@ -1,6 +1,6 @@
 """
-Text, sparse
-============
+Sparse text
+===========
 
 Which library does a sentence come from? Sentences are taken from the docstrings of
 installed packages, weighted by tf-idf and left sparse; rows are compared by their

@@ -1,9 +1,9 @@
 """
-Why a row of a table was answered so
-====================================
+Why a row of a table got its answer
+===================================
 
 A made table of loans has numbers, categories, dates and gaps. skrub encodes it, the
-classifier answers, and every voter says which columns of the table make it near.
+classifier answers, and every voter is shown with the columns that make it near.
 """
 
 import matplotlib.pyplot as plt
