@@ -109,8 +109,12 @@ def chart() -> str:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.margins(x=0.15, y=0.12)
         ax.grid()
-        ax.scatter(x[own], y[own], 44, COLORS[2], "o", label="knngraph", zorder=3)
-        ax.scatter(x[~own], y[~own], 34, "#8a929b", "s", label="others", zorder=3)
+        for chosen, label, color, marker in (
+            (own, "knngraph", COLORS[2], "o"),
+            (~own, "others", "#8a929b", "s"),
+        ):
+            style = {"label": label, "color": color, "marker": marker, "zorder": 3}
+            ax.scatter(x[chosen], y[chosen], s=40, **style)
         ax.plot(*line.T, color=COLORS[2], linewidth=1.2)
         ax.legend(loc="upper left")
         label_points(ax, x, y, names, line)

@@ -19,12 +19,13 @@ def results(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "RESULTS", path)
     monkeypatch.setattr(accuracy_report, "PAGE", tmp_path / "measured.md")
     monkeypatch.setattr(excerpts, "MEASURED", tmp_path / "measured.md")
-    readme = tmp_path / "README.md"
-    readme.write_text(
+    monkeypatch.setattr(excerpts, "CHART", tmp_path / "chart.svg")
+    other = tmp_path / "choose.md"
+    other.write_text(
         "before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n"
     )
     monkeypatch.setattr(
-        excerpts, "excerpts", lambda: [(readme, "measured", excerpts.short_table())]
+        excerpts, "excerpts", lambda: [(other, "measured", excerpts.short_table())]
     )
     return path
 
@@ -44,7 +45,7 @@ def write(path, n_sets, conditions, fields=accuracy.FIELDS):
     append_rows(path, fields, rows)
 
 
-def test_the_page_and_the_readme_are_written_from_the_rows(results):
+def test_the_page_and_what_repeats_it_are_written_from_the_rows(results):
     write(results, 6, machine.conditions())
     accuracy_report.write_report(write_docs=True)
     page = (results.parent / "measured.md").read_text()
@@ -65,14 +66,17 @@ def test_the_page_and_the_readme_are_written_from_the_rows(results):
     assert f"{machine.conditions()['cpu']}, " in page
     assert f"knngraph {machine.conditions()['knngraph']}" in page
     assert "**" not in page
-    readme = (results.parent / "README.md").read_text()
-    assert readme.startswith("before\n")
-    assert readme.endswith("after\n")
-    assert "| adaptive | 73.0 |  | 10 | 0.970 | 0.930 |" in readme
-    assert "6 wins, 0 ties, 0 losses over 6 sets, +7.0 points" in readme
+    other = (results.parent / "choose.md").read_text()
+    assert other.startswith("before\n")
+    assert other.endswith("after\n")
+    assert "| adaptive | 73.0 |  | 10 | 0.970 | 0.930 |" in other
+    assert "6 wins, 0 ties, 0 losses over 6 sets, +7.0 points" in other
+    chart = (results.parent / "chart.svg").read_text()
+    assert "| adaptive | 73.0 |  | 10 | 0.970 | 0.930 |" in chart
     accuracy_report.write_report(write_docs=True)
     assert (results.parent / "measured.md").read_text() == page
-    assert (results.parent / "README.md").read_text() == readme
+    assert (results.parent / "choose.md").read_text() == other
+    assert (results.parent / "chart.svg").read_text() == chart
 
 
 def test_few_sets_are_not_tested(results):
