@@ -34,8 +34,8 @@ def same_minor_releases(path):
 def test_a_kept_file_gives_its_answers(path):
     try:
         model = read(path)
-    except SavedModelError:
-        # Predictors are read for good; a pickle may be refused elsewhere.
+    except (SavedModelError, ImportError):
+        # Predictors are read for good; pickles of numpy 2 are not, by numpy 1.
         if path.suffix == ".predictor" or same_minor_releases(path):
             raise
         pytest.skip("a pickle of other releases, refused")
