@@ -84,8 +84,7 @@ class Card:
     @property
     def title(self) -> str:
         """The row and its class."""
-        name = printable(str(self.name), _LETTERS_OF_A_NAME)
-        return f"Row {name}: {printable(str(self.predicted), _LETTERS_OF_A_NAME)}"
+        return f"Row {_named(self.name)}: {_named(self.predicted)}"
 
     @property
     def shown(self) -> tuple[TableRow, ...]:
@@ -120,7 +119,7 @@ class Card:
         """The prediction set and the novelty, as far as they are known, in words."""
         facts = []
         if self.label_set is not None:
-            names = [str(label) for label in self.label_set[:_CLASSES_NAMED]]
+            names = [_named(label) for label in self.label_set[:_CLASSES_NAMED]]
             if len(self.label_set) > _CLASSES_NAMED:
                 names.append(f"{len(self.label_set) - _CLASSES_NAMED} more")
             said = f"{', '.join(names)}: such sets hold the class of 90% of new rows."
@@ -144,7 +143,15 @@ class Card:
                 f"{len(pixels)} columns; give the height and the width of the images, "
                 "and 3 where they have colors."
             )
-        return pixels.astype(np.float64).reshape(shape)
+        try:
+            return pixels.astype(np.float64).reshape(shape)
+        except (TypeError, ValueError):
+            number = next(j for j, cell in enumerate(values) if not _is_number(cell))
+            raise ValueError(
+                f"image_shape={shape!r} takes rows for images, and this one has "
+                f"{printable(repr(values[number]), LONGEST_TEXT)} in column "
+                f"{self.columns[number]!r}, which is no number. Leave image_shape out."
+            ) from None
 
 
 class CardMixin:
@@ -189,7 +196,8 @@ class CardMixin:
         (True, False)
         """
         card = self.to_card()
-        known = "" if given is None else f" (its label: {given})"
+        known = "" if given is None else f" (its label: {_named(given)})"
+        title = None if title is None else str(title)
         blocks = [heading(f"{card.title}{known}" if title is None else title, 1)]
         return html_page(
             title or card.title,
@@ -199,6 +207,19 @@ class CardMixin:
     def _repr_html_(self) -> str:
         """The card in a frame: what notebooks show."""
         return framed(self.to_html(), self.to_card().title)
+
+
+def _named(name: Any) -> str:
+    """A name of any kind and length, in a line."""
+    return printable(str(name), _LETTERS_OF_A_NAME)
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def checked_shape(shape: Any) -> tuple[int, ...] | None:
@@ -247,7 +268,7 @@ def answer_page(
     cards = []
     for explanation, label in zip(explanations, labels):
         card = explanation.to_card()
-        known = "" if label is None else f" (its label: {label})"
+        known = "" if label is None else f" (its label: {_named(label)})"
         cards.append([heading(f"{card.title}{known}"), *card_blocks(card, level=3)])
     return page_of_cards(title, lead, cards, remarks)
 
@@ -294,7 +315,7 @@ def card_blocks(
             paragraph(f"{len(hidden)} more {more} {weight:.0%} of the vote.", "note")
         )
     if card.others:
-        other = printable(str(card.others[0].neighbor.label), _LETTERS_OF_A_NAME)
+        other = _named(card.others[0].neighbor.label)
         blocks += [
             heading(f"Nearest rows of class {other}", level),
             paragraph(
@@ -310,9 +331,9 @@ def card_blocks(
 def _way_in_words(card: Card) -> str:
     if card.stored is not None:
         return (
-            f"The nearest training row, {card.reached.name}, stores the class "
-            f"{card.stored}, on which the rows beside it voted at fit: their distances "
-            f"are from that row."
+            f"The nearest training row, {_named(card.reached.name)}, stores the class "
+            f"{_named(card.stored)}, on which the rows beside it voted at fit: their "
+            f"distances are from that row."
         )
     return (
         f"{len(card.voters)} of the {card.n_candidates} nearest training rows share "
@@ -337,7 +358,7 @@ def rows_beside(
         heads.append(Cell(f"row {row.name}"))
         doubt = ""
         if near.rival is not None and near.reliability <= 1.0 - _LEAST_SHARE:
-            doubt = f"{1.0 - near.reliability:.0%} for {near.rival}"
+            doubt = f"{1.0 - near.reliability:.0%} for {_named(near.rival)}"
         labels.append(Cell(str(near.label), doubt))
         votes.append(f"{near.weight:.0%}" if near.weight > 0.0 else "")
         distances.append(f"{near.distance:.3g}")
@@ -390,7 +411,7 @@ def _texts(card: Card, rows: Sequence[TableRow]) -> str:
             vote = f", {row.neighbor.weight:.0%}" if row.neighbor.weight > 0.0 else ""
             if row.values is not None:
                 name = f"row {row.name}: {row.neighbor.label}{vote}"
-                named.append((printable(name, _LETTERS_OF_A_NAME), row.values))
+                named.append((_named(name), row.values))
         texts = [(name, cells[j]) for name, cells in named]
         if any(isinstance(t, str) and len(t) > LONGEST_TEXT for _, t in texts):
             blocks += [

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from knngraph.html_page import printable
 from knngraph.inspection._optional import as_frame
 from knngraph.inspection.cards import Card, CardMixin
 from knngraph.inspection.rows import TableRow, VotingNeighbor
@@ -177,13 +178,13 @@ class Explanation(CardMixin):
 
     def __str__(self) -> str:
         voters, stored = self.voters, self.way == "stored"
-        row = self.row if self.row_id is None else self.row_id
+        row = _short(self.row if self.row_id is None else self.row_id)
         about = f"row {row}" if stored else "query"
         lines = [
-            f"query {self.name}: class {self.predicted}, "
+            f"query {_short(self.name)}: class {_short(self.predicted)}, "
             f"score {self.scores.max():.2f}, margin {self.margin:.2f}",
-            f"  nearest training row {row}: given {self.given}, "
-            f"stored {self.stored}, distance {self.distance:.4g}",
+            f"  nearest training row {row}: given {_short(self.given)}, "
+            f"stored {_short(self.stored)}, distance {self.distance:.4g}",
             *([_reasons_in_words(self.reasons(), "near by ")] if stored else []),
             f"  answered by {self._way_in_words()}",
             f"  scores: {self._scores_in_words()}",
@@ -192,7 +193,8 @@ class Explanation(CardMixin):
         ]
         for voter in voters[:_VOTERS_IN_TEXT]:
             lines += [
-                f"  {voter.name:>8}  {voter.label!s:>10}  {voter.weight:6.3f}  "
+                f"  {_short(voter.name):>8}  {_short(voter.label):>10}  "
+                f"{voter.weight:6.3f}  "
                 f"{voter.distance:.4g}{_doubt_in_words(voter)}",
                 _reasons_in_words(self.reasons(voter)),
             ]
@@ -306,7 +308,7 @@ class Explanation(CardMixin):
     def _scores_in_words(self) -> str:
         order = np.argsort(-self.scores, kind="stable")[:_CLASSES_IN_TEXT]
         shown = [
-            f"{self.classes[c]} {self.scores[c]:.2f}"
+            f"{_short(self.classes[c])} {self.scores[c]:.2f}"
             for c in order
             if self.scores[c] > 0.0
         ]
@@ -318,6 +320,11 @@ def shorten(name: str) -> str:
     if len(name) <= _LETTERS_OF_A_NAME:
         return name
     return f"{name[: _LETTERS_OF_A_NAME - 3]}..."
+
+
+def _short(name: Any) -> str:
+    """A name of any kind, in a line of a terminal."""
+    return shorten(printable(str(name)))
 
 
 def _number(value: float) -> str:
@@ -337,4 +344,4 @@ def _reasons_in_words(reasons: list[Reason], start: str = "") -> str:
 def _doubt_in_words(voter: VotingNeighbor) -> str:
     if voter.rival is None or voter.reliability > 1.0 - _LEAST_DOUBT:
         return ""
-    return f"  reliability {voter.reliability:.2f}, else {voter.rival}"
+    return f"  reliability {voter.reliability:.2f}, else {_short(voter.rival)}"

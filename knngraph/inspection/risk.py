@@ -139,7 +139,10 @@ def risk_coverage(
     ([0.75, 1.0], 0.7)
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    sure = np.asarray(confidence, dtype=np.float64)
+    try:
+        sure = np.asarray(confidence, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"confidence must hold one number a row: {error}") from error
     for name, array in (("y_true", y_true), ("y_pred", y_pred), ("confidence", sure)):
         if array.ndim != 1:
             raise ValueError(
@@ -152,6 +155,13 @@ def risk_coverage(
     n_rows = equally_long(
         y_true=y_true, y_pred=y_pred, confidence=sure, sample_weight=weights
     )
+    kinds = {y_true.dtype.kind, y_pred.dtype.kind}
+    if n_rows and "U" in kinds and kinds & set("biuf"):
+        raise ValueError(
+            f"y_pred has labels as {y_pred[0].item()!r} and y_true as "
+            f"{y_true[0].item()!r}: no answer is right. Give both as texts, or both as "
+            "numbers."
+        )
     if np.isnan(sure).any():
         row = int(np.isnan(sure).argmax())
         raise ValueError(

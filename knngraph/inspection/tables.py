@@ -297,6 +297,8 @@ class _Table:
         if hasattr(table, "to_frame") and not hasattr(table, "columns"):
             table = table.to_frame("text" if table.name is None else table.name)
         is_frame = hasattr(table, "columns")
+        if isinstance(table, list | tuple):  # texts as they are, not all of one width
+            table = np.array(table, dtype=object)
         self._table: Any = table if is_frame else np.asarray(table)
         self._index = getattr(table, "index", None) if is_frame else None
         names: Any = getattr(table, "columns", ())
