@@ -116,9 +116,13 @@ async def exchange(
 
 
 async def send(
-    port: int, rows: np.ndarray, expected: list[list[Any]], seconds: float, change: Any
+    port: int,
+    rows: np.ndarray,
+    expected: list[list[Any]],
+    seconds: float,
+    changes: list[Any],
 ) -> Load:
-    """Load the service with clients, and call `change` in the middle.
+    """Load the service with clients, and change it at equal distances.
 
     Parameters
     ----------
@@ -126,6 +130,8 @@ async def send(
         One a request, in turn.
     expected : list of list
         Labels that are right for a row.
+    changes : list of callable
+        Called one after the other, the only one in the middle.
     """
     bodies = [json.dumps({"rows": [row]}).encode() for row in rows.tolist()]
     start = time.perf_counter()
@@ -156,8 +162,9 @@ async def send(
         return taken, failed, versions
 
     async def changing() -> None:
-        await asyncio.sleep(seconds / 2)
-        await asyncio.get_running_loop().run_in_executor(None, change)
+        for change in changes:
+            await asyncio.sleep(seconds / (len(changes) + 1))
+            await asyncio.get_running_loop().run_in_executor(None, change)
 
     step = len(bodies) // _CONNECTIONS
     clients = [client(step * i) for i in range(_CONNECTIONS)]
@@ -187,7 +194,7 @@ def under_load(folder: Path, n_workers: int, inference: str, seconds: float) -> 
     models[0].save(path)
     with served(path, n_workers) as port:
         return asyncio.run(
-            send(port, queries, expected, seconds, lambda: models[1].save(path))
+            send(port, queries, expected, seconds, [lambda: models[1].save(path)])
         )
 
 

@@ -191,9 +191,6 @@ def test_frames_of_other_libraries_and_no_rows():
     X, y = two_groups()
     frame = pl.DataFrame(X, schema=["a", "b", "c"])
     classifier = model().fit(frame, y)
-    (said,) = explain_table(classifier, frame[:1], training=frame)
-    page = check_shown(said)
-    assert "a" in page.texts
     for none in (X[:0], frame[:0]):
         with pytest.raises(ValueError, match="0 sample"):
             classifier.explain(none)
