@@ -92,6 +92,7 @@ html_show_sourcelink = False
 html_sidebars = {name: [] for name in ("index", "start", "search", "genindex")}
 html_theme_options = {
     "header_links_before_dropdown": 7,
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,

@@ -166,14 +166,16 @@ def test_the_reference_lists_every_public_name(module):
 def test_the_reference_has_a_heading_for_every_group(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     grouped = import_module("parameter_groups").grouped
-    plain = [":Parameters:", "", "    **a** : int", "        What."]
-    assert grouped(plain) == plain
+    plain = [":Parameters:", "", "    **a** : int", "        What.", ""]
+    learned = [":Attributes:", "", "    **d** : int", ""]
+    assert grouped([*plain, *learned]) == [*plain, *learned]
     others = [":Other Parameters:", "", "    **b** : int", "        Index: width"]
-    others += ["        of it.", "", "    **c** : int", "        Graph: more."]
-    shown = grouped([*plain, "", *others, "", ":Attributes:", ""])
+    others += ["        of it.", "", "    **c** : int", "        Graph: more.", ""]
+    shown = grouped(["Fits.", "", *plain, *learned, *others])
     assert [line for line in shown if line] == [
+        "Fits.",
         ":Parameters for every day:",
-        *plain[2:],
+        *plain[2:4],
         ":Parameters of the index:",
         "    **b** : int",
         "        Width",
@@ -182,6 +184,7 @@ def test_the_reference_has_a_heading_for_every_group(monkeypatch):
         "    **c** : int",
         "        More.",
         ":Attributes:",
+        "    **d** : int",
     ]
 
 

@@ -11,34 +11,36 @@ _HEADINGS = {
     "Index": "Parameters of the index",
     "Graph": "Parameters of the published graph",
 }
-_MEMBER = re.compile(r"\s+(?:(" + "|".join(_HEADINGS) + r"): )?")
+_DESCRIBED = re.compile(r"(\s+)(" + "|".join(_HEADINGS) + r"): (.)")
 
 
 def grouped(lines: list[str]) -> list[str]:
     """The lines of a docstring, with other parameters under the names of groups."""
-    if ":Other Parameters:" not in lines:
-        return lines
-    start = lines.index(":Other Parameters:")
-    stop = next(
-        (i for i in range(start + 1, len(lines)) if lines[i][:1].strip()), len(lines)
-    )
-    members = [line for line in lines[start + 1 : stop] if line]
-    indent = min(len(line) - len(line.lstrip()) for line in members)
-    written, group = [], ""
-    for line, following in zip(members, [*members[1:], ""]):
-        found = _MEMBER.match(following)
-        if not line[indent : indent + 1].isspace():
-            if found and found[1] and found[1] != group:
-                group = found[1]
-                written += ["", f":{_HEADINGS[group]}:", ""]
-            written += ["", line]
-        else:
-            said = re.sub(rf"^(\s+){group}: (.)", lambda m: m[1] + m[2].upper(), line)
-            written.append(said)
+    rest, others = _cut(lines, ":Other Parameters:")
+    rest, daily = _cut(rest, ":Parameters:")
+    written: list[str] = []
+    group = ""
+    for line, following in zip(others[1:], [*others[2:], ""]):
+        opens = _DESCRIBED.match(following)
+        if opens and opens[2] != group:
+            group = opens[2]
+            written += [f":{_HEADINGS[group]}:", ""]
+        written.append(_DESCRIBED.sub(lambda m: m[1] + m[3].upper(), line))
     if not group:
         return lines
-    head = [":Parameters for every day:" if x == ":Parameters:" else x for x in lines]
-    return [*head[:start], *written, "", *lines[stop:]]
+    start = lines.index(daily[0])
+    shown = [":Parameters for every day:", *daily[1:], *written]
+    return [*rest[:start], *shown, *rest[start:]]
+
+
+def _cut(lines: list[str], field: str) -> tuple[list[str], list[str]]:
+    """The lines without a field, and those of the field."""
+    if field not in lines:
+        return lines, []
+    start = lines.index(field)
+    later = range(start + 1, len(lines))
+    stop = next((i for i in later if lines[i][:1].strip()), len(lines))
+    return lines[:start] + lines[stop:], lines[start:stop]
 
 
 def sort(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]):
