@@ -38,6 +38,8 @@ exclude_patterns = [
     "**sg_execution_times.rst",
 ]
 nitpicky = False
+# At the side of a page the names of methods alone: there is no room for more.
+toc_object_entries_show_parents = "hide"
 
 # A figure of a page is a script in docs/pictures, drawn when the pages are built.
 plot_basedir = str(HERE / "pictures")
