@@ -189,9 +189,8 @@ def test_titles(title):
 
 def test_frames_of_other_libraries_and_no_rows():
     X, y = two_groups()
-    frame = pl.DataFrame(X, schema=["a", "b", "c"])
-    classifier = model().fit(frame, y)
-    for none in (X[:0], frame[:0]):
+    for rows in (X, pl.DataFrame(X, schema=["a", "b", "c"])):
+        classifier, none = model().fit(rows, y), rows[:0]
         with pytest.raises(ValueError, match="0 sample"):
             classifier.explain(none)
         with pytest.raises(ValueError, match="0 sample"):
