@@ -107,7 +107,7 @@ def chart() -> str:
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.margins(x=0.15, y=0.12)
+        ax.margins(x=0.2, y=0.12)
         ax.grid()
         for chosen, label, color, marker in (
             (own, "knngraph", COLORS[2], "o"),
@@ -117,7 +117,10 @@ def chart() -> str:
             ax.scatter(x[chosen], y[chosen], s=40, **style)
         ax.plot(*line.T, color=COLORS[2], linewidth=1.2)
         ax.legend(loc="upper left")
-        label_points(ax, x, y, names, line)
+        # In short pieces, so that a name may stand close to a slope.
+        steps = np.linspace(0.0, len(line) - 1.0, 30 * len(line))
+        ends = [np.interp(steps, np.arange(len(line)), c) for c in np.log(line).T]
+        label_points(ax, x, y, names, np.exp(ends).T)
         return on_paper(as_svg(picture), short_table())
 
 
