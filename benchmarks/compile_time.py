@@ -7,14 +7,17 @@ empty folder as cache of compiled code: the first compiles, the second loads. Ro
 come as float32 and float64, in C and in Fortran order, writable and read-only:
 what compiles anew for any of them is counted. Compiling reads and writes so much
 memory that others on the machine slow it by a half: of several rounds the quickest
-is shown function by function, and the sums of all. Two more processes, each with an
-empty folder, are timed as a whole: a lookup by default, and all inferences.
+is shown function by function, and the sums of all. More processes, each with an
+empty folder, are timed as a whole: a lookup by default and all inferences, by every
+search engine that is installed.
 """
 
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import product
 
 import numpy as np
 
@@ -22,6 +25,7 @@ from benchmarks.command import parser_of, publish
 from benchmarks.isolated import ONE_THREAD, run_isolated
 from benchmarks.machine import conditions, described
 from benchmarks.pages import DOCS, table
+from knngraph.index.engines import ENGINES, VARIABLE
 
 PAGE = DOCS / "scale.md"
 LONGEST = 15.0
@@ -82,13 +86,13 @@ def one_round() -> Round:
         return [run_isolated(name, {}, environment=folder) for _ in range(2)]
 
 
-def first_seconds(inferences: list[str]) -> float:
+def first_seconds(inferences: list[str], engine: str) -> float:
     """Seconds of the first process after an installation, on one thread."""
     with tempfile.TemporaryDirectory() as cache:
         found = run_isolated(
             "benchmarks.compile_time:first_use",
             {"inferences": inferences},
-            environment=ONE_THREAD | {"NUMBA_CACHE_DIR": cache},
+            environment=ONE_THREAD | {"NUMBA_CACHE_DIR": cache, VARIABLE: engine},
         )
     return float(found)
 
@@ -113,10 +117,12 @@ def main() -> None:
     ]
     rows.append(["all", "", f"**{in_all(first):.1f}**", f"**{in_all(second):.1f}**"])
     firsts = ["\n\n"]
-    for inferences, most in FIRST.items():
-        took = [first_seconds(list(inferences)) for _ in range(options.rounds)]
+    engines = [engine for engine in ENGINES if find_spec(engine)]
+    for engine, (inferences, most) in product(engines, FIRST.items()):
+        took = [first_seconds(list(inferences), engine) for _ in range(options.rounds)]
         firsts.append(
-            f"- first process of all, {' and '.join(inferences)}: imports, fit, predict"
+            f"- first process of all, {' and '.join(inferences)}, search engine "
+            f"{engine}: imports, fit, predict"
             f"{' and probabilities' if len(inferences) > 1 else ''} in "
             f"{min(took):.1f} s (quickest of {len(took)}), at most {most:.0f}: "
             f"{'met' if min(took) <= most else 'missed'}\n"

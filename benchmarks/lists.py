@@ -178,12 +178,16 @@ def list_by_hnswlib(X: np.ndarray) -> Listed:
 def list_by_builder(X: np.ndarray) -> Listed:
     """Lists and graph at once, by knngraph."""
     from knngraph.index.build import BuildSettings, build_graph
+    from knngraph.index.hnswlib_graph import HnswlibGraph, has_hnswlib
 
     settings = BuildSettings(M, EF_CONSTRUCTION, n_threads=N_THREADS)
     built, taken = measured(
         lambda: build_graph(X, N_NEIGHBORS, settings, measured=False)
     )
-    return Listed(built.ids, {"build": taken}, built.index._graph)
+    graph = None
+    if has_hnswlib():
+        graph = HnswlibGraph.of_parts(built.index.parts())._graph
+    return Listed(built.ids, {"build": taken}, graph)
 
 
 def list_by_descent(X: np.ndarray) -> Listed:

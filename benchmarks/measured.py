@@ -87,6 +87,15 @@ PAGES = (
         "scale.json",
         f"benchmarks.lists {_FROM_FILE}",
     ),
+    *(
+        Page(
+            "scale.md",
+            (f"benchmarks.engines{part} --data-dir DIR",),
+            "engines.json",
+            f"benchmarks.engines{part} {_FROM_FILE}",
+        )
+        for part in ("", " --sets")
+    ),
     Page("contributing/dask.md", ("benchmarks.cluster --data-dir DIR",)),
     *(
         Page(name, (f"benchmarks.{arguments} --write-docs",))

@@ -1,7 +1,7 @@
 """k-nearest-neighbor classification that does its work at fit.
 
 The public names load on first use, so that importing the package costs little
-more than importing scikit-learn and pulls in neither numba nor hnswlib.
+more than importing scikit-learn and pulls in neither numba nor a search engine.
 """
 
 from importlib import import_module

@@ -145,7 +145,7 @@ class KNNGraphClassifier(
     ----------------
     walk : {"auto", "hnsw", "medoids"}, default="auto"
         Index: where the graph search for a query starts. "hnsw" is the search of
-        hnswlib, down through the layers of the graph. "medoids" starts on the lowest
+        HNSW, down through the layers of the graph. "medoids" starts on the lowest
         layer, at a near one of rows in the middle of clusters: `ef=2` takes about
         as long as `ef=1` of "hnsw", and lookups agree with exact search more often;
         the search of a cascade ends early where the nearest nodes settle the answer.

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
 from knngraph.classifier import KNNGraphClassifier
+from knngraph.index.engines import engine_name
 from knngraph.inspection import LearnedKDisplay, NeighborGraphDisplay
 
 # Inferences of one fitted KNNGraphClassifier: name in the table and parameters.
@@ -64,7 +65,7 @@ def run_demo(output: Path) -> int:
     model, rows = measure(X_train, y_train, X_test, y_test)
     print(
         f"Handwritten digits: {len(X_train)} rows to fit, {len(X_test)} queries, "
-        f"{X.shape[1]} features, one thread."
+        f"{X.shape[1]} features, one thread. The search engine is {engine_name()}."
     )
     print(format_table(rows))
     print(

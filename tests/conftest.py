@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
 
+from knngraph.index.engines import ENGINES, VARIABLE, engine_name
+from knngraph.index.hnswlib_graph import has_hnswlib
+
 # What tests have tried, by name: the end of the run shows it.
 _TRIED: Counter[str] = Counter()
 
@@ -22,6 +25,21 @@ def pytest_configure(config):
     """Processes that share the work come from a plugin that need not be there."""
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(_Counts(), "counts of the workers")
+
+
+def pytest_report_header():
+    """Which search engines are tested."""
+    tested = "both" if has_hnswlib() else "no hnswlib"
+    return f"search engine: {engine_name()} ({tested} tested)"
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request, monkeypatch):
+    """Name of the engine that builds and searches graphs: every one in turn."""
+    if request.param == "hnswlib" and not has_hnswlib():
+        pytest.skip("hnswlib is not installed")
+    monkeypatch.setenv(VARIABLE, request.param)
+    return request.param
 
 
 @pytest.fixture(scope="session")

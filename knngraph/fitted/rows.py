@@ -28,7 +28,7 @@ class IndexedRows:
         Nodes are ordered by them; None until the first change of the rows.
     index : HNSWIndex or ExactIndex
     search_recall : SearchRecall
-        Of the search of hnswlib.
+        Of the search through the layers of the graph.
     neighbors : Neighbors
     exact : bool
         Whether the neighbors are those of an exact search.

@@ -34,7 +34,7 @@ def rename(lists, places, now, renamed):
 
 @compiled
 def read_links(records, places, now, links):
-    """Read links of hnswlib, with the points that they lead to by other numbers.
+    """Read links as hnswlib lays them out, with the points by other numbers.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """Build the index of many points, and the neighbor lists of all of them, at once.
 
-hnswlib inserts one point after another, each by a search, and a search for every point
-then lists its neighbors: both ask the same question. From some thousand points on the
+HNSW inserts one point after another, each by a search, and a search for every point
+then lists its neighbors: both find the same. From some thousand points on the
 lists are found first, by products of blocks of near points, and the graph is made from
-the lists: points -> cells -> lists -> links. The product is a graph of hnswlib, which
-searches it, and takes further points in.
+the lists: points -> cells -> lists -> links. The product is an HNSW graph, which
+the engine in use searches, and adds further points to.
 """
 
 from collections.abc import Callable
@@ -26,9 +26,10 @@ from knngraph.index.scales import count_candidates, link_rows
 from knngraph.parallel import chunk_bounds
 from knngraph.progress import stage
 
-# hnswlib builds of fewer points, and searches their lists. It takes about twice as long
-# for 1,000 points already, three times for 8,000 (`benchmarks/build_threshold.py`); but
-# compiling costs, once, what some fits of 8,000 points save.
+# Fewer points are inserted, and their lists searched for. By hnswlib that takes about
+# twice as long for 1,000 points already, three times for 8,000
+# (`benchmarks/build_threshold.py`); but compiling costs, once, what some fits of 8,000
+# points save.
 FEWEST_POINTS = 8000
 # Longer lists are searched for.
 MOST_LISTED = 192
@@ -84,10 +85,10 @@ class BuildSettings:
     M : int, default=16
         Links of a point on the upper layers, twice as many on the lowest.
     ef_construction : int, default=200
-        `ef` of hnswlib while it builds; links are chosen from about a quarter as many
+        `ef` of an insertion; links are chosen from about a quarter as many
         neighbors.
     seed : int, default=0
-        Of the layers that hnswlib draws.
+        Of the layers of points that are inserted.
     n_threads : int, default=1
     verbose : int, default=0
     """
@@ -115,7 +116,7 @@ class BuiltGraph:
     ----------
     index : HNSWIndex or ExactIndex
     search_recall : SearchRecall
-        Of the search of hnswlib.
+        Of the search through the layers of the graph.
     ids : ndarray of shape (n_points, n_listed), int32
         The nearest other points, nearest first.
     squared : ndarray of shape (n_points, n_listed), of the type of the points

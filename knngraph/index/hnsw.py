@@ -1,4 +1,4 @@
-"""HNSW search; the only file that imports hnswlib."""
+"""HNSW search, by the engine in use (`engines.py`)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,14 +9,14 @@ import numpy as np
 from knngraph.compact import packed, unpacked
 from knngraph.distances import squared_distances
 from knngraph.exceptions import SavedModelError
+from knngraph.index.engines import engine
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw_parts import HNSWParts, mark_removed
 from knngraph.index.medoids import MOST_UNLINKED, MedoidSearch, places_of
+from knngraph.index.protocol import Graph
 
 # Of the pickle; format 1 held hnswlib's own, which is not checked on load.
 STATE_VERSION = 2
-# An index that has to grow grows by this share at least.
-_GROWTH = 0.1
 # Removed points keep a number that no point has: this one and those that follow.
 _FIRST_REMOVED = 2**48
 
@@ -24,10 +24,10 @@ _FIRST_REMOVED = 2**48
 class HNSWIndex:
     """Approximate nearest points by a hierarchical navigable small world graph.
 
-    hnswlib checks no argument, keeps `ef` as a field that threads share, and fails
-    where fewer than `k` points can be reached. This class closes the three gaps:
-    rows must be distinct and validated before they come here, `ef` belongs to the
-    call, and brute force answers what the graph cannot.
+    A graph of an engine names its points by their places. Here they have numbers, may
+    be removed and come back, may wait outside of the graph, and are saved in one format
+    whatever the engine. Brute force answers what the graph cannot. Rows must be
+    distinct and validated before they come here.
 
     Parameters
     ----------
@@ -67,26 +67,20 @@ class HNSWIndex:
         ef_construction: int = 200,
         seed: int = 0,
     ) -> None:
-        import hnswlib
-
         self.n_features = n_features
-        graph = hnswlib.Index(space="l2", dim=n_features)
-        graph.init_index(
-            max_elements=capacity,
-            M=M,
-            ef_construction=ef_construction,
-            random_seed=seed,
+        graph = engine()(
+            n_features, capacity, M=M, ef_construction=ef_construction, seed=seed
         )
         self._take(graph, np.empty(0, dtype=np.intp))
 
     def _take(
         self,
-        graph: Any,
+        graph: Graph,
         number: np.ndarray,
         unlinked: np.ndarray | None = None,
         rows: np.ndarray | None = None,
     ) -> None:
-        """Hold a graph of hnswlib, which names its points by their places.
+        """Hold a graph, which names its points by their places.
 
         Parameters
         ----------
@@ -97,10 +91,6 @@ class HNSWIndex:
         rows : ndarray of shape (n_unlinked, n_features), float32, or None
             Their rows.
         """
-        # hnswlib searches with max(ef, k): with ef fixed at 1 a wider
-        # search requests more neighbors, and no call changes shared state.
-        graph.set_ef(1)
-        graph.set_num_threads(1)
         self._graph, self._is_shared, self._to_mark = graph, False, number[:0]
         self._number, self.n_linked = number, int((number >= 0).sum())
         if unlinked is None or rows is None:
@@ -119,12 +109,12 @@ class HNSWIndex:
     @property
     def n_places(self) -> int:
         """Number of points that take memory, removed ones among them."""
-        return int(self._graph.get_current_count())
+        return self._graph.n_places
 
     @property
     def n_bytes(self) -> int:
         """Bytes the index occupies, vectors included."""
-        return int(self._graph.index_file_size())
+        return self._graph.n_bytes
 
     @property
     def numbers(self) -> np.ndarray:
@@ -139,7 +129,7 @@ class HNSWIndex:
         *,
         may_wait: bool = False,
     ) -> None:
-        """Insert rows, by one thread: with more the graph could not be reproduced.
+        """Insert rows, by one thread.
 
         Parameters
         ----------
@@ -161,22 +151,18 @@ class HNSWIndex:
             self._unlinked, self._unlinked_rows = numbers, points
             self._medoid_search = None
             return
+        graph = self._graph
         if self._is_shared or len(self._to_mark):
-            self._graph = _graph_of(self._state())
-        n_places = self.n_places
-        wanted = n_places + len(points)
-        if wanted > self._graph.get_max_elements():
-            self._graph.resize_index(max(wanted, int((1 + _GROWTH) * n_places)))
-        places = np.arange(n_places, wanted)
-        self._graph.add_items(points, places, num_threads=1)
-        self._take(self._graph, np.concatenate([self._number, numbers]))
+            graph = graph.copy(self._to_mark)
+        graph.add(points)
+        self._take(graph, np.concatenate([self._number, numbers]))
 
     def renumbered(self, number_now: np.ndarray) -> "HNSWIndex":
         """The same graph in which points have other numbers, or are gone.
 
         No search finds a point that is gone, but searches still pass through it, so
         that nothing behind it is cut off. Its memory comes back with a new index
-        only. Both share what hnswlib holds until one of them has to change it.
+        only. Both share the graph until one of them has to change it.
 
         Parameters
         ----------
@@ -214,20 +200,11 @@ class HNSWIndex:
             twin._searched_before = self._medoid_search, places
         return twin
 
-    def _state(self) -> dict[str, Any]:
-        """A state of hnswlib in which the points that are gone are marked."""
-        state = self._graph.__getstate__()[0]
-        if len(self._to_mark):
-            records = state["data_level0"].view(np.uint8).reshape(self.n_places, -1)
-            mark_removed(records, self._to_mark)
-            state["has_deletions"] = True
-        return state
-
-    def _marked(self) -> Any:
+    def _marked(self) -> Graph:
         """The graph, in which no search finds what is gone."""
         if len(self._to_mark):
             # In this order: another thread does the same again, or nothing.
-            self._graph, self._is_shared = _graph_of(self._state()), False
+            self._graph, self._is_shared = self._graph.copy(self._to_mark), False
             self._to_mark = self._to_mark[:0]
         return self._graph
 
@@ -237,16 +214,21 @@ class HNSWIndex:
         """Find the `k` nearest stored points; see `SearchIndex.nearest`."""
         n_points = self.n_points
         k = min(k, n_points)
-        ef = min(max(ef, k), n_points)
-        n_linked = min(ef, self.n_linked)
-        try:
-            places, squared = self._marked().knn_query(
-                queries, k=n_linked, num_threads=n_threads
-            )
-        except RuntimeError:
-            # Fewer than these points are reachable for some query.
-            places, squared = self._nearest_one_by_one(queries, n_linked)
-        ids = self._number[places]
+        ef = min(max(ef, k), self.n_linked)
+        n_linked = min(k, ef)
+        ids = np.empty((len(queries), n_linked), dtype=np.intp)
+        squared = np.empty((len(queries), n_linked), dtype=np.float32)
+        if n_linked:
+            graph = self._marked()
+            places, squared = graph.search(queries, n_linked, ef, n_threads)
+            lost = places[:, 0] < 0
+            if lost.any():
+                # Fewer than `ef` points are reachable: brute force, just for these.
+                there = np.flatnonzero(self._number >= 0)
+                exact = ExactIndex(graph.rows(there))
+                found, squared[lost] = exact.nearest(queries[lost], n_linked)
+                places[lost] = there[found]
+            ids = self._number[places]
         if len(self._unlinked):
             away = squared_distances(queries, self._unlinked_rows)
             others = np.broadcast_to(self._unlinked, away.shape)
@@ -254,34 +236,12 @@ class HNSWIndex:
             order = np.argsort(squared, axis=1, kind="stable")[:, :k]
             ids = np.take_along_axis(np.concatenate([ids, others], axis=1), order, 1)
             squared = np.take_along_axis(squared, order, axis=1)
-        return ids[:, :k], squared[:, :k]
-
-    def _nearest_one_by_one(
-        self, queries: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Answer by brute force just the queries that the graph cannot answer.
-
-        The others keep the answer they get in any other batch.
-        """
-        places = np.flatnonzero(self._number >= 0)
-        exact = ExactIndex(self._graph.get_items(places, return_type="numpy"))
-        ids = np.empty((len(queries), k), dtype=np.intp)
-        squared = np.empty((len(queries), k), dtype=np.float32)
-        for i in range(len(queries)):
-            query = queries[i : i + 1]
-            try:
-                found, distances = self._graph.knn_query(query, k=k, num_threads=1)
-            except RuntimeError:
-                found, distances = exact.nearest(query, k)
-                found = places[found]
-            ids[i], squared[i] = found[0], distances[0]
         return ids, squared
 
     def points(self) -> np.ndarray:
         """The rows that a search can find, by their numbers, float32."""
         there = np.flatnonzero(self._number >= 0)
-        rows = self._marked().get_items(there, return_type="numpy")
-        rows = np.concatenate([rows, self._unlinked_rows]).astype(np.float32)
+        rows = np.concatenate([self._graph.rows(there), self._unlinked_rows])
         return rows[np.argsort(np.concatenate([self._number[there], self._unlinked]))]
 
     def latest(self, count: int) -> np.ndarray:
@@ -298,21 +258,21 @@ class HNSWIndex:
             From a row of shape (n_features,), float32, to the node that `nearest`
             finds with this `ef`, and the squared distance to it.
         """
-        query, n_kept = self._marked().knn_query, min(ef, self.n_linked)
         number = self._number
 
         def search_all(row: np.ndarray) -> tuple[int, float]:
             ids, squared = self.nearest(row[None], 1, ef=ef)
             return ids.item(0), squared.item(0)
 
-        def search(row: np.ndarray) -> tuple[int, float]:
-            try:
-                places, squared = query(row, n_kept, 1)
-            except RuntimeError:
-                return search_all(row)
-            return number.item(places.item(0)), squared.item(0)
+        if len(self._unlinked):
+            return search_all
+        find = self._marked().row_search(min(ef, self.n_linked))
 
-        return search_all if len(self._unlinked) else search
+        def search(row: np.ndarray) -> tuple[int, float]:
+            place, squared = find(row)
+            return (number.item(place), squared) if place >= 0 else search_all(row)
+
+        return search
 
     def from_medoids(
         self,
@@ -351,10 +311,13 @@ class HNSWIndex:
 
     def parts(self) -> HNSWParts:
         """The graph as arrays; rows must not be added meanwhile."""
-        parts = HNSWParts.from_state(self._state())
+        parts = self._graph.parts()
+        mark_removed(parts.links, self._to_mark)
+        is_removed = self._number < 0
+        settings = parts.settings | {"has_deletions": bool(is_removed.any())}
         removed = _FIRST_REMOVED + np.arange(self.n_places)
-        labels = np.where(self._number < 0, removed, self._number)
-        return replace(parts, labels=labels.astype(np.uint64))
+        labels = np.where(is_removed, removed, self._number).astype(np.uint64)
+        return replace(parts, settings=settings, labels=labels)
 
     @property
     def unlinked(self) -> tuple[np.ndarray, np.ndarray]:
@@ -378,12 +341,12 @@ class HNSWIndex:
         number = np.where(parts.removed, -1, parts.labels.astype(np.intp))
         if unlinked is not None and rows is not None:
             _check_unlinked(unlinked, rows, parts.vectors)
-        state = parts.to_state()
-        # hnswlib copies the state: three of them would be held.
-        del parts
         index = cls.__new__(cls)
-        index.n_features = state["dim"]
-        index._take(_graph_of(state), number, unlinked, rows)
+        index.n_features = parts.vectors.shape[1]
+        # An engine may copy them: they are freed as soon as it has.
+        held = [parts]
+        del parts
+        index._take(engine().of_parts(held.pop()), number, unlinked, rows)
         return index
 
     def __getstate__(self) -> dict[str, Any]:
@@ -451,14 +414,3 @@ def _check_unlinked(
     shape = len(unlinked), vectors.shape[1]
     if unlinked.dtype.kind != "i" or rows.dtype != np.float32 or rows.shape != shape:
         raise ValueError("The points outside of the HNSW index are damaged.")
-
-
-def _graph_of(state: dict[str, Any]) -> Any:
-    """A graph of hnswlib of its own."""
-    import hnswlib
-
-    graph = hnswlib.Index.__new__(hnswlib.Index)
-    graph.__setstate__((state,))
-    graph.set_ef(1)
-    graph.set_num_threads(1)
-    return graph

@@ -1,8 +1,9 @@
-"""The state of an hnswlib index as checked arrays, apart from the vectors.
+"""The state of an HNSW graph as checked arrays, in the formats of hnswlib.
 
 hnswlib checks no length and no link of a state that it is given: a damaged one is
 read past its end. Every number that it follows is checked here first, so that no
-state that gets through can take it outside of its own memory.
+state that gets through can take it outside of its own memory. Nor can it take the
+compiled code of this library there, which checks as little.
 """
 
 import math
@@ -17,6 +18,8 @@ _LABEL_BYTES = 8
 # The count of links takes two bytes; the lowest bit of the third marks a deleted
 # point.
 _COUNT_BYTES = 2
+# What stands for the entry of a graph without points.
+NO_ENTRY = 2**32 - 1
 # Links on the lowest layer are checked in blocks: bounds the memory.
 _ROWS_PER_CHECK = 65536
 
@@ -79,7 +82,7 @@ class HNSWParts:
 
     def to_state(self) -> dict[str, Any]:
         """Put a state of hnswlib together; ValueError where it cannot be one."""
-        self._check()
+        self.check()
         n_points, n_features = self.vectors.shape
         M = self.settings["M"]
         data = self.links.shape[1]
@@ -118,7 +121,8 @@ class HNSWParts:
             "link_lists": self.upper.view(np.int8),
         }
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise ValueError where an engine would be led astray."""
         settings, n_points = self.settings, self.n_points
         _require(set(settings) == set(_SETTINGS), "has other settings")
         for name in _SETTINGS:

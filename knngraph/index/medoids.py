@@ -47,7 +47,7 @@ def _none_unlinked() -> np.ndarray:
 class MedoidSearch:
     """Approximate nearest points by a compiled search over the links of an HNSW graph.
 
-    A search of hnswlib descends through thinner and thinner layers. This one reads
+    The search of HNSW descends through thinner and thinner layers. This one reads
     the lowest layer only and starts at a near medoid; see `choose_entries`. From there
     both keep the same `ef` nearest points, and end when all of them are expanded.
 
@@ -96,7 +96,7 @@ class MedoidSearch:
         entries: tuple[np.ndarray, np.ndarray] | None = None,
         unlinked: np.ndarray | None = None,
     ) -> "MedoidSearch":
-        """The search over a graph of hnswlib.
+        """The search over an HNSW graph.
 
         Parameters
         ----------

@@ -76,7 +76,7 @@ def link_rows(
     n_threads: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> HNSWParts:
-    """Link rows to a graph that searches of hnswlib find their way in.
+    """Link rows to an HNSW graph, as either engine searches it.
 
     Parameters
     ----------

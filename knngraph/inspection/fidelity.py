@@ -164,8 +164,8 @@ def neighborhood_fidelity(
     metric : {"euclidean", "cosine"}, default="euclidean"
         With "cosine" the rows are compared at unit length.
     backend : {"hnswlib", "faiss"}, default="hnswlib"
-        Library whose search is measured. hnswlib raises an ef below k to k;
-        faiss does not.
+        Library whose search is measured. "hnswlib" is the engine in use, which
+        raises an ef below k to k; faiss does not.
     tolerance : float, default=0.05
         Largest share of neighbors that may be missed, and largest deviation of
         the distance ratio from 1, of the barycenter shift from 0, and of the

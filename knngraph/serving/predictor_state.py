@@ -1,6 +1,6 @@
 """What a predictor holds, and whether the parts of a loaded one fit together.
 
-Compiled code and hnswlib follow the numbers of a model without looking. A file with
+Compiled code follows the numbers of a model without looking, hnswlib too. A file with
 right checksums can still hold wrong numbers, if it was made to: no such number may
 lead out of an array.
 """

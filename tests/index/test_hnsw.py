@@ -9,12 +9,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 def build(points, seed=0):
     """An index of all points, built by one thread."""
     index = HNSWIndex(points.shape[1], len(points), seed=seed)
     index.add(points)
     return index
+
+
+def without_links(index):
+    """An index in which a search gets no farther than where it enters."""
+    parts = index.parts()
+    parts.links[:, :2] = 0
+    return HNSWIndex.from_parts(parts)
 
 
 @pytest.fixture
@@ -69,24 +78,28 @@ def test_no_more_than_there_are(points):
     assert sorted(ids[0].tolist()) == [0, 1, 2]
 
 
-class Torn:
-    """A graph in which too few points can be reached, as hnswlib tells it."""
-
-    def __init__(self, graph):
-        self.graph = graph
-
-    def __getattr__(self, name):
-        return getattr(self.graph, name)
-
-    def knn_query(self, *args, **kwargs):
-        raise RuntimeError("Cannot return the results in a contiguous 2D array")
-
-
 def test_a_torn_graph_is_answered_by_brute_force(points, queries):
-    index = build(points)
-    index._graph = Torn(index._graph)
+    index = without_links(build(points))
     ids, _ = index.nearest(queries, 2)
     assert_array_equal(ids, ExactIndex(points).nearest(queries, 2)[0])
+    find = index.row_searcher(2)
+    assert_array_equal([find(row)[0] for row in queries], ids[:, 0])
+
+
+def test_what_the_graph_answers_does_not_depend_on_the_batch(points):
+    parts = build(points).parts()
+    # A search comes down to these, and from there no link leads on.
+    lone = np.flatnonzero(parts.levels)
+    parts.links.view(np.int32)[lone, 0] = 0
+    index = HNSWIndex.from_parts(parts)
+    ids, squared = index.nearest(points, 4)
+    exact, _ = ExactIndex(points).nearest(points, 4)
+    assert_array_equal(ids[lone], exact[lone])
+    assert (ids != exact).any()
+    for place in range(0, len(points), 7):
+        alone = index.nearest(points[place : place + 1], 4)
+        assert_array_equal(alone[0][0], ids[place])
+        assert_array_equal(alone[1][0], squared[place])
 
 
 def test_saved_and_loaded(points, queries):
