@@ -53,6 +53,8 @@ EF = (10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 RECALLS = (0.95, 0.99)
 INFERENCES = ("lookup", "cascade", "adaptive")
 N_QUERIES, ROUNDS, HELD_OUT = 2000, 3, 0.3
+# Rows that load what is compiled for many.
+WARMING = 20_000
 # Points of accuracy that the engines may differ by.
 MOST_APART = 0.3
 
@@ -148,7 +150,7 @@ def measure_fit(engine: str, name: str, n_rows: int, folder: str | None) -> Any:
     warnings.simplefilter("ignore")
     os.environ[VARIABLE] = engine
     fit = KNNGraphClassifier(metric="euclidean", random_state=0).fit
-    fit(*mixture(20_000, 8)).set_params(inference="cascade").predict(np.zeros((1, 8)))
+    fit(*mixture(WARMING, 8)).set_params(inference="cascade").predict(np.zeros((1, 8)))
     X, y, queries, codes = fold_of(name, n_rows, folder)
     reset_peak()
     before, start = resident_megabytes(), process_time()

@@ -121,10 +121,10 @@ def search_or_insert(
     links,
     first_upper,
     deleted,
-    ends,
+    entry,
+    top,
     queries,
-    levels,
-    n_points,
+    first_new,
     ef,
     spare,
     ids,
@@ -144,18 +144,16 @@ def search_or_insert(
         Lists of links on the lowest layer, in the order of the points, then those on
         the upper layers, of one point after the other, from below. These have at most
         `M` links.
-    first_upper : ndarray of shape (capacity,), int32
-        Where the upper lists of a point begin.
+    first_upper : ndarray of shape (capacity + 1,), int32
+        Where the upper lists of a point begin, of which it has one a layer. They end
+        where those of the next point begin.
     deleted : ndarray of shape (capacity,), bool
         Points that are expanded and never found; without any of shape (0,).
-    ends : ndarray of shape (2,), int64
-        Where a search enters, -1 where there is no point, and the layer; updated.
+    entry, top : int
+        Where a search enters, and on which layer; -1 where there is no point.
     queries : ndarray of shape (n_queries, n_features), float32
-        New points lie in `vectors` already.
-    levels : ndarray of shape (n_queries,), int32
-        Highest layer of every new point; of shape (0,) to search.
-    n_points : int
-        Place of the first new point.
+    first_new : int
+        Place of the first new point, which lie in `vectors` already; -1 to search.
     ef : int
         Number of points that are kept.
     spare : int
@@ -165,8 +163,13 @@ def search_or_insert(
         first column where the search has met fewer than `ef`.
     squared : ndarray of shape (n_queries, k), float32
         Result: their squared distances.
+
+    Returns
+    -------
+    int
+        Where a search enters now, on the highest layer of this point.
     """
-    inserts = levels.shape[0] > 0
+    inserts = first_new >= 0
     n_lowest, most = vectors.shape[0], links.shape[1] - 1
     n_spots = _SMALLEST_TABLE
     while n_spots < max(32 * ef, 4 * most + 8):
@@ -176,12 +179,13 @@ def search_or_insert(
     ahead = np.empty(most, dtype=np.int64)
     keys = np.empty(most + 1, dtype=np.int64)
     for q in range(queries.shape[0]):
-        level = np.int64(levels[q]) if inserts else 0
-        new = np.int64(n_points + q)
-        place, top = ends[0], ends[1]
-        if place < 0:
-            ends[0], ends[1] = new, level
+        new, level = first_new + q, 0
+        if inserts:
+            level = np.int64(first_upper[new + 1] - first_upper[new])
+        if entry < 0:
+            entry, top = new, level
             continue
+        place = entry
         least = squared_distance(vectors, place, queries, q)
         layer = top
         while layer > level:
@@ -201,7 +205,8 @@ def search_or_insert(
             nearest[0] &= ~1
             place = (nearest[0] >> 1) & _PLACE
             is_found = deleted.shape[0] == 0 or not deleted[place]
-            size, n_found, next_up, n_met = 1, np.int64(is_found), 0, 1
+            size, n_found = 1, np.int64(is_found)
+            next_up, n_met = 0, 1
             mark += 1
             is_new(met, mark, place)
             while next_up < size:
@@ -283,5 +288,6 @@ def search_or_insert(
                     put_in(keys, 1 + i, key_of(third, distance))
                 link_to(vectors, keys, count + 1, room, links, there)
             layer -= 1
-        if inserts and level > top:
-            ends[0], ends[1] = new, level
+        if level > top:
+            entry, top = new, level
+    return entry

@@ -8,6 +8,7 @@ by link; elsewhere the two may round the last bit of a distance differently.
 from collections.abc import Callable
 from copy import copy
 from math import log
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from knngraph.parallel import map_chunks
 _QUERIES_PER_CHUNK = 256
 # Deleted points that are kept beside `ef` others, at most, and so many times `ef`.
 _SPARE_DELETED, _SPARE_TIMES = 256, 4
-# A search inserts nothing, and an insertion finds nothing.
-_NO_LEVELS = np.empty(0, dtype=np.int32)
+# An insertion finds nothing.
 _NOTHING = np.empty((0, 0), dtype=np.intp), np.empty((0, 0), dtype=np.float32)
 _COUNT = 0xFFFF
 # The minimal standard generator of Lewis, Goodman and Miller (1969), IBM Systems
@@ -50,10 +50,9 @@ class CompiledGraph:
         self._vectors = np.empty((capacity, n_features), dtype=np.float32)
         # The lists of the lowest layer, then those of the upper layers.
         self._links = np.zeros((capacity, 1 + 2 * M), dtype=np.int32)
-        self._first_upper = np.zeros(capacity, dtype=np.int32)
-        self._levels = np.zeros(capacity, dtype=np.int32)
+        self._first_upper = np.zeros(capacity + 1, dtype=np.int32)
         self._deleted = np.empty(0, dtype=bool)
-        self._ends = np.array([-1, -1], dtype=np.int64)
+        self._entry = -1
 
     @classmethod
     def of_parts(cls, parts: HNSWParts) -> "CompiledGraph":
@@ -76,30 +75,29 @@ class CompiledGraph:
         links[:, 0] &= _COUNT
         graph.n_places, graph._n_upper, graph._links = n_places, len(upper), links
         # Shared where that can be: what is in use of an array never changes.
-        graph._vectors, graph._levels = _writable(parts.vectors), parts.levels
-        graph._first_upper = np.cumsum(parts.levels, dtype=np.int32) - parts.levels
+        graph._vectors = _writable(np.asarray(parts.vectors))
+        graph._first_upper = _grown(graph._first_upper, n_places + 1)
+        np.cumsum(parts.levels, out=graph._first_upper[1:])
         if parts.removed.any():
             graph._deleted = parts.removed
         if n_places:
-            graph._ends[:] = settings["enterpoint_node"], settings["max_level"]
+            graph._entry = settings["enterpoint_node"]
         return graph
 
     @property
     def n_bytes(self) -> int:
         """Bytes that the points and their links occupy."""
-        arrays = self._vectors, self._first_upper, self._levels
-        per_place = sum(array.strides[0] for array in arrays)
+        per_place = self._vectors.strides[0] + self._first_upper.strides[0]
         per_list = self._links.strides[0]
         return self.n_places * per_place + (self.n_places + self._n_upper) * per_list
 
     def parts(self) -> HNSWParts:
         """The graph as arrays; points are numbered by their places."""
         n_places, capacity = self.n_places, len(self._vectors)
-        entry, top = self._ends.tolist()
         settings = self._settings | {
             "max_elements": capacity,
-            "max_level": top,
-            "enterpoint_node": entry if n_places else NO_ENTRY,
+            "max_level": self._top,
+            "enterpoint_node": self._entry if n_places else NO_ENTRY,
             "has_deletions": bool(self._deleted.any()),
         }
         lists = self._lists()
@@ -109,7 +107,7 @@ class CompiledGraph:
             settings,
             lowest,
             np.arange(n_places, dtype=np.uint64),
-            self._levels[:n_places].copy(),
+            np.diff(self._first_upper[: n_places + 1]),
             upper[:, : 1 + settings["M"]].copy().view(np.uint8).ravel(),
             self._vectors[:n_places],
         )
@@ -119,9 +117,8 @@ class CompiledGraph:
         n_places, twin = self.n_places, copy(self)
         # Without room for more, which both would take.
         twin._vectors = self._vectors[:n_places]
-        twin._first_upper = self._first_upper[:n_places]
-        twin._levels = self._levels[:n_places]
-        twin._links, twin._ends = self._lists(), self._ends.copy()
+        twin._first_upper = self._first_upper[: n_places + 1]
+        twin._links = self._lists()
         if len(removed):
             twin._deleted = _grown(self._deleted[:n_places], n_places)
             twin._deleted[removed] = True
@@ -139,20 +136,19 @@ class CompiledGraph:
         # No more are found than there are: a larger `ef` takes memory alone.
         M, ef = self._settings["M"], min(self._settings["ef_construction"], stop)
         levels = draw_levels(self._settings["seed"], first, len(points), M)
-        ends = self._n_upper + np.cumsum(levels, dtype=np.int32)
-        self._make_room(stop, int(ends[-1]))
-        self._vectors[first:stop], self._levels[first:stop] = points, levels
-        self._first_upper[first:stop] = ends - levels
-        _hnsw.search_or_insert(
+        n_upper = self._n_upper + int(levels.sum())
+        self._make_room(stop, n_upper)
+        self._vectors[first:stop] = points
+        self._first_upper[first + 1 : stop + 1] = self._n_upper + np.cumsum(levels)
+        self._entry = _hnsw.search_or_insert(
             *self._arrays(),
             self._vectors[first:stop],
-            levels,
             first,
             ef,
             self._spare(ef),
             *_NOTHING,
         )
-        self.n_places, self._n_upper = stop, int(ends[-1])
+        self.n_places, self._n_upper = stop, n_upper
 
     def search(
         self, queries: np.ndarray, k: int, ef: int, n_threads: int = 1
@@ -168,9 +164,7 @@ class CompiledGraph:
         def search(start: int, stop: int) -> None:
             chunk = slice(start, stop)
             found = places[chunk], squared[chunk]
-            _hnsw.search_or_insert(
-                *graph, queries[chunk], _NO_LEVELS, 0, ef, spare, *found
-            )
+            _hnsw.search_or_insert(*graph, queries[chunk], -1, ef, spare, *found)
 
         map_chunks(
             search, len(queries), _QUERIES_PER_CHUNK, n_threads, limit_blas=False
@@ -186,19 +180,28 @@ class CompiledGraph:
         def search(row: np.ndarray) -> tuple[int, float]:
             place, squared = np.empty((1, 1), np.intp), np.empty((1, 1), np.float32)
             query = _writable(row[None])
-            kernel(*graph, query, _NO_LEVELS, 0, ef, spare, place, squared)
+            kernel(*graph, query, -1, ef, spare, place, squared)
             return place.item(0), squared.item(0)
 
         return search
 
-    def _arrays(self) -> tuple[np.ndarray, ...]:
+    @property
+    def _top(self) -> int:
+        """The highest layer; -1 where there is no point."""
+        if self._entry < 0:
+            return -1
+        first, stop = self._first_upper[self._entry :][:2].tolist()
+        return int(stop - first)
+
+    def _arrays(self) -> tuple[Any, ...]:
         """The graph as compiled code takes it."""
         return (
             self._vectors,
             self._links,
             self._first_upper,
             self._deleted,
-            self._ends,
+            self._entry,
+            self._top,
         )
 
     def _spare(self, ef: int) -> int:
@@ -219,8 +222,7 @@ class CompiledGraph:
         if n_places > capacity:
             capacity = room_for(before, n_places)
             self._vectors = _grown(self._vectors[:before], capacity)
-            self._first_upper = _grown(self._first_upper[:before], capacity)
-            self._levels = _grown(self._levels[:before], capacity)
+            self._first_upper = _grown(self._first_upper[: before + 1], capacity + 1)
             if len(self._deleted):
                 self._deleted = _grown(self._deleted, capacity)
         room = capacity + room_for(self._n_upper, n_upper)
