@@ -47,6 +47,7 @@ def test_every_row_is_optimal_over_all_rows(exact, hard_digits):
     assert_allclose(exact.lambda_max_, 2.0 * K.max(axis=1), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("engine")
 def test_local_support_is_as_good_as_exact(exact, hard_digits):
     X, y = hard_digits
     local = KNNGraphClassifier(metric="euclidean", support="local", random_state=0).fit(
@@ -177,6 +178,7 @@ def test_no_row_is_without_neighbors(support, label_weight, fraction, blobs):
     assert np.isfinite(model.graph_.data).all()
 
 
+@pytest.mark.usefixtures("engine")
 def test_a_wide_search_reads_the_nearest_row(digits):
     X, y = digits[0][:600], digits[1][:600]
     queries = digits[0][600:800]
@@ -202,6 +204,7 @@ def test_a_wide_search_reads_the_nearest_row(digits):
     assert (shares.max(axis=1) < 0.999).any()  # not one-hot
 
 
+@pytest.mark.usefixtures("engine")
 def test_a_larger_ef_after_fit_finds_nearer_rows(digits):
     X, y = digits
     model = KNNGraphClassifier(metric="euclidean", random_state=0, M=4)

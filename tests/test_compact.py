@@ -99,6 +99,7 @@ def test_what_is_found_on_first_use_is_not_pickled():
     assert pickle.loads(before).total == 3
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_index_beside_its_points(dtype, random):
     points = random.normal(size=(60, 3)).astype(np.float32)

@@ -176,6 +176,7 @@ def test_fidelity_is_that_of_the_graph_of_a_fit():
     assert found.overlap[1, 0] > 0.97
 
 
+@pytest.mark.usefixtures("engine")
 def test_rows_come_and_go():
     model = KNNGraphClassifier(
         inference="adaptive", support="local", metric="euclidean", random_state=0

@@ -417,9 +417,10 @@ def _load_compiled_code(state: PredictorState) -> None:
     space = model.space
     if any(part is not None for part in (space.linear, space.trees, space.prepared)):
         space.map_block(np.zeros((1, state.n_features)))
-    if state.options.inference == "lookup":
-        return
     row = model.training.points[:1]
+    if state.options.inference == "lookup":
+        model.index.nearest(row, 1)
+        return
     ids, squared = search_candidates(model.index, row, model.problem)
     candidate_votes(
         model.training, ids, squared, model.problem, reliability=model.reliability

@@ -71,6 +71,7 @@ def test_digits_keep_a_quarter_and_their_accuracy(digits):
     assert report.microseconds_after > 0
 
 
+@pytest.mark.usefixtures("engine")
 def test_every_row_keeps_its_answer(noisy):
     classifier, X, _ = noisy
     condensed = classifier.condense(tolerance=0.05, edited="keep")
@@ -166,6 +167,7 @@ def test_deterministic_for_any_threads(digits, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+@pytest.mark.usefixtures("engine")
 def test_a_predictor_condenses_to_the_same(digits, tmp_path):
     classifier, _, Q, _, condensed = digits
     classifier.to_predictor().save(tmp_path / "large")

@@ -158,6 +158,7 @@ def test_nodes_are_joined_once_and_taken_in_any_order():
     assert replace(back, own=None) == back or back.own is None
 
 
+@pytest.mark.usefixtures("engine")
 def test_the_index_of_a_partition_with_many_rows(monkeypatch):
     points = np.random.default_rng(0).normal(size=(900, 5)).astype(np.float32)
     training = build_training_set(points, np.arange(900) % 2, 2)

@@ -211,14 +211,18 @@ def damaged_headers(content, random, n):
 
 
 CRAFTED = """
-import pickle, sys, warnings
+import os, pickle, sys, warnings
 import numpy as np
 from knngraph import SavedModelError
+from knngraph.index.engines import ENGINES, VARIABLE
+from knngraph.index.hnswlib_graph import has_hnswlib
 from knngraph.serving.predictor import _from_bytes
 warnings.simplefilter("ignore", RuntimeWarning)
 files, X = pickle.load(open(sys.argv[1], "rb"))
 refused = 0
 for number, content in enumerate(files):
+    if has_hnswlib():  # both engines in turn
+        os.environ[VARIABLE] = ENGINES[number // 2 % 2]
     try:
         predictor = _from_bytes(content)
     except SavedModelError:
@@ -396,6 +400,7 @@ def test_a_predictor_has_no_shorter_way_in():
         Predictor()
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_an_estimator_comes_back_whole(inference, tmp_path):
     classifier, queries = fitted(inference, "trees")

@@ -30,6 +30,7 @@ def same_minor_releases(path):
     return all(made[name].split(".")[:2] == here[name].split(".")[:2] for name in made)
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_a_kept_file_gives_its_answers(path):
     try:

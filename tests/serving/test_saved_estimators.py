@@ -194,6 +194,7 @@ def test_an_unfitted_estimator_pickles_as_its_parameters():
     assert joblib.hash(unfitted) == joblib.hash(clone(unfitted))
 
 
+@pytest.mark.usefixtures("engine")
 def test_pickle_of_an_index_is_checked():
     index = HNSWIndex(2, 40, M=4)
     index.add(np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32))

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import psutil
+import pytest
 from sklearn.datasets import make_classification
 
 from knngraph import KNNGraphClassifier
@@ -50,6 +51,7 @@ def streamed_and_fresh(seed, n_rows=1300):
     return streamed, fresh, queries, answers
 
 
+@pytest.mark.usefixtures("engine")
 def test_accuracy_is_that_of_a_fit():
     differences = {inference: [] for inference in INFERENCES}
     alike = {inference: [] for inference in INFERENCES}

@@ -90,6 +90,7 @@ def test_a_class_without_rows_stays_and_may_come_back(blobs):
     assert 2 in model.predict(X)
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
 @pytest.mark.parametrize("ef", [None, 1, "auto"])
 @pytest.mark.filterwarnings("ignore::knngraph.exceptions.LookupAgreementWarning")
@@ -110,6 +111,7 @@ def test_no_search_ends_at_a_forgotten_row(inference, ef):
     assert set(model.labels_) == {"stays"}
 
 
+@pytest.mark.usefixtures("engine")
 def test_the_index_is_built_anew_from_the_documented_share_on(blobs):
     X, y = blobs
     model = classifier().fit(X, y)

@@ -259,6 +259,7 @@ def test_an_interrupt_in_the_first_call_leaves_nothing(blobs, monkeypatch):
     assert vars(model) == before
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_threads_that_read_at_once_see_one_model(blobs, inference):
     X, y = blobs
@@ -286,6 +287,7 @@ def test_what_was_made_of_a_model_before_stays(blobs):
         assert_array_equal(earlier.predict(X), expected)
 
 
+@pytest.mark.usefixtures("engine")
 def test_a_changed_model_serves(blobs, tmp_path):
     from knngraph import load_predictor
 
@@ -300,6 +302,7 @@ def test_a_changed_model_serves(blobs, tmp_path):
         assert predictor(X[0].astype(np.float32)) == expected[0]
 
 
+@pytest.mark.usefixtures("engine")
 def test_copies_survive_pending_changes(blobs):
     X, y = blobs
     model = classifier().fit(X[:150], y[:150]).partial_fit(X[150:], y[150:])
