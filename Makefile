@@ -71,7 +71,7 @@ $(OLDEST)/installed: pyproject.toml
 	touch $@
 
 test-oldest: $(OLDEST)/installed
-	$(OLDEST)/$(BIN_IN)/python -m pytest --numprocesses 2 --dist loadscope -m 'not slow'
+	$(OLDEST)/$(BIN_IN)/python -m pytest --numprocesses 2 --dist loadscope -m 'not slow' $(PYTEST_ARGS)
 
 # A hundred thousand mixed operations on one model, ten minutes or so.
 soak: $(VENV)/installed-tests
