@@ -17,8 +17,9 @@ from knngraph import KNNGraphClassifier
 from knngraph.inspection import ExplanationDisplay, explain_table
 
 X, y = load_digits(return_X_y=True)
-classifier = KNNGraphClassifier(inference="adaptive", random_state=0)
-classifier.fit(X[:1200], y[:1200])
+classifier = KNNGraphClassifier(inference="adaptive", random_state=0).fit(
+    X[:1200], y[:1200]
+)
 
 # %%
 # Images
@@ -51,4 +52,4 @@ model = make_pipeline(
 least = int(np.argmin(model.predict_proba(test).max(axis=1)))
 answer = explain_table(model, test.iloc[[least]], training=train)[0]
 print(answer)
-answer  # noqa: B018
+answer

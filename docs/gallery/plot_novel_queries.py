@@ -18,8 +18,9 @@ random = np.random.default_rng(0)
 order = random.permutation(len(y))
 known, nines = order[y[order] != 9], order[y[order] == 9]
 train, rest = known[:1000], known[1000:]
-classifier = KNNGraphClassifier(inference="cascade", random_state=0)
-classifier.fit(X[train], y[train])
+classifier = KNNGraphClassifier(inference="cascade", random_state=0).fit(
+    X[train], y[train]
+)
 
 # %%
 # The day

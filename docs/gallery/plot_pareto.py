@@ -17,8 +17,9 @@ from knngraph.inspection import ParetoDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-classifier = KNNGraphClassifier(inference="cascade", random_state=0)
-classifier.fit(X_train, y_train)
+classifier = KNNGraphClassifier(inference="cascade", random_state=0).fit(
+    X_train, y_train
+)
 settings_by_name = {
     "lookup, ef=1": {"inference": "lookup", "ef": 1},
     "lookup, ef=auto": {"inference": "lookup", "ef": "auto"},

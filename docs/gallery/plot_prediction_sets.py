@@ -15,8 +15,9 @@ from knngraph import KNNGraphClassifier
 
 X, y = make_blobs(1500, centers=[[0, 0], [2, 0], [1, 1.7]], random_state=0)
 train, test = slice(500), slice(500, None)
-classifier = KNNGraphClassifier(inference="adaptive", random_state=0)
-classifier.fit(X[train], y[train])
+classifier = KNNGraphClassifier(inference="adaptive", random_state=0).fit(
+    X[train], y[train]
+)
 
 # %%
 # Sets in the plane

@@ -53,6 +53,6 @@ for j in np.argsort(-answer.relevance):
     axes.barh(names, shares, left=left, label=answer.columns[j])
     left += shares
 axes.invert_yaxis()
-axes.set(xlabel="share of the column in what makes the row near", xlim=(0, 1))
+axes.set(xlabel="share of each column", xlim=(0, 1))
 figure.legend(loc="outside upper center", ncols=3)
 plt.show()
