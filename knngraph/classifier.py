@@ -1,7 +1,6 @@
 """The adaptive kNN graph classifier."""
 
 from dataclasses import fields, replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,50 +8,34 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.exceptions import LookupAgreementWarning, warn_once
 from knngraph.fitted.rows import IndexedRows
 from knngraph.fitted.settings import FitSettings
 from knngraph.fitting import all_or_nothing
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import GraphSettings
-from knngraph.index.build import LOOKUP_EF, BuildSettings, walk_for
-from knngraph.index.protocol import SearchIndex, ef_for
-from knngraph.index.recall import WideSearch
+from knngraph.index.build import BuildSettings
 from knngraph.indexing import GivenRows, IndexSettings, index_rows, place_rows
 from knngraph.inference.adaptive import QueryProblem
-from knngraph.inference.answer import (
-    PredictOptions,
-    QueryModel,
-    answer_codes,
-    answer_probabilities,
-    resolved_by_lookup,
-)
-from knngraph.inference.prediction_sets import answer_sets
+from knngraph.inference.answer import answer_codes
 from knngraph.inspection.reasons import ReasonsMixin
-from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.learned import LearnedAttributes
 from knngraph.metric.names import allows_missing, metric_named
 from knngraph.missing import columns_without_values
 from knngraph.model import FittedModel
-from knngraph.novelty import NoveltyMixin
 from knngraph.parallel import count_threads
 from knngraph.parameters import (
     PARAMETER_CONSTRAINTS,
     CheckedParameters,
-    check_parameters,
     check_penalties,
     checked_scales,
 )
+from knngraph.present import PresentAnswers
 from knngraph.serving.checked_pickle import CheckedPickle
 from knngraph.space import Space, in_mapped_units
 from knngraph.updating.estimator import UpdatableMixin
 from knngraph.updating.ids import join_ids
 from knngraph.validation import refuse_empty_columns
-from knngraph.weights import (
-    checked_class_weight,
-    in_units,
-    weight_unit,
-)
+from knngraph.weights import checked_class_weight, in_units, weight_unit
 
 if TYPE_CHECKING:
     from knngraph.condensing.classifier import CondensedClassifier
@@ -60,15 +43,12 @@ if TYPE_CHECKING:
 
 # `support="auto"` certifies the graph against all rows up to this many.
 EXACT_SUPPORT_LIMIT = 5000
-# Agreement of searches with exact search below which a lookup warns.
-_TOO_LITTLE_AGREEMENT = 0.95
 
 
 class KNNGraphClassifier(
     CheckedPickle,
     UpdatableMixin,
-    KNeighborsInterface,
-    NoveltyMixin,
+    PresentAnswers,
     ReasonsMixin,
     CheckedParameters,
     ClassifierMixin,
@@ -489,99 +469,8 @@ class KNNGraphClassifier(
             self._options()  # which checks them
             codes = self._model.left_out_codes(self.inference)
             return self.classes_[codes[self._model.training.pair_of_row]]
-        X = self._checked_queries(X)
-        options = self._options()
-        return self.classes_[answer_codes(self._query_model(options), options, X)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of every class.
-
-        The shares of a vote are sharpened or softened by the exponent that fits
-        left-out training rows best: the vote of the problem solved at the query or,
-        where a stored label answers, of the nearest nodes around the query (cascade)
-        or around the node that its search ends at (lookup).
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries, n_classes)
-            Columns follow `classes_`.
-        """
-        X = self._checked_queries(X)
-        options = self._options()
-        model = self._query_model(options, probabilities=True)
-        return answer_probabilities(model, options, X)
-
-    def predict_set(
-        self, X: Any, alpha: float = 0.1, *, per_class: bool = False
-    ) -> np.ndarray:
-        """Predict the classes that a row may have.
-
-        The likeliest classes, so many that sets miss the true class of at most a
-        share `alpha` of new rows like the training rows: left-out training rows show
-        how many that takes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
-        alpha : float, default=0.1
-            Share of the sets that may miss the true class, between 0 and 1.
-        per_class : bool, default=False
-            Whether it is at most `alpha` in every class by itself, not only on the
-            mean. Takes larger sets where some classes are harder than others.
-
-        Returns
-        -------
-        ndarray of shape (n_queries, n_classes), bool
-            Columns follow `classes_`. A set always holds the class that `predict`
-            returns, is larger where that is less sure, and grows as `alpha` falls.
-
-        Notes
-        -----
-        Where there are too few left-out rows for an `alpha`, at all or of some
-        classes, every set holds these classes, and a `KNNGraphWarning` says so.
-
-        Examples
-        --------
-        >>> from knngraph import KNNGraphClassifier
-        >>> from sklearn.datasets import load_iris
-        >>> X, y = load_iris(return_X_y=True)
-        >>> classifier = KNNGraphClassifier(inference="adaptive", random_state=0)
-        >>> sets = classifier.fit(X, y).predict_set(X[[0, 70]], alpha=0.02)
-        >>> [classifier.classes_[row].tolist() for row in sets]
-        [[0], [1, 2]]
-        """
-        X = self._checked_queries(X)
-        options = self._options()
-        model = self._query_model(options, sets=True)
-        return answer_sets(model, options, X, self.classes_, alpha, per_class)
-
-    def inference_report(self, X: Any) -> dict[str, Any]:
-        """How the rows would be answered.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
-
-        Returns
-        -------
-        dict
-            "inference", "ef" (of the search), "n_queries", "resolved" (bool
-            a query: answered by the stored label of a node) and "resolved_share".
-        """
-        X = self._checked_queries(X)
-        options = self._options()
-        resolved = resolved_by_lookup(self._query_model(options), options, X)
-        return {
-            "inference": self.inference,
-            "ef": options.ef,
-            "n_queries": len(resolved),
-            "resolved": resolved,
-            "resolved_share": float(resolved.mean()),
-        }
+        codes = answer_codes(*self._answering(X))
+        return self.classes_[codes]
 
     def to_predictor(
         self, *, about: str = "", version: str = "", made: str = ""
@@ -614,35 +503,17 @@ class KNNGraphClassifier(
         >>> predictor(X[0]).item()
         0
         """
-        from knngraph.serving.description import Description
-        from knngraph.serving.predictor import Predictor
-        from knngraph.serving.predictor_state import (
-            PredictorState,
-            row_names,
-            without_rows,
-        )
+        from knngraph.serving.making import predictor_of
 
         check_is_fitted(self)
         options = self._options()
-        training = self._model.training
-        described = Description(
-            type(self).__name__,
-            self.metric_,
-            len(training.codes),
-            np.bincount(training.codes, minlength=training.n_classes),
-            self._model.left_out_accuracy(self.inference),
-        )
-        state = PredictorState(
-            without_rows(self._query_model(options, sets=True, novelty=True)),
-            replace(options, n_threads=1),  # of the machine that answers
-            self.classes_,
-            self.n_features_in_,
-            getattr(self, "feature_names_in_", None),
+        return predictor_of(
+            self,
+            self._query_model(options, sets=True, novelty=True),
+            options,
             self._model.label_ef(self._walk_now),
-            described.with_texts(about=about, version=version, made=made),
-            row_names(training, self.ids_),
+            {"about": about, "version": version, "made": made},
         )
-        return Predictor(state)
 
     def condense(
         self, tolerance: float = 0.01, *, edited: str = "auto"
@@ -688,26 +559,6 @@ class KNNGraphClassifier(
             n_jobs=self.n_jobs,
         )
 
-    @property
-    def ef_(self) -> int:
-        """`ef` of the search that the parameters ask for."""
-        check_is_fitted(self)
-        model = self._model
-        if self.inference == "adaptive":
-            least = ef_for(model.settings.problem.n_neighbors)
-            return max(least, self.ef) if isinstance(self.ef, Integral) else least
-        if isinstance(self.ef, Integral):
-            return int(self.ef)
-        if self.inference == "cascade":
-            return model.node_ef(self._walk_now)
-        if self.ef == "auto":
-            return model.label_ef(self._walk_now)
-        return LOOKUP_EF[self._walk_now]
-
-    @property
-    def _walk_now(self) -> str:
-        return walk_for(self.walk, self.inference)
-
     def _setting(self, name: str) -> Any:
         """Value of a parameter; an estimator that tunes itself overrides it."""
         return getattr(self, name)
@@ -726,29 +577,6 @@ class KNNGraphClassifier(
         placed = place_rows(given, metric, settings)
         self.metric_scores_ = placed.scores
         return index_rows(given, placed, metric, settings)
-
-    def _searched_rows(self) -> SearchedRows:
-        check_is_fitted(self)
-        rows = self._model.rows
-        index: SearchIndex = self._model.certified_index if rows.exact else rows.index
-        if not rows.exact:
-            ef = ef_for(self._default_count())
-            if isinstance(self.ef, Integral):
-                ef = max(ef, int(self.ef))
-            index = WideSearch(rows.index, ef)
-        return SearchedRows(rows.space, rows.training, index, rows.neighbors)
-
-    def _space_and_count(self) -> tuple[Space, int]:
-        check_is_fitted(self)
-        start = self._model.start  # without a search for pending changes
-        return start.space, start.n_rows
-
-    def _default_count(self) -> int:
-        return self._model.settings.problem.n_neighbors
-
-    def _checked_queries(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return self._checked_rows(X, reset=False)
 
     def _seed(self) -> int:
         if self.random_state is None:
@@ -805,52 +633,3 @@ class KNNGraphClassifier(
         self.precision_ = model.space.precision
         self._learned = LearnedAttributes(model, self.classes_, ids)
         self._fitted_with = self._parameters_of_learning()
-
-    def _options(self) -> PredictOptions:
-        # These may have been changed since fit checked them.
-        for name in ("inference", "walk", "ef"):
-            check_parameters(
-                {name: PARAMETER_CONSTRAINTS[name]},
-                {name: getattr(self, name)},
-                type(self).__name__,
-            )
-        return PredictOptions(self.inference, self.ef_, count_threads(self.n_jobs))
-
-    def _query_model(
-        self,
-        options: PredictOptions,
-        *,
-        probabilities: bool = False,
-        sets: bool = False,
-        novelty: bool = False,
-    ) -> QueryModel:
-        return self._model.query_model(
-            options,
-            self._walk_now,
-            probabilities=probabilities,
-            sets=sets,
-            novelty=novelty,
-        )
-
-    def _novelty_model(
-        self, X: Any, *, probabilities: bool = False
-    ) -> tuple[QueryModel, PredictOptions, Any]:
-        X = self._checked_queries(X)
-        options = self._options()
-        model = self._query_model(options, probabilities=probabilities, novelty=True)
-        return model, options, X
-
-    def _warn_of_lost_searches(self) -> None:
-        if (
-            self.inference == "lookup"
-            and self.lookup_agreement_ < _TOO_LITTLE_AGREEMENT
-        ):
-            better_start = 'walk="medoids" finds more in about the same time; '
-            warn_once(
-                f"A search with ef={self.ef_} finds the label that exact search finds "
-                f"for {self.lookup_agreement_:.0%} of held-out training rows. "
-                f"{better_start if self._walk_now == 'hnsw' else ''}"
-                'ef="auto" widens the search until 99% do; inference="cascade" answers '
-                "unresolved queries by a vote of their neighbors.",
-                LookupAgreementWarning,
-            )

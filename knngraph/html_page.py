@@ -57,7 +57,7 @@ def html_page(title: str, blocks: Iterable[str]) -> str:
     Examples
     --------
     >>> from knngraph.html_page import heading, html_page, table
-    >>> codes = table(["", "code"], [["red", "1"]])
+    >>> codes = table(["", "code"], [["red", "1"]], label="Codes of colors")
     >>> "<td>1</td>" in html_page("Colors", [heading("Codes"), codes])
     True
     """
@@ -160,11 +160,14 @@ class Cell:
 def table(
     heads: Sequence[str | Cell],
     rows: Iterable[Sequence[str | Cell]],
+    *,
+    label: str,
     chosen: str | None = None,
 ) -> str:
-    """A table that scrolls by itself where the screen is narrow.
+    """A table in a region that scrolls by itself where the screen is narrow.
 
-    The first cell of a row names it; the `chosen` one gets a star.
+    The first cell of a row names it; the `chosen` one gets a star. The region can be
+    reached and scrolled by the keyboard, and `label` is what a screen reader calls it.
     """
     # What is empty heads nothing.
     head = "".join(_cell("th" if cell else "td", cell) for cell in heads)
@@ -174,8 +177,9 @@ def table(
         mark = _kind("chosen" if name == chosen else "")
         lines.append(f"<tr{mark}>{_cell('th', name)}{figures}</tr>")
     return (
-        f"<table tabindex='0'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(lines)}</tbody></table>"
+        f"<div class='wide' role='region' tabindex='0' aria-label='{shown(label)}'>"
+        f"<table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
@@ -314,10 +318,8 @@ p:has(> svg) {
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
 }
 svg { width: 100%; max-width: 46rem; height: auto; display: block; color: var(--ink); }
-table {
-  display: block; overflow-x: auto; margin: 1rem 0; border-collapse: collapse;
-  font-size: 0.9rem;
-}
+.wide { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: 0.9rem; }
 th, td { padding: 0.3rem 0.8rem 0.3rem 0; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child {
   text-align: left; position: sticky; left: 0; background: var(--paper);

@@ -98,7 +98,7 @@ class LearnedAttributes:
     def label_doubt_(self) -> float:
         """How far votes at queries doubt labels that their neighbors contradict."""
         reliability = self.model.reliability
-        return 0.0 if reliability is None else reliability.noise
+        return 0.0 if reliability is None else reliability.doubt
 
     @found_once
     def noise_matrix_(self) -> np.ndarray:

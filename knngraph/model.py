@@ -1,6 +1,6 @@
 """The fitted model: indexed rows and what is learned from them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
 
@@ -9,26 +9,18 @@ import numpy as np
 from knngraph.fitted.found_once import found_once
 from knngraph.fitted.kept import NAMES as KEPT
 from knngraph.fitted.kept import StoredRule
-from knngraph.fitted.rows import IndexedRows, RowsToFind
-from knngraph.fitted.settings import FitSettings
+from knngraph.fitted.rows import IndexedRows
+from knngraph.fitted.searched import SearchedModel
 from knngraph.graph.learn import LearnedGraph, learn_graph
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.solved import Solved, learn_again
 from knngraph.graph.stored_left_out import StoredVotes, stored_votes_left_out
-from knngraph.graph.training_set import TrainingSet
-from knngraph.index.build import index_for_walk
-from knngraph.index.exact import ExactIndex
-from knngraph.index.medoids import choose_entries
-from knngraph.index.protocol import SearchIndex
-from knngraph.index.recall import SearchRecall, measure_recall_from_medoids
 from knngraph.inference.adaptive import (
     LabelReliability,
     QueryProblem,
-    leave_one_out_candidates,
     queries_per_block,
 )
-from knngraph.inference.answer import PredictOptions, QueryModel, favor
-from knngraph.inference.calibration import Calibration, sharpen
+from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule, n_margin_nodes
 from knngraph.inference.cascade_rule import apply_rule, learn_rule
 from knngraph.inference.class_means import class_means, squared_left_out
@@ -41,16 +33,14 @@ from knngraph.inference.leave_one_out import (
     calibration_sample,
     leave_one_out,
 )
-from knngraph.inference.node_votes import (
-    near_votes_left_out,
-    node_votes,
-    node_votes_left_out,
-)
+from knngraph.inference.left_out_votes import LeftOutRows
+from knngraph.inference.node_votes import node_votes
 from knngraph.inference.novelty import Novelty, calibrate_novelty
+from knngraph.inference.probabilities import probabilities_of
+from knngraph.inference.query_model import PredictOptions, QueryModel
 from knngraph.inference.reliability import (
     answer_open_pairs,
     estimate_reliability,
-    reliable_votes,
     voting_pairs,
 )
 from knngraph.inference.set_scores import (
@@ -62,7 +52,6 @@ from knngraph.inference.set_scores import (
 from knngraph.inference.stored import StoredAnswers
 from knngraph.parallel import chunk_bounds, one_blas_thread
 from knngraph.progress import stage
-from knngraph.space import Space
 
 # Agreement with exact search that ef="auto" reaches.
 ENOUGH_SAME_LABELS = 0.99
@@ -71,7 +60,7 @@ ENOUGH_SAME_NODES = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class FittedModel:
+class FittedModel(SearchedModel):
     """Indexed rows and what is learned from them, each part found on first use.
 
     A lookup needs the stored labels, which need the graph. Adaptive inference needs
@@ -79,21 +68,7 @@ class FittedModel:
     stored labels need all. So fit, and an answer after a change of the rows, learn no
     more than `inference` reads. Any number of threads may use it at once, and which
     of them finds a part changes no bit of it.
-
-    Parameters
-    ----------
-    start : IndexedRows or RowsToFind
-        The rows, or those before a change, which is carried out on first use.
-    settings : FitSettings
-    n_threads : int, default=1
-    verbose : int, default=0
     """
-
-    start: IndexedRows | RowsToFind
-    settings: FitSettings
-    n_threads: int = 1
-    verbose: int = 0
-    lock: Any = field(init=False, repr=False, default_factory=RLock)
 
     def __getstate__(self) -> dict[str, Any]:
         # In one order, whichever part was found first.
@@ -105,31 +80,6 @@ class FittedModel:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Neither a lock nor the number of threads belongs into a file.
         vars(self).update(state, n_threads=1, verbose=0, lock=RLock())
-
-    def use_threads(self, n_threads: int) -> None:
-        """Find parts with so many threads from now on; no bit of them depends on it."""
-        vars(self)["n_threads"] = n_threads
-
-    @property
-    def rows(self) -> IndexedRows:
-        """The rows there are now."""
-        if not isinstance(self.start, IndexedRows):
-            with self.lock:
-                if not isinstance(self.start, IndexedRows):
-                    rows = self.start.carried_out(self.settings, self.n_threads)
-                    # The rows before the change would keep a second index.
-                    vars(self)["start"] = rows
-        return self.start  # type: ignore[return-value]
-
-    @property
-    def space(self) -> Space:
-        """Map from the rows of the user to those of the index."""
-        return self.start.space
-
-    @property
-    def training(self) -> TrainingSet:
-        """Distinct rows and labels."""
-        return self.rows.training
 
     @found_once
     def graph(self) -> LearnedGraph:
@@ -178,11 +128,6 @@ class FittedModel:
     def left_out_neighbors(self) -> Neighbors:
         """Neighbor lists of left-out rows, under maps that have not seen them."""
         return self.rows.left_out_neighbors(self.n_threads)
-
-    @property
-    def honest_pairs(self) -> np.ndarray:
-        """Pairs that are answered, left out, as new rows are."""
-        return self.rows.honest_pairs
 
     @found_once
     def left_out(self) -> LeaveOneOut:
@@ -269,10 +214,11 @@ class FittedModel:
             self.settings.tolerance,
         )
         _, agreed = self._apply_rule(rule, sample)
+        rows = self._left_out_rows
         calibration = calibrate_stored(
             training,
-            self._near_left_out(sample, at_query=False),
-            self._near_left_out(sample, at_query=True),
+            rows.near_votes(sample, "lookup"),
+            rows.near_votes(sample, "cascade"),
             sample,
             agreed,
             left_out.exponent,
@@ -354,49 +300,26 @@ class FittedModel:
 
     def _left_out_probabilities(self, inference: str, pairs: np.ndarray) -> np.ndarray:
         """Probabilities that pairs get when a row of each is left out."""
-        training, calibration = self.training, self.calibration(inference)
-        probabilities = np.empty((len(pairs), training.n_classes))
         codes = np.full(len(pairs), -1)
-        solved = np.full(len(pairs), inference == "adaptive")
+        of_candidates = np.full(len(pairs), inference == "adaptive")
         if inference != "adaptive":
             codes = self._stored_left_out(pairs).codes
         if inference == "cascade":
             resolved, agreed = self._apply_rule(self.stored_rule.rule, pairs)
-            solved, codes = ~agreed, np.where(resolved, codes, -1)
-        some = np.flatnonzero(solved)
-        if len(some):
-            votes = reliable_votes(
-                training,
-                self.left_out_neighbors,
-                self.problem,
-                self.left_out,
-                pairs[some],
-                n_threads=self.n_threads,
-            )
-            probabilities[some] = sharpen(votes, calibration.adaptive)
-        some = np.flatnonzero(~solved)
-        if len(some):
-            at_query = inference == "cascade"
-            votes = self._near_left_out(pairs[some], at_query=at_query)
-            how = calibration.stored, calibration.stored_floor
-            if at_query:
-                how = calibration.agreed, calibration.agreed_floor
-            probabilities[some] = sharpen(votes, *how)
-        return favor(
-            probabilities, np.where(codes < 0, probabilities.argmax(axis=1), codes)
-        )
+            of_candidates, codes = ~agreed, np.where(resolved, codes, -1)
+        votes = self._left_out_rows.votes(pairs, of_candidates, inference)
+        calibration = self.calibration(inference)
+        return probabilities_of(votes, codes, of_candidates, calibration, inference)[0]
 
-    def _near_left_out(self, pairs: np.ndarray, *, at_query: bool) -> np.ndarray:
-        """Votes of the nodes around left-out pairs, or around the nodes they reach."""
-        training, listed = self.training, self.left_out_neighbors
-        k = n_margin_nodes(self.problem.n_neighbors)
-        if at_query:
-            return near_votes_left_out(training, listed, pairs, k)
-        reached, _ = leave_one_out_candidates(training, listed, pairs, 1)
-        if not reached.shape[1]:
-            return np.zeros((len(pairs), training.n_classes))
-        return node_votes_left_out(
-            training, self.rows.neighbors, reached[:, 0], pairs, k
+    @property
+    def _left_out_rows(self) -> LeftOutRows:
+        return LeftOutRows(
+            self.training,
+            self.left_out_neighbors,
+            self.rows.neighbors,
+            self.problem,
+            self.left_out,
+            self.n_threads,
         )
 
     def left_out_codes(self, inference: str) -> np.ndarray:
@@ -439,40 +362,6 @@ class FittedModel:
         """Bandwidth at queries in the units of the user; None where it is local."""
         sigma = self.problem.sigma
         return sigma * self.space.scale if sigma > 0.0 else None
-
-    @found_once
-    def entries(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where searches from medoids start."""
-        return self.rows.kept.entries or choose_entries(self.training.points)
-
-    def search_index(self, walk: str) -> SearchIndex:
-        """The index as it is searched "hnsw" or "medoids"."""
-        points = self.training.points
-        return index_for_walk(walk, self.rows.index, points, lambda: self.entries)
-
-    @found_once
-    def certified_index(self) -> ExactIndex:
-        """The exact search over the nodes."""
-        index = self.rows.index
-        if isinstance(index, ExactIndex):
-            return index
-        return ExactIndex(self.training.points)
-
-    @found_once
-    def recall_from_medoids(self) -> SearchRecall:
-        """How well searches from medoids find the nearest node."""
-        index = self.rows.index
-        if isinstance(index, ExactIndex):
-            return self.rows.search_recall
-        if self.rows.kept.recall_from_medoids is not None:
-            return self.rows.kept.recall_from_medoids
-        return measure_recall_from_medoids(
-            index, self.training.points, self.n_threads, self.entries
-        )
-
-    def search_recall(self, walk: str) -> SearchRecall:
-        """How well the search "hnsw" or "medoids" finds the nearest node."""
-        return self.rows.search_recall if walk == "hnsw" else self.recall_from_medoids
 
     def label_ef(self, walk: str) -> int:
         """Smallest `ef` whose labels agree with exact search often enough."""
@@ -556,7 +445,10 @@ class FittedModel:
 
 # The parts that are found on first use, by the names they have in a model.
 PARTS = tuple(
-    name for name, value in vars(FittedModel).items() if isinstance(value, found_once)
+    name
+    for kind in (FittedModel, SearchedModel)
+    for name, value in vars(kind).items()
+    if isinstance(value, found_once)
 )
 # Those that a file holds. The others follow from these: stored labels, votes around
 # nodes and the exact search at once, lists of left-out rows by a search that few calls

@@ -1,74 +1,22 @@
 """How unlike all training rows a query is, for every model that answers.
 
-`novelty_score`, `novelty_pvalue` and `is_novel`, and `answer` with the answer itself.
+`novelty_score`, `novelty_pvalue` and `is_novel`; `answer` says it with the answer.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from knngraph.exceptions import KNNGraphWarning, warn_once
-from knngraph.inference.answer import (
-    PredictOptions,
-    QueryModel,
-    answer_probabilities,
-    nearest_nodes,
-)
+from knngraph.inference.answer import novelty_of, score_novelty
 from knngraph.inference.left_out_ranks import check_alpha
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Answers, and how sure they are, from one search a query.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_queries,)
-        As from `predict`.
-    probabilities : ndarray of shape (n_queries, n_classes)
-        As from `predict_proba`.
-    novelty_score, novelty_pvalue : ndarray of shape (n_queries,)
-        As from the methods of these names.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-    novelty_score: np.ndarray
-    novelty_pvalue: np.ndarray
+from knngraph.inference.query_model import PredictOptions, QueryModel
 
 
 class NoveltyMixin:
     """How unlike all training rows a query is, by the rows that an answer finds."""
 
-    classes_: Any
-    _novelty_model: Any
-
-    def answer(self, X: Any) -> Answers:
-        """Predict classes and probabilities, and say how novel every row is.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
-
-        Returns
-        -------
-        Answers
-            What `predict`, `predict_proba`, `novelty_score` and `novelty_pvalue` give,
-            in the time of the second.
-
-        Examples
-        --------
-        >>> from knngraph import KNNGraphClassifier
-        >>> from sklearn.datasets import load_iris
-        >>> X, y = load_iris(return_X_y=True)
-        >>> classifier = KNNGraphClassifier(inference="cascade", random_state=0)
-        >>> found = classifier.fit(X, y).answer([X[0], [5, 3, 4, 3]])
-        >>> found.labels.shape, found.probabilities.shape, found.novelty_pvalue < 0.05
-        ((2,), (2, 3), array([False,  True]))
-        """
-        model, options, rows = self._novelty_model(X, probabilities=True)
-        return answers_of(model, options, rows, self.classes_)
+    _answering: Any
 
     def novelty_score(self, X: Any) -> np.ndarray:
         """How far every row is from the nearest training row.
@@ -98,7 +46,7 @@ class NoveltyMixin:
         >>> scores[0].item(), bool(scores[1] > 2)
         (0.0, True)
         """
-        return score_novelty(*self._novelty_model(X))[1]
+        return score_novelty(*self._answering(X, novelty=True))[1]
 
     def novelty_pvalue(self, X: Any, *, per_class: bool = False) -> np.ndarray:
         """How often a training row is as unlike all others, when it is left out.
@@ -127,7 +75,9 @@ class NoveltyMixin:
         >>> pvalues[0].item(), bool(pvalues[1] < 0.05)
         (1.0, True)
         """
-        return pvalues_of_novelty(*self._novelty_model(X), per_class=per_class)
+        return pvalues_of_novelty(
+            *self._answering(X, novelty=True), per_class=per_class
+        )
 
     def is_novel(
         self, X: Any, alpha: float = 0.05, *, per_class: bool = False
@@ -156,39 +106,8 @@ class NoveltyMixin:
         >>> classifier.fit(X, y).is_novel([X[0], [5, 3, 4, 3]])
         array([False,  True])
         """
-        model, options, rows = self._novelty_model(X)
+        model, options, rows = self._answering(X, novelty=True)
         return find_novel(model, options, rows, alpha, per_class=per_class)
-
-
-def answers_of(
-    model: QueryModel, options: PredictOptions, X: Any, classes: np.ndarray
-) -> Answers:
-    """See `NoveltyMixin.answer`."""
-    nearest = np.empty(X.shape[0], dtype=np.intp), np.empty(X.shape[0])
-    shares = answer_probabilities(model, options, X, nearest)
-    codes, scores = _scored(model, *nearest)
-    assert model.novelty is not None
-    pvalues = model.novelty.pvalues(scores, codes)
-    return Answers(classes[shares.argmax(axis=1)], shares, scores, pvalues)
-
-
-def score_novelty(
-    model: QueryModel, options: PredictOptions, X: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Class of the rows nearest to every query, -1 for several, and its score."""
-    return _scored(model, *nearest_nodes(model, options, X))
-
-
-def _scored(
-    model: QueryModel, nodes: np.ndarray, squared: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    if model.novelty is None:
-        raise ValueError(
-            "This predictor says nothing of novelty: an earlier release has made it. "
-            "Make it again by to_predictor."
-        )
-    codes = model.training.node_classes()[nodes]
-    return codes, model.novelty.scored(codes, squared)
 
 
 def pvalues_of_novelty(
@@ -196,8 +115,7 @@ def pvalues_of_novelty(
 ) -> np.ndarray:
     """See `NoveltyMixin.novelty_pvalue`."""
     codes, scores = score_novelty(model, options, X)
-    assert model.novelty is not None
-    return model.novelty.pvalues(scores, codes, per_class=per_class)
+    return novelty_of(model).pvalues(scores, codes, per_class=per_class)
 
 
 def find_novel(
@@ -210,8 +128,8 @@ def find_novel(
         "as 0.05",
     )
     codes, scores = score_novelty(model, options, X)
-    assert model.novelty is not None
-    least = model.novelty.least(codes, per_class=per_class) if len(codes) else 0.0
+    novelty = novelty_of(model)
+    least = novelty.least(codes, per_class=per_class) if len(codes) else 0.0
     if least > alpha:
         among = " near rows of the same class" if per_class else ""
         instead = ", or compare with all rows by per_class=False" if per_class else ""
@@ -221,7 +139,5 @@ def find_novel(
             f"there is novel. Raise alpha to {np.ceil(1e3 * least) / 1e3:g}{instead}.",
             KNNGraphWarning,
         )
-    novel: np.ndarray = (
-        model.novelty.pvalues(scores, codes, per_class=per_class) <= alpha
-    )
+    novel: np.ndarray = novelty.pvalues(scores, codes, per_class=per_class) <= alpha
     return novel

@@ -10,8 +10,8 @@ from sklearn.exceptions import NotFittedError
 
 import knngraph.graph.consensus as consensus_module
 from knngraph import KNNGraphClassifier
-from knngraph.inference.answer import favor
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.probabilities import favor
 from tests.reference import consensus, kernel_of, objectives, violations
 
 # How well greedy searches do on these few rows is not the question here.

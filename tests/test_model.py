@@ -12,7 +12,7 @@ from sklearn.datasets import make_moons
 
 import knngraph.model as model_module
 from knngraph import KNNGraphClassifier
-from knngraph.inference.answer import PredictOptions
+from knngraph.inference.query_model import PredictOptions
 from knngraph.learned import LEARNED
 from knngraph.model import IN_FILES, PARTS, FittedModel
 

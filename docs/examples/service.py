@@ -192,7 +192,7 @@ def rows_of(predictor: Predictor, rows: list[Any]) -> np.ndarray:
 
 def answers_of(predictor: Predictor, rows: np.ndarray) -> list[dict[str, Any]]:
     """Labels, sets, probabilities and novelty, for JSON."""
-    found, sets = predictor.answer(rows), predictor.predict_set(rows, SET_ALPHA)
+    found = predictor.answer(rows, SET_ALPHA)
     classes = [str(label) for label in predictor.classes_]
     return [
         {
@@ -204,7 +204,7 @@ def answers_of(predictor: Predictor, rows: np.ndarray) -> list[dict[str, Any]]:
         }
         for label, in_set, shares, pvalue in zip(
             found.labels.tolist(),
-            sets.tolist(),
+            found.sets.tolist(),
             found.probabilities.tolist(),
             found.novelty_pvalue.tolist(),
         )

@@ -52,14 +52,19 @@ def html_report(comparison: Comparison) -> str:
         page.heading("Accuracy against time"),
         _picture(comparison),
         page.heading("All figures"),
-        page.table(["", *HEADS], figures(comparison), chosen=comparison.chosen_name),
+        page.table(
+            ["", *HEADS],
+            figures(comparison),
+            label="All figures",
+            chosen=comparison.chosen_name,
+        ),
         *map(page.paragraph, remarks(comparison)),
         page.paragraph(NOTE, "note"),
         *_classes(comparison, shown),
         page.heading("What was done to the table"),
         page.bullets(comparison.notices),
         page.heading("Every fold"),
-        page.table(["accuracy, %", *fold_heads], of_folds),
+        page.table(["accuracy, %", *fold_heads], of_folds, label="Every fold"),
         f"<footer>{escape(versions)}</footer>",
     ]
     return page.html_page(title, blocks)
@@ -110,9 +115,13 @@ def _classes(comparison: Comparison, measured: Measured) -> list[str]:
     return [
         page.heading(f"Classes: {measured.name}"),
         page.table(
-            [comparison.options.target, "rows", "recall, %", "precision, %"], shares
+            [comparison.options.target, "rows", "recall, %", "precision, %"],
+            shares,
+            label="Classes",
         ),
         page.paragraph(_CLASS_NOTE, "note"),
         page.heading(f"Confusion matrix: {measured.name}"),
-        page.table(["is / answered", *answered, *rest], taken),
+        page.table(
+            ["is / answered", *answered, *rest], taken, label="Confusion matrix"
+        ),
     ]

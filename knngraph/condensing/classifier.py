@@ -8,16 +8,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from knngraph.answering import AnsweringMixin
 from knngraph.index.build import LOOKUP_EF
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.protocol import ef_for
 from knngraph.index.recall import WideSearch
-from knngraph.inference.answer import (
-    PredictOptions,
-    QueryModel,
-    answer_codes,
-    answer_probabilities,
-)
+from knngraph.inference.answer import answer_codes
+from knngraph.inference.query_model import PredictOptions, QueryModel
 from knngraph.kneighbors import KNeighborsInterface, SearchedRows
 from knngraph.novelty import NoveltyMixin
 from knngraph.parallel import count_threads
@@ -121,7 +118,12 @@ class CondensingReport:
 
 
 class CondensedClassifier(
-    CheckedPickle, KNeighborsInterface, NoveltyMixin, ClassifierMixin, BaseEstimator
+    CheckedPickle,
+    KNeighborsInterface,
+    AnsweringMixin,
+    NoveltyMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Answers by lookup among the rows that `condense` has kept.
 
@@ -217,45 +219,8 @@ class CondensedClassifier(
         -------
         ndarray of shape (n_queries,)
         """
-        rows = self._checked_queries(X)
-        codes = answer_codes(self._state.model, self._options(), rows)
+        codes = answer_codes(*self._answering(X))
         return self._state.classes[codes]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of every class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_queries, n_classes)
-            Columns follow `classes_`. The vote of the training rows around the
-            nearest stored row, calibrated as before condensing.
-        """
-        rows = self._checked_queries(X)
-        return answer_probabilities(self._state.model, self._options(), rows)
-
-    def predict_set(
-        self, X: Any, alpha: float = 0.1, *, per_class: bool = False
-    ) -> np.ndarray:
-        """Refuse, as no rows are left to calibrate sets on, unless all rows are kept.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_queries, n_features)
-        alpha : float, default=0.1
-        per_class : bool, default=False
-
-        Returns
-        -------
-        ndarray of shape (n_queries, n_classes), bool
-            As of the classifier that it came from, where every row is kept.
-        """
-        return self.to_predictor().predict_set(
-            X, alpha, per_class=per_class, n_jobs=self.n_jobs
-        )
 
     def to_predictor(
         self, *, about: str = "", version: str = "", made: str = ""
@@ -301,8 +266,8 @@ class CondensedClassifier(
             return self._state.label_ef
         raise ValueError(f'ef must be a positive integer, "auto" or None: {self.ef!r}.')
 
-    def _novelty_model(
-        self, X: Any, *, probabilities: bool = False
+    def _answering(
+        self, X: Any, **parts: bool
     ) -> tuple[QueryModel, PredictOptions, Any]:
         rows = self._checked_queries(X)
         return self._state.model, self._options(), rows

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from knngraph.condensing.classifier import CondensedClassifier, CondensingReport
-from knngraph.condensing.editing import find_edited, nearest_nodes
+from knngraph.condensing.editing import find_edited, find_voters
 from knngraph.condensing.plan import Plan, make_plan
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import TrainingSet, random_pairs
@@ -22,8 +22,8 @@ from knngraph.index.recall import (
     measure_recall,
     measure_recall_from_medoids,
 )
-from knngraph.inference.answer import QueryModel
 from knngraph.inference.novelty import CALIBRATION_PAIRS, Novelty, novelty_of
+from knngraph.inference.query_model import QueryModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.model import ENOUGH_SAME_LABELS
 from knngraph.parallel import count_threads
@@ -93,7 +93,7 @@ def condense(
     model = state.model
     assert model.stored is not None
     training, codes = model.training, model.stored.codes
-    neighbors = nearest_nodes(model.index, training.points, n_threads=n_threads)
+    neighbors = find_voters(model.index, training.points, n_threads=n_threads)
     plan = make_plan(
         training, codes, neighbors, tolerance, EDITED[edited], n_threads=n_threads
     )

@@ -15,7 +15,7 @@ N_VOTERS = 8
 _SEARCHED = 3 * N_VOTERS
 
 
-def nearest_nodes(
+def find_voters(
     index: SearchIndex, points: np.ndarray, *, n_threads: int = 1
 ) -> np.ndarray:
     """Nearest other nodes of every node.
@@ -45,7 +45,7 @@ def find_edited(
     Parameters
     ----------
     neighbors : ndarray of shape (n_nodes, k)
-        Of `nearest_nodes`.
+        Of `find_voters`.
     codes : ndarray of shape (n_nodes,)
     weights : ndarray of shape (n_nodes,)
         Weight of the rows on every node that vote; none where it is 0 or false.

@@ -66,7 +66,7 @@ def make_plan(
     codes : ndarray of shape (n_nodes,)
         Stored classes.
     neighbors : ndarray of shape (n_nodes, k)
-        Of `nearest_nodes`.
+        Of `find_voters`.
     tolerance : float
         For the loss plus its standard error.
     choices : sequence of bool

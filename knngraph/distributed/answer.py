@@ -15,12 +15,8 @@ from knngraph.distributed.search import Lists, SearchOptions, nearest_over
 from knngraph.distributed.tasks import constant, task
 from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import LabelReliability
-from knngraph.inference.answer import (
-    PredictOptions,
-    QueryModel,
-    answer_codes,
-    answer_probabilities,
-)
+from knngraph.inference.answer import answer_codes, answer_probabilities
+from knngraph.inference.query_model import PredictOptions, QueryModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 

@@ -76,7 +76,7 @@ from knngraph.distributed.whole import (
 from knngraph.exceptions import warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.index.build import BuildSettings, walk_for
-from knngraph.inference.answer import PredictOptions
+from knngraph.inference.query_model import PredictOptions
 from knngraph.parallel import count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_parameters
 from knngraph.progress import stage

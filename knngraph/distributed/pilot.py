@@ -216,7 +216,7 @@ def read_pilot(fitted: Any) -> Shared:
         query_bandwidth=settings.query_bandwidth,
         low=np.empty(0),
         high=np.empty(0),
-        noise=0.0 if reliability is None else reliability.noise,
+        noise=0.0 if reliability is None else reliability.doubt,
         nugget_factor=1.0 if reliability is None else reliability.nugget_factor,
         exponent=model.left_out.label_exponent,
         calibration=rule.calibration,

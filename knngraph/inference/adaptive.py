@@ -59,11 +59,11 @@ class LabelReliability:
     Parameters
     ----------
     own : ndarray of shape (n_pairs,)
-        Probability that the given label of a pair is right; all ones where `noise`
+        Probability that the given label of a pair is right; all ones where `doubt`
         is zero.
     rival : ndarray of shape (n_pairs,), int32
         Class that gets the rest of the vote.
-    noise : float
+    doubt : float
         Share of wrong labels that the model assumes: a regularizer, the `label_doubt_`
         of an estimator, and no estimate of how many are wrong.
     nugget_factor : float
@@ -72,7 +72,7 @@ class LabelReliability:
 
     own: np.ndarray
     rival: np.ndarray
-    noise: float
+    doubt: float
     nugget_factor: float
 
 
@@ -209,7 +209,7 @@ def candidate_votes(
     if reliability is not None:
         setting[2] *= reliability.nugget_factor
         setting[4] *= reliability.nugget_factor
-        if reliability.noise > 0.0:
+        if reliability.doubt > 0.0:
             voters = reliability.own, reliability.rival
     settings = np.array([setting], dtype=np.float64)
     votes = np.empty((len(ids), training.n_classes))

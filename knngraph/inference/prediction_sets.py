@@ -1,22 +1,16 @@
 """Prediction sets of queries, from scores of left-out rows."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from knngraph.exceptions import KNNGraphWarning, warn_once
-from knngraph.inference.adaptive import candidate_votes, queries_per_block
-from knngraph.inference.answer import (
-    Found,
-    PredictOptions,
-    QueryModel,
-    found_probabilities,
-    query_blocks,
-    search,
-)
+from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.class_means import squared_to_means
 from knngraph.inference.left_out_ranks import check_alpha
+from knngraph.inference.query_model import Found, PredictOptions, QueryModel
 from knngraph.inference.set_scores import SetRule, Voters, class_scores, score_keys
 
 # Rows that condensing drops or keeps are chosen by the answers to them.
@@ -29,25 +23,61 @@ _NO_SETS = (
 _MOST_NAMED = 5
 
 
-def answer_sets(
-    model: QueryModel,
-    options: PredictOptions,
-    X: Any,
-    classes: np.ndarray,
-    alpha: Any,
-    per_class: Any,
-) -> np.ndarray:
-    """The set of classes of every query.
+@dataclass(frozen=True)
+class SetLevel:
+    """How often sets may miss the true class, and the left-out rows that say so.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_queries, n_features)
+    rule : SetRule
+    alpha : float
+    """
+
+    rule: SetRule
+    alpha: float
+
+
+def set_level(
+    model: QueryModel, classes: np.ndarray, alpha: Any, per_class: Any
+) -> SetLevel:
+    """Check what a user wants of sets, and warn where there are too few rows for it.
+
+    Parameters
+    ----------
     classes : ndarray of shape (n_classes,)
         Labels, for warnings.
     alpha : float
         Share of sets that may miss the true class.
     per_class : bool
         Whether that holds in every class by itself.
+    """
+    check_alpha(alpha, "the share of sets that may miss the true class")
+    if not isinstance(per_class, bool | np.bool_):
+        raise ValueError(f"per_class must be True or False, got {per_class!r}.")
+    if model.sets is None:
+        raise ValueError(_NO_SETS)
+    rule = SetRule(model.sets, model.training, per_class=bool(per_class))
+    _warn_of_few_rows(rule, classes, alpha, bool(per_class))
+    return SetLevel(rule, alpha)
+
+
+def sets_at(
+    level: SetLevel,
+    model: QueryModel,
+    options: PredictOptions,
+    queries: np.ndarray,
+    found: Found,
+    shares: np.ndarray,
+    probabilities: np.ndarray,
+) -> np.ndarray:
+    """The sets of classes of some mapped queries.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries, n_mapped)
+    shares : ndarray of the shape of `found.ids`
+        Of the candidates in the votes.
+    probabilities : ndarray of shape (n_queries, n_classes)
 
     Returns
     -------
@@ -69,40 +99,13 @@ def answer_sets(
     without a vote: at x they are the means of all rows, at a left-out row those of
     the others.
 
-    With `per_class` the rows are those of class y, and n is their number (V. Vovk,
-    "Conditional validity of inductive conformal predictors", 2013).
+    With sets for every class by itself the rows are those of class y, and n is their
+    number (V. Vovk, "Conditional validity of inductive conformal predictors", 2013).
     """
-    _check_arguments(alpha, per_class)
-    if model.sets is None:
-        raise ValueError(_NO_SETS)
-    rule = SetRule(model.sets, model.training, per_class=bool(per_class))
-    _warn_of_few_rows(rule, classes, alpha, per_class)
-    sets = np.empty((X.shape[0], model.training.n_classes), dtype=bool)
-    largest = queries_per_block(model.training.n_classes)
-    # Voters have a row of classes each.
-    step = max(1, largest // model.problem.n_neighbors)
-    for block, queries in query_blocks(model, X, options.n_threads):
-        of_block = sets[block]
-        for start in range(0, len(queries), step):
-            some = slice(start, start + step)
-            of_block[some] = _mapped_sets(model, options, queries[some], rule, alpha)
-    return sets
-
-
-def _mapped_sets(
-    model: QueryModel,
-    options: PredictOptions,
-    queries: np.ndarray,
-    rule: SetRule,
-    alpha: float,
-) -> np.ndarray:
-    """Sets of some mapped rows."""
-    found = search(model, options, queries)
-    shares = np.zeros(found.ids.shape)
-    probabilities = found_probabilities(model, options, found, shares)
+    rule = level.rule
     to_means = squared_to_means(queries, rule.means)
     keys = score_keys(class_scores(probabilities, to_means), queries)
-    counts, limits = rule.count(keys), rule.limits(alpha)
+    counts, limits = rule.count(keys), rule.limits(level.alpha)
     first = np.arange(len(queries)), probabilities.argmax(axis=1)
     voters = rule.voters(found.ids, shares)
     larger = voters.key[:, None] > keys[voters.query]
@@ -149,12 +152,6 @@ def _keys_without(
     probabilities = sharpen(votes, model.calibration.adaptive)
     scores = class_scores(probabilities, to_means[voters.query])
     return score_keys(scores, queries[voters.query])
-
-
-def _check_arguments(alpha: Any, per_class: Any) -> None:
-    check_alpha(alpha, "the share of sets that may miss the true class")
-    if not isinstance(per_class, bool | np.bool_):
-        raise ValueError(f"per_class must be True or False, got {per_class!r}.")
 
 
 def _warn_of_few_rows(

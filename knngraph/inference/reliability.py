@@ -32,7 +32,7 @@ from knngraph.weights import weigh_votes, without_one_row
 # Multiples of the nugget and shares of wrong labels that are compared, the plain vote
 # first.
 NUGGET_FACTORS = (1.0, 1.0 / 3.0, 10.0 / 3.0)
-NOISE_LEVELS = (0.0, 0.05, 0.2, 0.4)
+DOUBTS = (0.0, 0.05, 0.2, 0.4)
 # The best must lead the plain vote by more than so many standard errors, and by so
 # many rows besides where it assumes more wrong labels than are contradicted.
 _LEAD = 0.5
@@ -44,7 +44,7 @@ _ROUNDING = 1e-9
 def label_probability(
     own_share: np.ndarray,
     rival_share: np.ndarray,
-    noise: float,
+    doubt: float,
     exponent: float,
     n_classes: int,
 ) -> np.ndarray:
@@ -55,7 +55,7 @@ def label_probability(
     own_share, rival_share : ndarray of shape (n,)
         Shares of the vote without the row, for its given class and for the
         strongest other.
-    noise : float
+    doubt : float
         Share of wrong labels; a wrong label is any other class as often.
     exponent : float
         Of the calibration of such votes.
@@ -69,12 +69,12 @@ def label_probability(
     >>> import numpy as np
     >>> from knngraph.inference.reliability import label_probability
     >>> own, rival = np.array([0.9, 0.5, 0.0]), np.array([0.1, 0.5, 1.0])
-    >>> label_probability(own, rival, noise=0.2, exponent=1.0, n_classes=2).round(2)
+    >>> label_probability(own, rival, doubt=0.2, exponent=1.0, n_classes=2).round(2)
     array([0.97, 0.8 , 0.09])
     """
     floor = FLOOR / n_classes
-    odds_right = (1.0 - noise) * (own_share + floor) ** exponent
-    odds_wrong = noise / max(n_classes - 1, 1) * (rival_share + floor) ** exponent
+    odds_right = (1.0 - doubt) * (own_share + floor) ** exponent
+    odds_wrong = doubt / max(n_classes - 1, 1) * (rival_share + floor) ** exponent
     return odds_right / (odds_right + odds_wrong)
 
 
@@ -106,7 +106,7 @@ class NeighborVotes:
     rival_share: np.ndarray
     class_weight: np.ndarray | None
 
-    def count(self, noise: float, exponent: float, n_classes: int) -> np.ndarray:
+    def count(self, doubt: float, exponent: float, n_classes: int) -> np.ndarray:
         """Shares of the classes at every left-out row; see `label_probability`.
 
         Returns
@@ -114,7 +114,7 @@ class NeighborVotes:
         ndarray of shape (n_rows, n_classes)
         """
         own = label_probability(
-            self.own_share, self.rival_share, noise, exponent, n_classes
+            self.own_share, self.rival_share, doubt, exponent, n_classes
         )
         first = self.owner * n_classes
         size = self.n_rows * n_classes
@@ -241,7 +241,7 @@ def estimate_reliability(
     given, in_score = training.pair_code[sample], training.score_weights(sample)
     # Small weights count as rows too.
     rows = in_score / min(1.0, in_score.mean()) if len(sample) else in_score
-    best_lead, best_votes, factor, noise = 0.0, np.empty(0), 1.0, 0.0
+    best_lead, best_votes, factor, doubt = 0.0, np.empty(0), 1.0, 0.0
     plain = differ = np.empty(0)
     ids, squared = leave_one_out_candidates(
         training, neighbors, sample, problem.n_neighbors
@@ -259,7 +259,7 @@ def estimate_reliability(
             n_threads=n_threads,
         )
         voters = votes_per_neighbor(training, left_out, weights, sample, ids, shares)
-        for level in NOISE_LEVELS:
+        for level in DOUBTS:
             votes = voters.count(level, left_out.exponent, training.n_classes)
             right = votes.argmax(axis=1) == given
             if level == 0.0:
@@ -272,13 +272,13 @@ def estimate_reliability(
                 lead -= _LEAD_ROWS
             if lead > best_lead:
                 best_lead, best_votes, differ = lead, votes, np.abs(gained)
-                factor, noise = nugget_factor, level
+                factor, doubt = nugget_factor, level
     if best_lead <= _LEAD * np.sqrt(differ @ rows[: len(differ)]):
         return left_out
     own = label_probability(
         left_out.own_share,
         left_out.rival_share,
-        noise,
+        doubt,
         left_out.exponent,
         training.n_classes,
     )
@@ -290,7 +290,7 @@ def estimate_reliability(
         right=right,
         exponent=fit_exponent(best_votes, given, in_score),
         score=score,
-        reliability=LabelReliability(own, left_out.rival_code, noise, factor),
+        reliability=LabelReliability(own, left_out.rival_code, doubt, factor),
     )
 
 
@@ -319,7 +319,7 @@ def reliable_votes(
         training, neighbors, pairs, problem.n_neighbors
     )
     reliability = left_out.reliability
-    if reliability is None or reliability.noise == 0.0:
+    if reliability is None or reliability.doubt == 0.0:
         return candidate_votes(
             training,
             ids,
@@ -361,7 +361,7 @@ def reliable_votes(
     voters = votes_per_neighbor(
         training, left_out, weights, pairs, ids, shares, (second, its_share)
     )
-    return voters.count(reliability.noise, left_out.label_exponent, training.n_classes)
+    return voters.count(reliability.doubt, left_out.label_exponent, training.n_classes)
 
 
 def answer_open_pairs(
@@ -397,7 +397,7 @@ def answer_open_pairs(
         own[pairs] = label_probability(
             fresh.own_share,
             fresh.rival_share,
-            reliability.noise,
+            reliability.doubt,
             left_out.label_exponent,
             training.n_classes,
         )

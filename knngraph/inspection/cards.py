@@ -307,7 +307,7 @@ def card_blocks(
         paragraph(f"{_way_in_words(card)} {_NEAR[image_shape is not None]}"),
     ]
     shown, hidden = card.shown[:VOTERS_SHOWN], card.shown[VOTERS_SHOWN:]
-    blocks.append(rows_beside(card, shown, image_shape))
+    blocks.append(rows_beside(card, shown, "Rows behind the answer", image_shape))
     if hidden:
         weight = sum(voter.neighbor.weight for voter in hidden)
         more = "row has" if len(hidden) == 1 else "rows have"
@@ -315,15 +315,15 @@ def card_blocks(
             paragraph(f"{len(hidden)} more {more} {weight:.0%} of the vote.", "note")
         )
     if card.others:
-        other = _named(card.others[0].neighbor.label)
+        words = f"Nearest rows of class {_named(card.others[0].neighbor.label)}"
         blocks += [
-            heading(f"Nearest rows of class {other}", level),
+            heading(words, level),
             paragraph(
                 "What would have to change for this class, which came second: what "
                 f"{'is light' if image_shape else 'is shaded'} makes the rows near "
                 "already, the rest tells them apart."
             ),
-            rows_beside(card, card.others, image_shape),
+            rows_beside(card, card.others, words, image_shape),
         ]
     return blocks
 
@@ -342,7 +342,10 @@ def _way_in_words(card: Card) -> str:
 
 
 def rows_beside(
-    card: Card, rows: Sequence[TableRow], image_shape: tuple[int, ...] | None = None
+    card: Card,
+    rows: Sequence[TableRow],
+    label: str,
+    image_shape: tuple[int, ...] | None = None,
 ) -> str:
     """A table with a column for every row, and a line for every column.
 
@@ -372,7 +375,8 @@ def rows_beside(
         facts += _images(card, rows, image_shape)
         n_lines, order = 0, order[order >= len(card.values)]
     lines = [_line(card, rows, j) for j in order[: n_lines + _COLUMNS_FOLDED]]
-    whole = _texts(card, rows) + table(heads, [*facts, *lines[:n_lines]])
+    first = table(heads, [*facts, *lines[:n_lines]], label=label)
+    whole = _texts(card, rows) + first
     rest = lines[n_lines:]
     if not rest:
         return whole
@@ -380,7 +384,7 @@ def rows_beside(
     words = f"{len(rest)} more {noun}"
     if len(lines) < len(order):
         words += f" of {len(order) - n_lines}"
-    return whole + folded(words, [table(heads, rest)])
+    return whole + folded(words, [table(heads, rest, label=f"{label}: {words}")])
 
 
 def _images(

@@ -1,31 +1,30 @@
 """Why a query was answered as it was: the training rows behind the answer."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from knngraph.exceptions import KNNGraphWarning
 from knngraph.graph.neighbors import Neighbors
 from knngraph.graph.training_set import TrainingSet
 from knngraph.inference.adaptive import leave_one_out_candidates, queries_per_block
-from knngraph.inference.answer import (
-    Found,
-    PredictOptions,
-    QueryModel,
-    answer_probabilities,
-    favor,
-    query_blocks,
-    search,
-)
-from knngraph.inference.calibration import sharpen
+from knngraph.inference.answer import Answered, answered_blocks, score_at
+from knngraph.inference.prediction_sets import set_level
+from knngraph.inference.probabilities import found_votes, probabilities_of
+from knngraph.inference.query_model import Found, PredictOptions, QueryModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.inspection.columns import Columns
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.rows import VotingNeighbor
+from knngraph.metric.out_of_fold import OutOfFold
 from knngraph.parallel import chunk_bounds
 from knngraph.sparse_rows import as_dense
 
+# Share of the sets of explanations that may miss the true class.
+SET_ALPHA = 0.1
 # Nodes that are compared with a query at once: bounds the memory.
 _NODES_PER_BLOCK = 65536
 
@@ -43,52 +42,83 @@ class StoredVotes:
     self_weight: float
 
 
-def explain_answers(
-    model: QueryModel,
-    options: PredictOptions,
-    votes: StoredVotes,
-    classes: np.ndarray,
-    names: tuple[str, ...],
-    X: Any,
-    n_others: int,
-) -> list[Explanation]:
-    """Explain the answer to every query, a row of X.
+@dataclass(frozen=True)
+class ShownRows:
+    """What explanations show of the training rows besides the model.
 
     Parameters
     ----------
-    names : tuple of str
-        Of the columns of X.
+    votes : StoredVotes
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    columns : tuple of str
+        Names of the columns of X.
     n_others : int
-        Nearest rows of the most probable other class.
+        So many of the nearest rows of the most probable other class.
     """
-    probabilities = answer_probabilities(model, options, X)
-    rows = _Rows(model, votes, classes, names, n_others)
+
+    votes: StoredVotes
+    classes: np.ndarray
+    columns: tuple[str, ...]
+    n_others: int
+
+
+def explain_answers(
+    model: QueryModel,
+    options: PredictOptions,
+    shown: ShownRows,
+    X: Any,
+) -> list[Explanation]:
+    """Explain the answer to every query, a row of X, by one search for each.
+
+    Novelty and prediction sets are in the explanations where the model has them.
+    """
+    rows = _Rows(model, shown)
+    level = None
+    if model.sets is not None:
+        with warnings.catch_warnings():
+            # Too few rows of a class: the set is larger, and shown.
+            warnings.simplefilter("ignore", KNNGraphWarning)
+            level = set_level(model, shown.classes, SET_ALPHA, False)
     explanations = []
-    for block, queries in query_blocks(model, X, options.n_threads):
-        values = as_dense(X[block])
-        found = search(model, options, queries)
-        for place, answer in enumerate(_answers(model, options, rows, found)):
-            query = block.start + place
-            explanations.append(
-                rows.explained(
-                    _Query(query, queries[place], values[place].astype(np.float64)),
-                    options.inference,
-                    answer,
-                    probabilities[query],
-                )
+    for one in answered_blocks(model, options, X, level, with_shares=True):
+        values = as_dense(X[one.block])
+        pvalues = _pvalues(model, one.found)
+        for place, answer in enumerate(_answers(rows, one)):
+            explained = rows.explained(
+                _Query(
+                    one.block.start + place,
+                    one.queries[place],
+                    values[place].astype(np.float64),
+                ),
+                options.inference,
+                answer,
+                one.probabilities[place],
             )
+            if pvalues is not None:
+                explained = replace(explained, novelty_pvalue=pvalues[place])
+            if one.sets is not None:
+                labels = rows.in_order(explained, one.sets[place])
+                explained = replace(explained, label_set=labels)
+            explanations.append(explained)
     return explanations
+
+
+def _pvalues(model: QueryModel, found: Found) -> list[float] | None:
+    """How novel queries are, where the model says it."""
+    if model.novelty is None:
+        return None
+    codes, scores = score_at(model, found.nodes, found.squared[:, 0])
+    return model.novelty.pvalues(scores, codes).tolist()
 
 
 def explain_left_out(
     model: QueryModel,
     options: PredictOptions,
-    votes: StoredVotes,
-    classes: np.ndarray,
-    names: tuple[str, ...],
+    shown: ShownRows,
     neighbors: Neighbors,
+    folds: OutOfFold | None,
     left_out: np.ndarray,
-    n_others: int,
 ) -> list[Explanation]:
     """Explain the adaptive answers to training rows, each without its own vote.
 
@@ -99,13 +129,15 @@ def explain_left_out(
     ----------
     neighbors : Neighbors
         Of the nodes, for rows that are left out.
+    folds : OutOfFold or None
+        Maps that the neighbors were found under.
     left_out : ndarray of shape (n,)
         Training rows.
     """
     training, calibration = model.training, model.calibration
     assert calibration is not None
     model = replace(model, reliability=None)
-    rows = _Rows(model, votes, classes, names, n_others)
+    rows = _Rows(model, shown, folds)
     explanations = []
     for start, stop in chunk_bounds(
         len(left_out), queries_per_block(training.n_classes)
@@ -124,16 +156,20 @@ def explain_left_out(
         )
         queries = training.points[training.pair_node[pairs]]
         values = rows.columns.values(queries)
-        answers = _adaptive_answers(model, options, rows, found, some)
+        shares = np.zeros(found.ids.shape)
+        counted = found_votes(model, options, found, shares)
+        codes = np.full(len(some), -1)
+        likely, _ = probabilities_of(
+            counted, codes, found.is_open, calibration, options.inference
+        )
+        answers = _adaptive_answers(rows, found, counted, shares, some)
         for place, answer in enumerate(answers):
-            likely = sharpen(answer.scores[None], calibration.adaptive)
-            favor(likely, np.array([answer.scores.argmax()]))
             explanations.append(
                 rows.explained(
                     _Query(int(some[place]), queries[place], values[place], True),
-                    "adaptive",
+                    options.inference,
                     answer,
-                    likely[0],
+                    likely[place],
                 )
             )
     return explanations
@@ -186,21 +222,17 @@ class _Rows:
     def __init__(
         self,
         model: QueryModel,
-        votes: StoredVotes,
-        classes: np.ndarray,
-        names: tuple[str, ...],
-        n_others: int,
+        shown: ShownRows,
+        folds: OutOfFold | None = None,
     ) -> None:
         training: TrainingSet = model.training
         self.training = training
-        self.votes = votes
-        self.names = names
-        self.n_others = n_others
+        self.shown, self.votes, self.folds = shown, shown.votes, folds
+        self._under: dict[int, np.ndarray] = {}
         reliability = model.reliability
-        noisy = reliability is not None and reliability.noise > 0.0
+        noisy = reliability is not None and reliability.doubt > 0.0
         self.reliability = reliability if noisy else None
-        self.classes = classes
-        self.labels = classes.tolist()
+        self.labels = shown.classes.tolist()
         self.scale = model.space.scale
         self.starts = training.node_starts()
         self.of_pair, self.second_of_pair = training.rows_of_pairs()
@@ -233,16 +265,21 @@ class _Rows:
             stored=self.labels[int(self.votes.stored.codes[answer.node])],
             distance=distance,
             neighbors=self.with_reasons(about, answer.neighbors),
-            classes=self.classes,
+            classes=self.shown.classes,
             scores=answer.scores,
             probabilities=probabilities,
             margin=_margin(answer.scores),
-            columns=self.names,
+            columns=self.shown.columns,
             values=query.values,
             shares=near[0][0],
             row_values=near[1][0],
             others=self.nearest_of_class(order[1:2], query),
         )
+
+    def in_order(self, explained: Explanation, in_set: np.ndarray) -> tuple[Any, ...]:
+        """Labels of a set, the likeliest first."""
+        order = np.argsort(-explained.probabilities, kind="stable")
+        return tuple(self.labels[code] for code in order if in_set[code])
 
     def nearest_of_class(
         self, code: np.ndarray, query: _Query
@@ -250,12 +287,13 @@ class _Rows:
         """The nearest rows of a class, of which there may be none, with reasons."""
         training = self.training
         pairs = np.flatnonzero(np.isin(training.pair_code, code))
-        if not self.n_others or not len(pairs):
+        if not self.shown.n_others or not len(pairs):
             return ()
         nodes = training.pair_node[pairs]
+        about, points = self.compared(query)
         away = np.concatenate(
             [
-                self.distances(query.mapped, nodes[start:stop])
+                self.distances(about, nodes[start:stop], points)
                 for start, stop in chunk_bounds(len(nodes), _NODES_PER_BLOCK)
             ]
         )
@@ -265,7 +303,7 @@ class _Rows:
             named = np.where(own, self.second_of_pair[pairs], named)
             # Without a copy there is no other row.
             away = np.where(named < 0, np.inf, away)
-        first = np.lexsort((named, away))[: self.n_others]
+        first = np.lexsort((named, away))[: self.shown.n_others]
         first = first[np.isfinite(away[first])]
         shares, values = self.near(query.mapped, nodes[first])
         return tuple(
@@ -284,10 +322,30 @@ class _Rows:
     def given(self, row: int) -> Any:
         return self.labels[int(self.training.codes[row])]
 
-    def distances(self, mapped: np.ndarray, nodes: Any) -> np.ndarray:
+    def compared(self, query: _Query) -> tuple[np.ndarray, np.ndarray]:
+        """A query and all nodes under the map that it is compared with rows by.
+
+        That of a left-out row is the one that its voters were found under.
+        """
+        points = self.training.points
+        if not query.left_out or self.folds is None:
+            return query.mapped, points
+        pair = self.training.pair_of_row[query.number]
+        fold = int(self.folds.fold_of_pair[pair])
+        if not 0 <= fold < len(self.folds.maps):
+            return query.mapped, points
+        if fold not in self._under:
+            self._under[fold] = self.folds.points_under(fold, self.training)
+        points = self._under[fold]
+        return points[self.training.pair_node[pair]], points
+
+    def distances(
+        self, mapped: np.ndarray, nodes: Any, points: np.ndarray | None = None
+    ) -> np.ndarray:
         """Distances of a mapped row to nodes, from differences."""
-        points = self.training.points[nodes].astype(np.float64)
-        return np.sqrt(((points - mapped) ** 2).sum(axis=1)) * self.scale
+        points = self.training.points if points is None else points
+        away = points[nodes].astype(np.float64) - mapped
+        return np.sqrt((away**2).sum(axis=1)) * self.scale
 
     def doubt(self, pair: int) -> dict[str, Any]:
         """Reliability and rival of the label of a pair, where labels may be wrong."""
@@ -374,15 +432,11 @@ class _Rows:
                 yield pair, row, weight / whole
 
 
-def _answers(
-    model: QueryModel,
-    options: PredictOptions,
-    rows: _Rows,
-    found: Found,
-) -> Iterator[_Answer]:
+def _answers(rows: _Rows, answered: Answered) -> Iterator[_Answer]:
     """The answer to every query of a block, in their order."""
-    at_query = iter(_adaptive_answers(model, options, rows, found))
-    votes = rows.votes
+    found, shares, votes = answered.found, answered.shares, rows.votes
+    assert shares is not None
+    at_query = iter(_adaptive_answers(rows, found, answered.votes, shares))
     scores = as_dense(votes.stored.shares[found.nodes])
     for place, node in enumerate(found.nodes):
         if found.resolved[place]:
@@ -393,40 +447,34 @@ def _answers(
 
 
 def _adaptive_answers(
-    model: QueryModel,
-    options: PredictOptions,
     rows: _Rows,
     found: Found,
+    votes: np.ndarray,
+    shares: np.ndarray,
     left_out: np.ndarray | None = None,
 ) -> Iterator[_Answer]:
     """Answers by a vote at the query; `left_out` are training rows without a vote."""
     unresolved = np.flatnonzero(~found.resolved)
-    if not len(unresolved):
-        return
-    candidates = found.ids[unresolved]
-    shares = np.zeros(candidates.shape)
-    scores = found.votes(model, options.n_threads, unresolved, shares)
     # As the vote used them: those of left-out rows are not between mapped rows.
     away = np.sqrt(found.squared[unresolved].astype(np.float64)) * rows.scale
-    for place, ids, distances, weights, score in zip(
-        unresolved, candidates, away, shares, scores
-    ):
+    for place, distances in zip(unresolved, away):
+        ids = found.ids[place]
         nodes = ids[ids >= 0]
         out = None if left_out is None else int(left_out[place])
         neighbors = [
             VotingNeighbor(
                 row=row,
-                label=rows.labels[int(model.training.pair_code[pair])],
+                label=rows.labels[int(rows.training.pair_code[pair])],
                 weight=float(weight * part),
                 distance=float(distance),
                 **rows.doubt(pair),
             )
-            for node, weight, distance in zip(nodes, weights, distances)
+            for node, weight, distance in zip(nodes, shares[place], distances)
             for pair, row, part in rows.shares_on(int(node), out)
         ]
-        voters = rows.weighed(neighbors)
+        voters = _sorted(rows.weighed(neighbors))
         nearest = float(distances[0])
-        yield _Answer("adaptive", int(nodes[0]), _sorted(voters), score, nearest)
+        yield _Answer("adaptive", int(nodes[0]), voters, votes[place], nearest)
 
 
 def _stored_neighbors(

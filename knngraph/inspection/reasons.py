@@ -1,6 +1,5 @@
 """`explain`, `explain_left_out`, `suspect_labels` and `clean`."""
 
-import warnings
 from dataclasses import replace
 from itertools import repeat
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from knngraph.exceptions import KNNGraphWarning
 from knngraph.inspection.explain import (
+    ShownRows,
     StoredVotes,
     checked_rows,
     explain_answers,
@@ -18,34 +17,6 @@ from knngraph.inspection.explain import (
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.suspects import SuspectLabels, rank_suspects, rows_to_keep
 from knngraph.parallel import count_threads
-
-
-def sets_at_90(model: Any, X: Any) -> Any:
-    """Prediction sets of a model at 90%."""
-    with warnings.catch_warnings():
-        # Too few rows of a class: the set is larger, and shown.
-        warnings.simplefilter("ignore", KNNGraphWarning)
-        return model.predict_set(X, alpha=0.1)
-
-
-def with_certainty(
-    explained: list[Explanation], pvalues: np.ndarray, sets: np.ndarray
-) -> list[Explanation]:
-    """The same explanations with how novel each row is, and its prediction set.
-
-    Parameters
-    ----------
-    explained : list of Explanation
-    pvalues : ndarray of shape (n_queries,)
-    sets : ndarray of shape (n_queries, n_classes), bool
-    """
-    complete = []
-    for one, pvalue, in_set in zip(explained, pvalues.tolist(), sets):
-        labels = one.classes.tolist()
-        order = np.argsort(-one.probabilities, kind="stable")
-        of_set = tuple(labels[c] for c in order if in_set[c])
-        complete.append(replace(one, novelty_pvalue=pvalue, label_set=of_set))
-    return complete
 
 
 class ReasonsMixin:
@@ -57,9 +28,7 @@ class ReasonsMixin:
     n_features_in_: int
     n_jobs: int | None
     n_samples_fit_: Any
-    novelty_pvalue: Any
-    predict_set: Any
-    _checked_queries: Any
+    _answering: Any
     _model: Any
     _options: Any
     _query_model: Any
@@ -98,13 +67,8 @@ class ReasonsMixin:
         (100, 2, 'stored')
         """
         index = X.index if hasattr(X, "iloc") else None
-        pvalues, sets = self.novelty_pvalue(X), sets_at_90(self, X)
-        X = self._checked_queries(X)
-        options = self._options()
-        model = self._query_model(options, probabilities=True)
-        names = self._names_of_votes()
-        explained = explain_answers(model, options, *names, X, n_others)
-        explained = with_certainty(explained, pvalues, sets)
+        model, options, X = self._answering(X, sets=True, novelty=True)
+        explained = explain_answers(model, options, self._shown_rows(n_others), X)
         names_of_rows = repeat(None) if index is None else iter(index)
         return [
             replace(one, query_name=name).with_ids(self.ids_)
@@ -126,6 +90,8 @@ class ReasonsMixin:
         list of Explanation
             One a row, which has no vote itself. `query` is the row. The vote is the
             adaptive one, whatever `inference` is, and given labels count in full.
+            With a learned map rows are compared under one that has not seen the row;
+            shares of the columns are those of the map of all rows.
 
         Examples
         --------
@@ -142,21 +108,23 @@ class ReasonsMixin:
         left_out = checked_rows(rows, self.n_samples_fit_)
         options = replace(self._options(), inference="adaptive")
         model = self._query_model(options, probabilities=True)
-        neighbors = self._model.left_out_neighbors
-        names = self._names_of_votes()
         explained = explain_left_out(
-            model, options, *names, neighbors, left_out, n_others
+            model,
+            options,
+            self._shown_rows(n_others),
+            self._model.left_out_neighbors,
+            self._model.rows.out_of_fold,
+            left_out,
         )
         return [one.with_ids(self.ids_) for one in explained]
 
-    def _names_of_votes(self) -> tuple[StoredVotes, np.ndarray, tuple[str, ...]]:
-        """The vote behind the stored labels, and names of classes and columns."""
+    def _shown_rows(self, n_others: int) -> ShownRows:
         self_weight = self._model.settings.graph.self_weight
         votes = StoredVotes(self.graph_, self._model.stored, self_weight)
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"x{j}" for j in range(self.n_features_in_)]
-        return votes, self.classes_, tuple(map(str, names))
+        return ShownRows(votes, self.classes_, tuple(map(str, names)), n_others)
 
     def suspect_labels(self, k: int | None = None) -> SuspectLabels:
         """Training rows with a given label that is likely wrong.

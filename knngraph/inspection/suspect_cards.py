@@ -56,7 +56,8 @@ def suspect_card(
         ("Rows that agree with it", agreeing),
     ):
         if rows:
-            blocks += [heading(words, 3), rows_beside(card, rows[:_ROWS_BESIDE])]
+            beside = rows_beside(card, rows[:_ROWS_BESIDE], words)
+            blocks += [heading(words, 3), beside]
     return blocks
 
 

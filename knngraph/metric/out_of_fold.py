@@ -87,6 +87,11 @@ class OutOfFold:
         fold_of_pair[pair_now[there]] = self.fold_of_pair[there]
         return OutOfFold(self.maps, fold_of_pair)
 
+    def points_under(self, fold: int, training: TrainingSet) -> np.ndarray:
+        """The nodes under the map of a fold, of shape (n_nodes, n_features)."""
+        with one_blas_thread():
+            return training.points @ self.maps[fold]
+
     def neighbors(
         self,
         training: TrainingSet,
@@ -113,13 +118,12 @@ class OutOfFold:
             return neighbors
         ids, squared = neighbors.ids.copy(), neighbors.squared.copy()
         pairs = np.arange(training.n_pairs) if pairs is None else pairs
-        for fold, linear in enumerate(self.maps):
+        for fold in range(len(self.maps)):
             of_fold = pairs[self.fold_of_pair[pairs] == fold]
             nodes = np.unique(training.pair_node[of_fold])
             if not len(nodes):
                 continue
-            with one_blas_thread():
-                points = training.points @ linear
+            points = self.points_under(fold, training)
             ids[nodes], squared[nodes] = others_of(
                 ExactIndex(points), points, nodes, ids.shape[1], n_threads=n_threads
             )

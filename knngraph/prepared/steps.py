@@ -103,9 +103,7 @@ class Preparation:
 
     def n_outputs(self, n_columns: int) -> int:
         """Number of columns after all steps."""
-        for step in self.steps:
-            n_columns = step.n_outputs(n_columns)
-        return n_columns
+        return self._widths(n_columns)[-1]
 
     def applied(self, rows: np.ndarray) -> np.ndarray:
         """Rows after all steps; numbers that are no floats become doubles.
@@ -135,18 +133,80 @@ class Preparation:
             )
         return result
 
-    def undone(self, rows: np.ndarray) -> np.ndarray | None:
-        """Rows as they were before the steps, but for what was filled in or limited.
+    def sources(self, n_columns: int) -> np.ndarray | None:
+        """Column before the steps that every column behind them is made of.
 
-        None where columns were made of others.
+        Returns
+        -------
+        ndarray of shape (n_outputs,), intp, or None
+            None where a step makes columns of several.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from knngraph.prepared.steps import Preparation, Step
+        >>> steps = Step("flag", np.array([1])), Step("select", np.array([2, 1, 3]))
+        >>> Preparation(steps).sources(3).tolist()
+        [2, 1, 1]
+        """
+        found = np.arange(n_columns)
+        for step in self.steps:
+            if step.kind == "project":
+                return None
+            if step.kind == "flag":
+                found = np.concatenate([found, found[step.values]])
+            elif step.kind == "select":
+                found = found[step.values]
+        return found
+
+    def undone(self, rows: np.ndarray, n_columns: int) -> np.ndarray:
+        """Rows as they were before the steps, but for what was limited.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_outputs)
+        n_columns : int
+            Number of columns before the steps, none of which makes one of several.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_columns)
+            NaN where a column is left out behind the steps. What is filled in is as
+            well where a flag says so, else it is the filled value.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from knngraph.prepared.steps import Preparation, Step
+        >>> steps = Step("add", np.ones(3)), Step("select", np.array([2, 0]))
+        >>> Preparation(steps).undone(np.array([[5.0, 7.0]]), 3).tolist()
+        [[6.0, nan, 4.0]]
         """
         rows = np.array(rows, dtype=np.float64)
-        for step in reversed(self.steps):
-            if step.kind in ("flag", "select", "project"):
-                return None
+        widths = self._widths(n_columns)
+        for step, width in zip(reversed(self.steps), reversed(widths[:-1])):
             if step.kind in _UNDONE_BY:
                 rows = ELEMENTWISE[_UNDONE_BY[step.kind]](rows, step.values)
+            elif step.kind == "select":
+                selected = rows
+                rows = np.full((len(rows), width), np.nan)
+                rows[:, step.values] = selected
+                # One of several places of a column may know that it was missing.
+                row, place = np.nonzero(np.isnan(selected))
+                rows[row, step.values[place]] = np.nan
+            elif step.kind == "flag":
+                missing = rows[:, width:] > 0.5
+                rows = rows[:, :width]
+                row, place = np.nonzero(missing)
+                rows[row, step.values[place]] = np.nan
         return rows
+
+    def _widths(self, n_columns: int) -> list[int]:
+        """Numbers of columns, before all steps and behind each."""
+        widths = [n_columns]
+        for step in self.steps:
+            widths.append(step.n_outputs(widths[-1]))
+        return widths
 
     def takes_missing(self, missing_after: np.ndarray, n_columns: int) -> np.ndarray:
         """Columns that may be missing before the steps.
@@ -160,9 +220,7 @@ class Preparation:
         -------
         ndarray of shape (n_columns,), bool
         """
-        widths = [n_columns]
-        for step in self.steps:
-            widths.append(step.n_outputs(widths[-1]))
+        widths = self._widths(n_columns)
         allowed = missing_after
         for step, width in zip(reversed(self.steps), reversed(widths[:-1])):
             if step.kind == "fill":

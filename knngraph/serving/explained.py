@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from knngraph.inference.answer import PredictOptions
+from knngraph.inference.query_model import PredictOptions
 from knngraph.inference.stored import StoredAnswers
-from knngraph.inspection.explain import StoredVotes, explain_answers
+from knngraph.inspection.explain import ShownRows, StoredVotes, explain_answers
 from knngraph.inspection.explanation import Explanation
 from knngraph.inspection.rows import VotingNeighbor
+from knngraph.inspection.sources import ColumnSources
 from knngraph.prepared.steps import Preparation
 from knngraph.serving.predictor_state import PredictorState
 from knngraph.sparse_rows import as_dense
@@ -34,25 +35,34 @@ def explain_rows(
         pair_of_row=np.arange(n_pairs),
     )
     model = replace(state.model, training=training)
-    names: Any = state.names if state.names is not None else _numbered(state.n_features)
-    if space.prepared is not None:
+    names = _names(state)
+    sources, prepared = None, space.prepared
+    given = rows
+    if prepared is not None:
         model = replace(model, space=replace(space, prepared=None))
-        rows = space.prepared.applied(as_dense(rows))
-        if space.prepared.undone(rows[:0]) is None:
-            names = _numbered(rows.shape[1])
+        rows = prepared.applied(as_dense(rows))
+        sources = prepared.sources(state.n_features)
+        names = _numbered(rows.shape[1])
     votes = StoredVotes(sparse.csr_array((n_pairs, n_pairs)), _stored(state), 1.0)
-    columns = tuple(map(str, names))
-    explained = explain_answers(
-        model, options, votes, state.classes, columns, rows, n_others
-    )
-    return [
-        _in_units_of_rows(one.with_ids(state.row_names), space.prepared)
-        for one in explained
+    shown = ShownRows(votes, state.classes, names, n_others)
+    explained = [
+        one.with_ids(state.row_names)
+        for one in explain_answers(model, options, shown, rows)
     ]
+    if prepared is None or sources is None:
+        return explained
+    before = _Before(prepared, _names(state), sources)
+    return [before.explanation(one, given) for one in explained]
 
 
-def _numbered(n: int) -> list[str]:
-    return [f"x{j}" for j in range(n)]
+def _names(state: PredictorState) -> tuple[str, ...]:
+    if state.names is None:
+        return _numbered(state.n_features)
+    return tuple(map(str, state.names))
+
+
+def _numbered(n: int) -> tuple[str, ...]:
+    return tuple(f"x{j}" for j in range(n))
 
 
 def _stored(state: PredictorState) -> StoredAnswers:
@@ -70,28 +80,44 @@ def _stored(state: PredictorState) -> StoredAnswers:
     return StoredAnswers(codes, shares)
 
 
-def _in_units_of_rows(
-    explanation: Explanation, prepared: Preparation | None
-) -> Explanation:
-    """The same with values as they were before the steps, where that is known."""
-    if prepared is None or prepared.undone(explanation.values[None]) is None:
-        return explanation
+class _Before:
+    """Explanations in the columns before the steps, but for those that are dropped.
 
-    def before(values: np.ndarray) -> np.ndarray:
-        undone = prepared.undone(values[None])
-        assert undone is not None
-        return undone[0]
+    Parameters
+    ----------
+    prepared : Preparation
+    names : tuple of str
+        Of the columns before.
+    sources : ndarray of shape (n_outputs,)
+        Column before that each behind is made of.
+    """
 
-    def of(rows: tuple[VotingNeighbor, ...]) -> tuple[VotingNeighbor, ...]:
-        return tuple(
-            row if row.values is None else replace(row, values=before(row.values))
-            for row in rows
+    def __init__(
+        self, prepared: Preparation, names: tuple[str, ...], sources: np.ndarray
+    ) -> None:
+        self.prepared, self.n_columns = prepared, len(names)
+        self.used, places = np.unique(sources, return_inverse=True)
+        columns = tuple(names[j] for j in self.used)
+        self.sources = ColumnSources(columns, _numbered(len(sources)), places)
+
+    def explanation(self, one: Explanation, given: Any) -> Explanation:
+        """The same with its values as they were given, or were before the steps."""
+        values = as_dense(given[one.query : one.query + 1])[0, self.used]
+        return replace(
+            one,
+            columns=self.sources.columns,
+            values=values.astype(np.float64),
+            shares=self.sources.summed(one.shares),
+            row_values=self.values(one.row_values),
+            neighbors=tuple(map(self.neighbor, one.neighbors)),
+            others=tuple(map(self.neighbor, one.others)),
         )
 
-    return replace(
-        explanation,
-        values=before(explanation.values),
-        row_values=before(explanation.row_values),
-        neighbors=of(explanation.neighbors),
-        others=of(explanation.others),
-    )
+    def neighbor(self, row: VotingNeighbor) -> VotingNeighbor:
+        if row.values is None or row.shares is None:
+            return row
+        shares = self.sources.summed(row.shares)
+        return replace(row, values=self.values(row.values), shares=shares)
+
+    def values(self, behind: np.ndarray) -> np.ndarray:
+        return self.prepared.undone(behind[None], self.n_columns)[0, self.used]

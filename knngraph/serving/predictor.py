@@ -5,21 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.answering import Answers, answers_of
 from knngraph.inference.adaptive import candidate_votes, search_candidates
 from knngraph.inference.answer import (
-    PredictOptions,
     answer_codes,
     answer_probabilities,
+    answer_sets,
+    score_novelty,
 )
 from knngraph.inference.cascade import all_agree, stored_margin
 from knngraph.inference.near_votes import near_votes
-from knngraph.inference.prediction_sets import answer_sets
+from knngraph.inference.query_model import PredictOptions, QueryModel
 from knngraph.novelty import (
-    Answers,
-    answers_of,
     find_novel,
     pvalues_of_novelty,
-    score_novelty,
 )
 from knngraph.parallel import count_threads
 from knngraph.serving.container import PREDICTOR, pack, read, unpack, write
@@ -111,9 +110,7 @@ class Predictor:
         -------
         ndarray of shape (n_queries,)
         """
-        rows = self._rules.many(X)
-        codes = answer_codes(self._state.model, self._options(n_jobs), rows)
-        return self._state.classes[codes]
+        return self._state.classes[answer_codes(*self._answering(X, n_jobs))]
 
     def predict_proba(self, X: Any, *, n_jobs: int | None = None) -> np.ndarray:
         """Predict the probability of every class.
@@ -129,8 +126,7 @@ class Predictor:
         ndarray of shape (n_queries, n_classes)
             Columns follow `classes_`.
         """
-        rows = self._rules.many(X)
-        return answer_probabilities(self._state.model, self._options(n_jobs), rows)
+        return answer_probabilities(*self._answering(X, n_jobs))
 
     def predict_set(
         self,
@@ -157,27 +153,37 @@ class Predictor:
         ndarray of shape (n_queries, n_classes), bool
             Columns follow `classes_`; see `KNNGraphClassifier.predict_set`.
         """
-        rows = self._rules.many(X)
-        options, classes = self._options(n_jobs), self._state.classes
-        return answer_sets(self._state.model, options, rows, classes, alpha, per_class)
+        model, options, rows = self._answering(X, n_jobs)
+        return answer_sets(model, options, rows, self._state.classes, alpha, per_class)
 
-    def answer(self, X: Any, *, n_jobs: int | None = None) -> Answers:
-        """Predict classes and probabilities, and say how novel every row is.
+    def answer(
+        self,
+        X: Any,
+        alpha: float | None = None,
+        *,
+        per_class: bool = False,
+        n_jobs: int | None = None,
+    ) -> Answers:
+        """Predict classes and probabilities, and say how sure they are.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_queries, n_features)
+        alpha : float or None, default=None
+            As for `predict_set`; None leaves sets out.
+        per_class : bool, default=False
+            As for `predict_set`.
         n_jobs : int or None, default=None
             Number of threads. None is one thread, -1 all cores.
 
         Returns
         -------
         Answers
-            What `predict`, `predict_proba`, `novelty_score` and `novelty_pvalue` give,
-            in the time of the second.
+            What `predict`, `predict_proba`, `novelty_score`, `novelty_pvalue` and,
+            with an `alpha`, `predict_set` give, by one search a row.
         """
-        rows, state = self._rules.many(X), self._state
-        return answers_of(state.model, self._options(n_jobs), rows, state.classes)
+        model, options, rows = self._answering(X, n_jobs)
+        return answers_of(model, options, rows, self._state.classes, alpha, per_class)
 
     def novelty_score(self, X: Any, *, n_jobs: int | None = None) -> np.ndarray:
         """How far every row is from the nearest training row.
@@ -194,8 +200,7 @@ class Predictor:
             In units of what is typical of left-out training rows near rows of the
             same class; see `KNNGraphClassifier.novelty_score`.
         """
-        rows = self._rules.many(X)
-        return score_novelty(self._state.model, self._options(n_jobs), rows)[1]
+        return score_novelty(*self._answering(X, n_jobs))[1]
 
     def novelty_pvalue(
         self, X: Any, *, per_class: bool = False, n_jobs: int | None = None
@@ -216,10 +221,7 @@ class Predictor:
         ndarray of shape (n_queries,)
             Small for a novel row; see `KNNGraphClassifier.novelty_pvalue`.
         """
-        rows = self._rules.many(X)
-        return pvalues_of_novelty(
-            self._state.model, self._options(n_jobs), rows, per_class=per_class
-        )
+        return pvalues_of_novelty(*self._answering(X, n_jobs), per_class=per_class)
 
     def is_novel(
         self,
@@ -245,10 +247,7 @@ class Predictor:
         -------
         ndarray of shape (n_queries,), bool
         """
-        rows = self._rules.many(X)
-        return find_novel(
-            self._state.model, self._options(n_jobs), rows, alpha, per_class=per_class
-        )
+        return find_novel(*self._answering(X, n_jobs), alpha, per_class=per_class)
 
     def explain(self, X: Any, n_others: int = 3) -> list[Any]:
         """List the training rows behind every answer.
@@ -268,8 +267,9 @@ class Predictor:
             card of the answer. `row` counts the distinct rows that the predictor
             holds; `id` is the number of the training row, or what the user gave it for
             a name. Behind a stored label stands the row that it is stored on: the graph
-            that it comes from is not in a predictor. Behind steps that make columns of
-            others, columns are those that come out of the steps.
+            that it comes from is not in a predictor. Columns are those of the rows, in
+            their units, without those that the steps drop; behind PCA they are those
+            that come out of it.
 
         Examples
         --------
@@ -281,13 +281,10 @@ class Predictor:
         >>> explanation.row_id, explanation.predicted
         (100, 2)
         """
-        from knngraph.inspection.reasons import sets_at_90, with_certainty
         from knngraph.serving.explained import explain_rows
 
         rows, state = self._rules.many(X), self._state
-        explained = explain_rows(state, self._options(None), rows, n_others)
-        pvalues = self.novelty_pvalue(rows)
-        return with_certainty(explained, pvalues, sets_at_90(self, rows))
+        return explain_rows(state, self._options(None), rows, n_others)
 
     def save(self, path: Any) -> None:
         """Write the predictor to a file without code; see `load_predictor`.
@@ -343,6 +340,12 @@ class Predictor:
     def description(self) -> Description | None:
         """What it was made of, how good it was, and what the user says of it."""
         return self._state.description
+
+    def _answering(
+        self, X: Any, n_jobs: int | None
+    ) -> tuple[QueryModel, PredictOptions, Any]:
+        rows = self._rules.many(X)
+        return self._state.model, self._options(n_jobs), rows
 
     def _options(self, n_jobs: int | None) -> PredictOptions:
         return replace(self._state.options, n_threads=count_threads(n_jobs))

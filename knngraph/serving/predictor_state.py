@@ -15,10 +15,10 @@ from knngraph.graph.training_set import TrainingSet
 from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import MOST_UNLINKED, MedoidSearch
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
-from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.novelty import Novelty
+from knngraph.inference.query_model import PredictOptions, QueryModel
 from knngraph.inference.set_scores import SetScores
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap
@@ -340,9 +340,9 @@ def _check_reliability(reliability: Any, training: TrainingSet) -> None:
         return
     known = isinstance(reliability, LabelReliability)
     _require(known, "the reliability of its labels is unknown")
-    for number in (reliability.noise, reliability.nugget_factor):
+    for number in (reliability.doubt, reliability.nugget_factor):
         valid = type(number) is float and number >= 0
-        _require(valid, f"it has {number} as noise or nugget factor")
+        _require(valid, f"it has {number} as doubt or nugget factor")
     shape = training.pair_code.shape
     _check_array(reliability.own, "reliabilities", "f", shape)
     dtype = reliability.own.dtype

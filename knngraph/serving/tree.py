@@ -17,10 +17,10 @@ from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.hnsw_parts import HNSWParts
 from knngraph.index.medoids import MedoidSearch
 from knngraph.inference.adaptive import LabelReliability, QueryProblem
-from knngraph.inference.answer import PredictOptions, QueryModel
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
 from knngraph.inference.novelty import Novelty
+from knngraph.inference.query_model import PredictOptions, QueryModel
 from knngraph.inference.set_scores import SetScores
 from knngraph.inference.stored import StoredAnswers
 from knngraph.metric.forest import ForestMap

@@ -21,7 +21,7 @@ from knngraph import (
     load_predictor,
 )
 from knngraph.condensing.classifier import CondensedClassifier
-from knngraph.condensing.editing import find_edited, nearest_nodes
+from knngraph.condensing.editing import find_edited, find_voters
 from knngraph.condensing.plan import make_plan
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
@@ -88,7 +88,7 @@ def test_only_edited_rows_may_change(noisy):
     report = condensed.report_
     changed = exact_answers(classifier, condensed, X) != classifier.labels_
     assert 0 < changed.mean() == pytest.approx(report.changed_share)
-    neighbors = nearest_nodes(ExactIndex(X.astype(np.float32)), X.astype(np.float32))
+    neighbors = find_voters(ExactIndex(X.astype(np.float32)), X.astype(np.float32))
     codes = np.searchsorted(classifier.classes_, classifier.labels_)
     edited = find_edited(neighbors, codes, np.ones(len(X), bool))
     assert not (changed & ~edited).any()
@@ -125,7 +125,7 @@ def test_the_plan_by_hand():
     rows[codes == 1] += 100
     training = build_training_set(rows, codes, 2)
     stored = training.pair_code
-    neighbors = nearest_nodes(ExactIndex(training.points), training.points)
+    neighbors = find_voters(ExactIndex(training.points), training.points)
     plan = make_plan(training, stored, neighbors, 0.0, [False, True])
     assert (plan.margin, plan.drop_edited) == (0.0, False)
     assert plan.accuracy_before == plan.accuracy_after == 1.0

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from knngraph.condensing.editing import find_edited, nearest_nodes
+from knngraph.condensing.editing import find_edited, find_voters
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.index.exact import ExactIndex
 
@@ -130,14 +130,14 @@ def test_a_wider_margin_goes_on():
 def test_edited_by_hand():
     points = on_a_line([0, 1, 2, 3, 4, 5])
     codes = np.array([0, 0, 1, 0, 0, 0])
-    neighbors = nearest_nodes(ExactIndex(points), points)
+    neighbors = find_voters(ExactIndex(points), points)
     assert neighbors.shape == (6, 6)
     assert neighbors[2, 0] == -1
     all_rows = np.ones(6, dtype=bool)
     expected = [False, False, True, False, False, False]
     assert find_edited(neighbors, codes, all_rows).tolist() == expected
     # Half is not more than half; and where no row votes, none is edited.
-    pair = nearest_nodes(ExactIndex(points[:3]), points[:3])
+    pair = find_voters(ExactIndex(points[:3]), points[:3])
     codes = np.array([0, 0, 1])
     assert not find_edited(pair, codes, np.ones(3, bool))[:2].any()
     assert not find_edited(pair, codes, np.zeros(3, bool)).any()
@@ -146,7 +146,7 @@ def test_edited_by_hand():
 @pytest.mark.parametrize("n_points", [1, 2])
 def test_hardly_any_rows(n_points):
     points = on_a_line(range(n_points))
-    neighbors = nearest_nodes(ExactIndex(points), points)
+    neighbors = find_voters(ExactIndex(points), points)
     codes = np.arange(n_points)
     edited = find_edited(neighbors, codes, np.ones(n_points, bool))
     assert edited.tolist() == [n_points > 1] * n_points

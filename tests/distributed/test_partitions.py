@@ -79,7 +79,7 @@ def test_stored_labels_and_reliabilities_are_those_of_one_machine(pair):
     assert far.optimality_gap_ == pytest.approx(near.optimality_gap_.max(), rel=0.1)
     assert far.n_iter_ == near.n_iter_
     reliability = near._model.reliability
-    if reliability is None or not reliability.noise:
+    if reliability is None or not reliability.doubt:
         return
     for part in dask.compute(*far._parts):
         pairs = near._model.training.pair_of_row[part.numbers]

@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-import knngraph.inference.answer as answer
+import knngraph.inference.query_model as query_model
 from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.index.exact import ExactIndex
@@ -167,7 +167,9 @@ def test_votes_that_differ_in_the_last_digit(digits, monkeypatch):
     X, y = digits[0][:100], (digits[1][:100] > 4).astype(int)
     model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
     close = np.array([np.nextafter(0.5, 0.0), 0.5])
-    monkeypatch.setattr(answer, "candidate_votes", lambda _, ids, *a, **k: close[None])
+    monkeypatch.setattr(
+        query_model, "candidate_votes", lambda _, ids, *a, **k: close[None]
+    )
     # This exponent makes both shares one number.
     flat = replace(model._model.left_out, exponent=0.1)
     vars(model._model)["left_out"] = flat

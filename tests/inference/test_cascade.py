@@ -13,7 +13,6 @@ from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import early_steps
 from knngraph.inference.adaptive import QueryProblem
-from knngraph.inference.answer import favor, search
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.cascade import all_agree, stored_margin
 from knngraph.inference.cascade_rule import (
@@ -22,6 +21,8 @@ from knngraph.inference.cascade_rule import (
     lowest_margin,
 )
 from knngraph.inference.near_votes import near_votes
+from knngraph.inference.probabilities import favor
+from knngraph.inference.query_model import search
 
 ONES = np.ones(4, dtype=int)
 

@@ -10,8 +10,8 @@ from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning, LookupAgreementWarning
 from knngraph.index.exact import ExactIndex
 from knngraph.index.recall import EF_GRID
-from knngraph.inference.answer import favor
 from knngraph.inference.calibration import sharpen
+from knngraph.inference.probabilities import favor
 
 
 @pytest.fixture(scope="module")

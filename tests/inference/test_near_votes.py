@@ -12,13 +12,13 @@ from knngraph import KNNGraphClassifier
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
-from knngraph.inference.answer import favor
 from knngraph.inference.near_votes import SHARPNESS, near_votes
 from knngraph.inference.node_votes import (
     near_votes_left_out,
     node_votes,
     node_votes_left_out,
 )
+from knngraph.inference.probabilities import favor
 from knngraph.sparse_rows import as_dense
 
 K = 7

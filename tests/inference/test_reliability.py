@@ -24,7 +24,7 @@ from knngraph.inference.adaptive import (
 )
 from knngraph.inference.leave_one_out import VoteWeights, leave_one_out
 from knngraph.inference.reliability import (
-    NOISE_LEVELS,
+    DOUBTS,
     NUGGET_FACTORS,
     estimate_reliability,
     label_probability,
@@ -89,14 +89,14 @@ def test_an_unreliable_label_passes_its_vote_on():
     by_code = np.argsort(training.pair_code)
     own, rival = np.empty(2), np.empty(2, dtype=np.int32)
     own[by_code], rival[by_code] = [0.7, 1.0], [2, 0]
-    reliability = LabelReliability(own, rival, noise=0.2, nugget_factor=1.0)
+    reliability = LabelReliability(own, rival, doubt=0.2, nugget_factor=1.0)
     problem = QueryProblem(2, 1.0, 0.3, 0.02)
     votes = candidate_votes(training, ids, squared, problem, reliability=reliability)
     assert_allclose(votes, [[0.35, 0.5, 0.15]], atol=1e-4)
 
 
 @pytest.mark.parametrize("class_weight", [None, (1.0, 4.0, 0.5)])
-@pytest.mark.parametrize("noise", NOISE_LEVELS)
+@pytest.mark.parametrize("noise", DOUBTS)
 @pytest.mark.parametrize("factor", [1.0, 10.0 / 3.0])
 def test_left_out_votes_recomputed(noise, factor, class_weight, rows):
     X, y = rows
@@ -146,7 +146,7 @@ def test_the_choice_is_the_best_that_leads_clearly(n_rows, share, rows, random):
         ).argmax(axis=1)
         == y
         for factor in NUGGET_FACTORS
-        for noise in NOISE_LEVELS
+        for noise in DOUBTS
     }
     gained = {setting: r.astype(int) - right[1.0, 0.0] for setting, r in right.items()}
     lead = {
@@ -159,7 +159,7 @@ def test_the_choice_is_the_best_that_leads_clearly(n_rows, share, rows, random):
     if lead[best] > 0.5 * np.sqrt((gained[best] ** 2).sum()):
         chosen = best
         reliability = left_out.reliability
-        assert (reliability.nugget_factor, reliability.noise) == chosen
+        assert (reliability.nugget_factor, reliability.doubt) == chosen
     else:
         assert left_out is plain
     assert_allclose(left_out.score, right[chosen].mean())

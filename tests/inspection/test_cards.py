@@ -53,7 +53,7 @@ def test_a_column_without_a_source_has_shares_and_no_cells(iris):
     model = make_pipeline(PCA(2), KNNGraphClassifier(inference="adaptive"))
     model.fit(table, labels)
     (answer,) = explain_table(model, table[:1], training=table)
-    lines = rows_beside(answer.to_card(), answer.voters[:2])
+    lines = rows_beside(answer.to_card(), answer.voters[:2], "Voters")
     assert "pca0" in lines
     assert lines.index("pca0") < lines.index("sepal length (cm)")
 

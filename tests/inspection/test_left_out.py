@@ -131,7 +131,7 @@ def test_distances_are_those_of_the_vote():
     X, y = load_wine(return_X_y=True)
     model = KNNGraphClassifier(metric="learned", random_state=0).fit(X, y)
     training, neighbors = model._model.training, model._model.left_out_neighbors
-    scale = model._model.rows.space.scale
+    scale, n_listed = model._model.rows.space.scale, 0
     for said in model.explain_left_out(range(0, len(X), 20)):
         nodes = training.node_of_row[[n.row for n in said.neighbors]]
         own = training.node_of_row[said.query]
@@ -140,3 +140,10 @@ def test_distances_are_those_of_the_vote():
         distances = [n.distance for n in said.neighbors]
         np.testing.assert_allclose(distances, expected, rtol=1e-6)
         assert said.distance == min(distances)
+        for other in said.others:
+            node = training.node_of_row[other.row]
+            if node in found:
+                n_listed += 1
+                away = scale * np.sqrt(found[node])
+                assert other.distance == pytest.approx(away, rel=1e-5)
+    assert n_listed > 5

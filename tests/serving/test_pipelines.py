@@ -309,3 +309,54 @@ def test_explanations_of_a_predictor(inference, tmp_path):
         there = ~np.isnan(given)
         assert_allclose(one.row_values[there], given[there], rtol=1e-6)
         assert "<h1>" in one.to_html()
+
+
+def few_columns():
+    """Two of four columns, in another order, one of them with a flag."""
+    filled = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
+    return ColumnTransformer(
+        [("filled", filled, [3]), ("as_it_is", "passthrough", [0])]
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "used", "flagged"),
+    [
+        (STEPS["flags"], [0, 1, 2, 3], [0, 1, 2, 3]),
+        (STEPS["columns"], [0, 1, 2, 3], [0, 1, 3]),
+        ([few_columns(), SimpleImputer(), RobustScaler()], [0, 3], [3]),
+        ([SimpleImputer(), PCA(2)], None, []),
+    ],
+    ids=["flags", "columns", "few", "pca"],
+)
+def test_explanations_in_the_columns_of_the_table(steps, used, flagged):
+    X, y, queries = rows()
+    names = np.array(["length", "width", "petal", "leaf"])
+    frame, asked = pd.DataFrame(X, columns=names), pd.DataFrame(queries, columns=names)
+    pipeline = make_pipeline(*steps, classifier("adaptive")).fit(frame, y)
+    found = to_predictor(pipeline).explain(asked[:9])
+    inner = pipeline[-1].explain(pipeline[:-1].transform(asked[:9]))
+    for one, other, query in zip(found, inner, queries):
+        if used is None:
+            assert one.columns == ("x0", "x1")
+            assert_allclose(one.values, other.values, atol=1e-9)
+            continue
+        assert one.columns == tuple(names[used])
+        assert_array_equal(one.values, query[used])
+        shown = [(one.row_id, one.row_values, one.shares)]
+        shown += [(n.id, n.values, n.shares) for n in (*one.voters, *one.others)]
+        for row, values, shares in shown:
+            given = X[row][used]
+            there = ~np.isnan(given)
+            assert_allclose(values[there], given[there], rtol=1e-6)
+            # What a flag says was missing is not what the imputer made of it.
+            assert_array_equal(
+                np.isnan(values), ~there & np.isin(used, flagged), strict=True
+            )
+            assert shares.sum() == pytest.approx(1.0)
+        if steps is STEPS["flags"]:
+            n_flags = len(other.shares) - 4
+            summed = other.shares[:4].copy()
+            summed[pipeline[0].indicator_.features_] += other.shares[-n_flags:]
+            assert_allclose(one.shares, summed)
+        assert all(name in one.to_html() for name in names[used])

@@ -35,7 +35,7 @@ def test_same_answers_from_a_file(unsure, tmp_path):
 @pytest.mark.parametrize(
     "wild",
     [
-        {"noise": -0.1},
+        {"doubt": -0.1},
         {"nugget_factor": "a lot"},
         {"own": np.ones(3)},
         {"own": np.ones(300, dtype=np.float32)},

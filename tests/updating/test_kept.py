@@ -109,7 +109,7 @@ def test_a_new_row_has_its_own_reliability_and_a_forgotten_takes_it_along(noisy)
     expected = label_probability(
         after.own_share[pair],
         after.rival_share[pair],
-        after.reliability.noise,
+        after.reliability.doubt,
         before.label_exponent,
         3,
     )
