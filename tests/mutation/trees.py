@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,6 @@ import pytest
 from tests.mutation.mutants import ROOT
 
 _LOADED = (
-    "hypothesis",
     "joblib",
     "matplotlib.figure",
     "numba",
@@ -35,7 +35,6 @@ _LOADED = (
     "sklearn.model_selection",
     "sklearn.neighbors",
     "sklearn.utils.estimator_checks",
-    "starlette.testclient",
 )
 # Bytes that the tests of a mutant may allocate: a change of a size may ask for all.
 _MOST_BYTES = 3 << 30
@@ -185,5 +184,7 @@ def start_tests(
             made = plugin()
             code = int(pytest.main([*_OPTIONS, *arguments], plugins=[made]))
         found.write_text(made.node)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
