@@ -1,10 +1,16 @@
-"""Folders of tests that need what is not everywhere."""
+"""Folders of tests that need what is not everywhere, and threads of tests."""
 
 import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# Processes that share the cores get a thread each. Threads of OpenMP and BLAS wait for
+# one another in loops: twice as many as there are cores take many times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 ROOT = Path(__file__).resolve().parent
 _NEED_TORCH = (ROOT / "tests" / "torch", ROOT / "knngraph" / "torch")

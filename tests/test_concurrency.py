@@ -151,7 +151,7 @@ INTERRUPTED = """
     from knngraph import KNNGraphClassifier
     warnings.simplefilter("ignore")
     n_jobs, n_moments = int(sys.argv[1]), int(sys.argv[2])
-    X, y = make_blobs(3000, 16, centers=5, cluster_std=6.0, random_state=2)
+    X, y = make_blobs(1500, 16, centers=5, cluster_std=6.0, random_state=2)
     few = slice(0, 300)
     settings = dict(inference="adaptive", n_jobs=n_jobs, random_state=0)
     # Compiled code is loaded first: the moments below are then moments of work.
@@ -199,7 +199,7 @@ INTERRUPTED = """
 @pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_leaves_the_estimator_as_it_was(n_jobs, tried):
-    n_moments = 8
+    n_moments = 6
     done = run_guarded(INTERRUPTED, str(n_jobs), str(n_moments))
     assert done.returncode == 0, done.stderr
     stopped = int(done.stdout)

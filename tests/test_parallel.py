@@ -58,7 +58,9 @@ def test_several_threads_work_at_once():
 
 
 def test_blas_has_one_thread_within_a_chunk():
-    within = map_chunks(lambda i, j: blas_threads(), 1, 1, n_threads=1)[0]
+    with threadpool_limits(limits=2, user_api="blas"):
+        assert 2 in blas_threads()
+        within = map_chunks(lambda i, j: blas_threads(), 1, 1, n_threads=1)[0]
     assert set(within) == {1}
 
 
@@ -85,12 +87,17 @@ def test_every_thread_can_set_the_limit():
 
     with one_blas_thread():
         pass  # ends a limit that an interrupt in an earlier test left behind
-    before = set(blas_threads())
-    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+    with (
+        threadpool_limits(limits=2, user_api="blas"),
+        ThreadPoolExecutor(1) as first,
+        ThreadPoolExecutor(1) as second,
+    ):
+        before = set(blas_threads())
         # The threads of both pools are alive all the time.
         for pool in (first, second, first):
             pool.submit(work).result()
     assert seen == 3 * [{1}, before]
+    assert 2 in before
 
 
 def test_the_limit_ends_where_an_interrupt_skips_its_end():
