@@ -7,6 +7,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from knngraph.parallel import (
+    _let_others_set_limits,
     chunk_bounds,
     count_threads,
     map_chunks,
@@ -92,6 +93,7 @@ def test_every_thread_can_set_the_limit():
         ThreadPoolExecutor(1) as first,
         ThreadPoolExecutor(1) as second,
     ):
+        _let_others_set_limits()
         before = set(blas_threads())
         # The threads of both pools are alive all the time.
         for pool in (first, second, first):
