@@ -6,12 +6,14 @@ from numpy.testing import assert_array_equal
 
 import knngraph.graph.candidates as candidates_module
 from knngraph.graph.candidates import (
+    SameClass,
     nearest_of_same_class,
     nearest_pairs,
     pack,
     union,
 )
 from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.representation import candidates_of
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 
@@ -134,3 +136,26 @@ def test_of_a_large_class_a_sample_is_searched(monkeypatch, random):
     assert (np.diff(gaps, axis=1) >= 0).all()
     again = nearest_of_same_class(training, found, limit=1, quota=2, n_threads=2)
     assert_array_equal(again.ids, some.ids)
+
+
+def test_candidates_are_the_nearest_and_those_of_the_same_class():
+    # Two rows at 0 are candidates of one another: their list is the longest.
+    training, found = train([0, 0, 1, 3, 7], [0, 0, 1, 1, 0], k=4)
+    pairs = np.arange(training.n_pairs)
+    place = np.full(len(pairs), -1)
+    short = training.pair_of_row[[2, 4]]
+    place[short] = [0, 1]
+    ids = training.pair_of_row[[[3, 4], [0, 3]]]
+    ids[1, 1] = -1
+    for limit in (1, 2, 4):
+        nearest = nearest_pairs(training, found, pairs, limit)
+        lists = candidates_of(training, found, SameClass(place, ids), pairs, limit)
+        for pair, listed in enumerate(lists):
+            expected = set(nearest[pair].tolist())
+            if place[pair] >= 0:
+                expected |= set(ids[place[pair]].tolist())
+            n_listed = (listed >= 0).sum()
+            assert sorted(listed[:n_listed]) == sorted(expected - {-1})
+            assert (listed[n_listed:] == -1).all()
+    nobody = SameClass(np.full(len(pairs), -1), ids[:0])
+    assert_array_equal(candidates_of(training, found, nobody, pairs, 4), nearest)

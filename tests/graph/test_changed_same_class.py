@@ -39,7 +39,10 @@ def test_changed_lists_are_those_of_a_search(n_new, n_gone, seed):
     rows[:20] = rows[20:40]  # copies, some with other labels
     # Classes that lie anywhere, one of them small: many rows are short of theirs.
     codes = np.where(random.random(200) < 0.05, 5, random.integers(0, 5, 200))
-    training = build_training_set(rows, codes, 6)
+    # A small class is enough where all of it is near.
+    rows[-3:] = 4.0 + 0.01 * rows[-3:]
+    codes[-3:] = 6
+    training = build_training_set(rows, codes, 7)
     neighbors = lists_of(training)
     before = nearest_of_same_class(training, neighbors, LIMIT, QUOTA)
     kept = np.sort(random.choice(200, 200 - n_gone, replace=False))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.neighbors import Neighbors, nearest_others
 from knngraph.index.exact import ExactIndex
 
 POINTS = np.array([[0.0], [1.0], [5.0], [7.0]], dtype=np.float32)
@@ -75,3 +75,20 @@ def test_a_single_node_has_no_neighbors():
     found = nearest_others(ExactIndex(point), point, np.array([3]), k=4)
     assert found.ids.shape == (1, 0)
     assert_array_equal(found.squared_distance_to(1), [0.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_files_hold_distances_that_come_back_to_the_bit(dtype, random):
+    points = random.normal(size=(50, 3)).astype(dtype)
+    found = nearest_others(ExactIndex(points), points, np.ones(50), k=6)
+    # A search may round in another way than the measure that is taken again.
+    found.squared[::3] *= 1.0 + 4 * np.finfo(dtype).eps
+    state = found.state_beside(points)
+    assert np.array_equal(state["squared"], found.squared) == (dtype == np.float64)
+    again = Neighbors.from_state_beside(state, points)
+    assert_array_equal(again.ids, found.ids)
+    for _ in range(2):  # measured at first, then kept
+        assert again.squared.dtype == dtype
+        assert_array_equal(again.squared, found.squared)
+    assert_array_equal(again.rows_taken(3), found.rows_taken(3))
+    assert not hasattr(again, "lists")

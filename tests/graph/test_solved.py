@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import knngraph.graph.solved as solved_module
 from knngraph.graph.candidates import nearest_of_same_class
 from knngraph.graph.changed_lists import change_neighbors
 from knngraph.graph.consensus import vote
@@ -125,3 +126,29 @@ def test_what_all_pairs_share_is_learned_for_all(part):
     check(again, *learned_at_once(learned, training, neighbors))
     if part == "settings":
         assert (again.representation.gaps <= 2e-9).all()
+
+
+def test_pairs_are_solved_again_where_a_candidate_of_their_class_has_changed(
+    monkeypatch,
+):
+    changed = Changing(0, 60, 0, 0)
+    training, lists = changed.before, exact_lists(changed.before, M)
+    learned = learn_graph(training, lists, SETTINGS, exact=False)
+    same_class, solved_pairs = learned.same_class, []
+
+    def recorded(*given, **more):
+        solved_pairs.append(given[5])
+        return represent_locally(*given, **more)
+
+    monkeypatch.setattr(solved_module, "represent_locally", recorded)
+    for node in range(training.n_nodes):
+        touched = np.zeros(training.n_nodes, dtype=bool)
+        touched[node] = True
+        solved = replace(Solved.of(learned, training), touched=touched)
+        learn_again(solved, training, lists, SETTINGS)
+        near = touched | touched[lists.ids].any(axis=1)
+        expected = near[training.pair_node]
+        listing = touched[training.pair_node[same_class.ids]] & (same_class.ids >= 0)
+        listed = same_class.place >= 0
+        expected[listed] |= listing.any(axis=1)[same_class.place[listed]]
+        assert_array_equal(solved_pairs[-1], np.flatnonzero(expected))

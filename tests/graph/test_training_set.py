@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import knngraph.graph.training_set as training_set_module
-from knngraph.graph.training_set import build_training_set
+from knngraph.graph.training_set import build_training_set, row_hashes
 
 
 def copies(random):
@@ -70,3 +70,25 @@ def test_sorted_rows_are_shuffled():
     points = build_training_set(rows, np.zeros(1000), n_classes=1).points.ravel()
     # A random order rises in half of its steps; 40 to 60 % is six deviations wide.
     assert 400 < (np.diff(points) > 0).sum() < 600
+
+
+def test_nodes_know_the_class_of_their_rows_and_where_it_differs(random):
+    rows, codes = copies(random)
+    training = build_training_set(rows, codes, n_classes=2)
+    expected = []
+    for point in training.points:
+        there = set(codes[(rows == point).all(axis=1)].tolist())
+        expected.append(there.pop() if len(there) == 1 else -1)
+    assert -1 in expected
+    assert {0, 1} & set(expected)
+    assert training.node_classes().tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hashes_stay_those_that_files_hold(dtype):
+    # Files of models with trees hold hashes of rows, and their order is that of nodes.
+    rows = np.array([[0.0, 1.5], [-2.25, 3.0]], dtype=dtype)
+    assert [hex(number) for number in row_hashes(rows, 7).tolist()] == {
+        np.float32: ["0x86ea7c72ce851e65", "0x875bb9fa623bd3de"],
+        np.float64: ["0x8dfc0b5772fc9ef3", "0x9b031e7fd63e5d6e"],
+    }[dtype]
