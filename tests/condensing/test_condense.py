@@ -22,7 +22,7 @@ from knngraph import (
 )
 from knngraph.condensing.classifier import CondensedClassifier
 from knngraph.condensing.editing import find_edited, find_voters
-from knngraph.condensing.plan import make_plan
+from knngraph.condensing.plan import _Fold, make_plan
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from tests.hostile import conflicting_copies
@@ -312,3 +312,20 @@ def test_bad_use(noisy):
         condensed.predict([[1.0, 2.0, 3.0]])
     with pytest.raises(ValueError, match="finite"):
         condensed.predict([[np.inf, 0.0]])
+
+
+def test_left_out_rows_are_as_if_they_were_not_there(random):
+    points = random.normal(size=(120, 2)).astype(np.float32)
+    codes = (points[:, 0] + random.normal(size=120) > 0).astype(np.intp)
+    copies = random.integers(1, 4, size=120)
+    training = build_training_set(
+        np.repeat(points, copies, axis=0), np.repeat(codes, copies), 2
+    )
+    codes = training.pair_code  # no node has two
+    neighbors = find_voters(ExactIndex(training.points), training.points)
+    left_out = np.arange(120) % 5 == 2
+    search = _Fold(training, codes, left_out, 1).search(neighbors, drop=True)
+    there = np.where((neighbors >= 0) & left_out[neighbors], -1, neighbors)
+    edited = find_edited(there, codes, training.node_weights())
+    assert_array_equal(search._dropped, edited[~left_out][search._order])
+    assert 0 < search._dropped.sum() < 60

@@ -189,7 +189,7 @@ def try_all(
             return start_tests(tree, ["--doctest-modules", *tests], seconds)
 
         def end(fork: Fork, code: int, mutant: Mutant) -> None:
-            fork.tree.restore(mutant.file)
+            fork.tree.restore()
             outcome = {0: "survived", TIMED_OUT: "timeout"}.get(code, "killed")
             by = fork.first_failure().split("::")[0] if outcome == "killed" else ""
             if elsewhere and outcome == "killed":

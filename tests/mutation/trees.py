@@ -66,6 +66,7 @@ class Tree:
     """
 
     path: Path
+    _original: tuple[Path, bytes] = field(init=False, repr=False)
 
     def refresh(self) -> None:
         """Bring the copy up to date; files that are equal stay as they are."""
@@ -87,11 +88,14 @@ class Tree:
 
     def put(self, file: str, source: str) -> None:
         """Another text in the place of a file."""
-        (self.path / file).write_text(source, encoding="utf-8")
+        path = self.path / file
+        self._original = path, path.read_bytes()
+        path.write_text(source, encoding="utf-8")
 
-    def restore(self, file: str) -> None:
-        """The project's own text again."""
-        shutil.copy2(ROOT / file, self.path / file)
+    def restore(self) -> None:
+        """The text that was there before, whatever became of the project's own."""
+        path, content = self._original
+        path.write_bytes(content)
 
 
 class FirstFailure:
