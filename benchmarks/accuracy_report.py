@@ -14,7 +14,7 @@ from benchmarks.statistics import LEAST_SETS, compare, lines_of
 RESULTS = Path(__file__).resolve().parent / "results" / "accuracy.csv"
 PAGE = DOCS / "measured.md"
 TREES = ("random forest", "extra trees", "HistGradientBoosting")
-# Rows of the table that README and guide repeat.
+# Rows of the table that the chart of the README and the guide repeat.
 SHORT_LIST = (
     "1-NN",
     "5-NN",
