@@ -1,5 +1,6 @@
 """Data that several files share; nothing here is downloaded."""
 
+import functools
 from collections import Counter
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.datasets import load_digits, make_blobs
 
 from knngraph.index.engines import ENGINES, VARIABLE, engine_name
 from knngraph.index.hnswlib_graph import has_hnswlib
+from knngraph.metric.grow import ForestSettings
 
 # What tests have tried, by name: the end of the run shows it.
 _TRIED: Counter[str] = Counter()
@@ -86,3 +88,10 @@ def blobs():
 def random():
     """A seeded generator, new for every test."""
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Forests of ten trees in place of 200, where the answers do not matter."""
+    settings = functools.partial(ForestSettings, n_trees=10)
+    monkeypatch.setattr("knngraph.metric.place.ForestSettings", settings)

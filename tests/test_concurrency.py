@@ -256,6 +256,7 @@ def calls_to_stop_at(n_calls, n_moments, random):
 
 @pytest.mark.parametrize("name", ALL_ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::knngraph.exceptions.KNNGraphWarning")
+@pytest.mark.usefixtures("few_trees")
 def test_an_interrupt_at_any_call_of_a_fit(name, tried, random):
     X, y = overlapping(60)
     model = seeded(name).fit(X, y)  # loads what is loaded once

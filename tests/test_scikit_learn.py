@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.usefixtures("few_trees")
 @parametrize_with_checks(estimators_under_test())
 def test_contract(estimator, check):
     check(estimator)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 # All of them take a minute: python -m tests.scikit_learns_own.
 QUICK = (
     "test_graph or graph or lof or loocv or unsupervised_inputs or isomap or iris or "
@@ -10,6 +12,7 @@ QUICK = (
 )
 
 
+@pytest.mark.slow
 def test_a_part_of_them(tried):
     command = [sys.executable, "-m", "tests.scikit_learns_own", "-k", QUICK]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -38,6 +38,7 @@ KINDS = {
     "estimator": (knngraph.save, knngraph.load),
 }
 KILLS = {"predictor": 12, "estimator": 6}
+FEW_KILLS = 2
 
 
 def wait_for_more_than(path):
@@ -61,7 +62,11 @@ def models():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_old_file_or_the_new_one_is_there(kind, models, tmp_path, tried):
+@pytest.mark.parametrize(
+    "all_kills", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_the_old_file_or_the_new_one_is_there(all_kills, kind, models, tmp_path, tried):
+    n_kills = KILLS[kind] if all_kills else FEW_KILLS
     models, queries = models
     save, load = KINDS[kind]
     shares = [model.predict_proba(queries) for model in models]
@@ -80,7 +85,7 @@ def test_the_old_file_or_the_new_one_is_there(kind, models, tmp_path, tried):
 
     random = np.random.default_rng(7)
     cut_short = left_whole = 0
-    for kill in range(KILLS[kind]):
+    for kill in range(n_kills):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, kind, str(path), *map(str, paths)],
             stdout=subprocess.PIPE,
@@ -111,5 +116,5 @@ def test_the_old_file_or_the_new_one_is_there(kind, models, tmp_path, tried):
     save(models[1], path)
     assert_array_equal(load(path).predict_proba(queries), shares[1])
     tried["kill -9 while a file was written: the old or the new one was there"] += (
-        KILLS[kind]
+        n_kills
     )

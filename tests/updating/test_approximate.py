@@ -113,6 +113,7 @@ def test_memory_does_not_creep_over_cycles():
     assert model._model.rows.index.n_bytes < 2 * len(X) * (4 * 4 + 300)
 
 
+@pytest.mark.slow
 def test_the_process_does_not_grow_over_a_thousand_cycles(tried):
     # What Python does not see, the graphs of hnswlib, counts here too: every change
     # makes one, of some 2 MB with its locks.
