@@ -6,6 +6,7 @@ outputs from those of its inputs is given inputs with marks for names.
 
 import copy
 import re
+from collections import UserList
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -200,6 +201,8 @@ def column_positions(spec: Any, names: tuple[str, ...]) -> np.ndarray:
     elif isinstance(spec, str):
         spec = names.index(spec)
     elif not np.isscalar(spec):
+        if isinstance(spec, UserList):
+            spec = spec.data  # of a remainder, scikit-learn 1.6 warns at every look
         spec = [names.index(s) if isinstance(s, str) else s for s in spec]
     return np.atleast_1d(np.arange(len(names))[spec])
 
