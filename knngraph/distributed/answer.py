@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from knngraph.answering import Answers
 from knngraph.distributed.collections import given_labels, numeric_rows
 from knngraph.distributed.learn import fetch_patch
 from knngraph.distributed.partition import Layout, Nodes, join_nodes
 from knngraph.distributed.pilot import Shared
 from knngraph.distributed.search import Lists, SearchOptions, nearest_over
 from knngraph.distributed.tasks import constant, task
+from knngraph.graph.training_set import TrainingSet
 from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import LabelReliability
 from knngraph.inference.answer import answer_codes, answer_probabilities
@@ -21,6 +23,9 @@ from knngraph.inference.stored import StoredAnswers
 from knngraph.space import Space
 
 _AS_THEY_ARE = Space("euclidean", None, 1.0)
+# Methods that answer, and those of them that say nothing of novelty.
+_PLAIN = ("predict", "predict_proba")
+_ANSWERS = (*_PLAIN, "answer")
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,10 @@ class FoundLists:
 
 
 def answers_of(
-    model: PartitionedModel, options: PredictOptions, *, probabilities: bool
+    model: PartitionedModel,
+    options: PredictOptions,
+    method: str,
+    given: dict[str, Any],
 ) -> Callable[[Any], Any]:
     """From a block of the user's rows to the task that answers it.
 
@@ -79,17 +87,27 @@ def answers_of(
     ----------
     model : PartitionedModel
     options : PredictOptions
-    probabilities : bool
-        Whether to answer with probabilities instead of labels.
+    method : str
+        Of the estimator.
+    given : dict
+        Its arguments.
 
     Returns
     -------
     callable
+
+    Notes
+    -----
+    How far the nearest row is, is found by the search for candidates: that of a lookup
+    may miss it, and the left-out rows that it is compared with had the wider one.
     """
     lookup = options.inference == "lookup"
-    k = 1 if lookup else model.shared.problem.n_neighbors
-    ef = options.ef if lookup else max(options.ef, ef_for(k))
-    search = SearchOptions(ef, walk=model.walk, n_threads=options.n_threads)
+    answers, says_how_far = method in _ANSWERS, method not in _PLAIN
+    m = model.shared.problem.n_neighbors
+    wide = SearchOptions(
+        max(options.ef, ef_for(m)), walk=model.walk, n_threads=options.n_threads
+    )
+    narrow = replace(wide, ef=options.ef)
     space = constant(model.shared.space, name="space")
     to_queries = partial(_map_queries, n_features=model.layout.n_features)
     wanted_by = partial(_wanted, model.layout)
@@ -97,20 +115,27 @@ def answers_of(
     lean = replace(
         model, partitions=[], shared=replace(model.shared, space=_AS_THEY_ARE)
     )
-    finish = partial(_answers, lean, options, probabilities)
+    finish = partial(_answers, lean, options, method, given)
+
+    def nearest(queries: Any, k: int, search: SearchOptions) -> Any:
+        return nearest_over(model.partitions, queries, k, model.layout, search)
 
     def answer(block: Any) -> Any:
         queries = task(to_queries, space, block, name="queries")
-        found = nearest_over(model.partitions, queries, k, model.layout, search)
+        found = near = None
+        if answers:
+            found = nearest(queries, 1 if lookup else m, narrow if lookup else wide)
+        if says_how_far:
+            near = nearest(queries, 1, wide) if lookup or not answers else found
         fetched = fetch_patch(
             model.partitions,
-            task(wanted_by, found, name="wanted"),
+            task(wanted_by, found, near, name="wanted"),
             model.layout,
-            points=not lookup,
-            reliability=not lookup,
-            stored=options.inference != "adaptive",
+            points=answers and not lookup,
+            reliability=answers and not lookup,
+            stored=answers and options.inference != "adaptive",
         )
-        return task(finish, found, fetched, name="answer")
+        return task(finish, found, near, fetched, name="answer")
 
     return answer
 
@@ -130,24 +155,65 @@ def _map_queries(space: Space, block: Any, n_features: int) -> np.ndarray:
     return space.map_rows(rows)
 
 
-def _wanted(layout: Layout, found: Lists) -> list[np.ndarray]:
-    return layout.split(np.unique(found.ids))
+def _wanted(
+    layout: Layout, found: Lists | None, near: Lists | None
+) -> list[np.ndarray]:
+    lists = [some.ids.ravel() for some in (found, near) if some is not None]
+    return layout.split(np.unique(np.concatenate(lists)))
 
 
 def _answers(
     model: PartitionedModel,
     options: PredictOptions,
-    probabilities: bool,
-    found: Lists,
+    method: str,
+    given: dict[str, Any],
+    found: Lists | None,
+    near: Lists | None,
     fetched: list[Nodes],
-) -> np.ndarray:
+) -> Any:
     """Answer a block by the inference of one machine, on the nodes that it found."""
-    nodes, shared = join_nodes(fetched), model.shared
-    lists = FoundLists(np.searchsorted(nodes.ids, found.ids), found.squared)
-    patch = QueryModel(
+    nodes = join_nodes(fetched)
+    training = nodes.training_set(len(model.classes))
+    patch, numbers = None, np.empty((0, 1), dtype=np.float32)
+    if found is not None:
+        patch = _patch(model.shared, nodes, training, found)
+        numbers = np.arange(len(found.ids), dtype=np.float32)[:, None]
+    if method == "predict":
+        assert patch is not None
+        labels: np.ndarray = model.classes[answer_codes(patch, options, numbers)]
+        return labels
+    shares = None
+    if patch is not None:
+        shares = answer_probabilities(patch, options, numbers)
+    if near is None:
+        return shares
+    novelty = model.shared.novelty
+    if novelty is None:
+        raise ValueError(
+            "This model says nothing of novelty: an earlier release has fitted it. "
+            "Fit it again."
+        )
+    codes = training.node_classes()[np.searchsorted(nodes.ids, near.ids[:, 0])]
+    scores = novelty.scored(codes, near.squared[:, 0])
+    if method == "novelty_score":
+        return scores
+    pvalues = novelty.pvalues(scores, codes, per_class=given.get("per_class", False))
+    if method == "novelty_pvalue":
+        return pvalues
+    if method == "is_novel":
+        return pvalues <= given["alpha"]
+    assert shares is not None
+    return Answers(model.classes[shares.argmax(axis=1)], shares, scores, pvalues)
+
+
+def _patch(
+    shared: Shared, nodes: Nodes, training: TrainingSet, found: Lists
+) -> QueryModel:
+    """What one machine would answer from, as far as some queries need it."""
+    return QueryModel(
         space=shared.space,
-        training=nodes.training_set(len(model.classes)),
-        index=lists,
+        training=training,
+        index=FoundLists(np.searchsorted(nodes.ids, found.ids), found.squared),
         problem=shared.problem,
         stored=None
         if nodes.codes is None
@@ -156,11 +222,6 @@ def _answers(
         rule=shared.rule,
         calibration=shared.calibration,
     )
-    numbers = np.arange(len(found.ids), dtype=np.float32)[:, None]
-    if probabilities:
-        return answer_probabilities(patch, options, numbers)
-    labels: np.ndarray = model.classes[answer_codes(patch, options, numbers)]
-    return labels
 
 
 def _reliability(nodes: Nodes, shared: Shared) -> LabelReliability | None:

@@ -187,14 +187,10 @@ def joint_empty_columns(described: list[Described]) -> np.ndarray:
     return reduce(np.intersect1d, [block.empty_columns for block in described])
 
 
-def answer_rows(
-    X: Any,
-    answer: Callable[[Any], Any],
-    n_fetched: int,
-    dtype: Any,
-    columns: np.ndarray | None,
-) -> Any:
-    """Answer a Dask collection block by block, lazily.
+def answered_blocks(
+    X: Any, answer: Callable[[Any], Any], n_fetched: int
+) -> tuple[Any, list[Any]]:
+    """The tasks that answer the blocks of a Dask collection.
 
     Parameters
     ----------
@@ -204,25 +200,43 @@ def answer_rows(
         From a block of rows to the task that answers it.
     n_fetched : int
         Bytes that are fetched for a row.
+
+    Returns
+    -------
+    X : dask collection
+        With the blocks that were answered.
+    blocks : list of Delayed
+    """
+    if not is_frame(X):
+        if X.ndim != 2:
+            raise ValueError(f"X must have two dimensions, got {X.ndim}.")
+        X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
+        if not np.isnan(X.chunks[0]).any():
+            most = max(256, _FETCHED_BYTES // (n_fetched or 4 * X.shape[1] + 40))
+            if max(X.chunks[0], default=0) > most:
+                X = X.rechunk({0: tuple(_cut(X.chunks[0], most))})
+    return X, [answer(block) for block in row_blocks(X)]
+
+
+def collected(X: Any, blocks: list[Any], dtype: Any, columns: np.ndarray | None) -> Any:
+    """Answers of the blocks of a collection as a collection, lazily.
+
+    Parameters
+    ----------
+    X : dask Array of shape (n, d) or DataFrame
+    blocks : list of Delayed
+        An array each.
     dtype : dtype
         Of the answers.
     columns : ndarray or None
-        Classes, where every row gets a probability for each of them.
+        Classes, where every row gets a number for each of them.
 
     Returns
     -------
     dask Array for an array; Series or DataFrame with the index of X for a data frame
     """
-    if is_frame(X):
-        return _frame(X, [answer(block) for block in row_blocks(X)], dtype, columns)
-    if X.ndim != 2:
-        raise ValueError(f"X must have two dimensions, got {X.ndim}.")
-    X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
-    if not np.isnan(X.chunks[0]).any():
-        most = max(256, _FETCHED_BYTES // (n_fetched or 4 * X.shape[1] + 40))
-        if max(X.chunks[0], default=0) > most:
-            X = X.rechunk({0: tuple(_cut(X.chunks[0], most))})
-    return _array(X, [answer(block) for block in row_blocks(X)], dtype, columns)
+    put_together = _frame if is_frame(X) else _array
+    return put_together(X, blocks, dtype, columns)
 
 
 def _cut(sizes: tuple[int, ...], most: int) -> list[int]:

@@ -3,7 +3,7 @@
 import copy
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
@@ -19,17 +19,19 @@ from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
 )
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names,
     check_array,
     check_is_fitted,
 )
 
+from knngraph.answering import Answers
 from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.answer import PartitionedModel, answers_of, count_right
 from knngraph.distributed.collections import (
     Described,
-    answer_rows,
+    answered_blocks,
     describe_blocks,
     is_dask,
     is_frame,
@@ -45,6 +47,7 @@ from knngraph.distributed.learn import (
     with_bandwidths,
 )
 from knngraph.distributed.local import local_classifier
+from knngraph.distributed.methods import collect_answers, computed
 from knngraph.distributed.partition import (
     Layout,
     Router,
@@ -76,6 +79,8 @@ from knngraph.distributed.whole import (
 from knngraph.exceptions import warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.index.build import BuildSettings, walk_for
+from knngraph.inference.left_out_ranks import check_alpha
+from knngraph.inference.novelty import novelty_of
 from knngraph.inference.query_model import PredictOptions
 from knngraph.parallel import count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_parameters
@@ -86,6 +91,25 @@ from knngraph.validation import refuse_empty_columns
 # Bytes of X up to which one worker fits all rows.
 LOCAL_BYTES = 2 * 2**30
 _CHUNK_OF_QUERIES = 4096
+
+
+def _offers(method: str) -> Callable[[Any], bool]:
+    """Whether an estimator has a method: an AttributeError says why it has not."""
+
+    def check(classifier: Any) -> bool:
+        if method == "predict_set" and getattr(classifier, "_layout", None) is not None:
+            raise AttributeError(
+                "Partitions have no prediction sets: what calibrates them are votes on "
+                "left-out rows, and no partition has those. Take the sets of "
+                "to_local(), or fit up to `local_rows` rows, which one worker does in "
+                "one piece."
+            )
+        if not hasattr(classifier._present, method):
+            kind = type(classifier._present).__name__
+            raise AttributeError(f"estimator={kind}() has no {method}.")
+        return True
+
+    return check
 
 
 class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
@@ -267,7 +291,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             parts, summaries = learn_partitions(
                 partitions, lists, layout, shared, class_sizes, n_threads
             )
-            n_relabeled, gaps, n_iter = zip(*compute(*summaries))
+            said = compute(*summaries)
             finish(parts)
             learning.advance(n_rows)
         recall = measure_routing(
@@ -278,11 +302,18 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         sigma = shared.problem.sigma
         self.query_bandwidth_ = sigma * shared.space.scale if sigma > 0.0 else None
         self.partition_sizes_, self.routing_recall_ = layout.n_rows, recall
-        self.n_relabeled_, self.n_iter_ = sum(n_relabeled), max(1, *n_iter)
-        self.optimality_gap_ = float(max(part[0] for part in gaps))
-        self._parts, self._layout, self._shared = parts, layout, shared
+        self.n_relabeled_ = sum(part.n_relabeled for part in said)
+        self.n_iter_ = max(1, *(part.n_iter for part in said))
+        self.optimality_gap_ = float(max(part.gaps[0] for part in said))
+        codes, squared, weights = np.concatenate([part.far for part in said]).T
+        novelty = novelty_of(
+            codes.astype(np.intp), squared, weights, len(self.classes_)
+        )
+        self._parts, self._layout = parts, layout
+        self._shared = replace(shared, novelty=novelty)
         _warn_again(messages)
-        _warn_of_unsolved(sum(len(part) - 1 for part in gaps), self.optimality_gap_)
+        n_unsolved = sum(len(part.gaps) - 1 for part in said)
+        _warn_of_unsolved(n_unsolved, self.optimality_gap_)
 
     def predict(self, X: Any) -> Any:
         """Predict the class of every row.
@@ -311,6 +342,107 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._answer(X, "predict_proba")
 
+    @available_if(_offers("predict_set"))
+    def predict_set(
+        self, X: Any, alpha: float = 0.1, *, per_class: bool = False
+    ) -> Any:
+        """Predict the classes that a row may have.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or array-like, of shape (n_queries, n_features)
+        alpha : float, default=0.1
+        per_class : bool, default=False
+            As for `KNNGraphClassifier`.
+
+        Returns
+        -------
+        dask Array or DataFrame of a collection, lazily; ndarray of anything else
+            Booleans; columns follow `classes_`.
+
+        Notes
+        -----
+        Only where one worker fitted all rows: partitions hold no votes on left-out
+        rows that could calibrate sets. `to_local` gives a classifier that has sets.
+        """
+        check_alpha(alpha, "the share of sets that may miss the true class")
+        return self._answer(X, "predict_set", alpha=alpha, per_class=per_class)
+
+    @available_if(_offers("answer"))
+    def answer(
+        self, X: Any, alpha: float | None = None, *, per_class: bool = False
+    ) -> Answers:
+        """Predict classes and probabilities, and say how sure they are.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or array-like, of shape (n_queries, n_features)
+        alpha : float or None, default=None
+            As for `predict_set`; None leaves sets out.
+        per_class : bool, default=False
+            As for `predict_set`.
+
+        Returns
+        -------
+        Answers
+            Of collections of one graph, lazily: compute them together, as by
+            `dask.compute(found.labels, found.novelty_pvalue)`, and every row is
+            searched once. Of ndarrays for anything but a collection.
+        """
+        if alpha is not None:
+            _offers("predict_set")(self)
+            check_alpha(alpha, "the share of sets that may miss the true class")
+        return self._answer(X, "answer", alpha=alpha, per_class=per_class)
+
+    @available_if(_offers("novelty_score"))
+    def novelty_score(self, X: Any) -> Any:
+        """How far every row is from the nearest training row.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or array-like, of shape (n_queries, n_features)
+
+        Returns
+        -------
+        dask Array or Series of a collection, lazily; ndarray of anything else
+            As for `KNNGraphClassifier`; over all partitions.
+        """
+        return self._answer(X, "novelty_score")
+
+    @available_if(_offers("novelty_pvalue"))
+    def novelty_pvalue(self, X: Any, *, per_class: bool = False) -> Any:
+        """How often a training row is as unlike all others, when it is left out.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or array-like, of shape (n_queries, n_features)
+        per_class : bool, default=False
+            As for `KNNGraphClassifier`.
+
+        Returns
+        -------
+        dask Array or Series of a collection, lazily; ndarray of anything else
+        """
+        return self._answer(X, "novelty_pvalue", per_class=per_class)
+
+    @available_if(_offers("is_novel"))
+    def is_novel(self, X: Any, alpha: float = 0.05, *, per_class: bool = False) -> Any:
+        """Which rows are unlike all training rows.
+
+        Parameters
+        ----------
+        X : dask Array or DataFrame, or array-like, of shape (n_queries, n_features)
+        alpha : float, default=0.05
+        per_class : bool, default=False
+            As for `KNNGraphClassifier`.
+
+        Returns
+        -------
+        dask Array or Series of a collection, lazily; ndarray of anything else
+        """
+        check_alpha(alpha, "the share of false alarms among usual rows, as 0.05")
+        return self._answer(X, "is_novel", alpha=alpha, per_class=per_class)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on rows of known class.
 
@@ -329,7 +461,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             return float(super().score(X, y, sample_weight))
         if sample_weight is not None:
             raise ValueError("sample_weight is not offered for Dask collections.")
-        answer = self._answer_of("predict")
+        answer = self._answer_of("predict", {})
         self._check_columns(X, reset=False)
         right = compute(
             *(
@@ -515,26 +647,25 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 "that save(folder) wrote, or fit again."
             )
 
-    def _answer(self, X: Any, method: str) -> Any:
-        answer = self._answer_of(method)
-        by_class = method == "predict_proba"
-        dtype = np.float64 if by_class else self.classes_.dtype
-        columns = self.classes_ if by_class else None
+    def _answer(self, X: Any, method: str, **given: Any) -> Any:
+        answer = self._answer_of(method, given)
         n_fetched = 0
         if self._shared is not None:
             n_mapped = self._shared.space.n_mapped(self.n_features_in_)
             n_fetched = self._shared.problem.n_neighbors * (4 * n_mapped + 40)
         self._check_columns(X, reset=False)
-        if is_dask(X):
-            return answer_rows(X, answer, n_fetched, dtype, columns)
-        import dask.array as da
+        rows = X
+        if not is_dask(X):
+            import dask.array as da
 
-        # The tasks check the numbers.
-        rows = check_array(X, dtype="numeric", ensure_all_finite=False)
-        lazily = da.from_array(rows, chunks=(_CHUNK_OF_QUERIES, -1))
-        return answer_rows(lazily, answer, n_fetched, dtype, columns).compute()
+            # The tasks check the numbers.
+            rows = check_array(X, dtype="numeric", ensure_all_finite=False)
+            rows = da.from_array(rows, chunks=(_CHUNK_OF_QUERIES, -1))
+        rows, blocks = answered_blocks(rows, answer, n_fetched)
+        found = collect_answers(rows, blocks, method, self.classes_, given)
+        return found if is_dask(X) else computed(found)
 
-    def _answer_of(self, method: str) -> Any:
+    def _answer_of(self, method: str, given: dict[str, Any]) -> Any:
         """From a block of rows to the task that answers it."""
         self._check_there()
         present = self._present
@@ -544,6 +675,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
                 method=method,
                 classes=self.classes_,
                 free=free_parameters(present),
+                given=given,
             )
             (fitted,) = self._parts
             return lambda block: task(call, fitted, block, name=method)
@@ -559,7 +691,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         model = PartitionedModel(
             self._parts, self._layout, self._shared, self.classes_, walk
         )
-        return answers_of(model, options, probabilities=method == "predict_proba")
+        return answers_of(model, options, method, given)
 
 
 def _is_fitted(name: str) -> bool:

@@ -31,12 +31,14 @@ from knngraph.graph.density import extremes, inverse_distances, normalized_densi
 from knngraph.graph.kernel import neighbors_bandwidth
 from knngraph.graph.learn import learn_pairs, problem_with, same_class_quota
 from knngraph.graph.neighbors import Neighbors
-from knngraph.graph.training_set import TrainingSet
+from knngraph.graph.training_set import TrainingSet, row_hashes
 from knngraph.index.others import all_but_self
 from knngraph.index.protocol import ef_for
+from knngraph.inference.adaptive import leave_one_out_candidates
 from knngraph.inference.cascade import n_margin_nodes
 from knngraph.inference.leave_one_out import leave_one_out
 from knngraph.inference.node_votes import node_votes
+from knngraph.inference.novelty import CALIBRATION_PAIRS
 from knngraph.inference.reliability import label_probability
 from knngraph.inference.stored import StoredAnswers
 from knngraph.parallel import chunk_bounds
@@ -51,6 +53,8 @@ _FETCHED_BYTES, _PATCHES = 8 * 2**20, 8
 _CLASS_SAMPLE_BYTES = 4 * 2**20
 # Nodes whose lists say how wide the bandwidths are.
 _BANDWIDTH_NODES = 20_000
+# Of the hash that draws left-out pairs: not that of nodes, nor that of partitions.
+_SEED_OF_SAMPLE = 23
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,9 @@ class Learned(Held):
     gaps : ndarray
         Largest optimality gaps; the first of all pairs, then those above `tol`.
     n_iter : int
+    far : ndarray of shape (n_sampled, 3)
+        Of pairs that stand for all, left out: class of the nearest node, squared
+        distance to it, weight of the pair.
     """
 
     codes: np.ndarray
@@ -99,6 +106,7 @@ class Learned(Held):
     rival: np.ndarray | None
     gaps: np.ndarray
     n_iter: int
+    far: np.ndarray
 
 
 def list_neighbors(
@@ -184,7 +192,14 @@ def learn_partitions(
     """
     shared = replace(shared, space=Space("euclidean", None, 1.0))  # tasks carry it
     sample = _class_samples(partitions, layout, shared, class_sizes)
-    block = partial(_learn_block, layout=layout, shared=shared, n_threads=n_threads)
+    share = min(1.0, CALIBRATION_PAIRS / int(class_sizes.sum()))
+    block = partial(
+        _learn_block,
+        layout=layout,
+        shared=shared,
+        n_threads=n_threads,
+        share_left_out=share,
+    )
     at_once = blocks_at_once(len(partitions))
     of_node = (shared.n_listed + 1) * (4 * layout.n_mapped + 28)
     fitted, summaries = [], []
@@ -290,6 +305,7 @@ def _learn_block(
     layout: Layout,
     shared: Shared,
     n_threads: int,
+    share_left_out: float,
 ) -> Learned:
     """Run the stages of one machine on the patch of a block."""
     first = int(layout.firsts[number]) + start
@@ -337,7 +353,29 @@ def _learn_block(
         rival,
         np.concatenate([[gaps.max(initial=0.0)], unsolved]),
         int(graph.representation.n_iter.max(initial=0)),
+        _left_out_distances(patch, share_left_out),
     )
+
+
+def _left_out_distances(patch: Patch, share: float) -> np.ndarray:
+    """How far a share of the pairs, left out, is from the nearest other node.
+
+    Returns
+    -------
+    ndarray of shape (n_sampled, 3)
+        See `Learned`.
+    """
+    training, pairs = patch.training, patch.pairs
+    if share < 1.0:
+        # By their rows, whatever the partition.
+        hashes = row_hashes(training.points[training.pair_node[pairs]], _SEED_OF_SAMPLE)
+        pairs = pairs[hashes <= np.uint64(share * (2.0**64 - 2.0**12))]
+    ids, squared = leave_one_out_candidates(training, patch.neighbors, pairs, 1)
+    if not ids.shape[1]:  # there is one node
+        return np.empty((0, 3))
+    found = [training.node_classes()[ids[:, 0]], squared[:, 0]]
+    found.append(training.pair_weight[pairs])
+    return np.column_stack(found)[ids[:, 0] >= 0]
 
 
 def _join_learned(parts: list[Learned]) -> Learned | None:
@@ -355,6 +393,7 @@ def _join_learned(parts: list[Learned]) -> Learned | None:
             [[max(part.gaps[0] for part in parts)], *(part.gaps[1:] for part in parts)]
         ),
         max(part.n_iter for part in parts),
+        np.concatenate([part.far for part in parts]),
     )
 
 
@@ -377,15 +416,32 @@ def _fitted(partition: Partition, learned: Learned | None, *, dense: bool) -> Pa
     )
 
 
-def summary_of(
-    partition: Partition, learned: Learned | None
-) -> tuple[int, np.ndarray, int]:
-    """Relabeled rows, the largest gap and those above `tol`, and iterations."""
+@dataclass(frozen=True)
+class Summary(Held):
+    """What a partition says of its fit.
+
+    Parameters
+    ----------
+    n_relabeled : int
+        Rows whose stored label differs from the given one.
+    gaps, n_iter, far
+        See `Learned`.
+    """
+
+    n_relabeled: int
+    gaps: np.ndarray
+    n_iter: int
+    far: np.ndarray
+
+
+def summary_of(partition: Partition, learned: Learned | None) -> Summary:
+    """Few numbers for the client."""
     if learned is None:
-        return 0, np.zeros(1), 0
+        return Summary(0, np.zeros(1), 0, np.empty((0, 3)))
     training = partition.training
     changed = learned.codes != training.pair_code
-    return int(training.pair_weight[changed].sum()), learned.gaps, learned.n_iter
+    n_relabeled = int(training.pair_weight[changed].sum())
+    return Summary(n_relabeled, learned.gaps, learned.n_iter, learned.far)
 
 
 def measure_routing(

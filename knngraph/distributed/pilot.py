@@ -18,6 +18,7 @@ from knngraph.index.protocol import ef_for
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import Calibration
 from knngraph.inference.cascade import CascadeRule
+from knngraph.inference.novelty import Novelty
 from knngraph.missing import columns_without_values
 from knngraph.space import Space
 
@@ -72,6 +73,8 @@ class Shared(Held):
     M, ef_construction, seed : int
         Of the indices.
     centroids : ndarray of shape (n_partitions, n_features) or None
+    novelty : Novelty or None
+        Of all partitions; None until they are learned.
     """
 
     space: Space
@@ -94,6 +97,7 @@ class Shared(Held):
     ef_construction: int
     seed: int
     centroids: np.ndarray | None = None
+    novelty: Novelty | None = None
 
     def ef(self, inference: str, ef: int | str | None, walk: str) -> int:
         """`ef` of the search that the parameters ask for."""

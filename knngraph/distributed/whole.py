@@ -9,11 +9,12 @@ import numpy as np
 
 from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.collections import (
-    answer_rows,
+    answered_blocks,
     given_labels,
     is_dask,
     numeric_rows,
 )
+from knngraph.distributed.methods import collect_answers, empty_answer
 from knngraph.distributed.tasks import (
     cluster_client,
     constant,
@@ -93,18 +94,22 @@ def fit_whole(blocks: list[tuple[Any, Any]], estimator: Any) -> tuple[Any, Any]:
 
 
 def answer_block(
-    fitted: Any, block: Any, *, method: str, classes: np.ndarray, free: dict[str, Any]
-) -> np.ndarray:
+    fitted: Any,
+    block: Any,
+    *,
+    method: str,
+    classes: np.ndarray,
+    free: dict[str, Any],
+    given: dict[str, Any],
+) -> Any:
     """Answers of a fitted estimator to a block, with parameters of now."""
     if not len(block):
-        empty = np.empty(0, dtype=classes.dtype)
-        return empty if method == "predict" else np.empty((0, len(classes)))
+        return empty_answer(method, classes, given)
     if free:
         fitted = copy.copy(fitted)
         fitted.set_params(**free)
     with own_threads():
-        answers: np.ndarray = getattr(fitted, method)(block)
-    return answers
+        return getattr(fitted, method)(block, **given)
 
 
 def free_parameters(estimator: Any) -> dict[str, Any]:
@@ -147,11 +152,10 @@ def _map(classifier: Any, X: Any, method: str) -> Any:
     else:
         # To every worker now: it is lost only with all of them.
         model = client.scatter(classifier, broadcast=True, hash=False)
-    call = partial(answer_block, method=method, classes=classes, free={})
+    call = partial(answer_block, method=method, classes=classes, free={}, given={})
 
     def answer(block: Any) -> Any:
         return task(call, model, block, name=method)
 
-    by_class = method == "predict_proba"
-    dtype = np.float64 if by_class else classes.dtype
-    return answer_rows(X, answer, 0, dtype, classes if by_class else None)
+    X, blocks = answered_blocks(X, answer, 0)
+    return collect_answers(X, blocks, method, classes, {})
