@@ -21,6 +21,8 @@ from scipy import sparse
 from sklearn.utils import get_tags
 
 from knngraph.exceptions import KNNGraphWarning
+from knngraph.inspection import risk_coverage
+from tests.commands.pages import Page
 from tests.hostile import (
     ALL_ESTIMATORS,
     GRAPHS,
@@ -162,6 +164,9 @@ def check_beyond_answers(
     level = random.uniform(0.02, 0.5)
     sets = model.predict_set(queries, level, per_class=per_class)
     assert sets[np.arange(len(sets)), shares.argmax(axis=1)].all(), "empty sets"
+    novel = model.is_novel(queries, level, per_class=per_class)
+    assert np.array_equal(novel, pvalues <= level), "novel rows"
+    check_explained(model, queries, random)
     for other in (model.to_predictor(), pickle.loads(pickle.dumps(model))):
         assert np.array_equal(other.predict_proba(queries), shares), repr(other)
         assert np.array_equal(other.novelty_score(queries), unlike), repr(other)
@@ -169,6 +174,11 @@ def check_beyond_answers(
         assert np.array_equal(again, pvalues), repr(other)
         again = other.predict_set(queries, level, per_class=per_class)
         assert np.array_equal(again, sets), repr(other)
+        found = other.answer(queries, level, per_class=per_class)
+        assert np.array_equal(found.labels, model.predict(queries)), repr(other)
+        assert np.array_equal(found.probabilities, shares), repr(other)
+        assert np.array_equal(found.novelty_score, unlike), repr(other)
+        assert np.array_equal(found.sets, sets), repr(other)
     some = random.permutation(len(y))[: random.integers(1, len(y) + 1)]
     named = random.random() < 0.5
     ids = [f"new {row}" if row % 2 else int(row) for row in some] if named else None
@@ -193,6 +203,26 @@ def check_beyond_answers(
     assert shares.shape[1] == len(changed.classes_) == n_classes, "classes that came"
     assert np.allclose(shares.sum(axis=1), 1.0), "shares after a change"
     assert changed.graph_.shape == (len(y), len(y)), "rows after a change"
+
+
+def check_explained(model: Any, queries: Any, random: np.random.Generator) -> None:
+    """An explanation agrees with the answer, and its card is a page."""
+    row = int(random.integers(queries.shape[0]))
+    query = queries[row : row + 1]
+    explained = [model.explain(query)[0]]
+    if not sparse.issparse(query):
+        explained.append(model.to_predictor().explain(query)[0])
+    for said in explained:
+        assert said.predicted == model.predict(query)[0], "another class explained"
+        assert np.isfinite(said.probabilities).all(), "probabilities of a card"
+        weights = [voter.weight for voter in said.voters]
+        assert not weights or np.isclose(sum(weights), 1.0), "votes of a card"
+        Page(said.to_html(given=said.predicted)).check_harmless()
+        assert str(said)
+    level = model.predict_proba(queries).max(axis=1)
+    labels = model.predict(queries)
+    curve = risk_coverage(labels, random.permutation(labels), level)
+    assert 0.0 <= curve.area <= 1.0, "area of a curve"
 
 
 def run_cases(first: int, stop: int, seed: int) -> Counter[str]:

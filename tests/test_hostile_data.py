@@ -13,6 +13,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from knngraph import KNNGraphClassifier
 from knngraph.exceptions import KNNGraphWarning
 from knngraph.missing import fit_missing
+from tests.commands.pages import Page
 from tests.hostile import (
     ALL_ESTIMATORS,
     CASES,
@@ -23,6 +24,7 @@ from tests.hostile import (
     clusters,
 )
 
+EXPLAINED = ("graph local", "graph auto", "graph trees")
 _COMPARED = "answers to hard data, compared with the right ones"
 _FINITE = "answers to hard data, finite and of known classes"
 
@@ -91,6 +93,26 @@ def check_sets(who, model, data, shares):
     return small
 
 
+def check_answers(who, model, data, labels, shares, scores, sets):
+    """One search says what all methods say, whatever the rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KNNGraphWarning)  # of few rows
+        found = model.answer(data.queries, 0.4)
+    assert_array_equal(found.labels, labels, err_msg=who)
+    assert_array_equal(found.probabilities, shares, err_msg=who)
+    assert_array_equal(found.novelty_score, scores, err_msg=who)
+    assert_array_equal(found.sets, sets, err_msg=who)
+
+
+def check_card(who, model, data, labels):
+    """The card of an answer is a page that does nothing, whatever the rows."""
+    (said,) = model.explain(data.queries[:1])
+    assert said.predicted == labels[0], who
+    page = Page(said.to_html(given=data.answers[0]))
+    page.check_harmless()
+    assert "Rows behind the answer" in page.texts, who
+
+
 def check_valid(who, labels, shares, y):
     assert np.isfinite(shares).all(), who
     assert (shares >= 0.0).all(), who
@@ -151,6 +173,11 @@ def all_answers(name, model, data):
             sets = check_sets(name, model, data, shares)
             assert_array_equal(check_sets(name, predictor, data, shares), sets)
             assert_array_equal(predictor.novelty_score(data.queries), scores)
+            said = labels, shares, scores, sets
+            check_answers(name, model, data, *said)
+            check_answers(name, predictor, data, *said)
+            if inference in ("adaptive", "cascade") and name in EXPLAINED:
+                check_card(name, model, data, labels)
             yield f"predictor of {name} {inference}", labels, shares
     if name == "graph exact":
         small = model.set_params(inference="lookup").condense()
@@ -258,14 +285,11 @@ def test_refused_by_name(case, tried):
                 model.fit(data.X, data.y)
                 ask = model.transform if name in TRANSFORMERS else model.predict
                 if name in GRAPHS:
-                    with pytest.raises((ValueError, TypeError)) as refusal:
-                        model.novelty_score(wanted.queries(data.queries))
-                    message = " ".join(str(refusal.value).split())
-                    assert re.search(wanted.message, message), (name, message)
-                    with pytest.raises((ValueError, TypeError)) as refusal:
-                        model.predict_set(wanted.queries(data.queries))
-                    message = " ".join(str(refusal.value).split())
-                    assert re.search(wanted.message, message), (name, message)
+                    for method in ("novelty_score", "predict_set", "answer", "explain"):
+                        with pytest.raises((ValueError, TypeError)) as refusal:
+                            getattr(model, method)(wanted.queries(data.queries))
+                        message = " ".join(str(refusal.value).split())
+                        assert re.search(wanted.message, message), (method, message)
                 with pytest.raises((ValueError, TypeError)) as refusal:
                     ask(wanted.queries(data.queries))
             else:
