@@ -81,7 +81,7 @@ class Novelty(CompactPickle):
         squared : ndarray of shape (n_queries,)
             Squared distance to it, in mapped units.
         """
-        return np.sqrt(squared.astype(np.float64)) / self.scales[codes]
+        return np.sqrt(squared, dtype=np.float64) / self.scales[codes]
 
     def pvalues(
         self, scores: np.ndarray, codes: np.ndarray, *, per_class: bool = False
