@@ -20,7 +20,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from tests.mutation.mutants import FOLDERS, ROOT, Mutant, all_mutants, drawn
+from tests.mutation.mutants import (
+    FOLDERS,
+    ROOT,
+    Mutant,
+    all_mutants,
+    drawn,
+    mutated_files,
+)
 from tests.mutation.reach import Reach, Watch, digest, test_files
 from tests.mutation.trees import (
     NO_TESTS,
@@ -137,11 +144,9 @@ class Runner:
             time.sleep(0.02)
 
 
-def reach_of(files: list[str], runner: Runner) -> Reach:
-    """What the tests of some files run; kept for as long as the files are the same."""
-    sources = sorted(
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "knngraph").rglob("*.py")
-    )
+def reach_of(folder: str, files: list[str], runner: Runner) -> Reach:
+    """What the tests of some files run of a folder; kept until one of both changes."""
+    sources = mutated_files(folder)
     kept = {file: KEPT / "reach" / f"{digest(file, *sources)}.json" for file in files}
     (KEPT / "reach").mkdir(exist_ok=True)
 
@@ -179,7 +184,7 @@ def try_all(
             continue
         own = test_files(folder)
         others = [f for g in FOLDERS for f in test_files(g) if g != folder]
-        reach = reach_of(others if elsewhere else own, runner)
+        reach = reach_of(folder, others if elsewhere else own, runner)
         started = time.monotonic()
 
         def start(tree: Tree, mutant: Mutant, reach: Reach = reach) -> Fork:
