@@ -19,18 +19,26 @@ def exact_lists(training: TrainingSet, k: int) -> Neighbors:
 class Changing:
     """Rows before and after a change, and what the library makes of it.
 
-    Some rows are copies, with the same label or another one, and so are some of the
-    new ones; some of the rows that go leave a copy behind.
+    Rows on a grid are as far from many others. Some rows are copies, with the same
+    label or another one, and so are some of the new ones; some of the rows that go
+    leave a copy behind.
     """
 
-    def __init__(self, seed: int, n_rows: int, n_gone: int, n_new: int) -> None:
+    def __init__(
+        self, seed: int, n_rows: int, n_gone: int, n_new: int, *, grid: bool = False
+    ) -> None:
         random = np.random.default_rng(seed)
-        rows = random.normal(size=(n_rows, 3)).astype(np.float32)
+
+        def drawn(n: int) -> np.ndarray:
+            rows = random.normal(size=(n, 3))
+            return (np.round(2.0 * rows) if grid else rows).astype(np.float32)
+
+        rows = drawn(n_rows)
         rows[: n_rows // 5] = rows[n_rows // 5 : 2 * (n_rows // 5)]
         codes = random.integers(0, N_CLASSES, n_rows)
         self.before = build_training_set(rows, codes, N_CLASSES)
         kept = np.sort(random.choice(n_rows, n_rows - n_gone, replace=False))
-        new = random.normal(size=(n_new, 3)).astype(np.float32)
+        new = drawn(n_new)
         copies = random.random(n_new) < 0.3
         new[copies] = rows[random.integers(0, n_rows, copies.sum())]
         new_codes = random.integers(0, N_CLASSES, n_new)

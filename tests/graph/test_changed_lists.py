@@ -47,15 +47,18 @@ def test_long_lists_that_lost_a_neighbor_are_filled_from_others(random):
     assert_array_equal(found.ids[~moved], before)
 
 
+@pytest.mark.parametrize("grid", [False, True])
 @pytest.mark.parametrize("small_blocks", [False, True])
 @pytest.mark.parametrize(
     ("n_gone", "n_new"), [(0, 0), (5, 0), (0, 3), (40, 40), (90, 9)]
 )
-def test_lists_are_those_of_a_search_of_all(n_gone, n_new, small_blocks, monkeypatch):
+def test_lists_are_those_of_a_search_of_all(
+    n_gone, n_new, small_blocks, grid, monkeypatch
+):
     if small_blocks:
         for name in ("_NEW_PER_BLOCK", "_OLD_PER_BLOCK", "_MERGED_PER_CHUNK"):
             monkeypatch.setattr(changed_lists, name, 7)
-    changed = Changing(n_gone + n_new, 160, n_gone, n_new)
+    changed = Changing(n_gone + n_new, 160, n_gone, n_new, grid=grid)
     change = changed.change
     lists = exact_lists(changed.before, 6)
     points = change.training.points

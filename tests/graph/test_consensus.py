@@ -108,3 +108,14 @@ def test_size_of_the_blocks_changes_no_bit(dense_limit, monkeypatch, random):
     assert_array_equal(shares, whole_shares)
     assert_array_equal(blocks.codes, whole.codes)
     assert_array_equal(blocks.margin, whole.margin)
+
+
+def test_without_votes_the_class_that_weighs_most_wins():
+    # No neighbor, and a self weight of nothing: the own label has one vote.
+    weights = sparse.csr_array(([0.5], [1], [0, 1, 1]), shape=(2, 2))
+    codes = np.array([0, 0])
+    light = vote(weights, codes, 3, 0.0, class_weight=np.array([1.0, 1.0, 1e3]))
+    assert light.codes.tolist() == [0, 0]
+    heavy = vote(weights, codes, 3, 0.0, class_weight=np.array([1e-9, 1.0, 1e3]))
+    assert heavy.codes.tolist() == [2, 2]
+    assert (heavy.distribution >= 0.0).all()

@@ -12,7 +12,12 @@ from knngraph.graph.full_support import represent_fully
 from knngraph.graph.kernel import CompositeKernel
 from knngraph.graph.learn import graph_over_rows
 from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.representation import Problem, candidates_of, represent_locally
+from knngraph.graph.representation import (
+    Problem,
+    candidates_of,
+    represent_locally,
+    represent_new_rows,
+)
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from tests.reference import (
@@ -290,3 +295,23 @@ def test_a_kernel_that_underflows_between_all_rows(positive, exact, random):
     )
     assert (np.diff(found.graph.indptr) > 0).all()
     assert found.result.gaps.max() <= 1e-6
+
+
+def test_new_rows_are_represented_as_pairs_of_one_class_are(random):
+    rows = random.normal(size=(30, 2)).astype(np.float32)
+    training = build_training_set(rows, random.integers(0, 3, 30), 3)
+    new = random.normal(size=(7, 2)).astype(np.float32)
+    fractions = random.uniform(0.05, 0.4, training.n_pairs)
+    problem = Problem(
+        CompositeKernel(1.0, 0.3, 0.1), np.ones(30), fractions, 0.0, True, 2000, 1e-10
+    )
+    nearest, _ = ExactIndex(training.points).nearest(new, 5)
+    found = represent_new_rows(training, problem, new, nearest).toarray()
+    for row, (candidates, weights) in enumerate(zip(nearest, found)):
+        together = np.concatenate([training.points[candidates], new[[row]]])
+        kernel = composite_kernel(together, np.zeros(6, int), 1.0, 0.0)
+        pair = training.node_starts()[candidates[0]]
+        penalty = fractions[pair] * 2.0 * kernel[-1, :-1].max()
+        expected = solve_by_nnls(kernel[:-1, :-1], kernel[-1, :-1], penalty)
+        assert_allclose(weights[candidates], expected, atol=1e-5)
+        assert np.count_nonzero(weights) == np.count_nonzero(weights[candidates])

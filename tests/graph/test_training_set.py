@@ -92,3 +92,11 @@ def test_hashes_stay_those_that_files_hold(dtype):
         np.float32: ["0x86ea7c72ce851e65", "0x875bb9fa623bd3de"],
         np.float64: ["0x8dfc0b5772fc9ef3", "0x9b031e7fd63e5d6e"],
     }[dtype]
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.3, 1e-6, 1.000001])
+def test_the_weight_of_rows_is_their_sum_without_rounding(weight):
+    rows = np.arange(3, dtype=np.float32)[:, None]
+    codes, weights = np.zeros(3, int), np.full(3, weight)
+    training = build_training_set(rows, codes, 1, row_weight=weights)
+    assert training.weight == round(3 * weight, 6)

@@ -7,7 +7,6 @@ look alike: a sum that becomes a shift is noticed by any test that runs it.
 
 import ast
 import hashlib
-import random
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -151,7 +150,7 @@ def all_mutants(folders: tuple[str, ...] = FOLDERS) -> list[Mutant]:
 
     mutants = []
     for file in (file for folder in folders for file in mutated_files(folder)):
-        typed = _places_of_types(_text(file))
+        typed, computed = _places(_text(file))
         nodes = list(ast_nodes(get_ast(_text(file))))
         for name, operator in _operators().items():
             places = [
@@ -162,17 +161,23 @@ def all_mutants(folders: tuple[str, ...] = FOLDERS) -> list[Mutant]:
             mutants += [
                 Mutant(file, name, occurrence, place[0])
                 for occurrence, place in enumerate(places)
-                if not any(begin <= place < end for begin, end in typed)
+                if not _within(place, typed)
+                # The star before arguments by name is an operator to Cosmic Ray.
+                and (_within(place, computed) or "BinaryOperator" not in name)
             ]
     return mutants
 
 
 def drawn(mutants: list[Mutant], n: int, seed: int) -> list[Mutant]:
-    """A sample; a larger one of the same seed begins with the smaller one."""
-    order = list(mutants)
-    random.Random(seed).shuffle(order)
-    # The star before arguments by name is an operator to Cosmic Ray.
-    return list(islice(filter(_is_python, order), n))
+    """A sample; a larger one of the same seed begins with the smaller one.
+
+    Mutants of a file are drawn again after others have changed.
+    """
+
+    def rank(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{seed} {mutant}".encode()).digest()
+
+    return list(islice(filter(_is_python, sorted(mutants, key=rank)), n))
 
 
 def _is_python(mutant: Mutant) -> bool:
@@ -183,16 +188,25 @@ def _is_python(mutant: Mutant) -> bool:
     return True
 
 
-def _places_of_types(text: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where annotations begin and end: no test can notice their changes."""
-    places = []
+_Place = tuple[int, int]
+
+
+def _within(place: _Place, spans: list[tuple[_Place, _Place]]) -> bool:
+    return any(begin <= place < end for begin, end in spans)
+
+
+def _places(text: str) -> tuple[list[tuple[_Place, _Place]], ...]:
+    """Where annotations begin and end, which no test can notice, and operations."""
+    typed: list[ast.AST] = []
+    computed: list[ast.AST] = []
     for node in ast.walk(ast.parse(text)):
         types = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        typed += [one for one in types if one is not None]
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            types.append(node)
-        places += [
-            ((t.lineno, t.col_offset), (t.end_lineno, t.end_col_offset))
-            for t in types
-            if t is not None
-        ]
-    return places
+            typed.append(node)
+        if isinstance(node, ast.BinOp):
+            computed.append(node)
+    return tuple(
+        [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in nodes]
+        for nodes in (typed, computed)
+    )
