@@ -17,6 +17,7 @@ from knngraph.graph.representation import (
     candidates_of,
     represent_locally,
     represent_new_rows,
+    warn_of_unsolved,
 )
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
@@ -315,3 +316,13 @@ def test_new_rows_are_represented_as_pairs_of_one_class_are(random):
         expected = solve_by_nnls(kernel[:-1, :-1], kernel[-1, :-1], penalty)
         assert_allclose(weights[candidates], expected, atol=1e-5)
         assert np.count_nonzero(weights) == np.count_nonzero(weights[candidates])
+
+
+def test_a_gap_at_the_tolerance_is_solved():
+    kernel, ones = CompositeKernel(1.0, 0.3, 0.1), np.ones(2)
+    problem = Problem(kernel, ones, ones, 0.0, True, max_iter=9, tol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unsolved(np.array([0.0, problem.tol]), problem)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 rows did not reach"):
+        warn_of_unsolved(np.array([0.0, np.nextafter(problem.tol, 1.0)]), problem)

@@ -152,3 +152,12 @@ def test_pairs_are_solved_again_where_a_candidate_of_their_class_has_changed(
         listed = same_class.place >= 0
         expected[listed] |= listing.any(axis=1)[same_class.place[listed]]
         assert_array_equal(solved_pairs[-1], np.flatnonzero(expected))
+
+
+def test_a_pair_that_is_gone_is_the_source_of_none():
+    changed = Changing(0, 40, 0, 0)
+    training, lists = changed.before, exact_lists(changed.before, M)
+    learned = learn_graph(training, lists, SETTINGS, exact=False)
+    numbers = np.arange(training.n_pairs)
+    solved = replace(Solved.of(learned, training), pair_now=np.append(numbers, -1))
+    assert_array_equal(solved.source(training, lists), numbers)
