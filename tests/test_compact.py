@@ -72,7 +72,9 @@ def test_an_array_that_counts_takes_no_room():
 
 
 def test_sparse_rows_come_back_to_the_bit(random):
-    rows = sparse.random_array((50, 300), density=0.1, format="csr", rng=random)
+    rows = sparse.random_array(
+        (50, 300), density=0.1, format="csr", random_state=random
+    )
     rows.indices, rows.indptr = rows.indices.astype(np.int64), rows.indptr
     back = unpacked(pickle.loads(pickle.dumps(packed(rows))))
     for name in ("data", "indices", "indptr"):

@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from inspect import cleandoc
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -90,9 +91,14 @@ class BaselineClassifier(
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if not cls.__doc__:  # under python -OO
+            return
+        # Python strips the indentation of docstrings itself from 3.13 on.
+        cls.__doc__ = cleandoc(cls.__doc__)
         for name, entry in (cls._entries | _ENTRIES).items():
-            if cls.__doc__:  # there is none under python -OO
-                cls.__doc__ = cls.__doc__.replace(f"%({name})s", entry)
+            cls.__doc__ = cls.__doc__.replace(
+                f"%({name})s", entry.replace("\n    ", "\n")
+            )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Self:

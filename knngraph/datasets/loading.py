@@ -4,6 +4,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,14 @@ def _read(path: Path) -> tuple[Any, Any]:
         if not labels.exists():
             raise ValueError(f"{path} needs its labels beside it, in {labels.name}.")
         return _opened(path, sparse.load_npz), _opened(labels, np.load)
-    reader = loadmat if path.suffix.lower() == ".mat" else _arrays
+    reader = _matlab if path.suffix.lower() == ".mat" else _arrays
     return _pick(_opened(path, reader), path)
+
+
+def _matlab(path: Path) -> dict[str, Any]:
+    # Both kinds of sparse rows will do, but scipy 1.18 wants to be told which.
+    told = {"spmatrix": False} if "spmatrix" in signature(loadmat).parameters else {}
+    return loadmat(path, **told)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

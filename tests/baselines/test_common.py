@@ -85,9 +85,9 @@ def test_parameters_are_keyword_only_and_documented(name):
     kind = getattr(knngraph.baselines, name)
     for parameter in signature(kind).parameters.values():
         assert parameter.kind is parameter.KEYWORD_ONLY
-        assert f"\n    {parameter.name} : " in kind.__doc__
+        assert f"\n{parameter.name} : " in kind.__doc__
     for section in ("Parameters", "Attributes", "Notes", "References", "Examples"):
-        assert f"    {section}\n    ---" in kind.__doc__
+        assert f"\n{section}\n---" in kind.__doc__
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,7 +99,7 @@ def test_documented_attributes_exist(name):
     names = [
         part.strip()
         for line in attributes.splitlines()
-        if line.startswith("    ") and " : " in line and line[4] != " "
+        if " : " in line and line[0] != " "
         for part in line.split(" : ")[0].split(",")
     ]
     assert "classes_" in names

@@ -53,7 +53,7 @@ def test_shares_are_those_of_the_distance_that_the_vote_used(metric):
 def test_shares_of_the_cosine_are_those_of_common_words():
     random = np.random.default_rng(0)
     counts = sparse.random_array(
-        (80, 30), density=0.3, rng=random, format="csr", dtype=np.float64
+        (80, 30), density=0.3, random_state=random, format="csr", dtype=np.float64
     )
     model = KNNGraphClassifier(inference="adaptive", metric="cosine", random_state=0)
     model.fit(counts, np.arange(80) % 2)

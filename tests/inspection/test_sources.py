@@ -258,12 +258,9 @@ class TestSkrub:
     def test_apply_to_cols(self, table):
         encoder = OneHotEncoder(sparse_output=False)
         step = self.skrub.ApplyToCols(encoder, cols=["city", "city_x"])
-        sources = [source for _, source in followed([step], table)]
-        assert sources == [
-            "age",
-            "age_x",
-            "city_Rome",
-            "day",
-            *["city"] * 3,
-            *["city_x"] * 3,
-        ]
+        found = followed([step], table)
+        # Releases of skrub differ in the order.
+        kept = ["age", "age_x", "city_Rome", "day"]
+        encoded = ["city"] * 3 + ["city_x"] * 3
+        assert sorted(source for _, source in found) == sorted(kept + encoded)
+        assert all(name.startswith(source) for name, source in found)
