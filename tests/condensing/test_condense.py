@@ -168,8 +168,11 @@ def test_deterministic_for_any_threads(digits, tmp_path):
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_predictor_condenses_to_the_same(digits, tmp_path):
-    classifier, _, Q, _, condensed = digits
+def test_a_predictor_condenses_to_the_same(tmp_path):
+    # Fitted here, with the engine that condenses it.
+    Q, X, _, y = train_test_split(*DIGITS, test_size=0.3, random_state=0)
+    classifier = fit(X, y, support="local")
+    condensed = classifier.condense(tolerance=0.02)
     classifier.to_predictor().save(tmp_path / "large")
     small = condense(load_predictor(tmp_path / "large"), tolerance=0.02)
     assert small.report_.n_kept == condensed.report_.n_kept
