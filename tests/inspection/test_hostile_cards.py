@@ -200,6 +200,16 @@ def test_frames_of_other_libraries_and_no_rows():
                 getattr(classifier, method)(none)
 
 
+def test_frames_of_polars():
+    X, y = two_groups()
+    frame = pl.DataFrame(X, schema=["a", "b", "c"])
+    classifier = model().fit(frame, y)
+    (said,) = explain_table(classifier, frame[:1], training=frame)
+    page = check_shown(said)
+    assert {"a", "b", "c"} <= set(page.texts)
+    assert said.voters[0].values == frame.row(said.voters[0].neighbor.row)
+
+
 def test_a_picture_of_strange_names():
     plt = pytest.importorskip("matplotlib.pyplot")
     X, y = two_groups()

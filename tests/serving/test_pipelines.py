@@ -33,6 +33,7 @@ from knngraph import (
     to_predictor,
 )
 from knngraph.prepared.steps import Preparation, Step
+from tests.commands.pages import Page
 
 
 def rows(dtype=np.float64):
@@ -102,6 +103,25 @@ def test_the_answers_of_the_pipeline_to_the_bit(steps, dtypes, tmp_path):
     check_same(pipeline, predictor, queries)
     predictor.save(tmp_path / "model")
     check_same(pipeline, load_predictor(tmp_path / "model"), queries)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.filterwarnings("ignore::knngraph.exceptions.KNNGraphWarning")
+def test_how_sure_the_pipeline_is(steps):
+    X, y, queries = rows()
+    pipeline = make_pipeline(*STEPS[steps], classifier("cascade")).fit(X, y)
+    predictor, behind = to_predictor(pipeline), pipeline[:-1].transform(queries)
+    expected = pipeline[-1].answer(behind, 0.02, per_class=True)
+    found = predictor.answer(queries, 0.02, per_class=True)
+    for name, value in vars(expected).items():
+        assert_array_equal(getattr(found, name), value, err_msg=name)
+    novel = predictor.is_novel(queries, 0.05)
+    assert_array_equal(novel, pipeline[-1].is_novel(behind, 0.05))
+    if steps != "limits":  # which bring what is far to the edge
+        assert novel[5]
+    for said, label in zip(predictor.explain(queries[:6]), found.labels):
+        assert said.predicted == label
+        Page(said.to_html()).check_harmless()
 
 
 @pytest.mark.parametrize("metric", ["cosine", "learned", "trees"])
