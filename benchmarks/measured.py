@@ -115,6 +115,7 @@ PAGES = (
             ("sure.md", "sure novelty --data-dir DIR"),
             ("sure.md", "sure abstention --data-dir DIR"),
             ("how/maps.md", "maps"),
+            ("embeddings.md", "embeddings --data-dir DIR"),
             ("inference.md", "choice_time"),
             ("inference.md", "answers"),
             ("how/size.md", "sizes"),
