@@ -189,5 +189,6 @@ def test_thresholds_in_single_precision_send_every_number_the_same_way(random):
     single = flatten(tree, class_targets(2, 0)).threshold[inner]
     for threshold, kept in zip(tree.tree_.threshold[inner], single):
         near = np.float32(threshold)
-        for x in (near, np.nextafter(near, -np.inf), np.nextafter(near, np.inf)):
+        down, up = np.float32([-np.inf, np.inf])
+        for x in (near, np.nextafter(near, down), np.nextafter(near, up)):
             assert (x <= threshold) == (x <= kept)
