@@ -63,12 +63,14 @@ test-torch: $(VENV)/installed-tests $(VENV)/installed-torch
 	  tests/torch tests/benchmarks tests/test_docs.py knngraph/torch
 
 # The lowest versions that pyproject.toml allows, of the package and of what its tests
-# import, in an environment of their own.
+# import, in an environment of their own. Old matplotlib calls pyparsing by names that
+# warn from 3.3 on.
 OLDEST := $(VENV)-oldest
 $(OLDEST)/installed: pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/$(BIN_IN)/python -m pip install --quiet uv
-	$(OLDEST)/$(BIN_IN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct --editable '.[tests,hnswlib]'
+	$(OLDEST)/$(BIN_IN)/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct \
+	  --editable '.[tests,hnswlib]' 'pyparsing==3.2.*'
 	touch $@
 
 test-oldest: $(OLDEST)/installed

@@ -80,7 +80,9 @@ def test_a_scale_changes_the_bandwidth_only(scale, metric, support, fine):
     plain, scaled = fitted(X, y, **settings), fitted(X * scale, y, **settings)
     assert_allclose(scaled.bandwidth_ / scale, plain.bandwidth_, rtol=1e-5)
     assert_allclose(scaled.density_, plain.density_, atol=1e-4)
-    assert_allclose(scaled.graph_.toarray(), plain.graph_.toarray(), atol=1e-4, rtol=0)
+    # A learned map takes over how the BLAS at hand rounds: by some, 2e-4.
+    atol = 1e-4 if metric == "euclidean" else 5e-4
+    assert_allclose(scaled.graph_.toarray(), plain.graph_.toarray(), atol=atol, rtol=0)
     assert_array_equal(scaled.predict(X * scale), plain.predict(X))
 
 
