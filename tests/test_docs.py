@@ -124,6 +124,7 @@ def test_no_block_escapes(page):
 def test_pictures_of_the_guide_are_drawn(script):
     skip_without_torch(script.read_text())
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.close("all")  # what blocks of pages drew
     pyplot.switch_backend("Agg")
     runpy.run_path(str(script))
     assert all(axes.has_data() for axes in pyplot.gcf().axes)
