@@ -244,7 +244,7 @@ def draw_levels(seed: int, first: int, count: int, M: int) -> np.ndarray:
     --------
     >>> from knngraph.index.compiled_graph import draw_levels
     >>> draw_levels(0, 10, 12, 4).tolist()
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    [0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0]
     >>> draw_levels(0, 12, 10, 4).tolist() == draw_levels(0, 10, 12, 4).tolist()[2:]
     True
     """
