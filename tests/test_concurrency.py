@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from joblib import cpu_count, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -356,8 +357,9 @@ def test_workers_of_a_search_share_the_cores(monkeypatch):
     X, y = overlapping(1000)
     model = WatchesItsThreads(inference="adaptive", n_jobs=-1, random_state=0)
     search = GridSearchCV(model, {"ef": [1, 2]}, cv=2, n_jobs=2, refit=False)
-    with parallel_config(backend="loky", idle_worker_timeout=5):
+    with parallel_config(backend="loky"):
         search.fit(X, y)
+    get_reusable_executor().shutdown()
     most = int(search.cv_results_["mean_test_score"].max())
     share = max(1, cpu_count() // 2)
     assert most <= share, f"{most} threads a worker on {cpu_count()} cores"

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.multioutput import MultiOutputClassifier
@@ -133,14 +134,17 @@ def test_right_or_refused(case, tried):
             # Few rows are hard to search, and methods may warn of it.
             warnings.simplefilter("ignore", KNNGraphWarning)
             warnings.filterwarnings("ignore", message="The number of unique classes")
-            if name in (wanted.refused or {}):
-                with pytest.raises((ValueError, TypeError)) as refusal:
-                    model.fit(data.X, data.y)
-                message = " ".join(str(refusal.value).split())
-                assert re.search(wanted.refused[name], message), (name, message)
+            message = (wanted.refused or {}).get(name)
+            try:
+                model.fit(data.X, data.y)
+                assert message is None or name in wanted.valid, name
+            except (ValueError, TypeError) as refusal:
+                if not message or not re.search(
+                    message, " ".join(str(refusal).split())
+                ):
+                    raise
                 tried["inputs refused with the reason"] += 1
                 continue
-            model.fit(data.X, data.y)
             for who, labels, shares in all_answers(name, model, data):
                 check_valid(who, labels, shares, data.y)
                 if name in wanted.valid:
@@ -273,6 +277,8 @@ def test_several_outputs_are_refused_for_rows_that_come_later():
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refused_by_name(case, tried):
+    if case == "labels as bytes" and sklearn.__version__.startswith("1.6."):
+        pytest.skip("scikit-learn takes them, with a warning, before 1.7")
     wanted = REFUSALS[case]
     data = clusters()
     for name in ALL_ESTIMATORS:

@@ -182,7 +182,9 @@ def place_by_forest(
     if of_shares > 0.0 and of_columns > 0.0:
         weight = float(np.sqrt(of_shares / of_columns))
     # Shares have no unit: neither have the mapped rows.
-    forest = replace(forest, column_weight=weight / space.scale)
+    # It may be more than a number can be where the columns are subnormal.
+    column_weight = min(weight / space.scale, float(np.finfo(float).max))
+    forest = replace(forest, column_weight=column_weight)
     space = replace(space, metric="trees", scale=1.0, trees=forest)
     return space, rows.placed(space)
 
