@@ -31,6 +31,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmarks.accuracy import IMAGES_AND_TEXT
 from benchmarks.command import parser_of, publish
 from benchmarks.datasets import TABULAR, Fold, codes_of, load, scale
+from benchmarks.figures import COLORS, as_svg, drawing, on_paper
 from benchmarks.machine import conditions, described, version_of
 from benchmarks.pages import DOCS, table
 from benchmarks.rows import Journal, read_rows
@@ -295,32 +296,29 @@ def report(rows: pd.DataFrame) -> str:
 
 def draw(rows: pd.DataFrame) -> None:
     """Coverage on every set, at every level."""
-    from matplotlib import pyplot as plt
-
     chosen = rows[(rows["kind"] == "plain") & (rows["method"] == OURS)]
     figures = chosen.assign(value=chosen["value"].astype(float)).pivot(
         index="set", columns="metric", values="value"
     )
-    fig, ax = plt.subplots(figsize=(7.0, 4.5), layout="constrained")
     places = np.arange(len(figures))
-    for number, alpha in enumerate(ALPHAS):
-        color = f"C{number}"
-        ax.axhline(1.0 - alpha, color=color, linewidth=1.0, linestyle="--")
-        ax.errorbar(
-            places + 0.2 * (number - 1),
-            figures[f"coverage {alpha}"],
-            yerr=2.0 * figures[f"error {alpha}"],
-            fmt="o",
-            color=color,
-            markersize=4.0,
-            label=f"alpha = {alpha}",
-        )
-    ax.set_xticks(places, figures.index, rotation=60, ha="right")
-    ax.set_ylabel("coverage, with two standard errors")
-    fig.legend(loc="outside upper right", ncols=len(ALPHAS))
-    PICTURE.parent.mkdir(exist_ok=True)
-    fig.savefig(PICTURE, metadata={"Date": None})
-    plt.close(fig)
+    with drawing(7.0, 4.5) as (picture, ax):
+        for number, alpha in enumerate(ALPHAS):
+            color = COLORS[number]
+            ax.axhline(1.0 - alpha, color=color, linewidth=1.0, linestyle="--")
+            ax.errorbar(
+                places + 0.2 * (number - 1),
+                figures[f"coverage {alpha}"],
+                yerr=2.0 * figures[f"error {alpha}"],
+                fmt="o",
+                color=color,
+                markersize=4.0,
+                label=f"alpha = {alpha}",
+            )
+        ax.set_xticks(places, figures.index, rotation=60, ha="right")
+        ax.set_ylabel("coverage, with two standard errors")
+        picture.legend(loc="outside upper right", ncols=len(ALPHAS))
+        PICTURE.parent.mkdir(exist_ok=True)
+        PICTURE.write_text(on_paper(as_svg(picture)), encoding="utf-8")
 
 
 def main() -> None:
