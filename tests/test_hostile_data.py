@@ -48,6 +48,10 @@ def _as_numbers(rows):
     return pd.DataFrame(dense).astype(float).to_numpy()
 
 
+# Scores of ten thousand classes, left out, and maps of so many columns.
+_MINUTES = "10000 classes", "a billion sparse columns"
+
+
 @pytest.mark.parametrize("name", sorted(CASES.keys() - {"a billion sparse columns"}))
 def test_the_table_holds_the_right_answers(name):
     data = CASES[name].make()
@@ -121,7 +125,13 @@ def check_valid(who, labels, shares, y):
     assert len(labels) == len(shares), who
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.slow if case in _MINUTES else ())
+        for case in CASES
+    ],
+)
 def test_right_or_refused(case, tried):
     wanted = CASES[case]
     data = wanted.make()
