@@ -22,7 +22,11 @@ from knngraph.index.recall import (
     measure_recall,
     measure_recall_from_medoids,
 )
-from knngraph.inference.novelty import CALIBRATION_PAIRS, Novelty, novelty_of
+from knngraph.inference.novelty import (
+    CALIBRATION_PAIRS,
+    Novelty,
+    novelty_from_distances,
+)
 from knngraph.inference.query_model import QueryModel
 from knngraph.inference.stored import StoredAnswers
 from knngraph.model import ENOUGH_SAME_LABELS
@@ -240,7 +244,7 @@ def _novelty_beside(
     if found.shape[1]:
         ids[alone], squared[alone] = found[:, 0], apart[:, 0]
     codes = small.node_classes()[ids]
-    return novelty_of(codes, squared, weights, small.n_classes)
+    return novelty_from_distances(codes, squared, weights, small.n_classes)
 
 
 def _report(

@@ -187,7 +187,7 @@ def joint_empty_columns(described: list[Described]) -> np.ndarray:
     return reduce(np.intersect1d, [block.empty_columns for block in described])
 
 
-def answered_blocks(
+def answer_blocks(
     X: Any, answer: Callable[[Any], Any], n_fetched: int
 ) -> tuple[Any, list[Any]]:
     """The tasks that answer the blocks of a Dask collection.

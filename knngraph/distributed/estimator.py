@@ -31,7 +31,7 @@ from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.answer import PartitionedModel, answers_of, count_right
 from knngraph.distributed.collections import (
     Described,
-    answered_blocks,
+    answer_blocks,
     describe_blocks,
     is_dask,
     is_frame,
@@ -80,7 +80,7 @@ from knngraph.exceptions import warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.index.build import BuildSettings, walk_for
 from knngraph.inference.left_out_ranks import check_alpha
-from knngraph.inference.novelty import novelty_of
+from knngraph.inference.novelty import novelty_from_distances
 from knngraph.inference.query_model import PredictOptions
 from knngraph.parallel import count_threads
 from knngraph.parameters import PARAMETER_CONSTRAINTS, check_parameters
@@ -306,7 +306,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_ = max(1, *(part.n_iter for part in said))
         self.optimality_gap_ = float(max(part.gaps[0] for part in said))
         codes, squared, weights = np.concatenate([part.far for part in said]).T
-        novelty = novelty_of(
+        novelty = novelty_from_distances(
             codes.astype(np.intp), squared, weights, len(self.classes_)
         )
         self._parts, self._layout = parts, layout
@@ -661,7 +661,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
             # The tasks check the numbers.
             rows = check_array(X, dtype="numeric", ensure_all_finite=False)
             rows = da.from_array(rows, chunks=(_CHUNK_OF_QUERIES, -1))
-        rows, blocks = answered_blocks(rows, answer, n_fetched)
+        rows, blocks = answer_blocks(rows, answer, n_fetched)
         found = collect_answers(rows, blocks, method, self.classes_, given)
         return found if is_dask(X) else computed(found)
 

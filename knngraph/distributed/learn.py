@@ -423,7 +423,7 @@ class Summary(Held):
     Parameters
     ----------
     n_relabeled : int
-        Rows whose stored label differs from the given one.
+        Rows with a stored label that differs from the given one.
     gaps, n_iter, far
         See `Learned`.
     """

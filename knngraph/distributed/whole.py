@@ -9,7 +9,7 @@ import numpy as np
 
 from knngraph.classifier import KNNGraphClassifier
 from knngraph.distributed.collections import (
-    answered_blocks,
+    answer_blocks,
     given_labels,
     is_dask,
     numeric_rows,
@@ -157,5 +157,5 @@ def _map(classifier: Any, X: Any, method: str) -> Any:
     def answer(block: Any) -> Any:
         return task(call, model, block, name=method)
 
-    X, blocks = answered_blocks(X, answer, 0)
+    X, blocks = answer_blocks(X, answer, 0)
     return collect_answers(X, blocks, method, classes, {})

@@ -181,10 +181,10 @@ def calibrate_novelty(training: TrainingSet, neighbors: Neighbors) -> Novelty:
     else:  # there is one row
         pairs, ids, squared = pairs[:0], pairs[:0], np.empty(0)
     codes, weights = training.node_classes()[ids], training.pair_weight[pairs]
-    return novelty_of(codes, squared, weights, training.n_classes)
+    return novelty_from_distances(codes, squared, weights, training.n_classes)
 
 
-def novelty_of(
+def novelty_from_distances(
     codes: np.ndarray, squared: np.ndarray, weights: np.ndarray, n_classes: int
 ) -> Novelty:
     """Find scales and scores of rows with known distances to the nearest other.

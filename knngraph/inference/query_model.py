@@ -89,8 +89,8 @@ class Found:
     resolved : ndarray of shape (n_queries,), bool
         Whether the stored label of that node is the answer.
     open : ndarray of shape (n_open,)
-        Queries whose nearest nodes do not agree: candidates vote on the class of
-        those that are not resolved, and on the probabilities of all.
+        Queries with nearest nodes that do not agree: candidates vote on the class
+        of those that are not resolved, and on the probabilities of all.
     ids, squared : ndarray of shape (n_queries, m)
         Nodes that were found, nearest first: candidates of the open queries, fewer
         of others, in rows that -1 may end.

@@ -164,7 +164,7 @@ def neighborhood_fidelity(
     metric : {"euclidean", "cosine"}, default="euclidean"
         With "cosine" the rows are compared at unit length.
     backend : {"hnswlib", "faiss"}, default="hnswlib"
-        Library whose search is measured. "hnswlib" is the engine in use, which
+        Library of the search that is measured. "hnswlib" is the engine in use, which
         raises an ef below k to k; faiss does not.
     tolerance : float, default=0.05
         Largest share of neighbors that may be missed, and largest deviation of

@@ -28,7 +28,7 @@ def predictor_of(
         What it answers from at present.
     options : PredictOptions
     label_ef : int
-        Smallest `ef` whose labels agree with exact search often enough.
+        Smallest `ef` with labels that agree with exact search often enough.
     texts : dict of str
         "about", "version" and "made" of the description.
     """

@@ -1,4 +1,4 @@
-"""Training sets whose rows come and go, small enough for searches of everything."""
+"""Training sets with rows that come and go, small enough for searches of everything."""
 
 import numpy as np
 

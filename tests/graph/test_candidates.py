@@ -157,5 +157,5 @@ def test_candidates_are_the_nearest_and_those_of_the_same_class():
             n_listed = (listed >= 0).sum()
             assert sorted(listed[:n_listed]) == sorted(expected - {-1})
             assert (listed[n_listed:] == -1).all()
-    nobody = SameClass(np.full(len(pairs), -1), ids[:0])
-    assert_array_equal(candidates_of(training, found, nobody, pairs, 4), nearest)
+    no_same_class = SameClass(np.full(len(pairs), -1), ids[:0])
+    assert_array_equal(candidates_of(training, found, no_same_class, pairs, 4), nearest)

@@ -12,7 +12,7 @@ M, N_POINTS = 3, 60
 
 
 def made():
-    """A graph whose points lead to the next ones; every tenth is on a layer above."""
+    """A graph of points that lead to the next ones; every tenth is on a layer above."""
     links = np.zeros((N_POINTS, 1 + 2 * M), dtype=np.uint32)
     places = np.arange(N_POINTS, dtype=np.uint32)
     links[:, 0] = 2

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from knngraph import KNNGraphClassifier, KNNGraphWarning, Predictor, load_predictor
 from knngraph.exceptions import SavedModelError
 from knngraph.index.recall import EF_GRID
-from knngraph.inference.novelty import novelty_of
+from knngraph.inference.novelty import novelty_from_distances
 from knngraph.serving.predictor_state import checked_state
 
 INFERENCES = ("lookup", "adaptive", "cascade")
@@ -340,7 +340,9 @@ def test_one_row_one_class_and_rows_all_alike():
 
 def test_a_class_of_few_rows_has_nearly_the_typical_distance():
     squared = np.concatenate([np.full(100, 4.0), [100.0]])
-    novelty = novelty_of(np.repeat([0, 1], [100, 1]), squared, np.ones(101), 3)
+    novelty = novelty_from_distances(
+        np.repeat([0, 1], [100, 1]), squared, np.ones(101), 3
+    )
     expected = [2.0, 2.0 * 5.0 ** (1 / 6), 2.0, 2.0]
     assert_allclose(novelty.scales, expected)
     assert novelty.scores[-1] == pytest.approx(5.0)  # without the row itself
