@@ -1,4 +1,4 @@
-"""The rules of the house, read off the source without running it."""
+"""The rules of imports and sizes, read off the source without running it."""
 
 import ast
 from collections.abc import Iterator, Mapping, Set
@@ -94,7 +94,7 @@ def files_imported(*, for_types: bool) -> dict[str, set[str]]:
     return graph
 
 
-def room_of(module: str) -> str:
+def part_of(module: str) -> str:
     """A folder of the package, or a file beside the folders."""
     return ".".join(module.split(".")[:2])
 
@@ -134,18 +134,18 @@ def test_no_files_import_each_other_in_a_circle(for_types):
     assert not circle, " -> ".join(circle)
 
 
-def test_no_rooms_import_each_other_in_a_circle():
-    # So there is an order of the rooms from bottom to top, and no import goes up.
-    rooms: dict[str, set[str]] = {room_of(module): set() for module in FILES}
+def test_no_parts_import_each_other_in_a_circle():
+    # So there is an order of the parts from bottom to top, and no import goes up.
+    parts: dict[str, set[str]] = {part_of(module): set() for module in FILES}
     example = {}
     for module, imported in FILES.items():
         for other in imported:
-            arrow = room_of(module), room_of(other)
+            arrow = part_of(module), part_of(other)
             if arrow[0] != arrow[1]:
-                rooms[arrow[0]].add(arrow[1])
+                parts[arrow[0]].add(arrow[1])
                 example[arrow] = f"{module} imports {other}"
-    assert len(rooms) > 15
-    circle = circle_in(rooms)
+    assert len(parts) > 15
+    circle = circle_in(parts)
     arrows = [example[arrow] for arrow in pairwise(circle)]
     assert not circle, "; ".join(arrows)
 
@@ -208,25 +208,25 @@ def test_imports_point_one_way(those, never_import):
     assert not [pair for pair in found if belongs_to(pair[1], never_import)]
 
 
-@pytest.mark.parametrize("room", ["knngraph.baselines", "knngraph.inspection"])
-def test_rooms_that_know_no_graph_classifier_by_name(room):
-    taken = {name.split(".")[-1] for _, name in imported_by((room,))}
+@pytest.mark.parametrize("part", ["knngraph.baselines", "knngraph.inspection"])
+def test_parts_that_know_no_graph_classifier_by_name(part):
+    taken = {name.split(".")[-1] for _, name in imported_by((part,))}
     assert taken
     assert not {"KNNGraphClassifier", "KNNGraphClassifierCV"} & taken
 
 
 @pytest.mark.parametrize(
-    ("room", "packages"),
+    ("part", "packages"),
     [("knngraph.distributed", ("dask", "distributed")), ("knngraph.torch", ("torch",))],
 )
-def test_only_its_own_room_imports_a_package(room, packages):
+def test_only_its_own_part_imports_a_package(part, packages):
     found = imported_by(("knngraph",))
     users = {m for m, name in found if belongs_to(name, packages)}
     assert users
-    assert all(belongs_to(user, (room,)) for user in users)
-    # And no other room imports that one.
-    visitors = {m for m, name in found if belongs_to(name, (room,))}
-    assert all(belongs_to(visitor, (room,)) for visitor in visitors)
+    assert all(belongs_to(user, (part,)) for user in users)
+    # And no other part imports that one.
+    visitors = {m for m, name in found if belongs_to(name, (part,))}
+    assert all(belongs_to(visitor, (part,)) for visitor in visitors)
 
 
 def test_layers_run_where_only_numpy_and_torch_are_installed():
@@ -255,8 +255,8 @@ def test_only_commands_read_tables():
         if belongs_to(name, ("knngraph.tables", "knngraph.compare"))
     }
     assert "knngraph.cli" in users
-    rooms = ("knngraph.cli", "knngraph.tables", "knngraph.compare", "knngraph.commands")
-    assert all(belongs_to(user, rooms) for user in users)
+    parts = ("knngraph.cli", "knngraph.tables", "knngraph.compare", "knngraph.commands")
+    assert all(belongs_to(user, parts) for user in users)
 
 
 @pytest.mark.parametrize(

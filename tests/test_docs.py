@@ -198,9 +198,9 @@ def test_every_folder_with_public_names_has_its_reference():
     assert set(folders) < set(PUBLIC_MODULES)
 
 
-def test_the_house_names_every_folder_and_file():
-    house = (ROOT / "CONTRIBUTING.md").read_text()
+def test_contributing_names_every_folder_and_file():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
     package = ROOT / "knngraph"
-    rooms = [path.name for path in package.glob("*.py") if path.name[0] != "_"]
-    rooms += [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
-    assert [room for room in rooms if room not in house] == []
+    names = [path.name for path in package.glob("*.py") if path.name[0] != "_"]
+    names += [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
+    assert [name for name in names if name not in text] == []
