@@ -461,7 +461,8 @@ def solve_row(
     A row keeps a handful of its candidates, so the kernel is only evaluated
     between those and the rest. The gap returned is over all candidates.
     """
-    positive, max_iter, tolerance = solver
+    positive, tolerance = solver
+    max_iter = drops.shape[0]
     product, target, start = vectors[7], vectors[8], vectors[9]
     support, members, working = places[0], places[1], places[2]
     n_iter = 0
@@ -574,7 +575,7 @@ def solve_rows(
     kernel : tuple of four floats
         1 / (2 sigma^2), weight of the features, of the labels, label discount.
     nugget : float
-    solver : tuple of (positive, max_iter, tol)
+    solver : tuple of (positive, tol)
     weights : ndarray of shape (n_rows, width)
         Starting points and results.
     gaps : ndarray of shape (n_rows,)
@@ -585,11 +586,11 @@ def solve_rows(
         Iterations are added, so that a row solved again goes on counting.
     objective_path : ndarray
         Receives the fall of the objective, summed over rows, by iteration.
-    room : tuple of ndarray of shape (max_iter + 1,), (13, width), (5, width), int64, \
+    room : tuple of ndarray of shape (max_iter,), (13, width), (5, width), int64, \
             and (3, width, width)
-        To work in.
+        To work in; the first is as long as there may be iterations.
     """
-    positive, max_iter, tol = solver
+    positive, tol = solver
     width = candidates.shape[1]
     drops, vectors, places, squares = room
     known_rows, gram, factor = squares[0], squares[1], squares[2]
@@ -641,7 +642,7 @@ def solve_rows(
             nuggets,
             similarity,
             fractions[r] * lambda_max[r] / scale,
-            (positive, max_iter, tol * lambda_max[r] / scale),
+            (positive, tol * lambda_max[r] / scale),
             scaled,
             drops,
             vectors,

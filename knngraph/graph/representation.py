@@ -147,7 +147,7 @@ def solve(
         problem.fractions[pairs],
         problem.kernel.as_tuple(),
         float(problem.nugget),
-        (bool(problem.positive), int(problem.max_iter), float(problem.tol)),
+        (bool(problem.positive), float(problem.tol)),
         weights,
         gaps,
         lambda_max,
@@ -156,21 +156,34 @@ def solve(
         _room_for(candidates.shape[1], problem.max_iter),
     )
     owner, place = np.nonzero(weights)
-    chosen = sparse.csr_array(
-        (
-            weights[owner, place],
-            candidates[owner, place].astype(np.int32),
-            np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n))]),
-        ),
-        shape=(n, training.n_pairs),
+    chosen = rows_of_weights(
+        weights[owner, place],
+        candidates[owner, place],
+        np.bincount(owner, minlength=n),
+        training.n_pairs,
     )
     return Solution(chosen, gaps, lambda_max, n_iter, drops)
+
+
+def rows_of_weights(
+    weights: np.ndarray, columns: np.ndarray, sizes: np.ndarray, n_columns: int
+) -> Any:
+    """CSR array of rows of these sizes, with the narrowest numbers that fit.
+
+    scipy makes the columns as wide as the numbers of the entries are.
+    """
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    number = sparse.get_index_dtype(maxval=max(len(weights), n_columns))
+    return sparse.csr_array(
+        (weights, columns.astype(number), ends.astype(number)),
+        shape=(len(sizes), n_columns),
+    )
 
 
 def _room_for(width: int, max_iter: int) -> tuple[np.ndarray, ...]:
     """Room in which rows with so many candidates are solved."""
     return (
-        np.empty(max_iter + 1),
+        np.empty(max_iter),
         np.empty((13, width)),
         np.empty((5, width), dtype=np.int64),
         np.empty((3, width, width)),

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
-from scipy import sparse
 
 from knngraph.graph.changed_rows import ChangedRows
 from knngraph.graph.changed_same_class import change_same_class
@@ -24,6 +23,7 @@ from knngraph.graph.representation import (
     Problem,
     Representation,
     represent_locally,
+    rows_of_weights,
     warn_of_unsolved,
 )
 from knngraph.graph.training_set import TrainingSet
@@ -173,15 +173,13 @@ def _joined(
     then, now = before.weights, fresh.weights
     # One gather from the entries of both: less than a tenth of what scipy needs.
     row = np.where(solve, then.shape[0] + np.cumsum(solve) - 1, source)
-    starts = np.concatenate([then.indptr[:-1], then.nnz + now.indptr[:-1]])[row]
+    starts = np.concatenate([then.indptr[:-1], now.indptr[:-1] + np.intp(then.nnz)])[row]
     sizes = np.concatenate([np.diff(then.indptr), np.diff(now.indptr)])[row]
     entry = np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
     entry += np.arange(len(entry))
     columns = np.concatenate([solved.pair_now[then.indices], now.indices])[entry]
     data = np.concatenate([then.data, now.data])[entry]
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    shape = training.n_pairs, training.n_pairs
-    weights = sparse.csr_array((data, columns.astype(np.int32), ends), shape)
+    weights = rows_of_weights(data, columns, sizes, training.n_pairs)
 
     def joined(name: str) -> np.ndarray:
         values = getattr(before, name)[source]

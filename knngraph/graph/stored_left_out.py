@@ -65,10 +65,6 @@ def stored_votes_left_out(
     def answer(start: int, stop: int) -> list[StoredVotes]:
         left_out = pairs[start:stop]
         owner, reached, weight = _reached_pairs(training, neighbors, left_out)
-        if not len(reached):
-            none = np.full(len(left_out), -1, dtype=np.intp)
-            empty = sparse.csr_array((len(left_out), training.n_classes))
-            return [StoredVotes(none, empty) for _ in self_weights]
         gone = left_out[owner]
         candidates = candidates_of(
             training, neighbors, same_class, reached, max_neighbors

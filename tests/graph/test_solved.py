@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
+import knngraph.graph.consensus as consensus_module
 import knngraph.graph.solved as solved_module
 from knngraph.graph.candidates import nearest_of_same_class
 from knngraph.graph.changed_lists import change_neighbors
@@ -108,18 +110,19 @@ def test_a_node_with_other_rows_is_news_to_all_that_list_it():
         assert_array_equal(news, np.union1d([7], listing if reaches else []))
 
 
-@pytest.mark.parametrize("part", ["settings", "classes"])
+@pytest.mark.parametrize("part", ["settings", "classes", "weights of classes"])
 def test_what_all_pairs_share_is_learned_for_all(part):
     changed = Changing(3, 120, 4, 4)
-    before, change = changed.before, changed.change
-    lists = exact_lists(before, M)
-    learned = learn_graph(before, lists, SETTINGS, exact=False)
-    training = change.training
+    before, training = changed.before, changed.change.training
+    change, lists = changed.change, exact_lists(before, M)
     settings = SETTINGS
-    if part == "classes":
-        training = training.with_class_weight("balanced")
-    else:
+    if part == "settings":
         settings = replace(SETTINGS, tol=1e-9)
+    else:
+        training = training.with_class_weight("balanced")
+    if part == "weights of classes":  # others than before, as there are other rows
+        before = before.with_class_weight("balanced")
+    learned = learn_graph(before, lists, SETTINGS, exact=False)
     neighbors, moved = change_neighbors(lists, change, ExactIndex(training.points), M)
     solved = Solved.of(learned, before).after(change, moved)
     again = learn_again(solved, training, neighbors, settings)
@@ -161,3 +164,36 @@ def test_a_pair_that_is_gone_is_the_source_of_none():
     numbers = np.arange(training.n_pairs)
     solved = replace(Solved.of(learned, training), pair_now=np.append(numbers, -1))
     assert_array_equal(solved.source(training, lists), numbers)
+
+
+def test_sparse_votes_stay_sparse(monkeypatch):
+    changed = Changing(5, 120, 2, 3)
+    before, change = changed.before, changed.change
+    training, lists = change.training, exact_lists(before, M)
+    neighbors, moved = change_neighbors(lists, change, ExactIndex(training.points), M)
+
+    def learned_again():
+        learned = learn_graph(before, lists, SETTINGS, exact=False)
+        solved = Solved.of(learned, before).after(change, moved)
+        return learn_again(solved, training, neighbors, SETTINGS).consensus
+
+    dense = learned_again()
+    monkeypatch.setattr(consensus_module, "DENSE_DISTRIBUTION_LIMIT", 0)
+    thin = learned_again()
+    assert sparse.issparse(thin.distribution)
+    assert_array_equal(thin.distribution.toarray(), dense.distribution)
+    assert_array_equal(thin.codes, dense.codes)
+    assert_array_equal(thin.margin, dense.margin)
+
+
+def test_numbers_of_columns_are_narrow():
+    changed = Changing(5, 120, 2, 3)
+    before, change = changed.before, changed.change
+    training, lists = change.training, exact_lists(before, M)
+    learned = learn_graph(before, lists, SETTINGS, exact=False)
+    neighbors, moved = change_neighbors(lists, change, ExactIndex(training.points), M)
+    solved = Solved.of(learned, before).after(change, moved)
+    again = learn_again(solved, training, neighbors, SETTINGS)
+    for graph in learned, again:
+        weights = graph.representation.weights
+        assert weights.indices.dtype == weights.indptr.dtype == np.int32
