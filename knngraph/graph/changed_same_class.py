@@ -23,8 +23,8 @@ def change_same_class(
     quota: int,
     around: np.ndarray,
     *,
-    seed: int = 0,
-    n_threads: int = 1,
+    seed: int,
+    n_threads: int,
 ) -> tuple[SameClass, np.ndarray]:
     """Bring the lists of the same class up to date.
 

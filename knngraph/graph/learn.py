@@ -128,8 +128,8 @@ def learn_pairs(
     problem: Problem,
     pairs: np.ndarray,
     *,
-    seed: int = 0,
-    n_threads: int = 1,
+    seed: int,
+    n_threads: int,
 ) -> LearnedGraph:
     """Learn some pairs only, with a problem that is posed already.
 

@@ -54,7 +54,15 @@ def test_changed_lists_are_those_of_a_search(n_new, n_gone, seed):
     now = lists_of(change.training)
     around = changed_nodes(training, neighbors, change, now)[change.training.pair_node]
     found, changed = change_same_class(
-        before, change.pair_now, change.training, now, LIMIT, QUOTA, around
+        before,
+        change.pair_now,
+        change.training,
+        now,
+        LIMIT,
+        QUOTA,
+        around,
+        seed=0,
+        n_threads=2,
     )
     expected = nearest_of_same_class(change.training, now, LIMIT, QUOTA)
     listed = expected.place >= 0

@@ -1,6 +1,6 @@
 """Left-out rows, against models that never saw them."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,15 +14,21 @@ from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import (
+    LabelReliability,
     QueryProblem,
     candidate_votes,
     leave_one_out_candidates,
 )
+from knngraph.inference.calibration import fit_exponent_and_floor
 from knngraph.inference.leave_one_out import (
     VoteWeights,
+    calibrate_stored,
     leave_one_out,
     leave_one_out_grid,
+    take_rivals,
 )
+from knngraph.inference.reliability import answer_open_pairs, label_probability
+from tests.graph.changing import Changing, exact_lists
 
 PROBLEMS = [
     QueryProblem(12, 2.0, 0.3, 0.02),
@@ -176,3 +182,101 @@ def test_shares_are_kept_as_they_are_found(block, rows, random, monkeypatch):
         own = ids == training.pair_node[pairs, None]
         n_rows = np.maximum(training.node_weights()[ids] - own, 1)
         assert_array_equal(weights.per_row[place, :m], shares / n_rows)
+
+
+def test_rivals_are_the_largest_of_the_others():
+    votes = np.array([[0.5, 0.3, 0.2], [0.1, 0.0, 0.9], [0.0, 1.0, 0.0], [0, 0.5, 0.5]])
+    codes, shares = take_rivals(votes, np.array([0, 2, 1, 0]))
+    assert codes.tolist() == [1, 0, 1, 1]  # its own where there is no other vote
+    assert shares.tolist() == [0.3, 0.1, 0.0, 0.5]
+
+
+@pytest.mark.parametrize("with_pairs", [False, True])
+def test_only_honest_rows_are_in_score_and_exponent(with_pairs, rows):
+    training = build_training_set(*rows, 3).with_class_weight((1.0, 3.0, 0.5))
+    neighbors, problem = exact_neighbors(training, 20), PROBLEMS[0]
+    pairs = np.arange(4, 60) if with_pairs else np.arange(training.n_pairs)
+    honest = np.arange(3, len(pairs), 2)
+    given = {"pairs": pairs} if with_pairs else {}
+    found = leave_one_out(training, neighbors, problem, honest=honest, **given)
+    every = leave_one_out(training, neighbors, problem)
+    for name in ("right", "own_share", "rival_code", "rival_share"):
+        assert_array_equal(getattr(found, name), getattr(every, name)[pairs])
+    weights = (
+        training.pair_weight[pairs]
+        * np.array([1.0, 3.0, 0.5])[training.pair_code[pairs]]
+    )
+    scale = training.class_weight[0]  # their mean over the rows is one
+    assert_allclose(training.score_weights(pairs), scale * weights)
+    score = np.average(found.right[honest], weights=weights[honest])
+    assert_allclose(found.score, score)
+    alone = leave_one_out(training, neighbors, problem, pairs=pairs[honest])
+    assert found.exponent == found.label_exponent == alone.exponent != every.exponent
+    assert found.score == alone.score
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+@pytest.mark.parametrize(("n_gone", "n_new"), [(0, 0), (9, 0), (0, 9), (20, 20)])
+def test_answers_after_a_change(n_gone, n_new, reliable):
+    changed = Changing(n_gone + n_new, 100, n_gone, n_new)
+    before, change, problem = changed.before, changed.change, PROBLEMS[0]
+    after = change.training
+    left_out = leave_one_out(before, exact_lists(before, 12), problem)
+    if reliable:
+        own = np.linspace(0.1, 1.0, before.n_pairs)
+        reliability = LabelReliability(own, left_out.rival_code, 0.2, 1.0)
+        left_out = replace(left_out, reliability=reliability, label_exponent=1.7)
+    waiting = left_out.after(change)
+    is_open = change.touched[after.pair_node]
+    assert_array_equal(waiting.open_pairs, np.flatnonzero(is_open))
+    old = np.full(after.n_pairs, -1)
+    for pair, now in enumerate(change.pair_now):
+        old[now] = pair if now >= 0 else old[now]
+    kept, lists = np.flatnonzero(~is_open), exact_lists(after, 12)
+    answered = answer_open_pairs(waiting, after, lists, problem, n_threads=2)
+    fresh = leave_one_out(after, lists, problem)
+    assert (answered is waiting) == (n_gone + n_new == 0)
+    for name in ("right", "own_share", "rival_code", "rival_share"):
+        found = getattr(answered, name)
+        assert_array_equal(found[kept], getattr(left_out, name)[old[kept]])
+        assert_array_equal(found[is_open], getattr(fresh, name)[is_open])
+    for name in ("exponent", "label_exponent", "score"):
+        assert getattr(answered, name) == getattr(left_out, name)
+    if not reliable:
+        assert answered.reliability is None
+        return
+    found = answered.reliability
+    assert_array_equal(found.rival, answered.rival_code)
+    assert_array_equal(found.own[kept], own[old[kept]])
+    shares = fresh.own_share[is_open], fresh.rival_share[is_open]
+    expected = label_probability(*shares, 0.2, 1.7, after.n_classes)
+    assert_array_equal(found.own[is_open], expected)
+    # What was there before is as it was.
+    assert_array_equal(waiting.reliability.own[kept], own[old[kept]])
+    assert np.isnan(waiting.own_share[is_open]).all()
+
+
+@pytest.mark.parametrize("n_agreed", [49, 50])
+def test_stored_votes_are_calibrated_where_rows_were_reached(n_agreed, random):
+    X = np.arange(90, dtype=np.float32)[:, None]
+    training = build_training_set(X, random.integers(3, size=90), 3)
+    training = training.with_class_weight((1.0, 2.0, 4.0))
+    sample = np.arange(5, 85)
+    at_node, at_query = random.dirichlet(np.full(3, 0.5), (2, 80))
+    at_node[:4] = at_query[2:8] = 0.0  # no other row is there
+    agreed = np.zeros(80, dtype=bool)
+    agreed[1 : 8 + n_agreed] = True  # of these the first were not reached
+    found = calibrate_stored(training, at_node, at_query, sample, agreed, 1.25)
+    reached = np.arange(8, 80)
+    sure = reached if n_agreed == 49 else np.arange(8, 58)
+    codes, weights = training.pair_code[sample], training.score_weights(sample)
+    expected = [
+        fit_exponent_and_floor(votes[some], codes[some], weights[some])
+        for votes, some in ((at_node, reached), (at_query, sure))
+    ]
+    assert found.adaptive == 1.25
+    assert (found.stored, found.stored_floor) == expected[0]
+    assert (found.agreed, found.agreed_floor) == expected[1]
+    assert expected[1] != fit_exponent_and_floor(
+        at_query[8:57], codes[8:57], weights[8:57]
+    )
