@@ -156,8 +156,13 @@ def reliable_leave_one_out(
     exponent,
     floor=0.05,
     class_weight=1.0,
+    *,
+    rivals_without=False,
 ):
-    """Votes at every row without it, by label probabilities found without it."""
+    """Votes at every row without it, by label probabilities found without it.
+
+    Rivals are those of the votes with the row, or without it.
+    """
     n = len(X)
     weighed = np.zeros((n, n))
     for i in range(n):
@@ -171,10 +176,13 @@ def reliable_leave_one_out(
             if weight == 0.0:
                 continue
             shares = np.bincount(y, weighed[i], minlength=n_classes)
+            if rivals_without:
+                shares[y[j]] -= weighed[i, j]
             of_class = shares * class_weight
             others = np.where(np.arange(n_classes) == y[i], -1.0, of_class)
-            rival = int(others.argmax()) if others.max() > 0.0 else y[i]
-            shares[y[j]] -= weighed[i, j]
+            rival = int(others.argmax()) if others.max() > 1e-9 else y[i]
+            if not rivals_without:
+                shares[y[j]] -= weighed[i, j]
             of_class = np.maximum(shares * class_weight, 0.0)
             if 1.0 - weighed[i, j] > 1e-9:
                 of_class /= of_class.sum()

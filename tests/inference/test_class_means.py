@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import knngraph.inference.class_means as means_module
 from knngraph import KNNGraphClassifier
 from knngraph.graph.training_set import build_training_set
 from knngraph.inference.class_means import (
@@ -57,6 +58,22 @@ def test_left_out_rows_have_no_part_in_their_mean(rows):
                     continue
                 away = (row - mean_of(X, y, left, code)) @ under
                 assert found[pair, code] == pytest.approx(away @ away, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_class_without_rows_has_its_mean_at_zero(dtype):
+    rows = np.array([[1.0, 2.0], [3.0, 6.0], [5.0, 5.0]], dtype=dtype)
+    means = class_means(build_training_set(rows, np.array([0, 0, 2]), n_classes=4))
+    assert means.dtype == dtype
+    assert means.tolist() == [[2.0, 4.0], [0.0, 0.0], [5.0, 5.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("numbers", [1, 100, 10**6])
+def test_distances_are_those_to_all_means(numbers, random, monkeypatch):
+    monkeypatch.setattr(means_module, "_DISTANCES_PER_BLOCK", numbers)
+    rows, means = random.normal(size=(23, 3)), random.normal(size=(7, 3))
+    expected = ((rows[:, None] - means) ** 2).sum(axis=2)
+    assert_allclose(squared_to_means(rows, means), expected)
 
 
 def test_distances_do_not_depend_on_the_batch():

@@ -149,3 +149,26 @@ def test_sparse_rows(metric, inference, digits):
 def test_no_class_is_impossible(inference, model, rows):
     shares = model.set_params(inference=inference).predict_proba(rows[0][400:500])
     assert shares.min() > 0.0
+
+
+@pytest.mark.parametrize("inference", MODES)
+def test_all_that_is_said_is_the_same_in_pieces(inference, model, rows, monkeypatch):
+    model.set_params(inference=inference)
+    queries = rows[0][400:520]
+
+    def said():
+        answers = model.answer(queries)
+        return (
+            model.predict_set(queries, 0.1),
+            model.novelty_score(queries),
+            model.inference_report(queries)["resolved"],
+            answers.labels,
+            answers.probabilities,
+            answers.novelty_score,
+        )
+
+    whole = said()
+    monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", 10 * 37)
+    for piece, part in zip(said(), whole):
+        assert len(piece) == 120
+        assert_array_equal(piece, part)

@@ -89,11 +89,14 @@ def test_votes_around_nodes(rows, monkeypatch):
     for point, shares in zip(training.points, votes):
         assert_allclose(shares, by_hand(X, y, point, 3), atol=1e-5)
     assert_array_equal(node_votes(training, neighbors, K, slice(9, 30)), votes[9:30])
-    monkeypatch.setattr(of_nodes, "DENSE_DISTRIBUTION_LIMIT", 10)
+    monkeypatch.setattr(of_nodes, "DENSE_DISTRIBUTION_LIMIT", 9)
     monkeypatch.setattr(of_nodes, "queries_per_block", lambda n: 16)
     sparse = node_votes(training, neighbors, K)
     assert sparse.format == "csr"
     assert_array_equal(as_dense(sparse), votes)
+    # As many numbers as may be dense, and no nodes at all.
+    assert isinstance(node_votes(training, neighbors, K, slice(3, 6)), np.ndarray)
+    assert node_votes(training, neighbors, K, slice(5, 5)).shape == (0, 3)
 
 
 def test_a_left_out_row_votes_nowhere(rows):

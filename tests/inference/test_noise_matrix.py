@@ -101,3 +101,64 @@ def test_noise_that_is_alike_everywhere_keeps_the_order(random):
     of_class[:, 1:] = (0.5 - 0.5 * of_class[:, :1]).clip(1e-6)
     right = right_label_probability(of_class, given, matrix)[:, 0]
     assert (np.diff(right[np.argsort(of_class[:, 0], kind="stable")]) >= -1e-12).all()
+
+
+def matrix_by_loop(probability, given, weights):
+    """Counts where a class is in its surest quarter, and some rows more."""
+    n_classes = probability.shape[1]
+    counts = np.zeros((n_classes, n_classes))
+    for code in range(n_classes):
+        rows = [i for i, p in enumerate(probability) if p.argmax() == code]
+        rows.sort(key=lambda i: -probability[i].max())
+        of_class, reached = sum(weights[i] for i in rows), 0.0
+        for i in rows:
+            if reached < 0.25 * of_class:
+                least = probability[i].max()  # with all as sure as the last
+                reached += weights[i]
+        for i in rows:
+            if probability[i].max() >= least - 1e-7:
+                counts[code, given[i]] += weights[i]
+    wrong = 1.0 - np.diag(counts).sum() / counts.sum()
+    wrong = min(wrong, 1.0 - 1.0 / n_classes)
+    matrix = np.empty_like(counts)
+    for c in range(n_classes):
+        for g in range(n_classes):
+            share = 1.0 - wrong if c == g else wrong / (n_classes - 1)
+            matrix[c, g] = counts[c, g] + 5.0 * n_classes * share
+        matrix[c] /= counts[c].sum() + 5.0 * n_classes
+    return matrix
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_matrix_by_loop(share, n_classes, random):
+    probability = random.dirichlet(np.full(n_classes, 0.5), 200).round(2) + 1e-3
+    if n_classes == 5:
+        probability[:, 3] = 0.0  # the likely class of no row
+    given = probability.argmax(axis=1)
+    other = (given + random.integers(1, n_classes, 200)) % n_classes
+    given = np.where(random.random(200) < share, other, given)
+    weights = random.integers(1, 5, 200) / 2.0
+    expected = matrix_by_loop(probability, given, weights)
+    assert_allclose(estimate_noise_matrix(probability, given, weights), expected)
+
+
+def test_rounding_makes_no_row_surer():
+    # The first of four is a quarter of them, and the others are as sure, or less.
+    given, weights = np.array([0, 1, 1, 0]), np.ones(4)
+    for behind, n_wrong in ((1e-9, 2), (2e-6, 0)):
+        first = np.array([0.9, 0.9 - behind, 0.9 - behind, 0.8])
+        found = estimate_noise_matrix(
+            np.column_stack([first, 1 - first]), given, weights
+        )
+        wrong = min(0.5, n_wrong / (n_wrong + 1))
+        assert_allclose(found[0, 1], (n_wrong + 10 * wrong) / (n_wrong + 1 + 10))
+
+
+def test_right_labels_by_bayes_rule(random):
+    shares, matrix = random.dirichlet(np.ones(4), (2, 30))
+    matrix, given = matrix[:4], random.integers(4, size=30)
+    right = right_label_probability(shares, given, matrix)
+    for row, p, g in zip(right, shares, given):
+        joint = [p[c] ** 2 * matrix[c, g] for c in range(4)]
+        assert_allclose(row, np.array(joint) / sum(joint))

@@ -14,8 +14,16 @@ from sklearn.metrics import roc_auc_score
 
 from knngraph import KNNGraphClassifier, KNNGraphWarning, Predictor, load_predictor
 from knngraph.exceptions import SavedModelError
+from knngraph.graph.neighbors import nearest_others
+from knngraph.graph.training_set import build_training_set, random_pairs
+from knngraph.index.exact import ExactIndex
 from knngraph.index.recall import EF_GRID
-from knngraph.inference.novelty import novelty_from_distances
+from knngraph.inference import novelty as novelty_module
+from knngraph.inference.novelty import (
+    Novelty,
+    calibrate_novelty,
+    novelty_from_distances,
+)
 from knngraph.serving.predictor_state import checked_state
 
 INFERENCES = ("lookup", "adaptive", "cascade")
@@ -346,3 +354,104 @@ def test_a_class_of_few_rows_has_nearly_the_typical_distance():
     expected = [2.0, 2.0 * 5.0 ** (1 / 6), 2.0, 2.0]
     assert_allclose(novelty.scales, expected)
     assert novelty.scores[-1] == pytest.approx(5.0)  # without the row itself
+
+
+def by_loop(codes, squared, weights, n_classes):
+    """Scales of the classes, several of them last, and a score of every row."""
+    distances = np.sqrt(squared)
+    apart = distances > 0.0
+    typical = np.median(distances[apart]) if apart.any() else 1.0
+
+    def scale(code, without=-1):
+        total, rows = 0.0, 5.0
+        for i, (c, d, w) in enumerate(zip(codes, distances, weights)):
+            if c == code >= 0 and d > 0.0 and i != without:
+                total += w * np.log(max(d / typical, 0.01))
+                rows += w
+        return typical * np.exp(total / rows)
+
+    scales = [scale(code) for code in [*range(n_classes), -1]]
+    scores = [d / scale(c, i) for i, (c, d) in enumerate(zip(codes, distances))]
+    return scales, scores
+
+
+@pytest.mark.parametrize("copies", [0.0, 0.3, 1.0])
+def test_scales_and_scores_by_loop(copies, random):
+    codes, n_classes = random.integers(-1, 3, 60), 4
+    squared = random.exponential(size=60) ** 4 * (random.random(60) >= copies)
+    weights = random.integers(1, 5, 60) / 2.0
+    novelty = novelty_from_distances(codes, squared, weights, n_classes)
+    scales, scores = by_loop(codes, squared, weights, n_classes)
+    assert_allclose(novelty.scales, scales)
+    assert_allclose(novelty.scores, scores)
+    assert_array_equal(novelty.codes, codes)
+    assert_array_equal(novelty.weights, weights)
+
+
+def test_pvalues_are_shares_of_the_weight(random):
+    scores, codes = random.integers(0, 9, 50) / 2.0, random.integers(-1, 3, 50)
+    weights = random.integers(1, 5, 50) / 2.0
+    novelty = Novelty(np.array([2.0, 4.0, 8.0, 16.0]), scores, codes, weights)
+    queries, near = random.integers(-1, 11, 40) / 2.0, random.integers(-1, 3, 40)
+    squared = random.exponential(size=40)
+    found = novelty.scored(near, squared)
+    assert_allclose(found, np.sqrt(squared) / novelty.scales[near])
+    for per_class in (False, True):
+        least = []
+        found = novelty.pvalues(queries, near, per_class=per_class)
+        for query, code, pvalue in zip(queries, near, found):
+            some = codes == code if per_class else codes >= -1
+            as_far = 1.0 + weights[some & (scores >= query)].sum()
+            assert pvalue == pytest.approx(as_far / (1.0 + weights[some].sum()))
+            least.append(1.0 / (1.0 + weights[some].sum()))
+        assert novelty.least(near, per_class=per_class) == pytest.approx(max(least))
+        assert novelty.least(near[:1], per_class=per_class) == pytest.approx(least[0])
+
+
+def test_a_search_that_misses_stretches_scores():
+    scores = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    novelty = Novelty(np.ones(2), scores, np.zeros(5, int), np.ones(5))
+    assert novelty.stretched(np.empty(0)) is novelty
+    assert novelty.stretched(np.ones(3)) is novelty
+    found = novelty.stretched(np.array([1.0, 1.5]))
+    assert found.scores.tolist() == [1.0, 3.0, 3.0, 6.0, 5.0]
+    assert_array_equal(found.weights, novelty.weights)
+
+
+@pytest.mark.parametrize("n_compared", [15, 2000])
+def test_left_out_rows_are_compared_with_the_nearest_other(
+    n_compared, random, monkeypatch
+):
+    X = random.normal(size=(50, 2)).astype(np.float32)
+    X[40:] = X[:10]
+    y, weight = random.integers(3, size=50), random.integers(1, 4, 50) / 2.0
+    training = build_training_set(X, y, 3, row_weight=weight)
+    points = training.points
+    lists = nearest_others(ExactIndex(points), points, training.node_weights(), 3)
+    monkeypatch.setattr(novelty_module, "CALIBRATION_PAIRS", n_compared)
+    found = calibrate_novelty(training, lists)
+    pairs = random_pairs(np.arange(training.n_pairs), n_compared)
+    assert_array_equal(found.weights, training.pair_weight[pairs])
+    apart = cdist(points, points, "sqeuclidean")
+    np.fill_diagonal(apart, np.inf)
+    codes, squared = [], []
+    for pair in pairs:
+        node, left = training.pair_node[pair], training.left_weights(pair)
+        nearest = node if left > 0.0 else apart[node].argmin()
+        codes.append(training.node_classes()[nearest])
+        squared.append(0.0 if left > 0.0 else apart[node].min())
+    expected = novelty_from_distances(
+        np.array(codes), np.array(squared), found.weights, 3
+    )
+    assert_array_equal(found.codes, expected.codes)
+    assert_allclose(found.scores, expected.scores, rtol=1e-5)
+    assert_allclose(found.scales, expected.scales, rtol=1e-5)
+
+
+def test_one_row_is_compared_with_none():
+    training = build_training_set(np.zeros((1, 2), np.float32), np.zeros(1), 1)
+    points = training.points
+    lists = nearest_others(ExactIndex(points), points, training.node_weights(), 3)
+    found = calibrate_novelty(training, lists)
+    assert len(found.scores) == len(found.codes) == len(found.weights) == 0
+    assert_array_equal(found.scales, [1.0, 1.0])

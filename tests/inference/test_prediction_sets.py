@@ -263,6 +263,22 @@ def test_too_few_rows_are_named(data):
         assert model.predict_set(X_test[:3]).all()
 
 
+@pytest.mark.parametrize(("n_few", "more"), [(5, ""), (7, ", 2 more")])
+def test_five_classes_with_few_rows_are_named(n_few, more):
+    # Eight rows of such a class, and twenty of the others.
+    y = np.repeat(np.arange(9), np.where(np.arange(9) < n_few, 8, 20))
+    X = np.random.default_rng(0).normal(size=(len(y), 2))
+    model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
+    named = ", ".join(rf"{code} \(8 rows\)" for code in range(5)) + more
+    with pytest.warns(KNNGraphWarning, match=rf"needs 9 left.*: {named}\. Raise"):
+        sets = model.predict_set(X, 0.1, per_class=True)
+    assert sets[:, :n_few].all()
+    assert not sets.all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict_set(X, 1.0 / 9.0, per_class=True)  # eight rows are enough
+
+
 @pytest.mark.parametrize("alpha", [0, 1, -0.1, np.nan, "0.1", True, None, [0.1]])
 def test_other_levels_are_refused(data, alpha):
     X, y, X_test, _ = data

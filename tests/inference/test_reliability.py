@@ -1,5 +1,7 @@
 """The reliability of labels, against plain loops over rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,6 +13,7 @@ from sklearn.datasets import (
 )
 from sklearn.model_selection import train_test_split
 
+import knngraph.inference.reliability as reliability_module
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV
 from knngraph.graph.neighbors import nearest_others
 from knngraph.graph.training_set import build_training_set
@@ -28,6 +31,7 @@ from knngraph.inference.reliability import (
     NUGGET_FACTORS,
     estimate_reliability,
     label_probability,
+    reliable_votes,
     votes_per_neighbor,
     voting_pairs,
 )
@@ -128,6 +132,68 @@ def test_left_out_votes_recomputed(noise, factor, class_weight, rows):
     assert_allclose(votes[training.pair_of_row], expected, atol=1e-4)
     if noise == 0.0:
         assert_allclose(votes, plain, atol=1e-12)
+
+
+@pytest.mark.parametrize("class_weight", [None, (1.0, 4.0, 0.5)])
+@pytest.mark.parametrize("block", [10, 10**6])
+def test_votes_of_reliable_labels_recomputed(block, class_weight, rows, monkeypatch):
+    X, y = rows[0][:40], rows[1][:40].copy()
+    X, y = np.concatenate([X, X[:6]]), np.concatenate([y, (y[:6] + 1) % 4])
+    y[20] = 4  # the only one of its class
+    weights = 1.0 if class_weight is None else np.array([*class_weight, 1.0, 2.0])
+    training = build_training_set(X, y, 5)
+    if class_weight is not None:
+        training = training.with_class_weight(tuple(weights))
+    neighbors, left_out, _ = left_out_of(training)
+    pairs = np.arange(training.n_pairs)[::3][::-1]
+    doubted = LabelReliability(
+        np.full(training.n_pairs, np.nan), left_out.rival_code, 0.2, 10.0 / 3.0
+    )
+    left_out = replace(left_out, reliability=doubted, label_exponent=1.5, exponent=9.0)
+    monkeypatch.setattr(reliability_module, "PAIRS_PER_BLOCK", block)
+    votes = reliable_votes(training, neighbors, PROBLEM, left_out, pairs, n_threads=2)
+    expected = reliable_leave_one_out(
+        X.astype(np.float64),
+        y,
+        5,
+        12,
+        2.0,
+        0.3,
+        10.0 / 3.0,
+        0.2,
+        1.5,
+        class_weight=weights,
+        rivals_without=True,
+    )
+    row_of_pair, _ = training.rows_of_pairs()
+    assert_allclose(votes, expected[row_of_pair[pairs]], atol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [None, 1.0, 10.0 / 3.0])
+def test_labels_without_doubt_have_the_whole_vote(factor, rows):
+    training = build_training_set(*rows, 3)
+    neighbors, left_out, _ = left_out_of(training)
+    pairs = np.arange(4, 50)
+    problem = PROBLEM
+    if factor is not None:
+        own, rival = np.ones(training.n_pairs), left_out.rival_code
+        reliability = LabelReliability(own, rival, 0.0, factor)
+        left_out = replace(left_out, reliability=reliability)
+        problem = replace(problem, nugget=factor * problem.nugget)
+    votes = reliable_votes(training, neighbors, PROBLEM, left_out, pairs)
+    found = leave_one_out_candidates(training, neighbors, pairs, problem.n_neighbors)
+    expected = candidate_votes(training, *found, problem, left_out=pairs)
+    assert_array_equal(votes, expected)
+
+
+def test_pairs_that_vote_are_those_on_candidates(rows):
+    training = build_training_set(*rows, 3)
+    neighbors, _, _ = left_out_of(training)
+    sample = np.array([9, 3, 40])
+    ids, _ = leave_one_out_candidates(training, neighbors, sample, 12)
+    expected = [p for p in range(training.n_pairs) if training.pair_node[p] in ids]
+    assert voting_pairs(training, neighbors, PROBLEM, sample).tolist() == expected
+    assert len(expected) < training.n_pairs
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
