@@ -98,9 +98,9 @@ _OF_F1 = (
 )
 
 _OF_FITS = (
-    "One thread. Our one fit, told once, learns what all readings need, the thresholds "
-    "of the cascade and the calibration of probabilities included. The publication "
-    "gives the time of its own method alone."
+    "One thread. One fit of ours serves all its inferences: it includes the thresholds "
+    "of the cascade and the calibration of probabilities. The publication gives the "
+    "time of its own method alone."
 )
 _OF_TESTS = (
     "Wins, ties and losses count sets. p is of Wilcoxon's signed-rank test over the "
@@ -205,7 +205,7 @@ def _add_ablation(report: Report, results: Results, measured: Sequence[str]) -> 
         [ablation_panel(results, name) for name in measured],
         "From a plain HNSW index to the learned graph: the node that the same greedy "
         "search reaches with its given label, five neighbors with equal votes, and our "
-        "readings.",
+        "inferences.",
     )
 
 

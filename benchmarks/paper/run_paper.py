@@ -96,8 +96,14 @@ def _unreadable(data_dir: Path | None) -> dict[str, str]:
         try:
             load(name, data_dir)
         except (FileNotFoundError, ValueError) as error:
-            found[name] = str(error)
+            found[name] = _reason(error)
     return found
+
+
+def _reason(error: Exception) -> str:
+    """Why a set is missing, for a page: a path means nothing to its readers."""
+    absent = isinstance(error, FileNotFoundError)
+    return "no file of this set was there" if absent else str(error)
 
 
 def measure(
@@ -120,7 +126,7 @@ def measure(
         try:
             X, y = load(name, data_dir, download=data_dir is None)
         except (FileNotFoundError, ValueError) as error:
-            lacking[name] = str(error)
+            lacking[name] = _reason(error)
             print(f"{name} is missing: {error}", flush=True)
             continue
         for number, fold in enumerate(split(X, y, n_folds, scaled=False)):

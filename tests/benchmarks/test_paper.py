@@ -104,10 +104,13 @@ def test_a_method_is_measured_anew_when_asked_for(folder):
 
 def test_a_missing_set_is_told_and_the_others_are_measured(folder, capsys):
     assert main(arguments(folder, "out", "1-NN")) == 0
-    assert "palm is missing" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "palm is missing" in printed
+    assert "put palm.mat (X, Y) or palm.npz (X, y) there" in printed
     for page in ("report.md", "report.html"):
         text = (folder / "out" / page).read_text()
-        assert "put palm.mat (X, Y) or palm.npz (X, y) there" in text
+        assert "no file of this set was there" in text
+        assert str(folder) not in text
         assert "<code>corel</code>: was not asked for" in text or (
             "`corel`: was not asked for" in text
         )
