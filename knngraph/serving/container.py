@@ -259,7 +259,8 @@ def write(path: Any, buffers: list[Any]) -> None:
     """
     target = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:99]}.{secrets.token_hex(8)}.tmp")
+    # Fifty characters have at most 200 bytes of the 255 that a name may have.
+    temporary = os.path.join(folder, f".{name[:50]}.{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:

@@ -417,9 +417,7 @@ def _from_content(tree: Any, arrays: dict[str, np.ndarray]) -> Predictor:
 def _load_compiled_code(state: PredictorState) -> None:
     """So that the first answer is as quick as the next."""
     model = state.model
-    space = model.space
-    if any(part is not None for part in (space.linear, space.trees, space.prepared)):
-        space.map_block(np.zeros((1, state.n_features)))
+    model.space.map_block(np.zeros((1, state.n_features)))
     row = model.training.points[:1]
     if state.options.inference == "lookup":
         model.index.nearest(row, 1)

@@ -138,7 +138,7 @@ def warn_of_far_rows(rows: np.ndarray, settings: FitSettings) -> None:
     rows : ndarray of shape (n_rows, n_features), float32 or float64
         Mapped by the space of the fit.
     """
-    far = float(np.abs(column_medians(rows)).max(initial=0.0)) / settings.spacing
+    far = float(np.abs(column_medians(rows)).max()) / settings.spacing
     if rows.dtype == np.float32 and far > _FARTHEST_CENTER:
         warnings.warn(
             f"The center of the added rows is {far:.1e} times the typical distance of "

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from knngraph.condensing.editing import find_edited, find_voters
+import knngraph.condensing.subset as subset_module
+from knngraph.condensing.editing import N_VOTERS, find_edited, find_voters
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.index.exact import ExactIndex
+from tests.frozen import assert_frozen
 
 
 def on_a_line(values):
@@ -59,6 +61,59 @@ def test_given_up_rows_are_not_kept_and_may_change():
     # A class that has nothing else keeps a row of it.
     codes = np.array([0, 0, 2, 0, 1, 1])
     assert 2 in SubsetSearch(points, codes, given_up).grow(0.0).kept
+
+
+@pytest.mark.parametrize(
+    ("other", "margin", "kept"),
+    [
+        # The row at 0 is one from the kept row of its class, at -1.
+        (1.5, 0.4, [1, 3]),
+        (1.5, 0.5, [1, 2, 3]),
+        # Single precision could tell these two apart in the wrong order.
+        (1.0 + 3e-6, 0.0, [1, 2, 3]),
+        (1.0 + 1e-5, 0.0, [1, 3]),
+    ],
+)
+def test_how_far_another_class_has_to_be(other, margin, kept):
+    points, codes = on_a_line([-2, -1, 0, other]), np.array([0, 0, 0, 1])
+    found = SubsetSearch(points, codes).grow(margin)
+    assert found.kept.tolist() == kept
+    assert not found.changed.any()
+
+
+@pytest.mark.parametrize(("other", "changed"), [(1.0, True), (1.01, False)])
+def test_a_dropped_row_changes_where_another_class_is_as_near(other, changed):
+    points = on_a_line([-1.25, -1, -0.75, 0, other])
+    dropped = np.array([0, 0, 0, 1, 0], dtype=bool)
+    for margin in (0.0, 0.02):
+        search = SubsetSearch(points, np.array([0, 0, 0, 0, 1]), dropped)
+        found = search.grow(margin)
+        assert found.kept.tolist() == [1, 4]
+        assert found.changed.tolist() == [False, False, False, changed, False]
+
+
+def test_the_first_row_of_a_class_is_the_middle_of_those_that_may_be_kept():
+    points = on_a_line([-90, 0, 1, 2, 100, 101, 109])
+    codes = np.array([5, 5, 5, 5, 8, 8, 8])
+    dropped = np.array([1, 0, 0, 0, 1, 1, 1], dtype=bool)
+    found = SubsetSearch(points, codes, dropped).grow(0.0)
+    assert found.kept.tolist() == [2, 5]
+
+
+def test_blocks_change_nothing(monkeypatch):
+    random = np.random.default_rng(3)
+    points = np.unique(random.normal(size=(90, 2)).round(1), axis=0).astype(np.float32)
+    codes = random.integers(3, size=len(points))
+    dropped = random.random(len(points)) < 0.1
+    whole = SubsetSearch(points, codes, dropped).grow(0.2)
+    monkeypatch.setattr(subset_module, "_BLOCK_NUMBERS", 8)
+    for largest in (1, 3, 1024):
+        monkeypatch.setattr(subset_module, "_LARGEST_BLOCK", largest)
+        for n_threads in (1, 2):
+            search = SubsetSearch(points, codes, dropped, n_threads=n_threads)
+            blocks = search.grow(0.2)
+            assert_array_equal(blocks.kept, whole.kept)
+            assert_array_equal(blocks.changed, whole.changed)
 
 
 def test_one_class_is_one_row():
@@ -141,6 +196,36 @@ def test_edited_by_hand():
     codes = np.array([0, 0, 1])
     assert not find_edited(pair, codes, np.ones(3, bool))[:2].any()
     assert not find_edited(pair, codes, np.zeros(3, bool)).any()
+
+
+def test_edited_row_by_row(random):
+    # Copies of a row vote before all others, the nearest others after them: of the
+    # first eight of these rows fewer than half are of its class.
+    points = random.normal(size=(80, 2)).astype(np.float32)
+    codes, copies = random.integers(3, size=80), random.integers(5, size=80)
+    copies[:3] = [9, 10, 1]
+    neighbors = find_voters(ExactIndex(points), points, n_threads=2)
+    assert neighbors.shape == (80, 25)
+    for i, listed in enumerate(neighbors):
+        near = np.argsort(((points - points[i]) ** 2).sum(axis=1), kind="stable")
+        assert_array_equal(listed, np.where(near == i, -1, near)[:25])
+    found = find_edited(neighbors, codes, copies)
+    for i, listed in enumerate(neighbors):
+        others = [i] * max(0, copies[i] - 1)
+        for j in listed[listed >= 0]:
+            others += [j] * copies[j]
+        votes = codes[others[:N_VOTERS]] == codes[i]
+        assert found[i] == (2 * votes.sum() < len(votes))
+    assert 20 < found.sum() < 60
+    # Weights that are no whole numbers: a share of the last vote is counted.
+    codes, line = np.array([0, 0, 1, 1]), np.array([[-1, 1, 2, 3]] * 4)
+    for weight, edited in ((3.9, True), (4.0, False), (4.1, False)):
+        weights = np.array([1.0, weight, 3.0, 3.0])
+        assert find_edited(line, codes, weights)[0] == edited
+
+
+def test_what_is_found_is_not_changed():
+    assert_frozen("condensing")
 
 
 @pytest.mark.parametrize("n_points", [1, 2])

@@ -69,9 +69,10 @@ def test_held_out_labels_are_never_seen(rows, monkeypatch):
 def test_answers_recomputed(rows):
     X, codes = rows
     for fitted, held_out in folds(codes):
-        right = answered(X, codes, 2, fitted, held_out)
-        maps = gradient_maps(X[fitted], codes[fitted], 2)
-        for found, linear in zip(right, [np.eye(12), *maps], strict=True):
+        right = right_by_map(X, codes, 2, fitted, held_out)
+        maps = [np.eye(12), *gradient_maps(X[fitted], codes[fitted], 2)]
+        for (factor, found), linear in zip(right, maps, strict=True):
+            assert_allclose(factor, linear, atol=1e-4)
             mapped = X.astype(float) @ linear
             distances = cdist(mapped[held_out], mapped[fitted])
             labels = codes[fitted][distances.argsort(axis=1)[:, :5]]
@@ -190,6 +191,65 @@ def test_few_rows_ask_for_a_clearer_lead(n_rows, number, monkeypatch):
         yield None, ((place > 0.045) & (place < 0.6)).astype(float)
 
     assert chosen(monkeypatch, right_by_map, n_rows) == number
+
+
+def lead_of_maps(*by_map):
+    """A stand-in for `right_by_map`: rows that a map wins and loses in the first fold.
+
+    Every second row is right without a map; all other folds stay as they are.
+    """
+
+    def right_by_map(rows, codes, n_classes, fitted, held_out, seed):
+        plain = np.arange(len(held_out)) % 2
+        right_by_map.n_fitted += 1
+        yield None, plain.astype(float)
+        for won, lost in by_map:
+            right_by_map.n_fitted += 1
+            right = plain.copy()
+            if 0 in held_out:
+                right[1 : 2 * lost : 2] = 0
+                right[0 : 2 * won : 2] = 1
+            yield None, right.astype(float)
+
+    right_by_map.n_fitted = 0
+    return right_by_map
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "number"),
+    [(2, 0, 0), (3, 0, 1), (10, 5, 1), (10, 6, 0), (11, 6, 1), (9, 6, 0), (0, 0, 0)],
+)
+def test_a_lead_is_two_rows_and_half_a_standard_error(won, lost, number, monkeypatch):
+    # won - lost > 2 + 0.5 * sqrt(won + lost)
+    assert chosen(monkeypatch, lead_of_maps((won, lost))) == number
+
+
+def test_scores_are_those_of_the_best_map(monkeypatch):
+    monkeypatch.setattr(choose, "right_by_map", lead_of_maps((9, 0), (12, 0)))
+    rows = np.zeros((300, 1), dtype=np.float32)
+    found = choose_map(rows, np.arange(300) % 2, 2)
+    assert (found.number, found.scores) == (2, (150 / 300, 162 / 300))
+    # Also where it leads by too little to be chosen, or not at all.
+    for won, lost in ((2, 0), (0, 3)):
+        judged = lead_of_maps((won, lost))
+        monkeypatch.setattr(choose, "right_by_map", judged)
+        found = choose_map(rows, np.arange(300) % 2, 2)
+        assert (found.number, found.factors) == (0, ())
+        assert found.scores == (150 / 300, (150 + won - lost) / 300)
+
+
+@pytest.mark.parametrize(("lost", "n_fitted"), [(4, 3 * 5), (5, 3 + 2 + 2)])
+def test_behind_is_two_standard_errors(lost, n_fitted, monkeypatch):
+    # The full map of the first round loses `lost` rows and wins none: it is behind
+    # where lost > 2 * sqrt(lost), and then no other round is tried.
+    judged = lead_of_maps((0, 0), (0, lost), (9, 0), (9, 0))
+    chosen(monkeypatch, judged)
+    assert judged.n_fitted == n_fitted
+
+
+def test_thirty_rows_are_enough_to_choose(monkeypatch):
+    judged = lead_of_maps((5, 0))
+    assert chosen(monkeypatch, judged, 30) == 1
 
 
 def test_maps_that_fall_behind_are_given_up(monkeypatch):

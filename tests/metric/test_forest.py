@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse, stats
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from knngraph.graph.training_set import row_hashes
@@ -14,6 +15,7 @@ from knngraph.metric.grow import (
     flatten,
     grow_forest,
 )
+from tests.frozen import assert_frozen
 
 FEW = ForestSettings(n_trees=20)
 
@@ -134,6 +136,8 @@ def test_copies_have_the_same_shares_and_new_rows_all_trees(random):
     twice = forest.shares(np.concatenate([X, X[::-1]]))
     assert_array_equal(twice[:500], twice[500:][::-1])
     few = grow_forest(X, codes, 2, ForestSettings(n_trees=20, max_rows=100))
+    hashes = np.sort(row_hashes(few.as_seen(X), 0))
+    assert_array_equal(few.grown_from, hashes[:100])
     unseen = ~np.isin(row_hashes(few.as_seen(X), 0), few.grown_from)
     assert unseen.sum() == 400
     drawn = few.drawn(few.as_seen(X))
@@ -161,6 +165,88 @@ def test_counts_are_poisson():
         assert (counts == 0).mean() == pytest.approx(np.exp(-1.0), abs=0.005)
     top = np.array([2**64 - 1], dtype=np.uint64)
     assert draw_counts(top, np.zeros(1, dtype=np.uint64))[0] < 20
+
+
+def splitmix64(number):
+    """The numbers of the generator of that name after its state `number`."""
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB % 2**64
+    return number ^ (number >> 31)
+
+
+def test_trees_draw_rows_by_the_numbers_of_splitmix64(random):
+    # Its first three numbers after the seed 1234567, as they are published.
+    states = [(1234567 + i * 0x9E3779B97F4A7C15) % 2**64 for i in (1, 2, 3)]
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert [splitmix64(state) for state in states] == published
+    X, codes = rows_of(random, 60, 2), random.integers(2, size=60)
+    forest = grow_forest(X, codes, 2, FEW)
+    hashes = row_hashes(forest.as_seen(X), 0)
+    shares = [
+        [splitmix64(int(h) ^ int(salt)) / 2**64 for salt in forest.salts]
+        for h in hashes
+    ]
+    # The inverse of the distribution function of the Poisson numbers.
+    expected = stats.poisson.ppf(shares, 1.0)
+    assert_array_equal(draw_counts(hashes[:, None], forest.salts), expected)
+    assert_array_equal(forest.drawn(forest.as_seen(X)), expected > 0)
+    # A row that has grown no tree is drawn by none.
+    drawn = forest.drawn(forest.as_seen(np.concatenate([X[:3], X[:1] + 0.5])))
+    assert_array_equal(drawn, np.concatenate([expected[:3] > 0, [[False] * 20]]))
+    assert forest.drawn(forest.as_seen(X[:3] + 0.5)).shape == (0, 20)
+
+
+def test_columns_as_seen_by_hand():
+    X = np.array([[3.0, np.nan], [1e300, -1e300], [-1e300, 2.0**-1000]], order="F")
+    seen = columns_as_seen(X, np.array([1.0, 0.0]), np.array([2.0, 2.0**-1000]))
+    assert seen.dtype == np.float32
+    assert seen.flags.c_contiguous
+    assert_array_equal(seen, [[1.0, np.nan], [2.0**60, -(2.0**60)], [-(2.0**60), 1.0]])
+
+
+def test_center_and_scale_of_columns(random):
+    columns = [
+        # Column, the lower median of what is known, the power of two above the
+        # lower median of the distances from it that are not zero.
+        ([1.0, 2.0, 3.0, 10.0], 2.0, 2.0),
+        ([np.nan, 5.0, np.nan, np.nan], 5.0, 2.0),
+        ([np.nan, np.nan, np.nan, np.nan], 0.0, 2.0),
+        ([0.0, 0.0, 6.0, 0.0], 0.0, 8.0),
+        ([np.nan, 6.0, 4.0, np.nan], 4.0, 4.0),
+        ([7.0, 7.0, 7.0, 7.0], 7.0, 2.0),
+        ([0.0, 0.0, 5e-324, 0.0], 0.0, 2.0**-1000),
+        ([0.0, 0.0, 1.7e308, 0.0], 0.0, 2.0**1000),
+        ([-1.7e308, -1.7e308, 1.7e308, np.nan], -1.7e308, 2.0),  # too far to count
+    ]
+    X = np.array([column for column, _, _ in columns]).T
+    forest = grow_forest(X, np.arange(4) % 2, 2, ForestSettings(n_trees=2))
+    assert_array_equal(forest.center, [center for _, center, _ in columns])
+    assert_array_equal(forest.scale, [scale for _, _, scale in columns])
+    assert forest.column_weight == 1.0
+    # Zeros of sparse rows stay zeros.
+    thin = grow_forest(sparse.csr_array(X[:, :1]), np.arange(4) % 2, 2, FEW)
+    assert (thin.center.item(), thin.scale.item()) == (0.0, 4.0)
+
+
+def test_what_pure_leaves_hold():
+    assert_array_equal(class_targets(2, 0), [[0.0], [1.0]])
+    for n in (1, 3, MAX_TARGETS):
+        assert_array_equal(class_targets(n, 0), np.eye(n))
+    mixed = class_targets(MAX_TARGETS + 1, 3)
+    assert mixed.shape == (17, 16)
+    assert mixed.dtype == np.float32
+    assert_array_equal(np.abs(mixed), 0.25)
+    assert_array_equal(class_targets(17, 3), mixed)
+    assert (class_targets(17, 4) != mixed).any()
+
+
+def test_no_rows_have_no_shares(random):
+    forest = grow_forest(rows_of(random, 40, 2), np.arange(40) % 3, 3, FEW)
+    assert forest.shares(np.empty((0, 2))).shape == (0, 3)
+
+
+def test_what_a_stage_hands_on_is_not_changed():
+    assert_frozen("metric")
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])

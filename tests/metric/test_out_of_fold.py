@@ -8,6 +8,7 @@ from sklearn.datasets import make_classification
 from knngraph import KNNGraphClassifier
 from knngraph.metric.choose import folds
 from knngraph.metric.gradient_map import N_MAPS, gradient_maps
+from knngraph.metric.out_of_fold import OutOfFold, honest_pairs
 from knngraph.metric.place import place_training_rows
 
 
@@ -64,6 +65,38 @@ def test_lists_are_those_under_the_map_of_the_fold():
                 rtol=1e-3,
             )
     assert space.metric == "learned"
+
+
+def test_folds_of_pairs_by_hand():
+    factors = np.array([[1.0, 1.0], [0.0, 1.0]]), np.eye(2)
+    places = np.array([0, 2]), np.array([3])
+    # A sample of pairs 3, 1, 4, 0 of six; nothing stands in for pair 1.
+    found = OutOfFold.of_sample(
+        np.diag([2.0, 1.0]), list(zip(factors, places)), 6, np.array([3, 1, 4, 0])
+    )
+    assert_array_equal(found.fold_of_pair, [1, -2, -1, 0, 0, -1])
+    assert_array_equal(found.honest_pairs(), [0, 2, 3, 4, 5])
+    assert_array_equal(found.maps[0], [[0.5, 0.5], [0.0, 1.0]])
+    assert_array_equal(found.maps[1], np.diag([0.5, 1.0]))
+    changed = found.after(np.array([1, -1, 0, 2, -1, 3]), 5)
+    assert_array_equal(changed.fold_of_pair, [-1, 1, 0, -1, -1])
+    assert changed.maps is found.maps
+
+
+def test_lists_of_some_pairs_alone_are_brought_under_maps():
+    X, y = overfitted(150)
+    _, training, out_of_fold, *_ = place_training_rows(X, y, 2, "learned", seed=1)
+    neighbors = fresh("learned").fit(X, y)._model.rows.neighbors
+    everywhere = out_of_fold.neighbors(training, neighbors, n_threads=2)
+    some = np.array([3, 70, 140])
+    found = out_of_fold.neighbors(training, neighbors, some)
+    nodes = np.isin(np.arange(training.n_nodes), training.pair_node[some])
+    for name in ("ids", "squared"):
+        expected = getattr(neighbors, name).copy()
+        expected[nodes] = getattr(everywhere, name)[nodes]
+        assert_array_equal(getattr(found, name), expected)
+    assert_array_equal(honest_pairs(training, None), np.arange(training.n_pairs))
+    assert_array_equal(honest_pairs(training, out_of_fold), np.arange(150))
 
 
 def test_enough_unseen_rows_need_no_map_of_a_fold():

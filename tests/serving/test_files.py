@@ -371,6 +371,20 @@ def test_a_file_is_found_where_its_link_leads(tmp_path):
     assert (tmp_path / "link").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+@pytest.mark.parametrize("character", ["m", "é", "模"])
+def test_a_name_may_be_as_long_as_files_can_have(character, tmp_path):
+    from knngraph.serving.container import write
+
+    path = tmp_path / (character * (255 // len(character.encode())))
+    try:
+        path.touch()
+    except OSError:
+        pytest.skip("a name like this is too long here")
+    write(path, [b"whole"])
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(small, tmp_path):
     from knngraph.serving.container import write
 

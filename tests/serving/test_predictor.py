@@ -246,6 +246,23 @@ def test_far_rows_are_answered_as_the_classifier_does(inference):
     assert predictor(far) == classifier.predict([far])[0]
 
 
+def test_a_row_out_of_range_beside_rows_at_the_end_of_it(random):
+    # What is farther than distances can hold is moved to the largest coordinate, and
+    # is nearer to another row there.
+    limit = 2.0**50
+    y = np.repeat([0, 1, 2], [80, 10, 10])
+    spread = np.where(y > 0, 1e-3 * limit, 1.0)[:, None]
+    middles = np.array([[0, 0], [-0.95, -0.1], [0, -0.9]]) * limit
+    X = (middles[y] + spread * random.normal(size=(100, 2))).astype(np.float32)
+    classifier = KNNGraphClassifier(metric="euclidean", ef=32, random_state=0).fit(X, y)
+    assert classifier._model.space.scale == 1.0
+    predictor = classifier.to_predictor()
+    row = (limit * np.array([-1.0, -1.2])).astype(np.float32)
+    assert ((row - middles) ** 2).sum(axis=1).argmin() == 2
+    assert predictor(row) == classifier.predict(row[None])[0] == 1
+    check_same(classifier, predictor, X[::7])
+
+
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_threads_share_one_predictor(inference):
