@@ -7,6 +7,8 @@ from knngraph.compiling import compiled
 def keep_least(numbers, first, ids, kept):
     """Keep the least numbers of every row, block after block of columns.
 
+    Of equal numbers those of the first columns are kept.
+
     Parameters
     ----------
     numbers : ndarray of shape (n_rows, n_columns)
@@ -16,7 +18,8 @@ def keep_least(numbers, first, ids, kept):
     ids : ndarray of shape (n_rows, k), intp
         Columns kept so far, in no order; -1 before there are any.
     kept : ndarray of shape (n_rows, k)
-        Their numbers, a heap with the largest in front; infinite before.
+        Their numbers, a heap with the largest in front, of equal ones the last column;
+        infinite before.
     """
     k = kept.shape[1]
     for row in range(numbers.shape[0]):
@@ -29,8 +32,11 @@ def keep_least(numbers, first, ids, kept):
                 below = 2 * place + 1
                 if below >= k:
                     break
-                if below + 1 < k and kept[row, below + 1] > kept[row, below]:
-                    below += 1
+                if below + 1 < k:
+                    one, other = kept[row, below], kept[row, below + 1]
+                    is_last = ids[row, below + 1] > ids[row, below]
+                    if other > one or (other == one and is_last):
+                        below += 1
                 if kept[row, below] <= number:
                     break
                 kept[row, place] = kept[row, below]
