@@ -1,22 +1,35 @@
 """Building the index and the lists, and the recall that is measured on the way."""
 
+import importlib
 import os
 import pickle
+import pkgutil
 import subprocess
 import sys
 import threading
 from contextlib import nullcontext
+from dataclasses import is_dataclass
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import knngraph.index
 from knngraph import progress
 from knngraph.distances import squared_distances_to
 from knngraph.index import build
-from knngraph.index.build import MOST_LISTED, BuildSettings, build_graph
+from knngraph.index.build import (
+    FEWEST_POINTS,
+    MOST_LISTED,
+    BuildSettings,
+    build_graph,
+    index_for_walk,
+    makes_lists,
+    walk_for,
+)
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
+from knngraph.index.medoids import MedoidSearch
 from knngraph.index.others import others_of
 from knngraph.index.recall import EF_GRID, HELD_OUT
 
@@ -219,6 +232,92 @@ def test_progress_counts_every_point(many, clusters, monkeypatch, capsys):
     done = [line for line in lines if "done in" in line]
     assert [line.split("] ")[1].split(":")[0] for line in done] == names
     assert all("3000/3000" in line for line in done)
+
+
+@pytest.mark.parametrize("n_listed", [0, -1])
+def test_no_lists_are_searched_for_where_none_are_wanted(n_listed, clusters, capsys):
+    built = build_graph(clusters[:100], n_listed, BuildSettings(verbose=1))
+    assert built.ids.shape == built.squared.shape == (100, 0)
+    assert built.ids.dtype == np.int32
+    assert built.squared.dtype == np.float32
+    assert "searching" not in capsys.readouterr().err
+
+
+def test_one_point_has_no_neighbors():
+    built = build_graph(np.ones((1, 3), dtype=np.float32), 5)
+    assert built.index.n_points == 1
+    assert built.ids.shape == (1, 0)
+
+
+def test_which_points_get_lists_at_once():
+    points = np.zeros((FEWEST_POINTS, 1), dtype=np.float32)
+    assert makes_lists(points)
+    assert makes_lists(points, MOST_LISTED)
+    assert not makes_lists(points, MOST_LISTED + 1)
+    assert not makes_lists(points[1:])
+    assert not makes_lists(points.astype(np.float64))
+
+
+def test_which_search_queries_use(clusters):
+    assert walk_for("auto") == walk_for("auto", "lookup") == "hnsw"
+    assert walk_for("auto", "adaptive") == walk_for("auto", "cascade") == "medoids"
+    assert walk_for("medoids", "lookup") == "medoids"
+    assert walk_for("hnsw", "adaptive") == "hnsw"
+    points = clusters[:100]
+    index, exact = build_graph(points).index, ExactIndex(points)
+    assert index_for_walk("hnsw", index, points) is index
+    assert index_for_walk("medoids", exact, points) is exact
+    chosen = index_for_walk("medoids", index, points)
+    assert isinstance(chosen, MedoidSearch)
+    entries = points[:1], np.array([[5]], dtype=np.int32)
+    index = build_graph(points).index
+    given = index_for_walk("medoids", index, points, lambda: entries)
+    assert given.entries.tolist() == [[5]]
+    assert chosen.entries.shape == (1, 64)
+
+
+def test_settings_that_none_names():
+    settings = BuildSettings()
+    assert (settings.M, settings.ef_construction, settings.seed) == (16, 200, 0)
+    assert (settings.n_threads, settings.verbose, settings.n_candidates) == (1, 0, 48)
+    assert BuildSettings(M=32, ef_construction=100).n_candidates == 48
+    assert settings == BuildSettings()
+
+
+def test_the_seed_is_that_of_the_layers(clusters, few_are_many):
+    for points in (clusters[:400], clusters):
+        one, again, other = (
+            build_graph(points, 0, BuildSettings(seed=seed)).index.parts()
+            for seed in (5, 5, 6)
+        )
+        assert (one.settings["seed"], other.settings["seed"]) == (5, 6)
+        assert_array_equal(one.levels, again.levels)
+        assert (one.levels != other.levels).any()
+
+
+def test_what_threads_share_cannot_be_set():
+    found = []
+    for module in pkgutil.iter_modules(knngraph.index.__path__, "knngraph.index."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if is_dataclass(value) and value.__module__ == module.name:
+                found.append(value)
+    assert len(found) > 10
+    assert all(one.__dataclass_params__.frozen for one in found)
+
+
+@pytest.mark.parametrize("block", [1, 40, 99, 100, 10**6])
+def test_others_of_some_points_in_blocks(block, clusters, monkeypatch):
+    monkeypatch.setattr("knngraph.index.others._QUERIES_PER_CALL", block)
+    points, asking, done = clusters[:300], np.arange(0, 300, 3), []
+    index = ExactIndex(points)
+    ids, squared = others_of(index, points, asking, 7, advance=done.append)
+    exact, distances = index.nearest(points[asking], 8)
+    assert_array_equal(exact[:, 0], asking)
+    assert_array_equal(ids, exact[:, 1:])
+    assert_allclose(squared, distances[:, 1:], rtol=1e-6)
+    assert (ids.dtype, squared.dtype) == (np.int32, np.float32)
+    assert done == [min(block, 100 - at) for at in range(0, 100, block)]
+    assert others_of(index, points[:], asking, 500)[0].shape == (100, 299)
 
 
 @pytest.mark.parametrize("stage", ["searching neighbors", "building index"])

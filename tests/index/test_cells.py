@@ -37,6 +37,29 @@ def test_every_row_is_in_one_cell_and_no_cell_is_large(name, n_rows):
     assert np.isfinite(cells.centers).all()
 
 
+def sizes_of_copies(*counts):
+    """Sizes of the cells of so many copies of 0, of 10, of 20 ..., in this order."""
+    values = 10.0 * np.arange(len(counts), dtype=np.float32)
+    cells = group_rows(np.repeat(values, counts)[:, None])
+    sizes = np.diff(cells.starts)
+    return [sorted(sizes[cells.centers[:, 0] == value].tolist()) for value in values]
+
+
+def test_cells_of_equal_rows_have_64_if_all_are_more_than_160():
+    # k-means cannot part them.
+    assert sizes_of_copies(1) == [[1]]
+    assert sizes_of_copies(160) == [[160]]
+    assert sizes_of_copies(161) == [[33, 64, 64]]
+    assert sizes_of_copies(161, 160) == [[33, 64, 64], [160]]
+    assert sizes_of_copies(170, 160, 200, 300) == [
+        *([42, 64, 64], [160], [64, 64, 72], [44, 64, 64, 64, 64]),
+    ]
+    # Twelve rows are enough for a cell; fewer join another, but for all there are.
+    assert sizes_of_copies(12, 100) == [[12], [100]]
+    assert sizes_of_copies(11, 100) == [[], [111]]
+    assert sizes_of_copies(11) == [[11]]
+
+
 def test_rows_of_a_cell_are_near_one_another():
     points = made("normal", 20_000)
     cells = group_rows(points)

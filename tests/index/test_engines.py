@@ -2,18 +2,22 @@
 
 import pickle
 import sys
+from importlib.util import find_spec
+from math import log
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from knngraph.index.compiled_graph import CompiledGraph
+from knngraph.index.compiled_graph import CompiledGraph, draw_levels
 from knngraph.index.engines import VARIABLE, engine, engine_name
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.hnswlib_graph import HnswlibGraph, has_hnswlib
 
-needs_both = pytest.mark.skipif(not has_hnswlib(), reason="hnswlib is not installed")
+needs_both = pytest.mark.skipif(
+    find_spec("hnswlib") is None, reason="hnswlib is not installed"
+)
 SETTINGS = {"M": 6, "ef_construction": 40, "seed": 5}
 
 
@@ -30,7 +34,11 @@ def without_hnswlib(monkeypatch):
 @needs_both
 def test_hnswlib_is_used_where_it_is_installed(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
+    assert has_hnswlib()
     assert engine_name() == "hnswlib"
+    monkeypatch.setenv(VARIABLE, "hnswlib")
+    assert engine_name() == "hnswlib"
+    monkeypatch.setenv(VARIABLE, "")
     assert engine() is HnswlibGraph
     monkeypatch.setenv(VARIABLE, "knngraph")
     assert engine() is CompiledGraph
@@ -76,9 +84,11 @@ def lists_of(numbers):
     return np.column_stack([lists[:, 0], np.where(there, lists[:, 1:], -1)])
 
 
-def assert_same_graph(one, other):
+def assert_same_graph(one, other, but=frozenset()):
     one, other = one.parts(), other.parts()
-    assert one.settings == other.settings
+    assert set(one.settings) == set(other.settings)
+    for name in set(one.settings) - but:
+        assert one.settings[name] == other.settings[name]
     M = one.settings["M"]
     for name in ("levels", "labels", "vectors"):
         assert_array_equal(getattr(one, name), getattr(other, name))
@@ -158,6 +168,80 @@ def test_a_graph_that_was_saved_grows_as_one_that_was_not(random):
     assert_array_equal(parts.levels, its_parts.levels)
     assert_array_equal(parts.links, its_parts.links)
     assert_array_equal(parts.upper, its_parts.upper)
+
+
+@pytest.mark.parametrize(
+    "kind", [CompiledGraph, pytest.param(HnswlibGraph, marks=needs_both)]
+)
+def test_a_graph_grows_from_nothing(kind, random):
+    rows = random.normal(size=(200, 5)).astype(np.float32)
+    whole = kind(5, 200, **SETTINGS)
+    assert whole.n_places == 0
+    parts = whole.parts()
+    assert parts.settings == {
+        **SETTINGS,
+        "ser_version": 1,
+        "max_elements": 200,
+        "max_level": -1,
+        "enterpoint_node": 2**32 - 1,
+        "has_deletions": False,
+        "allow_replace_deleted": False,
+    }
+    assert parts.vectors.shape == (0, 5)
+    loaded = kind.of_parts(kind(5, 1, **SETTINGS).parts())
+    for graph in (whole, loaded):
+        graph.add(rows[:1])
+        assert graph.search(rows[:1], 1, 1)[0].tolist() == [[0]]
+        graph.add(rows[1:120])
+        graph.add(rows[120:])
+        assert graph.n_places == 200
+        assert_array_equal(graph.rows(np.array([150, 3])), rows[[150, 3]])
+        assert graph.rows(np.empty(0, dtype=np.intp)).shape == (0, 5)
+        assert_array_equal(graph.search(rows, 1, 200)[0][:, 0], np.arange(200))
+    assert_same_graph(whole, loaded, but={"max_elements"})
+
+
+def test_memory_is_that_of_points_and_links(random):
+    rows = random.normal(size=(300, 5)).astype(np.float32)
+    graph = CompiledGraph(5, 1000, **SETTINGS)
+    assert graph.n_bytes == 0
+    graph.add(rows)
+    n_lists = 300 + int(graph.parts().levels.sum())
+    # Coordinates, where the upper lists begin, and twice M links and their number.
+    assert graph.n_bytes == 300 * (5 * 4 + 4) + n_lists * 4 * (1 + 2 * 6)
+    assert CompiledGraph.of_parts(graph.parts()).n_bytes == graph.n_bytes
+
+
+@pytest.mark.parametrize("M", [2, 16])
+def test_layers_have_a_share_of_those_below(M):
+    levels = draw_levels(0, 0, 20_000, M)
+    for level in (1, 2):
+        share = (levels >= level).mean()
+        assert share == pytest.approx(M**-level, rel=0.1 if M == 2 else 0.5)
+    assert levels.min() == 0
+    assert levels.max() < 3 * log(20_000) / log(M)
+    assert_array_equal(draw_levels(0, 700, 100, M), levels[700:800])
+    # The generator takes a seed of 0 for 1, and has period 2**31 - 1.
+    for seed in (1, 2**31 - 1, 2**31):
+        assert_array_equal(draw_levels(seed, 0, 500, M), levels[:500])
+    assert (draw_levels(2, 0, 500, M) != levels[:500]).any()
+
+
+def test_growth_keeps_deleted_points_deleted(random):
+    rows = random.normal(size=(400, 5)).astype(np.float32)
+    graph = CompiledGraph(5, 100, **SETTINGS)
+    graph.add(rows[:100])
+    graph = graph.copy(np.arange(50))
+    # Far beyond the room for more that a graph sets aside.
+    graph.add(rows[100:110])
+    graph.add(rows[110:])
+    assert_array_equal(np.flatnonzero(graph.parts().removed), np.arange(50))
+    assert_array_equal(graph.parts().vectors, rows)
+    places, _ = graph.search(rows, 1, 350)
+    assert_array_equal(places[50:, 0], np.arange(50, 400))
+    assert places.min() == 50
+    find = graph.row_search(350)
+    assert [find(row)[0] for row in rows] == places[:, 0].tolist()
 
 
 @needs_both

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from knngraph.exceptions import SavedModelError
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 
@@ -110,8 +111,48 @@ def test_saved_and_loaded(points, queries):
     assert_array_equal(loaded.nearest(queries, 2), index.nearest(queries, 2))
 
 
-def test_a_state_of_another_release_is_refused(points):
+@pytest.mark.parametrize("version", [1, 3, 999, None])
+def test_a_state_of_another_release_is_refused(version, points):
     state = build(points).__getstate__()
+    assert state["version"] == 2
     index = HNSWIndex.__new__(HNSWIndex)
-    with pytest.raises(ValueError, match="saved in format 999"):
-        index.__setstate__({**state, "version": 999})
+    message = (
+        f"saved in format {version}; this release of knngraph reads format 2. Load"
+    )
+    with pytest.raises(SavedModelError, match=message):
+        index.__setstate__({**state, "version": version})
+
+
+def test_an_index_without_points_is_saved_and_filled(points):
+    empty = HNSWIndex(4, 300)
+    assert empty.n_points == empty.n_places == 0
+    empty.add(points[:0])
+    assert empty.n_points == 0
+    loaded = pickle.loads(pickle.dumps(empty))
+    assert loaded.n_points == len(loaded.points()) == len(loaded.numbers) == 0
+    for index in (empty, loaded):
+        index.add(points)
+        assert_array_equal(index.points(), points)
+        ids, _ = index.nearest(points, 1, ef=50)
+        assert_array_equal(ids[:, 0], np.arange(300))
+
+
+def test_the_latest_points_by_their_places(points):
+    index = HNSWIndex(4, 300)
+    index.add(points[:4], np.array([7, 3, 9, 1]))
+    assert index.numbers.tolist() == [1, 3, 7, 9]
+    assert index.latest(2).tolist() == [3, 0]
+    assert index.latest(0).tolist() == []
+    assert index.latest(4).tolist() == index.latest(9).tolist() == [2, 1, 3, 0]
+    # Of those that are left: 9 is gone, and the others have new numbers.
+    index = index.renumbered(np.array([-1, 5, -1, 2, -1, -1, -1, 8, -1, -1]))
+    assert index.latest(2).tolist() == [0, 1]
+
+
+def test_the_square_distance_of_one_row(points, queries):
+    index = build(points)
+    find = index.row_searcher(20)
+    ids, squared = index.nearest(queries, 1, ef=20)
+    assert [find(row) for row in queries] == list(
+        zip(ids[:, 0].tolist(), squared[:, 0].tolist())
+    )

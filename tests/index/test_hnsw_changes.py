@@ -4,11 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
+from knngraph.compact import unpacked
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.medoids import MOST_UNLINKED
+from knngraph.index.medoids import MOST_UNLINKED, renumbered_entries
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -99,6 +100,109 @@ def test_more_changes_after_a_round_trip(points, random):
     twice.add(random.normal(size=(300, 4)).astype(np.float32))
     assert twice.n_points == 400
     assert_array_equal(twice.points()[:100], points[stays][stays_twice])
+
+
+@pytest.mark.parametrize("changes", ["original", "renumbered"])
+def test_either_of_two_that_share_a_graph_may_add(changes, points):
+    index = built(points)
+    one, other = index, index.renumbered(np.arange(200)[::-1])
+    if changes == "renumbered":
+        one, other = other, one
+    before = other.nearest(points, 3, ef=20)
+    one.add(points[:10] + 1)
+    assert (one.n_points, one.n_places) == (210, 210)
+    assert (other.n_points, other.n_places) == (200, 200)
+    assert_array_equal(other.nearest(points, 3, ef=20), before)
+    # Now neither shares: no copy is made any more.
+    held = one._graph
+    one.add(points[:10] + 2)
+    assert one._graph is held
+
+
+def test_saved_beside_its_points(points):
+    changed, stays = drop(built(points), np.arange(0, 200, 3))
+    state = changed.state_beside(points[stays])
+    # Only rows that are gone are in it.
+    assert unpacked(state["parts"]["vectors"]).shape == (67, 4)
+    whole = pickle.dumps(changed)
+    assert len(pickle.dumps(state)) < len(whole) - 100 * 4 * 4
+    loaded = HNSWIndex.from_state_beside(state, points[stays])
+    assert pickle.dumps(loaded) == whole
+    # Beside other points, as of another precision, it holds all of its own.
+    for others in (points[stays].astype(np.float64), points[stays] + np.float32(1)):
+        state = changed.state_beside(others)
+        assert unpacked(state["parts"]["vectors"]).shape == (200, 4)
+        loaded = HNSWIndex.from_state_beside(state, others)
+        assert pickle.dumps(loaded) == whole
+        assert_array_equal(loaded.points(), points[stays])
+
+
+def test_as_many_wait_as_may(points):
+    index = built(points[:100])
+    index.add(points[100:101], may_wait=True)
+    index.add(points[101:100], may_wait=True)
+    index.add(points[101 : 100 + MOST_UNLINKED], may_wait=True)
+    assert index.n_linked == 100
+    assert index.n_points == 100 + MOST_UNLINKED
+    numbers, rows = index.unlinked
+    assert_array_equal(numbers, np.arange(100, 100 + MOST_UNLINKED))
+    assert_array_equal(rows, points[100 : 100 + MOST_UNLINKED])
+    index.add(points[100 + MOST_UNLINKED :][:1], may_wait=True)
+    assert index.n_linked == index.n_points == 101 + MOST_UNLINKED
+    assert len(index.unlinked[0]) == len(index.unlinked[1]) == 0
+    index.add(points[190:191], may_wait=True)
+    # Those that wait go in with others that may not.
+    index.add(points[191:192])
+    assert index.n_linked == index.n_points == 103 + MOST_UNLINKED
+
+
+def test_all_points_may_wait(points):
+    index = HNSWIndex(4, 10)
+    index.add(points[:10], may_wait=True)
+    assert (index.n_linked, index.n_points) == (0, 10)
+    exact, squared = ExactIndex(points[:10]).nearest(points, 12)
+    ids, its_squared = index.nearest(points, 12)
+    assert_array_equal(ids, exact)
+    assert_allclose(its_squared, squared, rtol=1e-5)
+    assert index.row_searcher(1)(points[50])[0] == exact[50, 0]
+
+
+def test_points_that_wait_are_checked_when_they_are_loaded(points):
+    index = built(points[:100])
+    index.add(points[100:103], may_wait=True)
+    parts, (numbers, rows) = index.parts(), index.unlinked
+    assert HNSWIndex.from_parts(parts, numbers, rows).n_points == 103
+    for damaged in (
+        (numbers.astype(float), rows),
+        (numbers, rows.astype(np.float64)),
+        (numbers[:2], rows),
+        (numbers, rows[:, :3]),
+    ):
+        with pytest.raises(ValueError, match="outside of the HNSW index are damaged"):
+            HNSWIndex.from_parts(parts, *damaged)
+
+
+def test_a_search_from_medoids_follows_points_that_wait_come_and_go(points, random):
+    index = built(points)
+    search = index.from_medoids(points)
+    index.add(random.normal(size=(3, 4)).astype(np.float32), may_wait=True)
+    assert index.from_medoids(index.points()).n_points == 203
+    index.from_medoids(index.points())
+    number_now = np.arange(203)
+    number_now[[5, 201]] = -1
+    number_now[number_now >= 0] = random.permutation(201)
+    changed = index.renumbered(number_now)
+    rows = changed.points()
+    entries = renumbered_entries(search.centers, search.entries, number_now)
+    patched = changed.from_medoids(rows, entries)
+    fresh = pickle.loads(pickle.dumps(changed)).from_medoids(rows, entries)
+    for name in ("points", "deleted", "links", "centers", "entries", "unlinked"):
+        assert_array_equal(getattr(patched, name), getattr(fresh, name), err_msg=name)
+    assert_array_equal(patched.deleted, points[[5]])
+    assert_array_equal(np.sort(patched.unlinked), np.sort(number_now[[200, 202]]))
+    assert_array_equal(patched.links[patched.unlinked], -1)
+    exact, _ = ExactIndex(rows).nearest(points, 5)
+    assert_array_equal(patched.nearest(points, 5, ef=250)[0], exact)
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """States of hnswlib in parts: the last number that fits is taken, the next refused."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from knngraph.index.hnsw_parts import HNSWParts, mark_removed
+from knngraph.index.hnsw_parts import NO_ENTRY, HNSWParts, mark_removed
+from knngraph.index.hnswlib_graph import HnswlibGraph, has_hnswlib
 
 M, N_POINTS = 3, 60
 
@@ -95,6 +97,7 @@ REFUSED = {
     "version below": setting(ser_version=-1),
     "version above": setting(ser_version=2**31),
     "M below": setting(M=1),
+    "M above": setting(M=10_001, ef_construction=10_001),
     "another M": setting(M=4, ef_construction=10),
     "few candidates": setting(ef_construction=M - 1),
     "full": setting(max_elements=N_POINTS - 1),
@@ -114,7 +117,10 @@ REFUSED = {
     "narrow links": array("links", lambda links: links[:, :-4].copy()),
     "two points of one label": number("labels", 3, 4 + N_POINTS - 3),
     "too many links": number("links", (0, 0), 2 * M + 1, np.uint32),
+    "too many links of the last": number("links", (-1, 0), 2 * M + 1, np.uint32),
     "link to no point": number("links", (0, 1), N_POINTS, np.uint32),
+    "last link to no point": number("links", (0, 2), N_POINTS, np.uint32),
+    "link to point -1": number("links", (0, 1), 2**32 - 1, np.uint32),
     "upper of another type": array("upper", lambda upper: upper.view(np.int8)),
     "upper cut off": array("upper", lambda upper: upper[:-4]),
     "too many upper links": number("upper", (0, 0), M + 1, np.uint32),
@@ -137,6 +143,7 @@ TAKEN = {
     # Behind the links there may be anything.
     "rest of links": number("links", (0, 4), 10**6, np.uint32),
     "deleted": number("links", (0, 2), 1),
+    "other bits of the third byte": number("links", (0, 2), 0xFE),
     "upper link on its layer": number("upper", (0, 1), 10, np.uint32),
     "no upper link": number("upper", (0, 0), 0, np.uint32),
 }
@@ -161,6 +168,60 @@ def test_states_on_the_edge_are_taken_and_come_back(case, parts):
         assert_array_equal(getattr(again, name), getattr(parts, name), err_msg=name)
 
 
+MESSAGES = {
+    "no seed": "has other settings",
+    "seed of float": "has seed=0.0",
+    "seed below": "has seed=-1",
+    "M below": "has M=1",
+    "M above": "has M=10001",
+    "few candidates": "has too small an ef_construction",
+    "full": "holds too many points",
+    "types": "has float64 for float32",
+    "short levels": "has shape (59,) for (60,)",
+    "two points of one label": "numbers points twice",
+    "entry above": "is entered at point 60",
+    "level below": "has a point below the lowest layer",
+    "top above": "is not entered at its top",
+    "too many links": "has too many links",
+    "link to no point": "links to no point",
+    "upper of another type": "has int8 for uint8",
+    "upper cut off": "has upper layers cut off",
+    "upper link to a lower point": "links to a lower point",
+}
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_what_is_wrong_is_said(case, parts):
+    message = f"^The state of the HNSW index {re.escape(MESSAGES[case])}\\.$"
+    with pytest.raises(ValueError, match=message):
+        REFUSED[case](parts).check()
+
+
+@pytest.mark.skipif(not has_hnswlib(), reason="hnswlib is not installed")
+@pytest.mark.parametrize("deleted", [[], [0, 7, 59]])
+def test_a_state_of_hnswlib_comes_back_as_it_was(deleted, random):
+    graph = HnswlibGraph(5, 70, M=4, ef_construction=30, seed=3)
+    graph.add(random.normal(size=(60, 5)).astype(np.float32))
+    state = graph.copy(np.array(deleted, dtype=np.intp))._state()
+    parts = HNSWParts.from_state(state)
+    assert parts.levels.max() >= 1
+    assert_array_equal(np.flatnonzero(parts.removed), deleted)
+    again = parts.to_state()
+    assert set(again) == set(state)
+    for name, value in state.items():
+        if name.startswith("label_lookup"):
+            continue
+        assert_array_equal(again[name], value, err_msg=name)
+        assert np.asarray(again[name]).dtype == np.asarray(value).dtype, name
+    numbers, places = (
+        [one[f"label_lookup_{side}"] for one in (state, again)]
+        for side in ("external", "internal")
+    )
+    assert [dict(zip(*pair)) for pair in zip(numbers, places)] == [
+        {place: place for place in range(60)}
+    ] * 2
+
+
 def test_links_are_checked_in_blocks(parts, monkeypatch):
     monkeypatch.setattr("knngraph.index.hnsw_parts._ROWS_PER_CHECK", 16)
     parts.to_state()
@@ -179,7 +240,7 @@ def test_removed_points_are_marked(parts):
 def test_a_graph_without_points_has_no_entry():
     parts = made()
     none = HNSWParts(
-        parts.settings | {"max_level": -1, "enterpoint_node": -1},
+        parts.settings | {"max_level": -1, "enterpoint_node": NO_ENTRY},
         parts.links[:0],
         parts.labels[:0],
         parts.levels[:0],

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from knngraph.index import medoids
 from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
-from knngraph.index.medoids import N_ENTRIES, MedoidSearch, choose_entries
+from knngraph.index.medoids import (
+    N_ENTRIES,
+    MedoidSearch,
+    choose_entries,
+    early_steps,
+    places_of,
+    renumbered_entries,
+)
 
 
 def graph_of(points, M=16):
@@ -144,9 +152,10 @@ def test_it_is_made_once_and_anew_after_a_change(points):
 
 
 def test_entries_are_in_the_middle_of_clusters(points):
-    _, entries = choose_entries(points)
+    centers, entries = choose_entries(points)
     assert entries.shape[0] == 1
     assert entries.shape[1] <= N_ENTRIES
+    assert centers.shape == (1, points.shape[1])
     assert_array_equal(entries, choose_entries(points.copy())[1])
     to_entry, _ = ExactIndex(points[entries[0]]).nearest(points, 1)[::-1]
     first, _ = ExactIndex(points[: entries.shape[1]]).nearest(points, 1)[::-1]
@@ -163,6 +172,7 @@ def test_many_points_have_entries_in_groups(random):
     assert entries.shape == (25, 25)
     assert (entries[:, 0] >= 0).all()
     there = entries >= 0
+    assert (entries[there] % 4 == 0).all()  # of 8 sampled points for an entry
     # -1 only ends a group, and no point is an entry twice.
     assert (there[:, 1:] <= there[:, :-1]).all()
     assert len(np.unique(entries[there])) == there.sum() > 500
@@ -174,6 +184,155 @@ def test_many_points_have_entries_in_groups(random):
         assert_array_equal(again, first)
     # Rows of many columns keep one group: sampling them would take long.
     assert len(choose_entries(np.zeros((8192, 8200), np.float32))[0]) == 1
+
+
+def test_at_most_64_groups_of_64_entries():
+    centers, entries = choose_entries(np.arange(140_000, dtype=np.float32)[:, None])
+    assert centers.shape == (64, 1)
+    assert entries.shape == (64, 64)
+    assert early_steps(10**9, 32) == 6
+    # Of as many columns as leave 16 groups eight points for each entry.
+    assert [early_steps(10**6, d) for d in (8192, 8193)] == [6, 2]
+
+
+@pytest.mark.parametrize(
+    ("n_points", "n_features", "step"),
+    [(4096, 2, 1), (4097, 2, 2), (8191, 2, 2), (257, 16_400, 2)],
+)
+def test_entries_are_of_every_so_many_th_point(n_points, n_features, step):
+    line = np.arange(n_points, dtype=np.float32)[:, None]
+    _, entries = choose_entries(np.broadcast_to(line, (n_points, n_features)))
+    assert (entries % step == 0).all()
+    assert (entries // step % 2 == 1).any()
+    # In the middle of parts of the line that are about as long.
+    assert len(entries[0]) == N_ENTRIES
+    assert np.diff(entries[0]).max() < 2 * n_points / N_ENTRIES
+
+
+def means_plainly(rows, count):
+    """Lloyd's algorithm in five rounds, row after row, from evenly picked rows."""
+    count = min(count, len(rows))
+    centers = [rows[number * len(rows) // count] for number in range(count)]
+    for _ in range(5):
+        members = [[] for _ in centers]
+        for row in rows:
+            members[np.argmin([((row - c) ** 2).sum() for c in centers])].append(row)
+        pairs = zip(members, centers)
+        centers = [np.mean(own, axis=0) if own else center for own, center in pairs]
+    return centers
+
+
+@pytest.mark.parametrize(("n_rows", "count"), [(60, 20), (40, 3), (9, 9), (3, 5)])
+def test_means_of_clusters(n_rows, count, random):
+    rows = random.normal(size=(n_rows, 2))
+    # The first two centers are equal: nothing is nearest to the second one.
+    rows[n_rows // count] = rows[0]
+    means = medoids._means(rows.astype(np.float32), count)
+    assert means.dtype == np.float64
+    assert_allclose(means, means_plainly(rows.astype(np.float32), count), rtol=1e-5)
+
+
+def test_places_of_a_search_go_by_number_the_deleted_last():
+    # Numbers without gaps are places already.
+    numbers, unlinked = np.array([2, -1, 0, 3, -1]), np.array([1])
+    places, waiting = places_of(numbers, unlinked)
+    assert places.tolist() == [2, 4, 0, 3, 5]
+    assert waiting.tolist() == [1]
+    assert places.dtype == waiting.dtype == np.int32
+    places, waiting = places_of(np.array([9, 5, -1, 30]), np.array([7, 4]))
+    assert places.tolist() == [3, 1, 5, 4]
+    assert waiting.tolist() == [2, 0]
+    places, waiting = places_of(np.array([1, 2]), np.array([], dtype=np.intp))
+    assert places.tolist() == [0, 1]
+    places, waiting = places_of(np.array([-1, -1]), np.array([], dtype=np.intp))
+    assert places.tolist() == [0, 1]
+    assert not len(waiting)
+
+
+def test_entries_get_the_numbers_of_their_points():
+    centers = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
+    entries = np.array([[0, 2, 4], [1, 3, -1], [5, -1, -1]], dtype=np.int32)
+    number_now = np.array([7, -1, 0, 3, -1, -1])
+    left, now = renumbered_entries(centers, entries, number_now)
+    assert left.tolist() == [[1.0], [2.0]]
+    assert now.tolist() == [[0, 7, -1], [3, -1, -1]]
+    assert now.dtype == np.int32
+    assert renumbered_entries(centers, entries, np.full(6, -1)) is None
+
+
+def test_links_to_some_points_can_be_cut():
+    points = np.arange(4, dtype=np.float32)[:, None]
+    links = [[1, 2, 3], [0, 2, -1], [3, 1, 0], [-1, -1, -1]]
+    links = np.array(links, dtype=np.int32)
+    entries = np.array([[0]], dtype=np.int32)
+    search = MedoidSearch(points, points[:0], links, points[:1], entries)
+    cut = search.without(np.array([2, 3]))
+    assert cut.links.tolist() == [[1, -1, -1], [0, -1, -1], [1, 0, -1], [-1, -1, -1]]
+    assert search.links.tolist() == links.tolist()
+    assert cut.nearest(points[3:], 2, ef=2)[0].tolist() == [[1, 0]]
+
+
+def line_of(n_points, n_groups=1):
+    """A search over points on a line, each linked to the next, from the first one."""
+    points = np.arange(n_points, dtype=np.float32)[:, None]
+    links = np.arange(1, n_points + 1, dtype=np.int32)[:, None]
+    links[-1] = -1
+    entries = np.zeros((n_groups, 1), dtype=np.int32)
+    return MedoidSearch(points, points[:0], links, points[:n_groups], entries)
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "k", "early_ef", "n_found"),
+    [
+        # The first two agree once four are expanded; so many are kept until then.
+        (1, 10, 1, 4),
+        (1, 10, 4, 4),
+        # Where more are kept, the one that the fourth leads to is listed too.
+        (1, 10, 5, 5),
+        (1, 10, 9, 5),
+        # Not more are expanded than are to be found.
+        (1, 3, 1, 3),
+        # With groups of entries it takes six times as many.
+        (2, 20, 1, 12),
+        (2, 20, 20, 13),
+    ],
+)
+def test_where_a_search_ends_early(n_groups, k, early_ef, n_found):
+    search, query = line_of(30, n_groups), np.zeros((1, 1), dtype=np.float32)
+    settings = {"n_agree": 2, "early_ef": early_ef, "ef": 20}
+    classes = np.array([1, 1, *[0] * 28])
+    ids, squared, agreed = search.nearest_unless_agreed(
+        query, k, stored=classes, node_classes=classes, **settings
+    )
+    assert agreed.tolist() == [True]
+    missing = k - n_found
+    assert ids.tolist() == [[*range(n_found), *[-1] * missing]]
+    assert squared.tolist() == [[*np.arange(n_found) ** 2.0, *[0.0] * missing]]
+    # They do not agree: the search goes on to the end.
+    classes = np.array([1, *[0] * 29])
+    ids, _, agreed = search.nearest_unless_agreed(
+        query, k, stored=classes, node_classes=classes, **settings
+    )
+    assert agreed.tolist() == [False]
+    assert ids.tolist() == [list(range(k))]
+
+
+def test_entries_that_wait_outside_of_the_graph_are_none(points):
+    index = graph_of(points[:40])
+    index.add(points[40:43], may_wait=True)
+    chosen = index.from_medoids(points[:43]).entries
+    assert chosen.tolist() == [[*range(40), -1, -1, -1]]
+    given = points[:1], np.array([[41, 42]], dtype=np.int32)
+    again = graph_of(points[:40])
+    again.add(points[40:43], may_wait=True)
+    search = again.from_medoids(points[:43], given)
+    # Nothing is left of them: any point of the graph is as good.
+    assert search.entries.tolist() == [[0]]
+    assert search.centers.shape == (1, points.shape[1])
+    # No link leads to points that wait, or from them.
+    assert_array_equal(search.links[40:], -1)
+    assert search.links.max() < 40
+    assert search.nearest(points[40:43], 1)[0].tolist() == [[40], [41], [42]]
 
 
 def test_a_search_starts_in_the_two_nearest_groups():

@@ -12,7 +12,9 @@ from knngraph.index.recall import (
     SearchRecall,
     measure_recall,
     measure_recall_from_medoids,
+    n_held_out,
     recall_of_lists,
+    with_enough_recall,
 )
 
 
@@ -37,7 +39,35 @@ def test_stretch_of_distances():
     # Node 4 is gone, and the search that ended there with it.
     renumbered = recall.renumbered(np.array([5, 1, 2, 3, -1, 0]))
     assert renumbered.stretch(1).tolist() == [1.0, 1.0, 1.5]
-    assert SearchRecall.of_none().stretch(8).tolist() == []
+    none = SearchRecall.of_none()
+    assert none.stretch(8).tolist() == []
+    assert none.renumbered(np.empty(0, dtype=np.intp)) is none
+
+
+def test_rows_are_taken_renumbered_and_joined():
+    recall = worked_probe()
+    some = recall.of(np.array([3, 0]))
+    assert some.nearest.tolist() == [3, 0]
+    assert some.reached[:3].tolist() == [[5, 0], [5, 0], [3, 0]]
+    assert some.excess[:3].tolist() == [[0.5, 0.0], [0.5, 0.0], [0.0, 0.0]]
+    more = some.with_more(recall)
+    assert more.nearest.tolist() == [3, 0, 0, 1, 2, 3]
+    assert more.reached[0].tolist() == [5, 0, 0, 1, 4, 5]
+    assert more.excess[0].tolist() == [0.5, 0.0, 0.0, 0.0, 0.5, 0.5]
+    # Without 0, which is nearest to the first row; the others have other numbers.
+    now = recall.renumbered(np.array([-1, 0, 1, 2, 3, 9]))
+    assert now.nearest.tolist() == [0, 1, 2]
+    assert now.reached[:3].tolist() == [[0, 3, 9], [0, 1, 9], [0, 1, 2]]
+    assert now.excess[0].tolist() == [0.0, 0.5, 0.5]
+
+
+def test_a_fifth_is_held_out_up_to_500():
+    assert [n_held_out(n) for n in (4, 5, 9, 10, 2499, 2500, 10**6)] == [
+        *(0, 1, 1, 2, 499, 500, 500)
+    ]
+    none = measure_recall(None, np.empty((4, 2)), np.empty((0, 2)), 1)
+    assert len(none.nearest) == 0
+    assert len(none.reached) == len(EF_GRID)
 
 
 def test_agreement_of_nodes():
@@ -168,6 +198,76 @@ def test_excess_is_the_share_that_a_search_ends_farther():
     assert recall.excess[0] == pytest.approx([28.0, 10.0, 0.0])
     assert recall.excess[1] == pytest.approx([8.0, 23 / 3 - 1, 0.0])
     assert (recall.excess[2:] == 0.0).all()
+
+
+class FindsSome:
+    """An index that lists the nearest, and beyond a part of `ef` farther points."""
+
+    def __init__(self, points, share):
+        self.exact, self.share, self.calls = ExactIndex(points), share, []
+        self.n_points = len(points)
+
+    def nearest(self, queries, k, *, ef=1, n_threads=1):
+        self.calls.append((len(queries), k, ef))
+        ids, squared = self.exact.nearest(queries, k)
+        squared[:, int(self.share * ef) :] *= 1e3
+        return ids, squared
+
+
+@pytest.mark.parametrize(
+    ("share", "factor", "recall"),
+    [
+        (0.5, 2, 1.0),
+        (0.486, 2, 0.97),
+        (0.48, 3, 1.0),
+        (0.04, 32, 1.0),
+        (0.03, 32, 0.96),
+    ],
+)
+def test_ef_is_raised_until_97_of_100_neighbors_are_found(share, factor, recall):
+    points = np.random.default_rng(0).normal(size=(700, 3)).astype(np.float32)
+    index, k = FindsSome(points, share), 100
+    wide = with_enough_recall(index, points, k)
+    assert wide.ef == factor * k
+    assert wide.recall == pytest.approx(recall)
+    # Of every second point, 300 of them.
+    assert {call[:2] for call in index.calls} == {(300, k)}
+    factors = [2, 3, 4, 6, 8, 12, 16, 24, 32]
+    assert [call[2] // k for call in index.calls] == [f for f in factors if f <= factor]
+    assert wide.n_points == 700
+    wide.nearest(points[:2], 5)
+    wide.nearest(points[:2], 5, ef=10**4)
+    assert index.calls[-2:] == [(2, 5, wide.ef), (2, 5, 10**4)]
+
+
+def test_recall_of_lists_is_measured_on_300_points_evenly_picked():
+    points = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    _, squared = ExactIndex(points).nearest(points, 5)
+    squared = squared[:, 1:].astype(np.float32)
+    picked = np.zeros(1000, dtype=bool)
+    picked[:900:3] = True
+    squared[~picked] *= 100.0
+    assert recall_of_lists(squared, points, 1) == 1.0
+    squared[897] *= 100.0
+    assert recall_of_lists(squared, points, 1) == 299 / 300
+
+
+def test_points_that_are_searched_for_are_not_found(random):
+    # The last tenth, which no link leads to, lies far away from all others.
+    points = random.normal(size=(1000, 3)).astype(np.float32)
+    points[900:] = 50.0 + 0.01 * points[900:]
+    index = build_graph(points).index
+    measured = measure_recall_from_medoids(index, points, 1)
+    assert len(measured.nearest) <= 100
+    assert measured.reached.max() < 1000
+    entries = index.from_medoids(points).entries
+    kept = np.sort(np.concatenate([np.arange(900), entries[entries >= 900]]))
+    exact, _ = ExactIndex(points[kept]).nearest(
+        points[np.setdiff1d(np.arange(900, 1000), entries)], 1
+    )
+    assert_array_equal(measured.nearest, kept[exact[:, 0]])
+    assert np.isin(measured.reached, kept).all()
+    assert (measured.excess[measured.reached == measured.nearest] == 0.0).all()
 
 
 def test_lists_may_hold_any_of_points_equally_far():

@@ -12,7 +12,12 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.near_rows import list_near_rows
-from knngraph.index.scales import _make_reachable, count_candidates, link_rows
+from knngraph.index.scales import (
+    _make_reachable,
+    _samples,
+    count_candidates,
+    link_rows,
+)
 
 
 def linked(parts):
@@ -116,20 +121,67 @@ def test_a_way_leads_to_every_row(points, M):
     assert_array_equal(parts.vectors[ids[:, 0]], points[some])
 
 
-@pytest.mark.parametrize("M", [2, 5, 40, 100])
-def test_the_number_of_links_follows_M(M, lists):
-    parts = link_rows(*lists, M=M)
+@pytest.mark.parametrize(
+    ("M", "layers"),
+    [
+        # An eighth of 8000 rows, and a fourth of a layer on the next one.
+        *((M, [7000, 750, 188, 62]) for M in (2, 5, 16)),
+        # With more links an eighth.
+        *((M, [7000, 875, 125]) for M in (40, 100)),
+    ],
+)
+def test_the_number_of_links_and_layers_follows_M(M, layers, lists):
+    done = []
+    parts = link_rows(*lists, M=M, ef_construction=30, advance=done.append)
     counts, _ = linked(parts)
-    assert parts.settings["M"] == M
+    assert sum(done) == 8000
     assert M < counts.max() <= 2 * M
-    assert parts.levels.max() == parts.settings["max_level"] >= 1
+    assert np.bincount(parts.levels).tolist() == layers
+    entry = parts.settings["enterpoint_node"]
+    assert parts.levels[entry] == len(layers) - 1
+    assert parts.settings == {
+        "ser_version": 1,
+        "seed": 0,
+        "max_elements": 8000,
+        "max_level": len(layers) - 1,
+        "enterpoint_node": entry,
+        "M": M,
+        "ef_construction": max(30, M),
+        "has_deletions": False,
+        "allow_replace_deleted": False,
+    }
     HNSWIndex.from_parts(parts)
+
+
+def test_samples_are_halves_of_halves():
+    samples = list(_samples(np.arange(1000)))
+    assert [(halvings, len(rows)) for halvings, rows in samples] == [(3, 125), (4, 62)]
+    (_, eighth), (_, sixteenth) = samples
+    assert_array_equal(eighth // 8, np.arange(125))
+    pairs = eighth[:124].reshape(62, 2)
+    assert (pairs == sixteenth[:, None]).sum(axis=1).tolist() == [1] * 62
+    # Either of two, by chance.
+    assert 20 < (pairs[:, 0] == sixteenth).sum() < 42
+    assert len(np.unique(eighth % 8)) == 8
+    assert [len(rows) for _, rows in _samples(np.arange(512))] == [64, 32]
+    assert [len(rows) for _, rows in _samples(np.arange(256))] == [32]
+    assert not list(_samples(np.arange(255)))
 
 
 def test_candidates_follow_ef_construction(lists, parts):
     assert count_candidates(16, 100) == 24
+    assert count_candidates(16, 400) == count_candidates(32, 200) == 96
+    assert count_candidates(8, 200) == 48
     assert count_candidates(2, 1) == 2
+    assert count_candidates(50, 10) == 50
     assert count_candidates(100, 2000) == 192
+    assert (parts.settings["M"], parts.settings["ef_construction"]) == (16, 200)
+    # More than are listed are not read.
+    ordered, ids, squared = lists
+    assert ids.shape[1] == 48
+    worse = np.roll(ids, 1, axis=0), np.zeros_like(squared)
+    longer = (np.concatenate(pair, axis=1) for pair in zip((ids, squared), worse))
+    assert_same_parts(link_rows(ordered, *longer), parts)
     fewer = link_rows(*lists, ef_construction=50)
     assert linked(fewer)[0].mean() < linked(parts)[0].mean()
 
