@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from knngraph.distances import squared_distances
+from knngraph.index import near_rows
 from knngraph.index.cells import group_rows
 from knngraph.index.exact import ExactIndex
 from knngraph.index.near_rows import list_near_rows
@@ -75,6 +77,83 @@ def test_progress_counts_all_rows(clumps):
     cells = group_rows(clumps)
     list_near_rows(clumps[cells.order], cells, 8, n_threads=2, advance=done.append)
     assert sum(done) == len(clumps)
+
+
+@pytest.fixture(scope="module")
+def ordered_noise():
+    """Rows of many columns, in the order of their cells, and the cells."""
+    points = np.random.default_rng(0).normal(size=(4000, 20)).astype(np.float32)
+    cells = group_rows(points)
+    return points[cells.order], cells
+
+
+@pytest.mark.parametrize("n_wanted", [16, 1200, 4000])
+def test_which_cells_a_row_is_compared_with(n_wanted, ordered_noise):
+    ordered, cells = ordered_noise
+    start, stop = 3, 9
+    chosen, bounds = near_rows._choose_cells(ordered, cells, start, stop, n_wanted)
+    sizes = np.diff(cells.starts)
+    own = ordered[cells.starts[start] : cells.starts[stop]]
+    away = squared_distances(own, cells.centers)
+    equal = 0
+    for row, found in enumerate(np.split(chosen, bounds[1:-1])):
+        # Of the nearest 40, or as many as hold the rows wanted at 12 rows each, the
+        # first 12, those about as far as the third, and more while rows are too few.
+        order = np.argsort(away[row])[: max(40, -(-n_wanted // 12))]
+        before = np.cumsum(sizes[order]) - sizes[order]
+        near = away[row, order] <= 1.5 * away[row, order[2]]
+        wanted = order[(np.arange(len(order)) < 12) | near | (before < n_wanted)]
+        equal += found.tolist() == wanted.tolist()
+    assert equal >= 0.99 * len(own)
+    assert len(bounds) == len(own) + 1
+
+
+@pytest.mark.parametrize("k", [1, 8, 60])
+def test_lists_hold_the_nearest_of_the_cells_compared(k, ordered_noise):
+    ordered, cells = ordered_noise
+    lists, compared = near_rows._by_products(ordered, cells, k, 1)
+    assert lists.fresh.all()
+    assert (lists.ids & 1).all()
+    chosen, bounds = compared[0]
+    for row in range(0, 4000, 40):
+        some = chosen[bounds[row] : bounds[row + 1]]
+        starts, stops = cells.starts[some], cells.starts[some + 1]
+        rows = np.concatenate([np.arange(*pair) for pair in zip(starts, stops)])
+        rows = rows[rows != row]
+        squared = ((ordered[rows].astype(float) - ordered[row]) ** 2).sum(axis=1)
+        nearest = np.argsort(squared)[:k]
+        assert_array_equal(lists.ids[row] >> 1, rows[nearest])
+        assert_allclose(lists.squared[row], squared[nearest], rtol=1e-5)
+
+
+def test_a_join_finds_the_neighbors_of_neighbors(ordered_noise):
+    ordered, cells = ordered_noise
+    k = 8
+    lists, compared = near_rows._by_products(ordered, cells, k, 1)
+    before = lists.ids >> 1
+    better = near_rows._Lists(
+        np.empty_like(lists.ids), lists.squared.copy(), lists.fresh.copy()
+    )
+    n_new = near_rows._join(ordered, cells.starts, compared, lists, better, 1)
+    after, is_new = better.ids >> 1, (better.ids & 1).astype(bool)
+    assert_array_equal(is_new, ~(after[:, :, None] == before[:, None]).any(axis=2))
+    assert n_new == is_new.sum() > 0
+    assert_array_equal(better.fresh, is_new.any(axis=1))
+    reverse = [[] for _ in ordered]
+    for row, own in enumerate(before):
+        for other in own:
+            reverse[other].append(row)
+    n_found = n_near = 0
+    for row in range(0, 4000, 10):
+        middle = np.concatenate([before[row], reverse[row]]).astype(int)
+        met = np.unique(np.concatenate([middle, before[middle].ravel()]))
+        met = met[met != row]
+        squared = ((ordered[met] - ordered[row]) ** 2).sum(axis=1)
+        nearest = met[np.argsort(squared)[:k]]
+        n_found += np.isin(nearest, after[row]).sum()
+        n_near += k
+    # All of them, but where more than sixteen rows list one.
+    assert n_found > 0.999 * n_near
 
 
 def grid():
