@@ -184,7 +184,7 @@ def _parted(
     points: np.ndarray, part: np.ndarray, n_centers: int, n_threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Number of the nearest center of some rows, and centers of a sample of them."""
-    sample = points[part[:: max(1, len(part) // (_SAMPLED_PER_GROUP * n_centers))]]
+    sample = points[part[:: len(part) // (_SAMPLED_PER_GROUP * n_centers)]]
     middle = sample.mean(axis=0)
     centers = _k_means(sample - middle, n_centers, _ROUNDS_OF_GROUPS)
     labels = np.empty(len(part), dtype=np.int32)

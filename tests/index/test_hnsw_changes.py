@@ -102,6 +102,14 @@ def test_more_changes_after_a_round_trip(points, random):
     assert_array_equal(twice.points()[:100], points[stays][stays_twice])
 
 
+def test_a_point_that_is_left_alone(points):
+    changed = built(points[:3]).renumbered(np.array([-1, 0, -1]))
+    for index in (changed, pickle.loads(pickle.dumps(changed))):
+        again = index.renumbered(np.array([0]))
+        assert again.points().tolist() == points[1:2].tolist()
+        assert again.nearest(points, 3)[0].tolist() == [[0]] * 200
+
+
 @pytest.mark.parametrize("changes", ["original", "renumbered"])
 def test_either_of_two_that_share_a_graph_may_add(changes, points):
     index = built(points)
@@ -265,6 +273,9 @@ def test_a_graph_is_shared_until_one_of_two_has_to_change_it(points):
     assert_array_equal(patched.deleted, fresh.deleted)
     changed.nearest(points, 1)
     assert changed._graph is not index._graph
+    own = changed._graph
+    changed.nearest(points, 1)
+    assert changed._graph is own
     again, _ = drop(changed, [0])
     again.add(points[3:4] + 9)
     assert again.n_places == changed.n_places + 1

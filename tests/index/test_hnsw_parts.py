@@ -109,6 +109,7 @@ REFUSED = {
     "top below": setting(max_level=1),
     "level below": number("levels", 5, -1),
     "types": array("vectors", lambda vectors: vectors.astype(np.float64)),
+    "flat": array("vectors", np.ravel),
     "levels of another type": array("levels", lambda levels: levels.astype(np.int64)),
     "labels of another type": array("labels", lambda labels: labels.astype(np.int64)),
     "short levels": array("levels", lambda levels: levels[:-1]),

@@ -72,8 +72,8 @@ def test_neither_batch_nor_threads_nor_a_read_only_array_matters(
     assert_array_equal(another.nearest(queries, 3, ef=ef), together)
     alone = [search.nearest(query[None], 3, ef=ef) for query in queries[:60]]
     assert_array_equal(np.concatenate([ids for ids, _ in alone]), together[0][:60])
-    step = search.row_searcher(max(ef, 3))
-    wide = search.nearest(queries, 1, ef=max(ef, 3))
+    step = search.row_searcher(ef)
+    wide = search.nearest(queries, 1, ef=ef)
     assert_array_equal([step(query)[0] for query in queries], wide[0][:, 0])
     assert_array_equal([step(query)[1] for query in queries], wide[1][:, 0])
 
