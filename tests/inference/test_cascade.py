@@ -14,7 +14,12 @@ from knngraph.index.exact import ExactIndex
 from knngraph.index.medoids import early_steps
 from knngraph.inference.adaptive import QueryProblem
 from knngraph.inference.calibration import sharpen
-from knngraph.inference.cascade import all_agree, stored_margin
+from knngraph.inference.cascade import (
+    CascadeRule,
+    all_agree,
+    search_and_resolve,
+    stored_margin,
+)
 from knngraph.inference.cascade_rule import (
     choose_rule,
     evaluate_left_out,
@@ -82,6 +87,36 @@ def test_nodes_of_one_class_agree():
     margin = stored_margin(training, ids, squared, codes, 8.0)
     assert_allclose(margin[:2], [1.0, -1.0])
     assert -1.0 < margin[2] < 1.0
+
+
+@pytest.mark.parametrize("threshold", [-1.0, 0.3, 1.0, 1.1, np.inf])
+@pytest.mark.parametrize("n_neighbors", [1, 9])
+def test_resolved_where_nodes_agree_or_the_margin_is_large(
+    n_neighbors, threshold, random
+):
+    X = random.normal(size=(80, 2)).astype(np.float32)
+    X[70:] = X[:10]
+    training = build_training_set(X, (X[:, 0] > 0).astype(int), 2)
+    index, stored = ExactIndex(training.points), random.integers(2, size=70)
+    queries = random.normal(size=(60, 2)).astype(np.float32)
+    problem = QueryProblem(n_neighbors, 1.0, 0.3, 0.02)
+    rule = CascadeRule(2, threshold, 8.0)
+    ids, squared, agreed, resolved = search_and_resolve(
+        index, training, stored, rule, queries, problem, ef=1, n_threads=2
+    )
+    expected = index.nearest(queries, n_neighbors)
+    assert_array_equal(ids, expected[0])
+    assert_array_equal(squared, expected[1])
+    if threshold > 1.0:  # the candidates vote on all
+        assert not agreed.any()
+        assert not resolved.any()
+        return
+    codes, k = stored[ids[:, 0]], max(1, n_neighbors // 2)
+    assert_array_equal(agreed, all_agree(training, ids[:, :2], codes))
+    margin = stored_margin(training, ids[:, :k], squared[:, :k], codes, 8.0)
+    assert_array_equal(resolved, agreed | (margin >= threshold))
+    assert agreed.any()
+    assert resolved.all() == (threshold == -1.0)
 
 
 def test_a_left_out_row_does_not_disagree_with_itself():

@@ -59,6 +59,9 @@ def test_a_lead_by_chance_is_none():
     gained[0, 91] = 0
     # One: 0.5 and 0.5 are not less.
     assert not compared(gained).leads(simple)
+    # Nothing is gained where nothing is wrong.
+    perfect = compared([[1, 1, 1]])
+    assert not perfect.leads(perfect)
 
 
 def test_rows_that_no_candidate_has_seen():

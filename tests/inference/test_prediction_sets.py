@@ -11,8 +11,11 @@ from sklearn.exceptions import NotFittedError
 import knngraph.model
 from knngraph import KNNGraphClassifier, KNNGraphClassifierCV, load_predictor
 from knngraph.exceptions import KNNGraphWarning
+from knngraph.inference import adaptive
+from knngraph.inference.answer import answered_blocks
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.class_means import squared_to_means
+from knngraph.inference.prediction_sets import set_level
 from knngraph.inference.reliability import reliable_votes
 from knngraph.inference.set_scores import class_scores, pairs_for_sets
 
@@ -277,6 +280,35 @@ def test_five_classes_with_few_rows_are_named(n_few, more):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict_set(X, 1.0 / 9.0, per_class=True)  # eight rows are enough
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_a_single_class_needs_no_rows(per_class):
+    X = np.arange(6.0)[:, None]
+    for n_classes in (1, 2):
+        model = KNNGraphClassifier(inference="adaptive", random_state=0)
+        model.fit(X, np.arange(6) % n_classes)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sets = model.predict_set(X, 0.1, per_class=per_class)
+        assert sets.all()
+        assert len(caught) == n_classes - 1
+
+
+def test_votes_of_all_voters_are_held_for_few_queries(data, monkeypatch):
+    X, y, X_test, _ = data
+    model = KNNGraphClassifier(inference="adaptive", random_state=0).fit(X, y)
+    options = model._options()
+    read = model._query_model(options, sets=True)
+    level = set_level(read, model.classes_, 0.1, False)
+    monkeypatch.setattr(adaptive, "_VOTES_PER_BLOCK", 3 * 32 * 5)
+    blocks = [
+        [one.block for one in answered_blocks(read, options, X_test[:200], *of_sets)]
+        for of_sets in ((), (level,))
+    ]
+    for found, largest in zip(blocks, (32 * 5, 5)):
+        assert found[0] == slice(0, largest)
+        assert len(found) == -(-200 // largest)
 
 
 @pytest.mark.parametrize("alpha", [0, 1, -0.1, np.nan, "0.1", True, None, [0.1]])
