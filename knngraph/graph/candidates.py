@@ -156,19 +156,18 @@ def nearest_of_same_class(
         if len(members) > LARGEST_SAMPLE_OF_CLASS:
             sample = random.choice(members, LARGEST_SAMPLE_OF_CLASS, replace=False)
             members = np.sort(sample)
-        if len(members) > 1:
-            asking = short[asking_of_class]
-            found = search_within(
-                training.points[training.pair_node[members]],
-                training.points[training.pair_node[asking]],
-                min(quota + 1, len(members)),
-                seed,
-                n_threads,
-            )
-            listed = members[found]
-            others = all_but_self(listed, asking)
-            nearest = listed[others].reshape(len(asking), -1)
-            ids[asking_of_class, : nearest.shape[1]] = nearest
+        asking = short[asking_of_class]
+        found = search_within(
+            training.points[training.pair_node[members]],
+            training.points[training.pair_node[asking]],
+            min(quota + 1, len(members)),
+            seed,
+            n_threads,
+        )
+        listed = members[found]
+        others = all_but_self(listed, asking)
+        nearest = listed[others].reshape(len(asking), -1)
+        ids[asking_of_class, : nearest.shape[1]] = nearest
     return SameClass(place, ids)
 
 

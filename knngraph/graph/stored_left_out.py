@@ -43,7 +43,7 @@ def stored_votes_left_out(
     self_weights: Sequence[float],
     pairs: np.ndarray,
     *,
-    n_threads: int = 1,
+    n_threads: int,
 ) -> list[StoredVotes]:
     """What a lookup answers for training pairs when a row of each is left out.
 

@@ -112,6 +112,16 @@ def test_both_searches_within_a_class_agree(limit, monkeypatch, random):
     assert_array_equal(same.ids[same.place[listed]], expected)
 
 
+@pytest.mark.parametrize("limit", [0.0, 1e18])
+def test_double_precision_is_kept_within_a_class(limit, monkeypatch, random):
+    # Steps that single precision does not hold.
+    points = 1.0 + 1e-9 * random.permutation(60)[:, None].astype(float)
+    monkeypatch.setattr(candidates_module, "_BRUTE_FORCE_LIMIT", limit)
+    found = candidates_module.search_within(points, points[:20], 4, 0, 1)
+    away = np.abs(points[:20] - points.T)
+    assert_array_equal(np.sort(away, axis=1)[:, :4], np.take_along_axis(away, found, 1))
+
+
 def test_of_a_large_class_a_sample_is_searched(monkeypatch, random):
     # Every row of one class in the midst of the other: all ask for their own.
     values = random.permutation(4000)[:400].astype(float)

@@ -41,6 +41,10 @@ def test_median_of_a_sample_above_the_limit(monkeypatch):
     assert median_bandwidth(column([0, 1, 5, 1000, 2000])) == 4.0
 
 
+def test_two_points_have_one_distance():
+    assert median_bandwidth(column([1, 4])) == 3.0
+
+
 def test_a_single_point_has_bandwidth_one():
     assert median_bandwidth(column([3])) == 1.0
     assert neighbors_bandwidth(line_neighbors([3], [4], k=2), 2) == 1.0

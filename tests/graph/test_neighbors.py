@@ -70,6 +70,22 @@ def test_distance_to_a_row_agrees_with_sorting_all_rows(k, random):
     np.testing.assert_allclose(found.squared_distance_to(k), expected, rtol=1e-6)
 
 
+def test_lists_of_some_nodes_know_the_weights_of_all(random):
+    points = random.normal(size=(40, 2)).astype(np.float32)
+    weights = random.integers(1, 4, size=40) / 2.0
+    found = nearest_others(ExactIndex(points), points, weights, k=8)
+    nodes = random.permutation(40)[:15]
+    some = found.of(nodes)
+    for part, of_part in ((some, nodes), (some.of(np.arange(3, 9)), nodes[3:9])):
+        assert_array_equal(part.ids, found.ids[of_part])
+        assert_array_equal(part.squared, found.squared[of_part])
+        assert_array_equal(part.node_weights, weights[of_part])
+        assert_array_equal(part.rows_taken(4), found.rows_taken(4)[of_part])
+        assert_array_equal(
+            part.squared_distance_to(4), found.squared_distance_to(4)[of_part]
+        )
+
+
 def test_a_single_node_has_no_neighbors():
     point = POINTS[:1]
     found = nearest_others(ExactIndex(point), point, np.array([3]), k=4)

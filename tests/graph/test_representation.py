@@ -1,5 +1,6 @@
 """The solver: closed forms, independent solvers, optimality, certificates."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
+from knngraph.graph import full_support, representation
 from knngraph.graph.candidates import nearest_of_same_class
 from knngraph.graph.full_support import represent_fully
 from knngraph.graph.kernel import CompositeKernel
@@ -230,6 +232,46 @@ def test_the_certificate_reaches_beyond_the_first_candidates(some_digits):
         objectives(wide.kernel, wide.W, wide.penalty),
         rtol=1e-6,
     )
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_size_of_the_chunks_changes_no_solution(exact, some_digits, monkeypatch):
+    X, y = some_digits[0][:90], some_digits[1][:90]
+    settings = {"fraction": 0.05, "max_neighbors": 3, "exact": exact}
+    whole = Represented(X, y, **settings).result
+    assert exact or whole.weights.indices.dtype == np.int32
+    monkeypatch.setattr(representation, "_ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr(full_support, "_ROWS_PER_CHUNK", 7)
+    pieces = Represented(X, y, **settings).result
+    assert_array_equal(pieces.weights.toarray(), whole.weights.toarray())
+    assert_allclose(pieces.objective_path, whole.objective_path, rtol=1e-12)
+    for name in ("gaps", "lambda_max", "n_iter"):
+        assert_array_equal(getattr(pieces, name), getattr(whole, name))
+    # Other blocks of the kernel offer other newcomers, and end at the same optimum.
+    monkeypatch.setattr(full_support, "_BLOCK_BYTES", 1)
+    blocks = Represented(X, y, **settings).result
+    assert_allclose(blocks.objective_path[-1], whole.objective_path[-1], rtol=1e-6)
+    assert (blocks.gaps <= 1e-6).all()
+    assert len(whole.objective_path) == whole.n_iter.max() + 1
+
+
+def test_few_of_all_kernels_are_there_at_a_time(random, monkeypatch):
+    # The whole kernel takes 18 MB; a block of it half of one.
+    monkeypatch.setattr(full_support, "_BLOCK_BYTES", 2**19)
+    monkeypatch.setattr(full_support, "_ROWS_PER_CHUNK", 64)
+    X, codes = random.normal(size=(1500, 2)), random.integers(2, size=1500)
+    training = build_training_set(X.astype(np.float32), codes, 2)
+    points, weights = training.points, training.node_weights()
+    lists = nearest_others(ExactIndex(points), points, weights, 8)
+    same_class = nearest_of_same_class(training, lists, 8, 4)
+    ones, kernel = np.ones(1500), CompositeKernel(1.0, 0.3, 0.1)
+    problem = Problem(kernel, ones, np.full(1500, 0.5), 0.0, True, 200, 1e-4)
+    tracemalloc.start()
+    found = represent_fully(training, lists, same_class, problem, 8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.gaps.max() <= 1e-4
+    assert peak < 6 * 2**20
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -131,7 +131,7 @@ def test_a_rule_is_learned_from_what_stored_answers_gain(
     own, other = training.pair_code[sample], random.integers(3, size=len(sample))
     reached = np.where(random.random(len(sample)) < 0.5, own, other)
     monkeypatch.setattr(rule_module, "RULE_ROWS", n_learned)
-    stored = np.zeros(training.n_nodes, dtype=int)
+    stored = np.full(training.n_nodes, 2)
     learned = set()
     for tolerance in (0.0, 0.03, 0.1, 0.2, 0.3):
         found = learn_rule(
