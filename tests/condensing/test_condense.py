@@ -74,6 +74,16 @@ def test_digits_keep_a_quarter_and_their_accuracy(digits):
     loss = classifier.score(Q, truth) - condensed.score(Q, truth)
     assert loss < 0.02 + 3 * report.loss_error
     assert report.microseconds_after > 0
+    described = condensed.to_predictor(about="small").description
+    assert described.model == "KNNGraphClassifier, condensed"
+    assert described.accuracy == report.accuracy_after
+    assert described.about == "small"
+    # Rows are named by the training rows that they were.
+    assert_array_equal(condensed._state.row_names, condensed.kept_)
+    assert_array_equal(
+        condensed._state.model.training.points[:9],
+        X[condensed.kept_[:9]] - classifier._model.space.center,
+    )
 
 
 @pytest.mark.usefixtures("engine")
@@ -273,6 +283,8 @@ def test_defaults_are_those_of_the_classifier(noisy, tmp_path):
     for name, one in (("one", of_classifier), ("two", of_predictor)):
         one.to_predictor().save(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    few_links = condense(classifier.to_predictor(), M=4)
+    assert few_links.report_.bytes_after < of_predictor.report_.bytes_after
 
 
 def test_bytes_are_those_of_the_saved_arrays(noisy, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import make_classification
 
 from knngraph import KNNGraphClassifier
+from knngraph.graph.training_set import row_hashes
 from tests.soak import GROWTH_LIMIT, Findings
 from tests.updating.fresh import INFERENCES
 
@@ -74,6 +75,26 @@ def test_accuracy_is_that_of_a_fit():
         assert np.min(alike[inference]) > 0.97, alike
     assert np.abs(loo).max() < 0.003
     assert np.abs(np.mean(agreement)) < 0.02
+
+
+@pytest.mark.parametrize("n_new", [1, 400, 401])
+def test_new_rows_measure_the_search_until_they_are_more_than_the_others(n_new):
+    # Every fifth row of a fit is held out to measure the search, and of rows that
+    # come one in eight by its hash. More of them than of the others: a new index.
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(400 + n_new, 3)), np.arange(400 + n_new) % 2
+    model = KNNGraphClassifier(metric="euclidean", support="local", ef=64)
+    model.set_params(random_state=0).fit(X[:400], y[:400])
+    assert len(model._model.rows.search_recall.nearest) == 80
+    model.partial_fit(X[400:], y[400:])
+    rows, seed = model._model.rows, model._model.settings.seed
+    new = row_hashes(rows.training.points[rows.training.node_of_row[400:]], seed)
+    expected = 80 + (new % 8 == 0).sum() if n_new <= 400 else (400 + n_new) // 5
+    assert len(rows.search_recall.nearest) == expected
+    # All rows are searched, each a copy of itself.
+    distances, found = model.kneighbors(X, 1)
+    assert not distances.any()
+    assert (found[:, 0] == np.arange(400 + n_new)).all()
 
 
 def test_memory_does_not_creep_over_cycles():
