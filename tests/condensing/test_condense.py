@@ -161,6 +161,11 @@ def test_fifths_are_left_out_until_5000_rows_are(n_nodes, n_left_out):
     assert plan.n_left_out == n_left_out
 
 
+def test_margins_are_tried_narrowest_first():
+    assert list(MARGINS) == sorted(set(MARGINS))
+    assert (MARGINS[0], MARGINS[-1]) == (0.0, 1.0)
+
+
 @pytest.fixture(scope="module")
 def folds_of_moons():
     """Copies without conflicts, and what is right and kept by margin, by hand."""

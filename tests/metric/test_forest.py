@@ -208,23 +208,25 @@ def test_center_and_scale_of_columns(random):
     columns = [
         # Column, the lower median of what is known, the power of two above the
         # lower median of the distances from it that are not zero.
-        ([1.0, 2.0, 3.0, 10.0], 2.0, 2.0),
-        ([np.nan, 5.0, np.nan, np.nan], 5.0, 2.0),
-        ([np.nan, np.nan, np.nan, np.nan], 0.0, 2.0),
-        ([0.0, 0.0, 6.0, 0.0], 0.0, 8.0),
-        ([np.nan, 6.0, 4.0, np.nan], 4.0, 4.0),
-        ([7.0, 7.0, 7.0, 7.0], 7.0, 2.0),
-        ([0.0, 0.0, 5e-324, 0.0], 0.0, 2.0**-1000),
-        ([0.0, 0.0, 1.7e308, 0.0], 0.0, 2.0**1000),
-        ([-1.7e308, -1.7e308, 1.7e308, np.nan], -1.7e308, 2.0),  # too far to count
+        ([1.0, 2.0, 3.0, 10.0, 9.0], 3.0, 4.0),
+        ([1.0, 2.0, 3.0, 10.0, np.nan], 2.0, 2.0),
+        ([np.nan, 5.0, np.nan, np.nan, np.nan], 5.0, 2.0),
+        ([np.nan, np.nan, np.nan, np.nan, np.nan], 0.0, 2.0),
+        ([0.0, 0.0, 6.0, 0.0, 0.0], 0.0, 8.0),
+        ([np.nan, 6.0, 4.0, np.nan, np.nan], 4.0, 4.0),
+        ([7.0, 7.0, 7.0, 7.0, 7.0], 7.0, 2.0),
+        ([0.0, 0.0, 5e-324, 0.0, 0.0], 0.0, 2.0**-1000),
+        ([0.0, 0.0, 1.7e308, 0.0, 0.0], 0.0, 2.0**1000),
+        # Too far to count.
+        ([-1.7e308, -1.7e308, 1.7e308, np.nan, np.nan], -1.7e308, 2.0),
     ]
     X = np.array([column for column, _, _ in columns]).T
-    forest = grow_forest(X, np.arange(4) % 2, 2, ForestSettings(n_trees=2))
+    forest = grow_forest(X, np.arange(5) % 2, 2, ForestSettings(n_trees=2))
     assert_array_equal(forest.center, [center for _, center, _ in columns])
     assert_array_equal(forest.scale, [scale for _, _, scale in columns])
     assert forest.column_weight == 1.0
     # Zeros of sparse rows stay zeros.
-    thin = grow_forest(sparse.csr_array(X[:, :1]), np.arange(4) % 2, 2, FEW)
+    thin = grow_forest(sparse.csr_array(X[:, :1]), np.arange(5) % 2, 2, FEW)
     assert (thin.center.item(), thin.scale.item()) == (0.0, 4.0)
 
 

@@ -121,6 +121,12 @@ def leaf_node(trees):
     return np.flatnonzero(trees.feature < 0)[3]
 
 
+def without_nodes(trees):
+    """Trees that begin nowhere."""
+    names = "feature", "threshold", "right", "missing_left"
+    return replace(trees, **{name: getattr(trees, name)[:0] for name in names})
+
+
 def step(kind, change):
     """Steps with other values in the first one of a kind."""
 
@@ -386,6 +392,7 @@ REFUSED = {
         ("its trees are not its metric", constantly(None)),
         ("its trees are of a new kind", constantly(1)),
         ("it has no trees", lambda t: replace(t, roots=t.roots[:0], salts=t.salts[:0])),
+        ("it has no trees", without_nodes),
         ("a root is wild", lambda t: replace(t, roots=at(0, len(t.feature))(t.roots))),
         ("a child is wild", with_right(inner_node, lambda _, place: place)),
         ("a child is wild", with_right(inner_node_of_the_first_column, lambda *_: 0)),

@@ -119,6 +119,8 @@ def test_files_are_refused_as_bytes_are(small, mmap, tmp_path, tried):
         (lambda c: c[:100] + b"\xff" + c[101:], "damaged in its header"),
         (lambda c: c[:-100] + b"\xff" + c[-99:], "damaged in "),
         (lambda c: c[:20] + b"\1" + c[21:], "damaged in its first bytes"),
+        (lambda c: c[:16] + b"\0" + c[17:], "damaged in its first bytes"),
+        (lambda c: c[:38] + b"\1" + c[39:], "damaged in its first bytes"),
     ],
 )  # fmt: skip
 def test_the_error_says_what_is_wrong(small, change, message, mmap, tmp_path):
