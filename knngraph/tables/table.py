@@ -1,5 +1,6 @@
 """A file as a data frame: its format, encoding and separator are detected."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -25,6 +26,11 @@ MISSING = [
 _SEPARATORS = ",;\t|"
 _HEAD_LETTERS = 256 * 1024
 _HEAD_LINES = 50
+# First bytes that say the encoding; those of UTF-32 begin with those of UTF-16.
+_MARKS = {
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 # Digits that stay text: as a number the code 01234 would lose its zero.
 _CODE = re.compile(r"0\d+")
 
@@ -113,7 +119,8 @@ def read_table(
     separator : str or None, default=None
         One character; None finds out between comma, semicolon, tab and bar.
     encoding : str or None, default=None
-        None means UTF-8, else UTF-16 where the file says so, else Windows-1252.
+        None means UTF-8, else UTF-16 or UTF-32 where the file says so, else
+        Windows-1252.
     text_columns : collection of str
         Columns of a text file that are no numbers, whatever they hold.
 
@@ -164,14 +171,17 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _find_encoding(path: Path, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
+    for name, marks in _MARKS.items():
+        if data.startswith(marks):
+            return name
     if data.startswith(b"PK\x03\x04"):
         raise TableProblem(
             f"{path} is a workbook or zip archive; save the table as CSV first."
         )
     if b"\0" in data[:_HEAD_LETTERS]:
-        raise TableProblem(f"{path} is no text file; give CSV or Parquet.")
+        raise TableProblem(
+            f"{path} is no text file; give CSV or Parquet, or say its --encoding."
+        )
     for name in ("utf-8-sig", "cp1252"):
         with suppress(UnicodeDecodeError):
             data.decode(name)
@@ -196,8 +206,11 @@ def _read_text(
         raise TableProblem(f"--encoding: there is no encoding {encoding!r}.") from error
     if not text.strip():
         raise TableProblem(f"{path} is empty.")
+    # The limit of the csv module is one for the process: a cell may be longer.
+    csv.field_size_limit(max(csv.field_size_limit(), _HEAD_LETTERS))
     separator = separator or _find_separator(text)
-    lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    stream = io.StringIO(text, newline="")  # lines of old Macs end in \r
+    lines = csv.reader(stream, delimiter=separator, skipinitialspace=True)
     filled = ([cell.strip() for cell in line] for line in lines)
     names, *cells = [line for line in filled if any(line)]
     _refuse_duplicates(path, [name for name in names if name])

@@ -31,7 +31,10 @@ def test_separators_are_found(separator, tmp_path):
 
 @pytest.mark.parametrize(
     ("encoding", "says"),
-    [("utf-8", ""), ("utf-8-sig", ""), ("utf-16", ""), ("cp1252", "read as cp1252")],
+    [
+        *((name, "") for name in ("utf-8", "utf-8-sig", "utf-16", "utf-32")),
+        ("cp1252", "read as cp1252"),
+    ],
 )
 def test_encodings_are_found(encoding, says, tmp_path):
     path = tmp_path / "data.csv"
@@ -40,6 +43,20 @@ def test_encodings_are_found(encoding, says, tmp_path):
     check(table)
     assert says in " ".join(table.notices)
     assert bool(table.notices) == bool(says)
+
+
+@pytest.mark.parametrize("ends", ["\r", "\r\n"])
+def test_ends_of_lines_of_all_systems(ends, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(PLAIN, encoding="utf-8", newline=ends)
+    check(read_table(path))
+
+
+def test_a_cell_may_hold_a_whole_document(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(f"text,kind\n{'x' * 200_000},a\n", encoding="utf-8")
+    frame = read_table(path).frame
+    assert frame["text"].str.len().tolist() == [200_000]
 
 
 def test_what_is_told_is_not_found_out(tmp_path):
