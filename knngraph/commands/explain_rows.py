@@ -11,7 +11,7 @@ from knngraph.inspection.cards import answer_page
 from knngraph.inspection.tables import explain_table
 from knngraph.tables.columns import TypedColumns, as_text
 from knngraph.tables.load import LabeledTable, TableOptions, load_table
-from knngraph.tables.output import check_output
+from knngraph.tables.output import check_output, writing
 from knngraph.tables.table import TableProblem, counted, or_say_why, quoted, read_table
 
 # Cards of one page.
@@ -55,7 +55,8 @@ def _explain(options: argparse.Namespace) -> None:
         lead=f"{fitted}." + (" What is explained is not among them." if own else ""),
         remarks=[*REMARKS, *notices, *table.notices],
     )
-    options.output.write_text(page, encoding="utf-8")
+    with writing("--output", options.output):
+        options.output.write_text(page, encoding="utf-8")
     for explanation in explanations:
         print(explanation)
     print(f"Card: {options.output}")

@@ -14,7 +14,7 @@ from knngraph.inspection.suspect_cards import (
 )
 from knngraph.inspection.tables import explain_training_rows
 from knngraph.tables.load import TableOptions, load_table
-from knngraph.tables.output import check_output
+from knngraph.tables.output import check_output, writing
 from knngraph.tables.table import TableProblem, counted, or_say_why
 
 _SUSPECTS_IN_TEXT = 10
@@ -59,8 +59,11 @@ def _suspects(options: argparse.Namespace) -> None:
         + (f"; here are the first {_MOST_CARDS}." if n_listed > _MOST_CARDS else "."),
         remarks=[f"{fitted}.", *REMARKS, *table.notices],
     )
-    options.output.write_text(page, encoding="utf-8")
-    _frame_of_suspects(table.raw, suspects, explanations).to_csv(listed, index=False)
+    with writing("--output", options.output):
+        options.output.write_text(page, encoding="utf-8")
+    frame = _frame_of_suspects(table.raw, suspects, explanations)
+    with writing("--output", listed):
+        frame.to_csv(listed, index=False)
     for place in range(min(n_listed, _SUSPECTS_IN_TEXT)):
         print(
             f"row {explanations[place].name}: "

@@ -6,7 +6,7 @@ from typing import Any
 
 from knngraph.progress import stage
 from knngraph.tables.load import LabeledTable, TableOptions, load_table, pipeline_for
-from knngraph.tables.output import check_output
+from knngraph.tables.output import check_output, writing
 from knngraph.tables.table import counted, or_say_why, require
 from knngraph.tables.target import check_folds
 
@@ -77,7 +77,9 @@ def _write_files(options: argparse.Namespace, comparison: Any) -> None:
     if options.report is not None:
         from knngraph.compare.html_report import html_report
 
-        options.report.write_text(html_report(comparison), encoding="utf-8")
+        page = html_report(comparison)
+        with writing("--report", options.report):
+            options.report.write_text(page, encoding="utf-8")
         print(f"Report: {options.report}")
     if comparison.pipeline is None:
         if options.write_code or options.save:
@@ -86,13 +88,17 @@ def _write_files(options: argparse.Namespace, comparison: Any) -> None:
     if options.write_code is not None:
         from knngraph.compare.write_code import write_code
 
-        options.write_code.write_text(write_code(comparison), encoding="utf-8")
+        code = write_code(comparison)
+        with writing("--write-code", options.write_code):
+            options.write_code.write_text(code, encoding="utf-8")
         print(f"Code: {options.write_code}")
     if options.save is not None:
         from knngraph.serving.estimator_file import save
 
         table = comparison.table
-        save(comparison.pipeline.fit(table.raw, table.labels), options.save)
+        pipeline = comparison.pipeline.fit(table.raw, table.labels)
+        with writing("--save", options.save):
+            save(pipeline, options.save)
         print(
             f"Model: {options.save} (for knngraph predict; a pickle, which can run "
             "code when it is loaded: take such files only from people you trust)"

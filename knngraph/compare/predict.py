@@ -4,13 +4,12 @@ import argparse
 import csv
 import sys
 import warnings
-from contextlib import nullcontext
 from typing import Any
 
 from knngraph.exceptions import SavedModelError
 from knngraph.serving.estimator_file import load
 from knngraph.tables.columns import TypedColumns
-from knngraph.tables.output import check_output
+from knngraph.tables.output import check_output, writing
 from knngraph.tables.table import TableProblem, counted, or_say_why, quoted, read_table
 
 
@@ -38,14 +37,24 @@ def _predict(options: argparse.Namespace) -> None:
         warnings.filterwarnings("ignore", message="Found unknown categories")
         labels, given = pipeline.predict(frame), pipeline.predict_proba(frame)
     places = {label: place for place, label in enumerate(pipeline.classes_)}
-    stream: Any = nullcontext(sys.stdout)
-    if options.output is not None:
-        stream = options.output.open("w", encoding="utf-8", newline="")
-    with stream as target:
-        writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(["row", "label", "probability"])
-        for row, label in enumerate(labels):
-            writer.writerow([row, label, f"{given[row, places[label]]:.6g}"])
+    answers = [
+        (row, label, f"{given[row, places[label]]:.6g}")
+        for row, label in enumerate(labels)
+    ]
+    if options.output is None:
+        _write(answers, sys.stdout)
+        return
+    with (
+        writing("--output", options.output),
+        options.output.open("w", encoding="utf-8", newline="") as file,
+    ):
+        _write(answers, file)
+
+
+def _write(answers: list[tuple[int, str, str]], file: Any) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["row", "label", "probability"])
+    writer.writerows(answers)
 
 
 def _read(options: argparse.Namespace, typed: TypedColumns) -> tuple[Any, list[str]]:

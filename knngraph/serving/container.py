@@ -255,10 +255,16 @@ def write(path: Any, buffers: list[Any]) -> None:
     Parameters
     ----------
     path : path-like
-        A symbolic link stays one: the file it leads to is replaced.
+        A symbolic link stays one: the file it leads to is replaced. A device or a
+        pipe is written to.
     """
     target = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(target)
+    if os.path.exists(target) and not os.path.isfile(target):
+        with open(target, "wb") as file:
+            for buffer in buffers:
+                file.write(buffer)
+        return
     # Fifty characters have at most 200 bytes of the 255 that a name may have.
     temporary = os.path.join(folder, f".{name[:50]}.{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

@@ -1,6 +1,8 @@
 """Files that a command is going to write."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from knngraph.tables.table import TableProblem
@@ -30,3 +32,20 @@ def check_output(option: str, path: Path | None, *inputs: Path | None) -> None:
         raise TableProblem(f"{option}: {path} is a file that is read.")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise TableProblem(f"{option}: {path} cannot be written.")
+
+
+@contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Name the option and the file where the system refuses a write, as a full disk.
+
+    Parameters
+    ----------
+    option, path
+        As of `check_output`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TableProblem(
+            f"{option}: {path} cannot be written: {error.strerror}."
+        ) from error

@@ -238,7 +238,8 @@ def test_errors_are_one_line(arguments, message, wine, capsys):
         (["x.csv"], "--target"),
         (["x.csv", "--target", "y", "--folds", "1"], "'1' is no whole number from 2"),
         (["x.csv", "--target", "y", "--folds", "two"], "'two' is no whole number"),
-        (["x.csv", "--target", "y", "--sep", "ab"], "'ab' is not one character"),
+        (["x.csv", "--target", "y", "--sep", "ab"], "'ab' is no separator"),
+        (["x.csv", "--target", "y", "--sep", "\r"], "'\\r' is no separator"),
         (["x.csv", "--target", "y", "--seed", "-1"], "'-1' is no whole number from 0"),
     ],
 )
@@ -405,3 +406,12 @@ def test_what_predict_cannot_use(saved, tmp_path, capsys):
         assert message in captured.err
         assert captured.err.count("\n") == 1
         assert captured.out == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
+def test_a_full_disk_is_one_line(saved, capsys):
+    folder, _ = saved
+    command = ["predict", str(folder / "model"), str(folder / "data.csv")]
+    assert main([*command, "--output", "/dev/full"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("knngraph predict: --output: /dev/full cannot be written: ")

@@ -387,6 +387,19 @@ def test_a_name_may_be_as_long_as_files_can_have(character, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no pipes with names elsewhere")
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    from knngraph.serving.container import write
+
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write(path, [b"some", b"thing"])
+    assert path.is_fifo()
+    assert os.read(reader, 100) == b"something"
+    os.close(reader)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(small, tmp_path):
     from knngraph.serving.container import write
 
