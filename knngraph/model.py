@@ -45,7 +45,7 @@ from knngraph.inference.reliability import (
 )
 from knngraph.inference.set_scores import (
     SetScores,
-    class_scores,
+    class_score_of,
     pairs_for_sets,
     score_keys,
 )
@@ -292,8 +292,7 @@ class FittedModel(SearchedModel):
             some = pairs[start:stop]
             probabilities = self._left_out_probabilities(inference, some)
             squared = squared_left_out(training, some, means, self.rows.out_of_fold)
-            scores = class_scores(probabilities, squared)
-            given = scores[np.arange(len(some)), training.pair_code[some]]
+            given = class_score_of(probabilities, squared, training.pair_code[some])
             points = training.points[training.pair_node[some]]
             keys[start:stop] = score_keys(given, points)
         return SetScores(pairs, keys, n_drawn, means)

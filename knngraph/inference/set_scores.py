@@ -79,6 +79,42 @@ def class_scores(probabilities: np.ndarray, squared: np.ndarray) -> np.ndarray:
     return scores
 
 
+def class_score_of(
+    probabilities: np.ndarray, squared: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
+    """Score of one class a row: that of `class_scores` to the bit, without the others.
+
+    Parameters
+    ----------
+    probabilities, squared : ndarray of shape (n, n_classes)
+    codes : ndarray of shape (n,)
+        The class of every row.
+
+    Returns
+    -------
+    ndarray of shape (n,), float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from knngraph.inference.set_scores import class_score_of
+    >>> shares = np.array([[0.125, 0.5, 0.125, 0.25]])
+    >>> class_score_of(shares, np.array([[3.0, 1.0, 2.0, 9.0]]), np.array([2])).tolist()
+    [0.25]
+    """
+    rows = np.arange(len(probabilities))
+    own, own_squared = probabilities[rows, codes, None], squared[rows, codes, None]
+    first = probabilities.argmax(axis=1)
+    counted = (probabilities == own) & (squared >= own_squared)
+    counted |= probabilities < own
+    counted[rows, first] = False
+    # Added in the same order as there, after zeros.
+    ascending = np.sort(np.where(counted, probabilities, 0.0), axis=1)
+    scores = ascending.cumsum(axis=1)[:, -1].astype(np.float32)
+    scores[first == codes] = 1.0
+    return scores
+
+
 def score_keys(scores: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Numbers in the order of scores, of which those of different rows differ.
 

@@ -43,6 +43,18 @@ def test_the_order_of_the_votes_stays(random):
         assert shares.min() > 0.0
 
 
+def loss_with_one_more(votes, codes, weights, exponent, floor=0.05):
+    # One more row: spread over the votes of all rows, and over all classes.
+    n, k = votes.shape
+    return log_loss(
+        np.concatenate([codes, np.tile(np.arange(k), n)]),
+        sharpen(np.concatenate([votes, votes.repeat(k, axis=0)]), exponent, floor),
+        sample_weight=np.concatenate(
+            [weights, (weights / weights.sum() / k).repeat(k)]
+        ),
+    )
+
+
 def test_the_exponent_minimises_the_log_loss(random):
     votes = random.dirichlet(np.ones(3), size=400)
     counts = random.integers(1, 4, size=400)
@@ -52,7 +64,7 @@ def test_the_exponent_minimises_the_log_loss(random):
         exponent = fit_exponent(votes, codes, counts)
 
         def loss(e, codes=codes):
-            return log_loss(codes, sharpen(votes, e), sample_weight=counts)
+            return loss_with_one_more(votes, codes, counts, e)
 
         grid = np.geomspace(0.1, 10.0, 60)
         assert loss(exponent) <= min(map(loss, grid)) + 1e-5
@@ -72,10 +84,16 @@ def test_the_floor_minimises_the_log_loss_too(random):
     assert fit_exponent_and_floor(votes[:5], codes[:5], np.ones(5)) == (1.0, 0.05)
 
 
-def test_votes_that_are_right_are_sharpened():
+@pytest.mark.parametrize("n", [20, 5000])
+def test_votes_that_are_right_are_sharpened_as_far_as_n_rows_say(n):
+    votes = np.tile([0.9, 0.1], (n, 1))
+    right = fit_exponent(votes, np.zeros(n, dtype=int), np.ones(n, dtype=int))
+    # With one more row in both classes: n + 1/2 right and 1/2 wrong.
+    assert_allclose(right, np.log(2 * n + 1) / np.log(0.925 / 0.125), rtol=0.01)
+
+
+def test_votes_that_are_right_half_of_the_time_are_flattened():
     votes = np.tile([0.9, 0.1], (20, 1))
-    right = fit_exponent(votes, np.zeros(20, dtype=int), np.ones(20, dtype=int))
-    assert right > 9.0
     half = fit_exponent(votes, np.arange(20) % 2, np.ones(20, dtype=int))
     assert half < 0.11
 
@@ -101,12 +119,23 @@ def test_the_exponent_of_a_fit_is_that_of_left_out_rows(digits):
     ids, squared = leave_one_out_candidates(training, neighbors, pairs, 32)
     votes = candidate_votes(training, ids, squared, problem, left_out=pairs)
     losses = [
-        log_loss(training.pair_code, sharpen(votes, e), labels=range(10))
+        loss_with_one_more(votes, training.pair_code, training.pair_weight, e)
         for e in np.array([0.7, 0.9, 0.99, 1.0, 1.01, 1.1, 1.4])
         * model._model.stored_rule.calibration.adaptive
     ]
     assert min(losses) > losses[3] - 1e-6
     assert_allclose(model.loo_score_, (votes.argmax(1) == training.pair_code).mean())
+
+
+@pytest.mark.parametrize("inference", ["lookup", "adaptive", "cascade"])
+def test_no_class_is_impossible_because_a_few_rows_are_right(inference):
+    # Every left-out wine that agrees with its neighbors is one of their kind.
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    model = KNNGraphClassifier(inference=inference, random_state=0).fit(X[::2], y[::2])
+    found = model.predict_proba(X[1::2])
+    assert found.min() > 1e-6
+    assert log_loss(y[1::2], found) < 0.5
 
 
 @pytest.mark.parametrize("load", [load_digits, load_breast_cancer, load_wine])

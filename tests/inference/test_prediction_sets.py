@@ -17,7 +17,7 @@ from knngraph.inference.calibration import sharpen
 from knngraph.inference.class_means import squared_to_means
 from knngraph.inference.prediction_sets import set_level
 from knngraph.inference.reliability import reliable_votes
-from knngraph.inference.set_scores import class_scores, pairs_for_sets
+from knngraph.inference.set_scores import class_score_of, class_scores, pairs_for_sets
 
 INFERENCES = ("adaptive", "cascade", "lookup")
 
@@ -63,6 +63,10 @@ def test_a_score_is_the_probability_of_the_classes_that_are_no_likelier():
             expected = row[others & behind].sum()
             expected = 1.0 if code == first else expected
             assert found[code] == pytest.approx(expected, abs=1e-6)
+    # Scores of left-out rows are compared with those of queries to the last bit.
+    for code in range(6):
+        alone = class_score_of(probabilities, squared, np.full(50, code))
+        assert_array_equal(alone, scores[:, code])
 
 
 def test_sets_count_scores_of_models_that_were_fitted_without_each_row():
