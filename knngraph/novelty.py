@@ -9,7 +9,7 @@ import numpy as np
 
 from knngraph.exceptions import KNNGraphWarning, warn_once
 from knngraph.inference.answer import novelty_of, score_novelty
-from knngraph.inference.left_out_ranks import check_alpha
+from knngraph.inference.left_out_ranks import OF_USUAL_ROWS, check_alpha
 from knngraph.inference.query_model import PredictOptions, QueryModel
 
 
@@ -122,11 +122,7 @@ def find_novel(
     model: QueryModel, options: PredictOptions, X: Any, alpha: Any, *, per_class: bool
 ) -> np.ndarray:
     """See `NoveltyMixin.is_novel`."""
-    check_alpha(
-        alpha,
-        "the share of rows of the kind of the training rows that are taken for novel, "
-        "as 0.05",
-    )
+    check_alpha(alpha, OF_USUAL_ROWS)
     codes, scores = score_novelty(model, options, X)
     novelty = novelty_of(model)
     least = novelty.least(codes, per_class=per_class) if len(codes) else 0.0

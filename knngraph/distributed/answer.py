@@ -188,11 +188,7 @@ def _answers(
     if near is None:
         return shares
     novelty = model.shared.novelty
-    if novelty is None:
-        raise ValueError(
-            "This model says nothing of novelty: an earlier release has fitted it. "
-            "Fit it again."
-        )
+    assert novelty is not None
     codes = training.node_classes()[np.searchsorted(nodes.ids, near.ids[:, 0])]
     scores = novelty.scored(codes, near.squared[:, 0])
     if method == "novelty_score":

@@ -79,7 +79,7 @@ from knngraph.distributed.whole import (
 from knngraph.exceptions import warn_once
 from knngraph.fitting import all_or_nothing
 from knngraph.index.build import BuildSettings, walk_for
-from knngraph.inference.left_out_ranks import check_alpha
+from knngraph.inference.left_out_ranks import OF_SETS, OF_USUAL_ROWS, check_alpha
 from knngraph.inference.novelty import novelty_from_distances
 from knngraph.inference.query_model import PredictOptions
 from knngraph.parallel import count_threads
@@ -365,7 +365,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         Only where one worker fitted all rows: partitions hold no votes on left-out
         rows that could calibrate sets. `to_local` gives a classifier that has sets.
         """
-        check_alpha(alpha, "the share of sets that may miss the true class")
+        check_alpha(alpha, OF_SETS)
         return self._answer(X, "predict_set", alpha=alpha, per_class=per_class)
 
     @available_if(_offers("answer"))
@@ -391,7 +391,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         """
         if alpha is not None:
             _offers("predict_set")(self)
-            check_alpha(alpha, "the share of sets that may miss the true class")
+            check_alpha(alpha, OF_SETS)
         return self._answer(X, "answer", alpha=alpha, per_class=per_class)
 
     @available_if(_offers("novelty_score"))
@@ -440,7 +440,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
         -------
         dask Array or Series of a collection, lazily; ndarray of anything else
         """
-        check_alpha(alpha, "the share of false alarms among usual rows, as 0.05")
+        check_alpha(alpha, OF_USUAL_ROWS)
         return self._answer(X, "is_novel", alpha=alpha, per_class=per_class)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -65,6 +65,11 @@ class Ranked:
         return self.from_here[np.searchsorted(self.numbers, numbers, side="right")]
 
 
+# What `alpha` is the share of.
+OF_SETS = "the share of sets that may miss the true class"
+OF_USUAL_ROWS = "the share of usual rows that are taken for novel, as 0.05"
+
+
 def check_alpha(alpha: Any, meaning: str) -> None:
     """ValueError where `alpha` is no share; `meaning` says of what."""
     is_number = isinstance(alpha, Real) and not isinstance(alpha, bool | np.bool_)

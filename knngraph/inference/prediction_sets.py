@@ -9,7 +9,7 @@ from knngraph.exceptions import KNNGraphWarning, warn_once
 from knngraph.inference.adaptive import candidate_votes
 from knngraph.inference.calibration import sharpen
 from knngraph.inference.class_means import squared_to_means
-from knngraph.inference.left_out_ranks import check_alpha
+from knngraph.inference.left_out_ranks import OF_SETS, check_alpha
 from knngraph.inference.query_model import Found, PredictOptions, QueryModel
 from knngraph.inference.set_scores import SetRule, Voters, class_scores, score_keys
 
@@ -51,7 +51,7 @@ def set_level(
     per_class : bool
         Whether that holds in every class by itself.
     """
-    check_alpha(alpha, "the share of sets that may miss the true class")
+    check_alpha(alpha, OF_SETS)
     if not isinstance(per_class, bool | np.bool_):
         raise ValueError(f"per_class must be True or False, got {per_class!r}.")
     if model.sets is None:
