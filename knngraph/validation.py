@@ -105,7 +105,15 @@ def naming_bad_entries(
             out = _instead_of_missing(name, metric)
             raise ValueError(f"{place} Input X contains NaN. {out}") from error
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{place} {error}") from error
+        # Texts of numpy and scikit-learn, of arrays and of data frames.
+        is_text = kind is ValueError and "string" in str(error)
+        raise kind(f"{place} {error}{_OF_TEXT if is_text else ''}") from error
+
+
+_OF_TEXT = (
+    " Turn text into numbers first: skrub.tabular_pipeline does so for all columns of "
+    "a table, sklearn.preprocessing.OneHotEncoder for categories."
+)
 
 
 def _instead_of_missing(name: str, metric: str | None) -> str:

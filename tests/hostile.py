@@ -488,7 +488,8 @@ REFUSALS: dict[str, Refusal] = {
         only=_TAKE_NO_NAN,
     ),
     "a word": Refusal(
-        X=_with("abc", object), message="X has 'abc' in row 10, column 1.*convert"
+        X=_with("abc", object),
+        message="X has 'abc' in row 10, column 1.*convert.*OneHotEncoder",
     ),
     "pandas NA": Refusal(
         X=_frame_with(pd.NA, "Float64"),
@@ -502,7 +503,7 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "a word in pandas": Refusal(
         X=_frame_with("tall", object),
-        message=r"X has 'tall' in row 10, column 1 \('height'\)",
+        message=r"X has 'tall' in row 10, column 1 \('height'\).*tabular_pipeline",
     ),
     "a huge int": Refusal(
         X=_with(10**400, object), message=r"X has 10+\.\.\. in row 10, column 1"

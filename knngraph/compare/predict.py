@@ -22,6 +22,8 @@ def _predict(options: argparse.Namespace) -> None:
     check_output("--output", options.output, options.file, options.model)
     try:
         pipeline = load(options.model)
+    except FileNotFoundError as problem:
+        raise TableProblem(f"there is no file {options.model}.") from problem
     except (SavedModelError, OSError) as problem:
         raise TableProblem(str(problem)) from problem
     steps = getattr(pipeline, "steps", [("", None)])

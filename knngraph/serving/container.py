@@ -25,6 +25,7 @@ import secrets
 import stat
 import struct
 import sys
+from errno import ENOENT
 from typing import Any
 
 import numpy as np
@@ -265,6 +266,9 @@ def write(path: Any, buffers: list[Any]) -> None:
             for buffer in buffers:
                 file.write(buffer)
         return
+    if not os.path.isdir(folder):
+        # Otherwise the error would name the temporary file.
+        raise FileNotFoundError(ENOENT, "There is no folder to save into", folder)
     # Fifty characters have at most 200 bytes of the 255 that a name may have.
     temporary = os.path.join(folder, f".{name[:50]}.{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

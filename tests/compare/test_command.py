@@ -398,7 +398,7 @@ def test_what_predict_cannot_use(saved, tmp_path, capsys):
         (folder / "model", "lacking.csv", "no column 'Tarif', 'Beginn'"),
         (folder / "data.csv", "lacking.csv", "data.csv"),
         (tmp_path / "other", "lacking.csv", "no pipeline of `knngraph compare --save`"),
-        (tmp_path / "nowhere", "lacking.csv", "nowhere"),
+        (tmp_path / "nowhere", "lacking.csv", "there is no file"),
         (folder / "model", "nowhere.csv", "there is no file"),
     ):
         assert main(["predict", str(model), str(tmp_path / file)]) == 2

@@ -442,3 +442,9 @@ def test_an_estimator_comes_back_whole(inference, tmp_path):
         loaded = knngraph.load(tmp_path / "estimator")
         shares = estimator.predict_proba(queries)
         assert_array_equal(loaded.predict_proba(queries), shares, strict=True)
+
+
+def test_saving_into_no_folder_names_it(small, tmp_path):
+    predictor = _from_bytes(small[0])
+    with pytest.raises(FileNotFoundError, match=r"folder to save into: .*nowhere'$"):
+        predictor.save(tmp_path / "nowhere" / "model")
