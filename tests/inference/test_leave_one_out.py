@@ -10,8 +10,9 @@ from sklearn.datasets import make_blobs
 import knngraph.inference.adaptive as adaptive
 import knngraph.inference.leave_one_out as leaving
 from knngraph import KNNGraphClassifier
+from knngraph.graph.changed_rows import PendingRows, change_rows
 from knngraph.graph.neighbors import nearest_others
-from knngraph.graph.training_set import build_training_set
+from knngraph.graph.training_set import build_training_set, row_hashes
 from knngraph.index.exact import ExactIndex
 from knngraph.inference.adaptive import (
     LabelReliability,
@@ -254,6 +255,18 @@ def test_answers_after_a_change(n_gone, n_new, reliable):
     # What was there before is as it was.
     assert_array_equal(waiting.reliability.own[kept], own[old[kept]])
     assert np.isnan(waiting.own_share[is_open]).all()
+
+
+def test_any_row_may_go(rows):
+    training = build_training_set(rows[0][:20], rows[1][:20], 3)
+    left_out = leave_one_out(training, exact_neighbors(training, 9), PROBLEMS[1])
+    hashes = row_hashes(training.points, 0)
+    for gone in range(20):
+        pending = PendingRows(np.delete(np.arange(20), gone))
+        waiting = left_out.after(change_rows(training, hashes, pending, 0))
+        stays = np.delete(np.arange(20), training.pair_of_row[gone])
+        for name in ("right", "own_share", "rival_code", "rival_share"):
+            assert_array_equal(getattr(waiting, name), getattr(left_out, name)[stays])
 
 
 @pytest.mark.parametrize("n_agreed", [49, 50])
