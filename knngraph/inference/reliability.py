@@ -263,7 +263,7 @@ def estimate_reliability(
             votes = voters.count(level, left_out.exponent, training.n_classes)
             right = votes.argmax(axis=1) == given
             if level == 0.0:
-                contradicted = 1.0 - float(np.average(right, weights=in_score))
+                contradicted = float(np.average(~right, weights=in_score))
             if nugget_factor == 1.0 and level == 0.0:
                 plain = right
             gained = right.astype(np.float64) - plain

@@ -114,6 +114,15 @@ def test_a_grid_is_many_single_settings(sample, rows, monkeypatch):
         assert_array_equal(own_share[setting], alone.own_share[pairs])
 
 
+def test_the_first_class_is_no_answer_without_candidates():
+    training = build_training_set(np.zeros((1, 2), np.float32), np.zeros(1), 2)
+    right, own_share = leave_one_out_grid(
+        training, exact_neighbors(training, 20), PROBLEMS, np.arange(1)
+    )
+    assert right.tolist() == [[False]] * len(PROBLEMS)
+    assert own_share.tolist() == [[0.0]] * len(PROBLEMS)
+
+
 def test_blocks_change_nothing(rows, monkeypatch):
     training = build_training_set(*rows, 3)
     neighbors = exact_neighbors(training, 20)

@@ -25,6 +25,7 @@ from knngraph.inference.adaptive import (
     leave_one_out_candidates,
     search_candidates,
 )
+from knngraph.inference.calibration import fit_exponent
 from knngraph.inference.leave_one_out import VoteWeights, leave_one_out
 from knngraph.inference.reliability import (
     DOUBTS,
@@ -217,7 +218,7 @@ def test_the_choice_is_the_best_that_leads_clearly(n_rows, share, rows, random):
     gained = {setting: r.astype(int) - right[1.0, 0.0] for setting, r in right.items()}
     lead = {
         (factor, noise): gained[factor, noise].sum()
-        - 2 * (noise > 1.0 - right[factor, 0.0].mean())
+        - 2 * (noise > (~right[factor, 0.0]).mean())
         for factor, noise in right
     }
     best = max(lead, key=lead.__getitem__)  # first of equals
@@ -232,6 +233,60 @@ def test_the_choice_is_the_best_that_leads_clearly(n_rows, share, rows, random):
     assert_allclose(
         left_out.score, np.average(left_out.right, weights=training.pair_weight)
     )
+
+
+@pytest.mark.parametrize("class_weight", [None, (0.2, 1.0, 3.0)])
+def test_the_choice_on_samples_of_any_size(class_weight, rows, random):
+    X, y = rows
+    y = wrong_labels(y, 0.25, random, 3)
+    training = build_training_set(X, y, 3).with_class_weight(class_weight)
+    neighbors, plain, weights = left_out_of(training)
+    chosen = []
+    for _ in range(60):
+        sample = random.permutation(training.n_pairs)[: random.integers(1, 25)]
+        nearest = leave_one_out_candidates(training, neighbors, sample, 12)
+        given, in_score = training.pair_code[sample], training.score_weights(sample)
+        counted = in_score / min(1.0, in_score.mean())
+        best, setting, expected, right = 0.0, None, None, {}
+        for factor in NUGGET_FACTORS:
+            shares = np.zeros(nearest[0].shape)
+            problem = replace(PROBLEM, nugget=factor * PROBLEM.nugget)
+            candidate_votes(training, *nearest, problem, left_out=sample, shares=shares)
+            voters = votes_per_neighbor(
+                training, plain, weights, sample, nearest[0], shares
+            )
+            for doubt in DOUBTS:
+                votes = voters.count(doubt, plain.exponent, 3)
+                right[factor, doubt] = votes.argmax(axis=1) == given
+                gains = right[factor, doubt].astype(int) - right[1.0, 0.0]
+                lead = (gains * counted).sum()
+                wrong = in_score[~right[factor, 0.0]].sum() / in_score.sum()
+                lead -= 2 * (doubt > wrong)
+                if lead > best:
+                    best, setting, expected = lead, (factor, doubt), votes
+                    error = np.sqrt((gains**2 * counted).sum())
+        found = estimate_reliability(
+            training, neighbors, PROBLEM, plain, weights, sample, n_threads=2
+        )
+        if setting is None or best <= 0.5 * error:
+            assert found is plain
+            continue
+        reliability = found.reliability
+        assert (reliability.nugget_factor, reliability.doubt) == setting
+        hits = right[setting]
+        assert_array_equal(found.right[sample], hits)
+        rest = np.delete(np.arange(training.n_pairs), sample)
+        assert_array_equal(found.right[rest], plain.right[rest])
+        assert found.score == pytest.approx(in_score[hits].sum() / in_score.sum())
+        assert found.exponent == fit_exponent(expected, given, in_score)
+        own = label_probability(
+            plain.own_share, plain.rival_share, setting[1], plain.exponent, 3
+        )
+        assert_array_equal(reliability.own, own)
+        assert_array_equal(reliability.rival, plain.rival_code)
+        chosen.append((setting, best))
+    assert len({setting for setting, _ in chosen}) > 3
+    assert min(best for _, best in chosen) <= 1.0
 
 
 @pytest.mark.parametrize("max_neighbors", [1, 2, 3, 5])
