@@ -241,7 +241,7 @@ def test_the_choice_on_samples_of_any_size(class_weight, rows, random):
     y = wrong_labels(y, 0.25, random, 3)
     training = build_training_set(X, y, 3).with_class_weight(class_weight)
     neighbors, plain, weights = left_out_of(training)
-    plain, chosen = replace(plain, exponent=1.5), []
+    plain, chosen = replace(plain, exponent=0.7), []
     for _ in range(60):
         sample = random.permutation(training.n_pairs)[: random.integers(1, 25)]
         nearest = leave_one_out_candidates(training, neighbors, sample, 12)
