@@ -177,7 +177,7 @@ class FittedModel(SearchedModel):
             shares = self.space.class_shares(
                 self.training.points, self.training.n_classes
             )
-        with stage("judging labels", self.training.n_pairs, self.verbose) as judging:
+        with stage("evaluating labels", self.training.n_pairs, self.verbose) as steps:
             return judge_labels(
                 self.training,
                 self.left_out_neighbors,
@@ -185,7 +185,7 @@ class FittedModel(SearchedModel):
                 self.honest_pairs,
                 shares=shares,
                 n_threads=self.n_threads,
-                advance=judging.advance,
+                advance=steps.advance,
             )
 
     @property

@@ -4,8 +4,8 @@ Up to `local_rows` rows one task fits the estimator on one worker. Above, with d
 features, m candidates a row and P partitions:
 
 1. *Pilot.* One task fits the estimator on a sample of up to 50,000 rows: center,
-   scale and learned map, beams, calibration, the label noise model, the rule of a
-   cascade.
+   scale and learned map, measured `ef`, calibration, the label noise model, the
+   rule of a cascade.
 2. *Placing.* Every row is mapped and sent once to its partition, by its hash or by
    its nearest centroid: 4 d + 16 bytes a row. Copies meet there.
 3. *Indices.* One a partition, built where the partition lies.

@@ -118,7 +118,7 @@ class DaskKNNGraphClassifier(ClassifierMixin, BaseEstimator):
     Up to `local_rows` rows (and 2 GiB of them) one worker fits `estimator` on all
     rows: the answers are those of one machine. Above, the rows stay in partitions on
     the workers. A pilot, one fit on a sample of up to 50,000 rows, gives what they
-    share: space, learned map, beams, calibration, label noise and the rule of a
+    share: space, learned map, measured `ef`, calibration, label noise and the rule of a
     cascade. The neighbors of every row are learned from all partitions.
 
     Parameters

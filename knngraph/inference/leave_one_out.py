@@ -56,7 +56,7 @@ class LeaveOneOut:
     exponent : float
         Exponent that fits the adaptive votes best.
     label_exponent : float
-        The same of votes over the given labels, which labels are judged by.
+        The same of votes over the given labels, which labels are evaluated by.
     score : float
         Share of right answers over the rows, by their weight and their class's.
     reliability : LabelReliability or None

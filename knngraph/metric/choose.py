@@ -159,7 +159,7 @@ def right_by_map(
     rows, codes, n_classes, seed
         As in `choose_map`.
     fitted, held_out : ndarray
-        Places of the rows that the maps are fitted to and judged on.
+        Places of the rows that the maps are fitted to and evaluated on.
 
     Yields
     ------
