@@ -156,6 +156,23 @@ def test_a_join_finds_the_neighbors_of_neighbors(ordered_noise):
     assert n_found > 0.999 * n_near
 
 
+@pytest.mark.parametrize("k", [8, 32])
+def test_lists_are_joined_until_next_to_nothing_is_new(k, ordered_noise):
+    ordered, cells = ordered_noise
+    lists, compared = near_rows._by_products(ordered, cells, k, 1)
+    ids, squared = list_near_rows(ordered, cells, k)
+    assert (squared < lists.squared).mean() > 0.01
+    other = near_rows._Lists(
+        np.empty_like(lists.ids), lists.squared.copy(), lists.fresh.copy()
+    )
+    for _ in range(4):
+        n_new = near_rows._join(ordered, cells.starts, compared, lists, other, 1)
+        lists, other = other, lists
+    assert n_new == 0
+    assert_array_equal(ids, lists.ids >> 1)
+    assert_array_equal(squared, lists.squared)
+
+
 def grid():
     axis = np.arange(20)
     return np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
