@@ -92,6 +92,12 @@ def test_votes_that_are_right_are_sharpened_as_far_as_n_rows_say(n):
     assert_allclose(right, np.log(2 * n + 1) / np.log(0.925 / 0.125), rtol=0.01)
 
 
+def test_exponents_end_at_ten_and_a_tenth():
+    votes, rows = np.tile([0.55, 0.45], (5000, 1)), np.arange(5000)
+    assert_allclose(fit_exponent(votes, 0 * rows, np.ones(5000)), 10.0, rtol=0.02)
+    assert_allclose(fit_exponent(votes, rows % 2, np.ones(5000)), 0.1, rtol=0.02)
+
+
 def test_votes_that_are_right_half_of_the_time_are_flattened():
     votes = np.tile([0.9, 0.1], (20, 1))
     half = fit_exponent(votes, np.arange(20) % 2, np.ones(20, dtype=int))
