@@ -208,7 +208,6 @@ class FittedModel(SearchedModel):
             self.left_out_neighbors,
             self.problem,
             left_out,
-            self.stored.codes,
             votes,
             sample,
             self.settings.tolerance,

@@ -46,7 +46,6 @@ def learn_rule(
     neighbors: Neighbors,
     problem: QueryProblem,
     left_out: LeaveOneOut,
-    stored_codes: np.ndarray,
     votes: StoredVotes,
     sample: np.ndarray,
     tolerance: float,
@@ -63,18 +62,15 @@ def learn_rule(
     ----------
     training, neighbors, problem, left_out
         The rows, and their adaptive answers.
-    stored_codes : ndarray of shape (n_nodes,)
     votes : StoredVotes
         Answers by stored labels to the pairs of `sample`, left out.
     sample : ndarray of shape (n_sample,)
     tolerance : float
         Loss of accuracy against adaptive inference that is accepted.
     """
-    sample, found = sample[:RULE_ROWS], votes.codes[:RULE_ROWS]
-    ids, _ = leave_one_out_candidates(training, neighbors, sample, 1)
-    if ids.shape[1] == 0:
-        return ALL_RESOLVED
-    reached = np.where(found < 0, stored_codes[ids[:, 0]], found)
+    sample, reached = sample[:RULE_ROWS], votes.codes[:RULE_ROWS]
+    if (reached < 0).any():
+        return ALL_RESOLVED  # there is one row
     right = reached == training.pair_code[sample]
     agree, margin = evaluate_left_out(
         training,

@@ -131,7 +131,6 @@ def test_a_rule_is_learned_from_what_stored_answers_gain(
     own, other = training.pair_code[sample], random.integers(3, size=len(sample))
     reached = np.where(random.random(len(sample)) < 0.5, own, other)
     monkeypatch.setattr(rule_module, "RULE_ROWS", n_learned)
-    stored = np.full(training.n_nodes, 2)
     learned = set()
     for tolerance in (0.0, 0.03, 0.1, 0.2, 0.3):
         found = learn_rule(
@@ -139,7 +138,6 @@ def test_a_rule_is_learned_from_what_stored_answers_gain(
             lists,
             PROBLEM,
             left_out,
-            stored,
             StoredVotes(reached, None),
             sample,
             tolerance,
@@ -168,24 +166,16 @@ def test_a_rule_is_learned_from_what_stored_answers_gain(
     assert len(learned) > 1
 
 
-def test_one_node_is_its_own_rule():
-    training = build_training_set(np.zeros((2, 1), np.float32), np.zeros(2), 1)
-    training_of_one = build_training_set(np.zeros((1, 1), np.float32), np.zeros(1), 1)
-    for rows in training_of_one, training:
-        points, pairs = rows.points, np.arange(1)
-        lists = nearest_others(ExactIndex(points), points, rows.node_weights(), 4)
-        rule = learn_rule(
-            rows,
-            lists,
-            PROBLEM,
-            leave_one_out(rows, lists, PROBLEM),
-            np.zeros(1, int),
-            StoredVotes(np.zeros(1, int), None),
-            pairs,
-            0.01,
-        )
-        assert rule.threshold <= 1.0
-        assert rule.n_agree == 1
+@pytest.mark.parametrize(("n_rows", "code"), [(1, -1), (2, 0)])
+def test_one_node_is_its_own_rule(n_rows, code):
+    rows = np.zeros((n_rows, 1), dtype=np.float32)
+    training = build_training_set(rows, np.zeros(n_rows), 1)
+    points, answers = training.points, StoredVotes(np.array([code]), None)
+    lists = nearest_others(ExactIndex(points), points, training.node_weights(), 4)
+    left_out = leave_one_out(training, lists, PROBLEM)
+    rule = learn_rule(training, lists, PROBLEM, left_out, answers, np.arange(1), 0.01)
+    assert rule.threshold <= 1.0
+    assert rule.n_agree == 1
 
 
 def test_sizes_that_may_agree():
