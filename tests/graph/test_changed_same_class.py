@@ -55,7 +55,7 @@ def test_changed_lists_are_those_of_a_search(n_new, n_gone, seed):
     around = changed_nodes(training, neighbors, change, now)[change.training.pair_node]
     # Pairs around which nothing has changed may be looked at too.
     every = np.ones_like(around)
-    (found, changed), (again, _) = (
+    (found, changed), (again, marked) = (
         change_same_class(
             before,
             change.pair_now,
@@ -75,12 +75,17 @@ def test_changed_lists_are_those_of_a_search(n_new, n_gone, seed):
         assert_array_equal(same_class.place >= 0, listed)
         lists = same_class.ids[same_class.place[listed]]
         assert_array_equal(lists, expected.ids[expected.place[listed]])
-    # What is not marked is what it was.
-    same = np.flatnonzero(~changed & listed)
-    old = np.empty(change.training.n_pairs, dtype=np.intp)
-    there = change.pair_now >= 0
-    old[change.pair_now[there]] = np.flatnonzero(there)
-    then = before.ids[before.place[old[same]]]
-    assert_array_equal(
-        np.where(then >= 0, change.pair_now[then], -1), found.ids[found.place[same]]
-    )
+    # What is not marked is what it was, and what is marked is not.
+    there = np.flatnonzero(change.pair_now >= 0)
+    then, after = np.full((2, change.training.n_pairs, QUOTA), -2)
+    old = there[before.place[there] >= 0]
+    ids = before.ids[before.place[old]]
+    gone = (ids >= 0) & (change.pair_now[ids] < 0)
+    renumbered = np.where(ids >= 0, change.pair_now[ids], -1)
+    then[change.pair_now[old]] = np.where(gone, -3, renumbered)
+    after[listed] = found.ids[found.place[listed]]
+    differs = (then != after).any(axis=1)
+    assert not differs[~changed].any()
+    if n_new <= QUOTA:  # else lists are searched anew, and may be the same
+        assert_array_equal(changed, differs)
+        assert_array_equal(marked, differs)
