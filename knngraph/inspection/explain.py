@@ -189,6 +189,11 @@ def checked_rows(rows: Any, n_rows: int) -> np.ndarray:
             f"rows must be from 0 to {n_rows - 1}, the places of the {n_rows} training "
             f"rows, got {beyond[0]}."
         )
+    if n_rows == 1 and len(given):
+        raise ValueError(
+            "There is one training row: left out, it leaves none to vote. Fit more "
+            "rows, or use `explain`."
+        )
     return given.astype(np.intp)
 
 

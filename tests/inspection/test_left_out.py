@@ -126,6 +126,14 @@ def test_rows_that_are_none_are_refused(iris, rows):
     assert classifier.explain_left_out([]) == []
 
 
+def test_a_row_needs_another_to_vote(iris):
+    classifier = KNNGraphClassifier(random_state=0).fit(iris[0][:1], iris[1][:1])
+    with pytest.raises(ValueError, match="There is one training row"):
+        classifier.explain_left_out([0])
+    classifier.partial_fit(iris[0][:1], iris[1][:1])  # a copy is another
+    assert classifier.explain_left_out([0])[0].row == 0
+
+
 def test_distances_are_those_of_the_vote():
     # Maps that have not seen a row find its neighbors, not the map of all rows.
     X, y = load_wine(return_X_y=True)
