@@ -116,11 +116,11 @@ def columns_without_values(X: Any) -> np.ndarray:
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
     """
-    columns = columns_with_missing(X)
     if is_sparse(X):
-        missing = X.indices[np.isnan(X.data)]
-        n_missing = np.bincount(missing, minlength=X.shape[1])[columns]
+        missing = X.indices[np.isnan(X.data)].astype(np.intp)
+        columns, n_missing = np.unique(missing, return_counts=True)
     else:
+        columns = columns_with_missing(X)
         n_missing = np.isnan(X[:, columns]).sum(axis=0)
     return columns[n_missing == X.shape[0]]
 

@@ -291,6 +291,8 @@ def fit_space(
     allow_missing : bool, default=False
         Whether NaN, in dense X, stands for a missing value; see `Missing`.
     """
+    if is_sparse(X):  # before anything is made of columns that are too many
+        _check_dense_size(X.shape, Space(metric, None, 1.0, precision=precision))
     missing, center = None, None
     if allow_missing:
         missing, center = fit_missing(X, weights)

@@ -1,5 +1,6 @@
 """The map to the rows that the index holds."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import knngraph.space as space_module
+from knngraph import KNNGraphClassifier
 from knngraph.space import LARGEST_COORDINATE, LARGEST_IN_DOUBLE, fit_space
 
 
@@ -20,6 +22,16 @@ def distances(rows):
 def test_center_is_a_value_of_the_column():
     X = np.array([[1.0, 10.0], [3.0, 20.0], [5.0, 90.0], [7.0, 30.0]])
     assert fit_space(X, "euclidean").center.tolist() == [3.0, 20.0]
+
+
+def test_columns_that_are_too_many_take_no_memory():
+    X = sparse.csr_array((np.ones(24), np.arange(24), np.arange(25)), (24, 10**8))
+    classifier = KNNGraphClassifier()
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"\(24, 100000000\).*TruncatedSVD"):
+        classifier.fit(X, np.arange(24) % 2)
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8, -1e12])
