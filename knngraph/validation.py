@@ -283,15 +283,27 @@ def _refuse_several_outputs(y: Any, name: str) -> None:
 
 
 def _refuse_missing_labels(y: Any) -> None:
-    """Of a series, where a missing label need be neither NaN nor None."""
-    if not hasattr(y, "isna") or getattr(y, "ndim", 0) != 1:
+    """Of one output: NaN and None, and what a series calls missing."""
+    if sparse.issparse(y) or getattr(y, "ndim", 1) != 1:
         return
-    missing = np.flatnonzero(np.asarray(y.isna()))
-    if len(missing):
+    kind = y.dtype.kind if isinstance(y, np.ndarray) else None
+    if hasattr(y, "isna"):
+        missing = np.asarray(y.isna())
+    elif hasattr(y, "is_null"):  # polars and pyarrow
+        missing = np.asarray(y.is_null())
+    elif isinstance(y, list | tuple) or kind == "O":
+        # A list of text with NaN would become an array of text, with a class "nan".
+        missing = np.array([_is_nan(label) for label in y], dtype=bool)
+    elif kind == "f":
+        missing = np.isnan(y)
+    else:
+        return
+    rows = np.flatnonzero(missing)
+    if len(rows):
         raise ValueError(
-            f"Input y contains NaN: {len(missing)} rows have no label, row "
-            f"{missing[0]} is the first. Leave these rows out, or give them a class "
-            "of their own with y.fillna(...)."
+            f"Input y contains NaN: no label in {len(rows)} of {len(missing)} rows, "
+            f"the first is row {rows[0]}. Leave these rows out, or give them a class "
+            "of their own."
         )
 
 

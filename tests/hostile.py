@@ -589,17 +589,27 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "NaN in y": Refusal(
         y=lambda labels: np.where(labels == 1, np.nan, labels),
-        message="Input y contains NaN",
+        message=r"Input y contains NaN: no label in \d+ of 120 rows, the first",
         only=_READS_LABELS,
     ),
     "None in y": Refusal(
         y=lambda labels: np.array([None if c == 1 else c for c in labels], object),
-        message=r"y holds NoneType, int64: turn .* y\.astype\(str\)",
+        message=r"Input y contains NaN: no label in \d+ of 120 rows",
         only=_READS_LABELS,
     ),
     "pandas NA in y": Refusal(
         y=lambda labels: pd.Series([*"ab" * 59, "a", None], dtype="string"),
-        message=r"y contains NaN: 1 rows have no label, row 119 .*y\.fillna",
+        message=r"y contains NaN: no label in 1 of 120 rows, the first is row 119",
+        only=_READS_LABELS,
+    ),
+    "NaN in a list of text": Refusal(
+        y=lambda labels: [*"ab" * 59, "a", np.nan],
+        message=r"y contains NaN: no label in 1 of 120 rows, the first is row 119",
+        only=_READS_LABELS,
+    ),
+    "null of polars in y": Refusal(
+        y=lambda labels: pl.Series([*"ab" * 59, "a", None]),
+        message=r"y contains NaN: no label in 1 of 120 rows, the first is row 119",
         only=_READS_LABELS,
     ),
     "labels of two kinds": Refusal(
