@@ -115,6 +115,15 @@ def test_near_cells_have_the_nearest_centers(n_rows, least):
         assert there.all()
 
 
+def test_so_many_cells_are_near_as_are_looked_for(monkeypatch):
+    monkeypatch.setattr(of_cells, "_NEAR", 8)
+    cells = group_rows(made("normal", 3000))
+    squared = squared_distances(cells.centers, cells.centers)
+    np.fill_diagonal(squared, -1.0)
+    assert len(squared) > 40
+    assert_array_equal(cells.near, np.argsort(squared, axis=1)[:, :8])
+
+
 def test_cells_next_to_one_another_are_near():
     points = made("normal", 20_000)
     cells = group_rows(points)
