@@ -28,7 +28,7 @@ _GROUPS_TO_MOVE, _NEAR_GROUPS, _FEWEST_AMONG, _NEAR = 8, 16, 2048, 512
 # Rows that one group of cells is enough for, and so many times the mean is too large.
 _ROWS_OF_ONE_GROUP, _LARGE_GROUP = 4096, 4
 _SAMPLED_PER_GROUP = 128
-_ROUNDS_OF_GROUPS, _ROUNDS_OF_CELLS, _ROUNDS_OF_MOVES = 5, 4, 1
+_ROUNDS_OF_GROUPS, _ROUNDS_OF_CELLS = 5, 4
 # How often a group that is still too large is parted.
 _DEEPEST = 8
 _ROWS_PER_CHUNK = 8192
@@ -98,11 +98,11 @@ def group_rows(points: np.ndarray, *, n_threads: int = 1) -> Cells:
 
 def _grouped(points: np.ndarray, n_threads: int) -> Cells:
     groups = _Groups.of(points, n_threads)
-    cells, centers, of_group = _cut_groups(groups, n_threads)
-    for _ in range(_ROUNDS_OF_MOVES):
-        every_cell = np.ones(len(centers), dtype=bool)
-        cells = _moved(groups, cells, centers, of_group, every_cell, n_threads)
-        centers = _means(groups.rows, cells, centers)
+    centers, of_group = _cut_groups(groups, n_threads)
+    cells = np.empty(len(groups.rows), dtype=np.int32)  # every row moves
+    every_cell = np.ones(len(centers), dtype=bool)
+    cells = _moved(groups, cells, centers, of_group, every_cell, n_threads)
+    centers = _means(groups.rows, cells, centers)
     cells, centers, of_group = _cut_large(groups.rows, cells, centers, of_group)
     sizes = np.bincount(cells, minlength=len(centers))
     stays = sizes >= min(FEWEST, sizes.max())
@@ -196,39 +196,24 @@ def _parted(
     return labels, centers + middle
 
 
-def _cut_groups(
-    groups: _Groups, n_threads: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut every group into cells.
+def _cut_groups(groups: _Groups, n_threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centers of the cells that groups are cut into.
 
     Returns
     -------
-    cells : ndarray of shape (n_rows,), int32
-        Cell of every row, in the order of groups.
     centers : ndarray of shape (n_cells, n_features), float32
     of_group : ndarray of shape (n_cells,), intp
         Group that a cell was cut from.
     """
-    cells = np.empty(len(groups.rows), dtype=np.int32)
     n_cells = -(-np.diff(groups.starts) // ROWS_PER_CELL)
-    first = np.concatenate([[0], np.cumsum(n_cells)])
 
     def cut(group: int, _: int) -> np.ndarray:
-        own = slice(groups.starts[group], groups.starts[group + 1])
-        labels, centers = _cut(groups.rows[own], int(n_cells[group]))
-        cells[own] = first[group] + labels
-        return centers
+        rows = groups.rows[groups.starts[group] : groups.starts[group + 1]]
+        middle = rows.mean(axis=0)
+        return _k_means(rows - middle, int(n_cells[group]), _ROUNDS_OF_CELLS) + middle
 
-    centers = map_chunks(cut, len(n_cells), 1, n_threads)
-    return cells, np.concatenate(centers), np.repeat(np.arange(len(n_cells)), n_cells)
-
-
-def _cut(rows: np.ndarray, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number of the nearest center of every row, and the centers."""
-    middle = rows.mean(axis=0)
-    rows = rows - middle
-    centers = _k_means(rows, n_cells, _ROUNDS_OF_CELLS)
-    return _nearest(rows, centers), centers + middle
+    centers = np.concatenate(map_chunks(cut, len(n_cells), 1, n_threads))
+    return centers, np.repeat(np.arange(len(n_cells)), n_cells)
 
 
 def _moved(
@@ -320,7 +305,10 @@ def _cut_large(
     members = members[np.argsort(cells[members], kind="stable")]
     parts, of_parts, n_cells = [centers], [of_group], len(centers)
     for cell, own in zip(large, np.split(members, np.cumsum(sizes[large])[:-1])):
-        labels, found = _cut(rows[own], -(-len(own) // ROWS_PER_CELL))
+        middle = rows[own].mean(axis=0)
+        some, n_parts = rows[own] - middle, -(-len(own) // ROWS_PER_CELL)
+        found = _k_means(some, n_parts, _ROUNDS_OF_CELLS)
+        labels, found = _nearest(some, found), found + middle
         if np.bincount(labels).max() > _MOST:
             # Rows that k-means does not part, as they are nearly equal.
             labels = np.arange(len(own)) // ROWS_PER_CELL
