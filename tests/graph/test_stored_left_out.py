@@ -19,8 +19,8 @@ FRACTION = 0.15
 SIGMA = 1.5
 
 
-def left_out_answers(X, y, label_weight, n_threads=1):
-    """What the library says, row by row, with all rows as candidates."""
+def left_out_votes(X, y, label_weight, n_threads=1):
+    """What the library says of the pairs, with all rows as candidates."""
     training = build_training_set(X, y, int(y.max()) + 1)
     all_pairs = training.n_pairs
     neighbors = nearest_others(
@@ -45,6 +45,12 @@ def left_out_answers(X, y, label_weight, n_threads=1):
         np.arange(all_pairs),
         n_threads=n_threads,
     )
+    return training, votes
+
+
+def left_out_answers(X, y, label_weight, n_threads=1):
+    """Whether the answers to the rows are right."""
+    training, votes = left_out_votes(X, y, label_weight, n_threads)
     right = np.array([v.codes == training.pair_code for v in votes])
     return right[:, training.pair_of_row]
 
@@ -143,8 +149,11 @@ def test_no_row_votes_for_itself_through_its_copy():
 
 
 def test_a_single_row_reaches_nothing():
-    right = left_out_answers(np.zeros((1, 1), np.float32), np.array([0]), 0.0)
-    assert not right.any()
+    X = np.zeros((1, 1), dtype=np.float32)
+    for code in (0, 1):
+        for votes in left_out_votes(X, np.array([code]), 0.0)[1]:
+            assert votes.codes.tolist() == [-1]
+            assert votes.shares.toarray().tolist() == [[0.0] * (code + 1)]
 
 
 def test_threads_and_chunks_change_nothing(rows, monkeypatch):
