@@ -27,7 +27,13 @@ from knngraph.condensing.editing import find_edited, find_voters
 from knngraph.condensing.plan import MARGINS, Plan, _Fold, make_plan
 from knngraph.condensing.subset import SubsetSearch
 from knngraph.graph.training_set import build_training_set
+from knngraph.index.build import build_graph
 from knngraph.index.exact import ExactIndex
+from knngraph.index.recall import (
+    EF_GRID,
+    measure_recall,
+    measure_recall_from_medoids,
+)
 from knngraph.inference.novelty import novelty_from_distances
 from knngraph.serving.container import PREDICTOR, read
 from tests.hostile import conflicting_copies
@@ -378,6 +384,30 @@ def test_ef_is_a_matter_of_the_call(digits):
     for ef in (0, "wide"):
         with pytest.raises(ValueError, match="ef must be a positive integer"):
             condensed.set_params(ef=ef).predict(Q)
+
+
+@pytest.mark.parametrize("walk", ["hnsw", "medoids"])
+def test_ef_is_that_of_kept_and_dropped_rows_in_their_proportion(digits, walk):
+    classifier = pickle.loads(pickle.dumps(digits[0])).set_params(walk=walk)
+    condensed = classifier.condense(tolerance=0.02)
+    model = condensed._state.model
+    points, codes = model.training.points, model.stored.codes
+    graph = build_graph(points)
+    kept = graph.search_recall
+    if walk == "medoids":
+        kept = measure_recall_from_medoids(graph.index, points, 1)
+    training = classifier._model.training
+    is_kept = np.isin(training.row_of_node(), condensed.kept_)
+    dropped = training.points[~is_kept]
+    # A hundred at least: of 22 kept rows there are too few to tell.
+    n_dropped = max(100, round(len(kept.nearest) * len(dropped) / len(points)))
+    found = measure_recall(model.index, points, dropped[:n_dropped], 1)
+    weights = len(kept.nearest), n_dropped
+    for ef in EF_GRID:
+        alike = kept.agreement(codes, ef), found.agreement(codes, ef)
+        if np.average(alike, weights=weights) >= 0.99:
+            break
+    assert condensed.ef_ == condensed.report_.ef_after == ef > 1
 
 
 def test_copies_conflicts_and_text_labels():
