@@ -127,6 +127,18 @@ def without_nodes(trees):
     return replace(trees, **{name: getattr(trees, name)[:0] for name in names})
 
 
+def one_leaf(trees):
+    """Trees that are the same leaf."""
+    return replace(
+        trees,
+        feature=np.array([-1], np.int32),
+        threshold=np.zeros(1, np.float32),
+        right=np.zeros(1, np.int32),
+        missing_left=np.zeros(1, bool),
+        roots=np.zeros_like(trees.roots),
+    )
+
+
 def step(kind, change):
     """Steps with other values in the first one of a kind."""
 
@@ -215,6 +227,9 @@ REFUSED = {
         ("its rows are out of order", at(5, 0)),
         ("its rows are out of order", lambda nodes: nodes + (nodes > 5)),
         ("its rows are out of order", lambda n: np.minimum(n, n.max() - 1)),
+        # Of 149 nodes, in steps of one: only the first or the last is none of them.
+        ("its rows are out of order", constantly(np.maximum(np.arange(-15, 149), -1))),
+        ("its rows are out of order", constantly(np.r_[0:149, [148] * 14, 149])),
     ],
     "lookup model.training.pair_code": [
         ("pair_code is int32", as_type(np.int32)),
@@ -426,6 +441,7 @@ REFUSED = {
     ],
     "trees model.space.trees.grown_from": [
         ("grown_from of its trees is uint32", as_type(np.uint32)),
+        ("its hashes are wild", lambda h: np.append(h[:-2], h[:-3:-1])),
         ("its hashes are wild", lambda hashes: hashes[::-1].copy()),
         ("its hashes are wild", lambda hashes: hashes[:0]),
         ("its hashes are wild", twice),
@@ -471,6 +487,18 @@ REFUSED = {
             lambda steps: (*steps, Step("select", np.ones(2))),
         ),
         ("a code is wild", lambda steps: (*steps, Step("select", np.array([0, 2])))),
+        (
+            "a code is wild",
+            lambda steps: (*steps, Step("select", np.zeros(0, np.intp))),
+        ),
+        (
+            "center has shape",  # that of one column, by a matrix of one number
+            lambda steps: (
+                *steps,
+                Step("select", np.array([0])),
+                Step("project", np.ones((1, 1))),
+            ),
+        ),
         ("a matrix has shape", step("project", cut)),
         ("a matrix is wild", step("project", as_type(np.float32))),
         ("a matrix is wild", step("project", np.asfortranarray)),
@@ -578,10 +606,12 @@ TAKEN = {
     ],
     "adaptive model.sets.n_drawn": [constantly(0)],
     "medoids model.index.links": [
+        lambda links: links[:, :1],
         at((0, 0), -1),
         lambda links: at((0, 0), len(links) - 1)(links),
     ],
     "medoids model.index.entries": [
+        lambda entries: entries[:, :1],
         at((0, 1), -1),
         at((0, 0), 0),
         at((0, 1), 148),
@@ -607,6 +637,8 @@ TAKEN = {
     "deleted model.index.links": [lambda links: at((0, 0), len(links) - 1)(links)],
     "trees model.space.trees.roots": [at(0, 0)],
     "trees model.space.trees": [
+        lambda t: replace(t, roots=t.roots[:1], salts=t.salts[:1]),
+        one_leaf,
         lambda t: replace(t, roots=at(0, len(t.feature) - 1)(t.roots)),
         with_right(leaf_node, lambda *_: 0),
         with_right(leaf_node, lambda t, _: len(t.values) - 1),
