@@ -297,8 +297,8 @@ def _at_least(smallest: int) -> Any:
 
 def _one_character(text: str) -> str:
     text = {"\\t": "\t", "tab": "\t", "space": " "}.get(text, text)
-    if len(text) != 1 or text in "\r\n":
+    if len(text) != 1 or not text.isascii() or text in "\r\n":
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no separator: give one character (a tab is written tab)"
+            f"{text!r} is no separator: give one ASCII character (a tab is written tab)"
         )
     return text

@@ -240,6 +240,7 @@ def test_errors_are_one_line(arguments, message, wine, capsys):
         (["x.csv", "--target", "y", "--folds", "two"], "'two' is no whole number"),
         (["x.csv", "--target", "y", "--sep", "ab"], "'ab' is no separator"),
         (["x.csv", "--target", "y", "--sep", "\r"], "'\\r' is no separator"),
+        (["x.csv", "--target", "y", "--sep", "§"], "'§' is no separator"),
         (["x.csv", "--target", "y", "--seed", "-1"], "'-1' is no whole number from 0"),
     ],
 )
