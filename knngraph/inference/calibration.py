@@ -104,16 +104,7 @@ def fit_exponent(
     """
     if weights.sum() < _FEWEST_ROWS:
         return 1.0
-    # For fit only: a predictor loads without scipy.
-    from scipy.optimize import minimize_scalar
-
-    found = minimize_scalar(
-        lambda power: _log_loss(sharpen(votes, np.exp(power), floor), codes, weights),
-        bounds=np.log(_EXPONENTS),
-        method="bounded",
-        options={"xatol": 1e-2},
-    )
-    return float(np.exp(found.x))
+    return _fitted(votes, codes, weights, floor)[1]
 
 
 def fit_exponent_and_floor(
@@ -122,17 +113,34 @@ def fit_exponent_and_floor(
     """Both with the smallest log loss; see `fit_exponent`."""
     if weights.sum() < _FEWEST_ROWS:
         return 1.0, FLOOR
-    fitted = [(fit_exponent(votes, codes, weights, floor), floor) for floor in FLOORS]
-    return min(
-        fitted, key=lambda both: _log_loss(sharpen(votes, *both), codes, weights)
-    )
+    fitted = [(*_fitted(votes, codes, weights, floor), floor) for floor in FLOORS]
+    _, exponent, floor = min(fitted)
+    return exponent, floor
 
 
-def _log_loss(
-    probabilities: np.ndarray, codes: np.ndarray, weights: np.ndarray
-) -> float:
-    """Of the rows, and of one more that has a part in every class."""
-    logs = np.log(probabilities)
-    of_given = logs[np.arange(len(codes)), codes]
+def _fitted(
+    votes: np.ndarray, codes: np.ndarray, weights: np.ndarray, floor: float
+) -> tuple[float, float]:
+    """The smallest log loss, and its exponent."""
+    # For fit only: a predictor loads without scipy.
+    from scipy.optimize import minimize_scalar
+
+    logs = np.log(votes + floor / votes.shape[1])
+    logs -= logs.max(axis=1, keepdims=True)
     n_rows = weights.sum()
-    return float(-(weights @ (of_given + logs.mean(axis=1) / n_rows)) / (n_rows + 1.0))
+    # Of the rows, and of one more that has a part in every class.
+    counted = logs[np.arange(len(codes)), codes] + logs.mean(axis=1) / n_rows
+    gained = weights @ counted / (n_rows + 1.0)
+
+    def log_loss(power: float) -> float:
+        exponent = np.exp(power)
+        totals = np.log(np.exp(exponent * logs).sum(axis=1))
+        return float(weights @ totals / n_rows - exponent * gained)
+
+    found = minimize_scalar(
+        log_loss,
+        bounds=np.log(_EXPONENTS),
+        method="bounded",
+        options={"xatol": 1e-2},
+    )
+    return float(found.fun), float(np.exp(found.x))
