@@ -154,6 +154,18 @@ def test_a_dense_group_is_parted_again(monkeypatch):
     assert_array_equal(np.sort(groups.order), np.arange(20_000))
 
 
+def test_rows_far_from_all_large_cells_join_one():
+    points = made("normal", 20_000)
+    # k-means starts from these: each becomes a group, and the groups near it as small.
+    places = 8 * np.linspace(0, 2500, 18, endpoint=False).astype(int)[:12]
+    points[places] = 1e4 + 1e3 * np.arange(12)[:, None]
+    groups = of_cells._Groups.of(points, 1)
+    assert (np.diff(groups.starts) == 1).sum() == 12
+    cells = group_rows(points)
+    assert_array_equal(np.sort(cells.order), np.arange(20_000))
+    assert np.diff(cells.starts).min() >= 12
+
+
 def test_means_of_cells_and_of_none():
     rows = np.array([[0.0, 2.0], [4.0, 0.0], [2.0, 1.0]], dtype=np.float32)
     centers = np.full((3, 2), 9.0, dtype=np.float32)

@@ -93,3 +93,16 @@ def test_as_many_points_as_are_wanted_or_few_more(random):
         assert ids.shape == squared.shape == (5, min(k, 30))
         assert_array_equal(ids, expected[0])
         assert_allclose(squared, expected[1], rtol=1e-12)
+
+
+def test_points_that_differ_by_less_than_a_product_sees(random):
+    # Squared distances are steps of 1e-10 apart; the products are of the size of 1e7.
+    for offset in (1e3, 1.1e3, 1.2e3):
+        directions = random.normal(size=(200, 12))
+        directions /= np.linalg.norm(directions, axis=1)[:, None]
+        away = 1e-2 * np.sqrt(1.0 + 1e-6 * random.permutation(200))
+        points = offset + away[:, None] * directions
+        query = np.full((1, 12), offset)
+        for k in (1, 5, 20):
+            ids, _ = ExactIndex(points).nearest(query, k)
+            assert_array_equal(ids, np.argsort(away)[None, :k])
