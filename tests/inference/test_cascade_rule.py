@@ -220,7 +220,8 @@ def test_rules_are_chosen_by_loop(random):
         margin = np.where(agree[:, 2:], 1.0, random.integers(-4, 9, (n, 3)) / 8.0)
         gain = random.choice([-1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], n)
         weights = random.integers(1, 4, n) / 2.0
-        tolerance, steps = random.choice([0.01, 0.05, 0.1]), int(random.choice([1, 2]))
+        tolerance = random.choice([0.01, 0.05, 0.1])
+        steps = int(random.choice([1, 2, 6]))
         best = np.inf
         for column, n_agree in enumerate(agree_sizes(n_neighbors)):
             agreed = agree[:, column]
