@@ -6,7 +6,7 @@ Draws mutants of the pure Python of some folders, and runs for each the tests of
 folder that run its lines, until one fails. Prints a table by folder and every survivor.
 Results stay in `build/mutants`: a run that was stopped goes on, and after a test was
 added the survivors are tried again. Mutants that `equal.toml` lists change no result;
-they are drawn, and not counted.
+they are drawn, and neither tried nor counted.
 """
 
 import argparse
@@ -176,8 +176,12 @@ def try_all(
     elsewhere : bool, default=False
         Run the tests of the other folders, for the mutants that are alive.
     """
-    outcome = "survived" if elsewhere else None
-    todo = [mutant for mutant in mutants if results.outcome(mutant) == outcome]
+    outcome, listed = "survived" if elsewhere else None, equal_mutants()
+    todo = [
+        mutant
+        for mutant in mutants
+        if results.outcome(mutant) == outcome and not reason_of(mutant, listed)
+    ]
     for folder in FOLDERS:
         here = [mutant for mutant in todo if mutant.folder == folder]
         if not here:
@@ -227,7 +231,7 @@ def report(mutants: list[Mutant], results: Results) -> str:
     alive = []
     for mutant in mutants:
         outcome = results.outcome(mutant)
-        if outcome == "survived" and reason_of(mutant, listed):
+        if outcome in (None, "survived") and reason_of(mutant, listed):
             outcome = "equal"
         counts[mutant.folder][outcome or "not tried"] += 1
         if outcome == "survived":
