@@ -17,8 +17,8 @@ def dataclasses_of(folder: str) -> Iterator[type]:
     for path in sorted((PACKAGE / folder).glob("[!_]*.py")):
         name = f"knngraph.{folder}.{path.stem}"
         for value in vars(import_module(name)).values():
-            if is_dataclass(value) and value.__module__ == name:
-                assert isinstance(value, type)
+            is_class = isinstance(value, type) and value.__module__ == name
+            if is_class and is_dataclass(value):
                 yield value
 
 

@@ -1,20 +1,16 @@
 """Building the index and the lists, and the recall that is measured on the way."""
 
-import importlib
 import os
 import pickle
-import pkgutil
 import subprocess
 import sys
 import threading
 from contextlib import nullcontext
-from dataclasses import is_dataclass
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import knngraph.index
 from knngraph import progress
 from knngraph.distances import squared_distances_to
 from knngraph.index import build
@@ -32,6 +28,7 @@ from knngraph.index.hnsw import HNSWIndex
 from knngraph.index.medoids import MedoidSearch
 from knngraph.index.others import others_of
 from knngraph.index.recall import EF_GRID, HELD_OUT
+from tests.frozen import assert_frozen
 
 
 def test_every_point_is_in_the_index(random):
@@ -295,14 +292,8 @@ def test_the_seed_is_that_of_the_layers(clusters, few_are_many):
         assert (one.levels != other.levels).any()
 
 
-def test_what_threads_share_cannot_be_set():
-    found = []
-    for module in pkgutil.iter_modules(knngraph.index.__path__, "knngraph.index."):
-        for value in vars(importlib.import_module(module.name)).values():
-            if is_dataclass(value) and value.__module__ == module.name:
-                found.append(value)
-    assert len(found) > 10
-    assert all(one.__dataclass_params__.frozen for one in found)
+def test_no_stage_writes_to_a_result():
+    assert_frozen("index")
 
 
 @pytest.mark.parametrize("block", [1, 40, 99, 100, 10**6])
