@@ -37,6 +37,8 @@ DOUBTS = (0.0, 0.05, 0.2, 0.4)
 # many rows besides where it assumes more wrong labels than are contradicted.
 _LEAD = 0.5
 _LEAD_ROWS = 2
+# Leads and shares of rows closer than this are equal: weights may be nearly so.
+_EQUAL = 1e-6
 # What is left of a share without a row: less than this is rounding.
 _ROUNDING = 1e-9
 
@@ -268,9 +270,9 @@ def estimate_reliability(
                 plain = right
             gained = right.astype(np.float64) - plain
             lead = float(gained @ rows)
-            if level > contradicted:
+            if level > contradicted + _EQUAL:
                 lead -= _LEAD_ROWS
-            if lead > best_lead:
+            if lead > best_lead + _EQUAL:
                 best_lead, best_votes, differ = lead, votes, np.abs(gained)
                 factor, doubt = nugget_factor, level
     if best_lead <= _LEAD * np.sqrt(differ @ rows[: len(differ)]):

@@ -49,6 +49,7 @@ def test_some_pairs_are_learned_as_among_all(model, which):
         graph.problem,
         pairs,
         seed=model.settings.seed,
+        n_threads=1,
     )
     weights = graph.representation.weights[pairs]
     assert (learned.representation.weights != weights).nnz == 0
