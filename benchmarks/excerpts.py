@@ -107,7 +107,7 @@ def chart() -> str:
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.margins(x=0.2, y=0.12)
+        ax.margins(x=0.32, y=0.12)
         ax.grid()
         for chosen, label, color, marker in (
             (own, "knngraph", COLORS[2], "o"),
