@@ -91,6 +91,7 @@ def test_what_lies_below_hnswlib_is_named():
 
 
 def test_lists_go_on_where_they_were(here, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("hnswlib")  # what the lists are compared with
     cases = [Case("mixture", 8000, 8), Case("blobs", 8000, 8)]
     monkeypatch.setattr(lists, "CASES", cases)
     monkeypatch.setattr(lists, "PEER_CASES", [])

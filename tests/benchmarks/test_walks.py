@@ -1,6 +1,7 @@
 """Walks and made rows of the benchmarks against what is known without them."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from benchmarks.made_rows import mixture
@@ -14,6 +15,7 @@ def test_a_vote_goes_to_the_most_frequent_class():
 
 
 def test_walks_of_a_benchmark_answer_for_every_query(random):
+    pytest.importorskip("hnswlib")  # the walks go over its graph
     points = random.normal(size=(400, 4)).astype(np.float32)
     codes = random.integers(3, size=300)
     exact, _ = ExactIndex(points[:300]).nearest(points[300:], 1)
