@@ -173,9 +173,8 @@ def _joined(
     then, now = before.weights, fresh.weights
     # One gather from the entries of both: less than a tenth of what scipy needs.
     row = np.where(solve, then.shape[0] + np.cumsum(solve) - 1, source)
-    starts = np.concatenate([then.indptr[:-1], now.indptr[:-1] + np.intp(then.nnz)])[
-        row
-    ]
+    after = now.indptr[:-1] + np.intp(then.nnz)
+    starts = np.concatenate([then.indptr[:-1], after])[row]
     sizes = np.concatenate([np.diff(then.indptr), np.diff(now.indptr)])[row]
     entry = np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
     entry += np.arange(len(entry))

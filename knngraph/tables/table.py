@@ -206,8 +206,8 @@ def _read_text(
         raise TableProblem(f"--encoding: there is no encoding {encoding!r}.") from error
     if not text.strip():
         raise TableProblem(f"{path} is empty.")
-    # The limit of the csv module is one for the process: a cell may be longer.
-    csv.field_size_limit(max(csv.field_size_limit(), _HEAD_LETTERS))
+    # The limit of the csv module is one for the process: no cell is longer than this.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     separator = separator or _find_separator(text)
     stream = io.StringIO(text, newline="")  # lines of old Macs end in \r
     lines = csv.reader(stream, delimiter=separator, skipinitialspace=True)

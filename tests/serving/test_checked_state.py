@@ -86,7 +86,7 @@ def cut(array):
 
 
 def twice(array):
-    """An array whose second entry is its first one."""
+    """An array with its first entry in the place of the second, too."""
     return at(1, array[0])(array)
 
 
